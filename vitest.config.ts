@@ -1,0 +1,48 @@
+import { defineConfig } from 'vitest/config'
+
+// Workspaces are imported from their sources (see `exports` in their package.json), not from dist/.
+const resolve = { conditions: ['asb-source', 'node', 'import', 'module', 'default'] }
+const ssr = { resolve }
+const exclude = ['**/node_modules/**', '**/dist/**']
+
+export default defineConfig({
+	test: {
+		projects: [
+			{
+				resolve,
+				ssr,
+				test: {
+					name: 'unit',
+					include: ['operator/src/**/*.test.ts', 'runtime-store/src/**/*.test.ts', 'test/{emulator,canary,cluster,tools}/**/*.test.ts'],
+					exclude,
+				},
+			},
+			{
+				resolve,
+				ssr,
+				test: {
+					name: 'integration',
+					include: ['test/integration/**/*.test.ts'],
+					exclude,
+					// Real API server: namespaces, admission and watches take seconds, a first image pull of nothing takes none.
+					testTimeout: 120_000,
+					hookTimeout: 300_000,
+					fileParallelism: false,
+				},
+			},
+			{
+				resolve,
+				ssr,
+				test: {
+					name: 'e2e',
+					include: ['test/e2e/**/*.test.ts'],
+					exclude,
+					// The kubelet's own cadence is up to 90 s, and some behaviours need two of them.
+					testTimeout: 300_000,
+					hookTimeout: 600_000,
+					fileParallelism: false,
+				},
+			},
+		],
+	},
+})
