@@ -1,0 +1,112 @@
+// `npm test`: everything that is static, then unit, integration and end-to-end tests on a real cluster.
+//
+// 1. `npm run check` and the unit tests, which need no cluster: a mistake there shows in a minute.
+// 2. The cluster: brought up (built, the first time on a machine) and held under the lock until the end.
+// 3. Integration and end-to-end tests against it; then it is taken down, unless `--keep`.
+// 4. The closing line `N passed, N failed`, whatever happened before.
+//
+// Arguments: --keep · --only=check,unit,integration,e2e · anything else goes to vitest (a file filter, -t NAME).
+import { spawn } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { downCluster, ensureCluster } from '../cluster/index.ts'
+import { createProgress } from '../cluster/progress.ts'
+
+const STAGES = ['check', 'unit', 'integration', 'e2e'] as const
+type Stage = (typeof STAGES)[number]
+
+const args = process.argv.slice(2)
+const keep = args.includes('--keep')
+const only = args.find((arg) => arg.startsWith('--only='))?.slice('--only='.length).split(',') ?? [...STAGES]
+const forVitest = args.filter((arg) => arg !== '--keep' && !arg.startsWith('--only='))
+const reports = mkdtempSync(join(tmpdir(), 'asb-test-'))
+const stopping = new AbortController()
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopping.abort(new Error(`stopped by ${signal}`)))
+
+const count = { passed: 0, failed: 0 }
+const failures: string[] = []
+
+/** Runs a command on our terminal; false when it failed. It hears Ctrl-C itself. */
+function run(command: string, ...rest: string[]): Promise<boolean> {
+	return new Promise((resolve) => {
+		const child = spawn(command, rest, { stdio: ['ignore', 'inherit', 'inherit'] })
+		const end = () => child.kill('SIGTERM')
+		stopping.signal.addEventListener('abort', end)
+		child.on('error', () => resolve(false))
+		child.on('close', (code) => {
+			stopping.signal.removeEventListener('abort', end)
+			resolve(code === 0)
+		})
+	})
+}
+
+function fail(what: string) {
+	count.failed += 1
+	failures.push(what)
+}
+
+interface VitestReport {
+	numPassedTests: number
+	numFailedTests: number
+	testResults: Array<{ name: string; status: string; message?: string; assertionResults: Array<{ fullName: string; status: string }> }>
+}
+
+async function vitest(project: Exclude<Stage, 'check'>): Promise<void> {
+	stopping.signal.throwIfAborted()
+	const file = join(reports, `${project}.json`)
+	const ok = await run(
+		'vitest',
+		'run',
+		'--project',
+		project,
+		'--reporter=default',
+		'--reporter=json',
+		`--outputFile.json=${file}`,
+		...forVitest,
+	)
+	let report: VitestReport
+	try {
+		report = JSON.parse(readFileSync(file, 'utf8')) as VitestReport
+	} catch {
+		fail(`${project}: the tests did not run to their end`)
+		return
+	}
+	count.passed += report.numPassedTests
+	const before = count.failed
+	for (const suite of report.testResults) {
+		const failed = suite.assertionResults.filter((test) => test.status === 'failed')
+		for (const test of failed) fail(`${project}: ${test.fullName}`)
+		if (suite.status === 'failed' && failed.length === 0) fail(`${project}: ${suite.name} could not run`)
+	}
+	// For example an unhandled rejection, which belongs to no test.
+	if (!ok && count.failed === before) fail(`${project}: vitest reported an error outside of a test`)
+}
+
+async function main(): Promise<void> {
+	const wants = (stage: Stage) => only.includes(stage)
+	if (wants('check')) {
+		if (await run('node', 'test/tools/check.ts')) count.passed += 1
+		else fail('npm run check')
+	}
+	if (wants('unit')) await vitest('unit')
+	if (!wants('integration') && !wants('e2e')) return
+	const progress = createProgress()
+	try {
+		await ensureCluster({ progress, holder: 'npm test' })
+		if (wants('integration')) await vitest('integration')
+		if (wants('e2e')) await vitest('e2e')
+	} finally {
+		if (!keep) await downCluster({ progress })
+	}
+}
+
+try {
+	await main()
+} catch (error) {
+	fail(error instanceof Error ? error.message : String(error))
+}
+rmSync(reports, { recursive: true, force: true })
+for (const failure of failures) console.log(`FAIL ${failure}`)
+console.log(`${count.passed} passed, ${count.failed} failed`)
+process.exitCode = count.failed === 0 ? 0 : 1
