@@ -1,0 +1,146 @@
+/** What an API server's answer, or its absence, means for the caller. */
+export type KubeErrorKind =
+	| 'notFound'
+	| 'conflict'
+	| 'alreadyExists'
+	| 'forbidden'
+	| 'unauthorized'
+	| 'gone'
+	| 'throttled'
+	| 'invalid'
+	| 'tooLarge'
+	| 'unreachable'
+	| 'timeout'
+	| 'server'
+	| 'other'
+
+export interface KubeErrorDetails {
+	/** HTTP status; absent when there was no answer */
+	status?: number | undefined
+	/** the API server's machine-readable reason, such as `AlreadyExists` */
+	reason?: string | undefined
+	/** how long the server asked to wait, in milliseconds */
+	retryAfterMs?: number | undefined
+	/** code of a network fault, such as `ECONNREFUSED` */
+	code?: string | undefined
+}
+
+/**
+ * The only error that leaves this folder, except `signal.reason` of a caller who aborted. Its message is built from the
+ * request line and the server's own sentence; headers, tokens, bodies and causes are never attached.
+ */
+export class KubeError extends Error {
+	override readonly name = 'KubeError'
+	readonly kind: KubeErrorKind
+	readonly status: number | undefined
+	readonly reason: string | undefined
+	readonly retryAfterMs: number | undefined
+	readonly code: string | undefined
+
+	constructor(kind: KubeErrorKind, message: string, details: KubeErrorDetails = {}) {
+		super(message)
+		this.kind = kind
+		this.status = details.status
+		this.reason = details.reason
+		this.retryAfterMs = details.retryAfterMs
+		this.code = details.code
+	}
+}
+
+/** True for a `KubeError` of one of these kinds. */
+export function isKubeError(error: unknown, ...kinds: KubeErrorKind[]): error is KubeError {
+	return error instanceof KubeError && (kinds.length === 0 || kinds.includes(error.kind))
+}
+
+/** The part of `metav1.Status` that we read. */
+interface Status {
+	message?: unknown
+	reason?: unknown
+	code?: unknown
+	details?: { retryAfterSeconds?: unknown } | undefined
+}
+
+export interface StatusAnswer {
+	/** request line for the message: verb and path without its query */
+	request: string
+	status: number
+	/** value of the `Retry-After` header */
+	retryAfter?: string | undefined
+	/** the body, parsed if it was JSON */
+	body: unknown
+	/** the request carried secret values: texts that may quote it are cut */
+	sensitive: boolean
+}
+
+// Long enough for any sentence of the API server or of an admission policy, short enough for a condition message.
+const MAX_MESSAGE = 1024
+// A server that asks for more than this is overridden: five minutes is the longest that anything of ours waits.
+const MAX_RETRY_AFTER_MS = 300_000
+
+/** An HTTP answer of 400 and above (or a `Status` object inside a watch) as an error. */
+export function errorFromStatus({ request, status, retryAfter, body, sensitive }: StatusAnswer): KubeError {
+	const answer: Status = isRecord(body) && body['kind'] === 'Status' ? body : {}
+	const reason = typeof answer.reason === 'string' ? answer.reason : undefined
+	const text = typeof answer.message === 'string' ? quoteSafely(answer.message, status, sensitive) : `HTTP ${status}`
+	const seconds = Number(answer.details?.retryAfterSeconds ?? retryAfter)
+	const retryAfterMs = seconds > 0 ? Math.min(seconds * 1000, MAX_RETRY_AFTER_MS) : undefined
+	return new KubeError(kindOf(status, reason), `${request}: ${text}`, { status, reason, retryAfterMs })
+}
+
+/** A fault below HTTP: refused, reset, TLS, name resolution, a body that broke off. */
+export function errorFromNetwork(request: string, error: unknown): KubeError {
+	const code = codeOf(error)
+	return new KubeError('unreachable', `${request}: API server unreachable${code ? ` (${code})` : ''}`, { code })
+}
+
+export function kindOf(status: number, reason: string | undefined): KubeErrorKind {
+	switch (status) {
+		case 400:
+		case 422:
+			return 'invalid'
+		case 401:
+			return 'unauthorized'
+		case 403:
+			return 'forbidden'
+		case 404:
+			return 'notFound'
+		case 408:
+		case 504:
+			return 'timeout'
+		case 409:
+			return reason === 'AlreadyExists' ? 'alreadyExists' : 'conflict'
+		case 410:
+			return 'gone'
+		case 413:
+			return 'tooLarge'
+		case 429:
+			return 'throttled'
+		default:
+			return status >= 500 ? 'server' : 'other'
+	}
+}
+
+/**
+ * Validation errors quote what they refuse ("Invalid value: …"), and decoding errors quote bytes around the fault. For
+ * requests that carry secret values the first are cut and the second dropped.
+ */
+function quoteSafely(message: string, status: number, sensitive: boolean): string {
+	if (sensitive && status === 400) return 'the API server could not read the request (its text is withheld)'
+	const text = sensitive
+		? message.replace(/\b(Invalid|Unsupported|Duplicate) value: ("(?:[^"\\]|\\.)*"|\S+)/g, '$1 value (withheld)')
+		: message
+	return text.length > MAX_MESSAGE ? `${text.slice(0, MAX_MESSAGE)}…` : text
+}
+
+// undici's and Node's codes are constants such as UND_ERR_SOCKET; anything else does not belong into a message.
+function codeOf(error: unknown): string | undefined {
+	for (let depth = 0, at = error; depth < 4 && isRecord(at); depth++, at = at['cause']) {
+		const code = at['code']
+		if (typeof code === 'string' && /^[A-Z0-9_]{1,64}$/.test(code)) return code
+	}
+	return undefined
+}
+
+export function isRecord(value: unknown): value is Record<string, unknown> {
+	return typeof value === 'object' && value !== null
+}

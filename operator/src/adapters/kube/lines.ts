@@ -1,0 +1,38 @@
+import { StringDecoder } from 'node:string_decoder'
+import { KubeError } from './errors.ts'
+
+// etcd refuses objects over 1.5 MiB; as JSON with escapes one watch event stays far below this. More is not an event.
+const MAX_LINE = 32 * 1024 * 1024
+
+export interface ReadLinesHooks {
+	/** called before each wait for data, and */
+	waiting(): void
+	/** after it: the time that the consumer takes between two lines is not the server's silence */
+	arrived(): void
+}
+
+/** Splits a byte stream into lines. A last line without its newline is a line that broke off, and is dropped. */
+export async function* readLines(
+	body: AsyncIterable<Uint8Array>,
+	hooks: ReadLinesHooks,
+): AsyncGenerator<string, void, undefined> {
+	const decoder = new StringDecoder('utf8')
+	let rest = ''
+	const chunks = body[Symbol.asyncIterator]()
+	try {
+		for (;;) {
+			hooks.waiting()
+			const chunk = await chunks.next()
+			hooks.arrived()
+			if (chunk.done) return
+			const text = decoder.write(chunk.value)
+			const lines = text.split('\n')
+			lines[0] = rest + (lines[0] ?? '')
+			rest = lines.pop() ?? ''
+			if (rest.length > MAX_LINE) throw new KubeError('other', 'a line of the watch is too long')
+			for (const line of lines) if (line.trim() !== '') yield line
+		}
+	} finally {
+		await chunks.return?.()
+	}
+}

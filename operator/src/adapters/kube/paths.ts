@@ -1,0 +1,36 @@
+/** What a request is about, in words with few values: for metrics and for error messages. */
+export interface RequestLabels {
+	/** Kubernetes verb: get, list, watch, create, update, patch, delete */
+	verb: string
+	/** plural resource, with its subresource if any: `pods/status`; `other` for paths that are not resources */
+	kind: string
+}
+
+export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+
+const VERBS: Record<Exclude<Method, 'GET'>, string> = {
+	POST: 'create',
+	PUT: 'update',
+	PATCH: 'patch',
+	DELETE: 'delete',
+}
+
+/**
+ * Reads `/api/v1[/namespaces/NS]/RESOURCE[/NAME[/SUB]]` and `/apis/GROUP/VERSION…` the same way as the API server does.
+ * Names never become labels.
+ */
+export function describeRequest(method: Method, path: string, watch = false): RequestLabels {
+	const parts = path.split('/').filter((part) => part !== '')
+	let rest = parts[0] === 'api' ? parts.slice(2) : parts[0] === 'apis' ? parts.slice(3) : []
+	// `/namespaces/NS` alone, and its status, are the namespace itself.
+	if (rest[0] === 'namespaces' && rest.length > 2 && rest[2] !== 'status') rest = rest.slice(2)
+	const [resource, name, sub] = rest
+	const kind = resource === undefined ? 'other' : sub === undefined ? resource : `${resource}/${sub}`
+	if (method !== 'GET') return { verb: VERBS[method], kind }
+	return { verb: watch ? 'watch' : name === undefined && resource !== undefined ? 'list' : 'get', kind }
+}
+
+/** True where bodies hold secret values or tokens. */
+export function isSensitive({ kind }: RequestLabels): boolean {
+	return kind === 'secrets' || kind === 'serviceaccounts/token' || kind === 'tokenreviews'
+}

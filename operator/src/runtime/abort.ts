@@ -1,0 +1,30 @@
+/** An AbortController that follows a parent signal until `release` is called. */
+export interface LinkedAbort {
+	controller: AbortController
+	release(): void
+}
+
+/**
+ * Like `AbortSignal.any([parent, own])`, but explicit about its end: parents here live as long as the process, and one
+ * forgotten listener for each request would be a leak.
+ */
+export function linkAbort(parent?: AbortSignal): LinkedAbort {
+	const controller = new AbortController()
+	if (!parent) return { controller, release: () => {} }
+	if (parent.aborted) {
+		controller.abort(parent.reason)
+		return { controller, release: () => {} }
+	}
+	const onAbort = () => controller.abort(parent.reason)
+	parent.addEventListener('abort', onAbort, { once: true })
+	return { controller, release: () => parent.removeEventListener('abort', onAbort) }
+}
+
+/** Runs `work` and swallows what it throws if, and only if, `signal` has aborted by then. */
+export async function untilAborted(signal: AbortSignal, work: () => Promise<void>): Promise<void> {
+	try {
+		await work()
+	} catch (error) {
+		if (!signal.aborted) throw error
+	}
+}
