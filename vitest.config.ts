@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config'
+import { CanaryLast } from './test/e2e/sequencer.ts'
 
 // Workspaces are imported from their sources (see `exports` in their package.json), not from dist/.
 const resolve = { conditions: ['asb-source', 'node', 'import', 'module', 'default'] }
@@ -41,6 +42,8 @@ export default defineConfig({
 					testTimeout: 300_000,
 					hookTimeout: 600_000,
 					fileParallelism: false,
+					sequence: { sequencer: CanaryLast },
+					globalSetup: ['test/e2e/setup.ts'],
 				},
 			},
 		],

@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import type { EmulatorControl } from 'azure-key-vault-emulator'
 import { applyObjects, type KubectlTarget, kubectl } from './kubectl.ts'
 
@@ -36,6 +38,20 @@ export interface TenantOptions {
 	readonly federate?: boolean
 	/** Default: reads the vault. */
 	readonly role?: string | null
+	/** Where `remove` leaves what the tenant's objects and pods had printed. */
+	readonly folder: string
+}
+
+/** Keeps what the namespace's objects and pods say, for the canary scan that comes after all tests. */
+async function keepPrinted(target: KubectlTarget, namespace: string, folder: string): Promise<void> {
+	await mkdir(folder, { recursive: true })
+	const objects = await kubectl(target, ['-n', namespace, 'get', 'asb,pods,events,configmaps', '-o', 'yaml', '--show-managed-fields'])
+	await writeFile(join(folder, `${namespace}.txt`), objects)
+	const pods = (await kubectl(target, ['-n', namespace, 'get', 'pods', '-o', 'name'])).trim().split('\n').filter(Boolean)
+	for (const pod of pods) {
+		const log = await kubectl(target, ['-n', namespace, 'logs', pod]).catch((error: Error) => error.message)
+		await writeFile(join(folder, `${namespace}-${pod.replace('/', '-')}.txt`), log)
+	}
 }
 
 export async function createTenant(options: TenantOptions): Promise<Tenant> {
@@ -72,6 +88,7 @@ export async function createTenant(options: TenantOptions): Promise<Tenant> {
 		issuer: discovery.issuer,
 		subject,
 		remove: async () => {
+			await keepPrinted(target, namespace, join(options.folder, 'printed'))
 			await kubectl(target, ['delete', 'namespace', namespace, '--wait=false', '--ignore-not-found'])
 		},
 	}

@@ -1,0 +1,14 @@
+import { createProgress } from '../cluster/progress.ts'
+import { announceWorld, openWorld } from '../kit/world.ts'
+
+/** One vault for each test file: hostAliases of the operator's pod need the names before it starts. */
+export const VAULTS = [
+	...['rotation', 'denied', 'subject', 'absent', 'outage', 'killed', 'deleted', 'foreign', 'drift', 'quiet', 'leak', 'kubelet'],
+]
+
+/** Installs the system once for all end-to-end test files. */
+export async function setup(): Promise<() => Promise<void>> {
+	const { world } = await openWorld({ progress: createProgress(), holder: 'end-to-end tests', vaults: VAULTS })
+	announceWorld(world)
+	return () => world.close()
+}
