@@ -1,0 +1,67 @@
+// `npm run demo`: the main job, live, on this machine. See `--help`.
+import { parseArgs } from 'node:util'
+import { downCluster } from '../cluster/index.ts'
+import { createProgress, type Progress } from '../cluster/progress.ts'
+import { runDemo } from './demo.ts'
+
+const HELP = `npm run demo               bring everything up, show the main job, take everything down
+npm run demo -- --keep     the same, but leave the cluster running to look around
+npm run demo -- down       take down what --keep left
+
+Needs Linux, npm, and a Docker engine or root on Debian. The first run on a machine without an image registry builds the
+cluster from package registries (about 20 minutes on two cores); later runs use the cache (ASB_CACHE,
+default ~/.cache/azure-secret-binding).`
+
+/** Names the step that failed: the innermost one, for steps nest. */
+function remembering(progress: Progress): Progress & { failed: string | undefined } {
+	const self = {
+		failed: undefined as string | undefined,
+		step: async <T>(name: string, run: (say: (detail: string) => void) => Promise<T>): Promise<T> =>
+			progress.step(name, async (say) => {
+				try {
+					return await run(say)
+				} catch (error) {
+					self.failed ??= name
+					throw error
+				}
+			}),
+	}
+	return self
+}
+
+async function main(): Promise<number> {
+	const { values, positionals } = parseArgs({
+		options: { keep: { type: 'boolean', default: false }, help: { type: 'boolean', short: 'h', default: false } },
+		allowPositionals: true,
+	})
+	if (values.help) {
+		console.log(HELP)
+		return 0
+	}
+	const progress = remembering(createProgress())
+	const [verb, ...rest] = positionals
+	if (verb === 'down' && rest.length === 0) {
+		await downCluster({ progress })
+		return 0
+	}
+	if (verb !== undefined) {
+		console.error(`demo: there is no "${positionals.join(' ')}"\n\n${HELP}`)
+		return 2
+	}
+	const started = performance.now()
+	const stopping = new AbortController()
+	for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopping.abort(new Error(`stopped by ${signal}`)))
+	try {
+		await runDemo({ progress, say: console.log, signal: stopping.signal, keep: values.keep })
+	} catch (error) {
+		const reason = error instanceof Error ? error.message : String(error)
+		console.error(`\ndemo: failed at "${progress.failed ?? 'start'}": ${reason}`)
+		if (!values.keep) await downCluster({ progress })
+		return 1
+	}
+	if (!values.keep) await downCluster({ progress })
+	console.log(`\ndemo: ok in ${Math.round((performance.now() - started) / 1000)} s`)
+	return 0
+}
+
+process.exitCode = await main()
