@@ -48,8 +48,11 @@ export interface KubeTransport {
 	 * @throws `signal.reason` when the caller aborted
 	 */
 	request<T>(request: KubeRequest): Promise<T>
-	/** The lines of a GET as they arrive; ends when the server ends it. Throws like `request`, on the first or any later step. */
-	stream(request: KubeStreamRequest): AsyncGenerator<string, void, undefined>
+	/**
+	 * Opens a GET and resolves when its answer begins, to its lines as they arrive. They end when the server ends them, and
+	 * throw like `request` otherwise. Iterate at once, and to the end or out of the loop: that is what closes the connection.
+	 */
+	stream(request: KubeStreamRequest): Promise<AsyncGenerator<string, void, undefined>>
 	/** Closes all connections; running requests fail as unreachable. */
 	close(): Promise<void>
 }
@@ -139,29 +142,44 @@ export function createKubeTransport(options: KubeTransportOptions): KubeTranspor
 			}
 		},
 
-		async *stream(request: KubeStreamRequest) {
+		async stream(request: KubeStreamRequest) {
 			const line = createLine('GET', request.path, request.query?.['watch'] !== undefined)
 			const started = performance.now()
 			const deadline = createDeadline(request.signal, request.timeoutMs ?? options.timeoutMs ?? REQUEST_TIMEOUT_MS)
-			try {
-				const response = await open(line, { ...request, method: 'GET' }, deadline.signal)
-				for await (const text of readLines(response.body, {
-					waiting: () => deadline.restart(request.inactivityMs),
-					arrived: () => deadline.stop(),
-				})) {
-					yield text
-				}
-			} catch (error) {
-				throw explain(error, line, deadline, request.signal)
-			} finally {
+			const finish = () => {
 				// Also reached when the consumer leaves the loop: the abort is what closes the connection then.
 				deadline.abort()
 				deadline.clear()
 				observe({ ...line.labels, status: line.status }, (performance.now() - started) / 1000)
 			}
+			try {
+				const response = await open(line, { ...request, method: 'GET' }, deadline.signal)
+				deadline.stop()
+				return streamLines(response.body, request, line, deadline, finish)
+			} catch (error) {
+				const explained = explain(error, line, deadline, request.signal)
+				finish()
+				throw explained
+			}
 		},
 
 		close: () => connections.close(),
+	}
+}
+
+async function* streamLines(
+	body: Dispatcher.ResponseData['body'],
+	{ signal, inactivityMs }: KubeStreamRequest,
+	line: RequestLine,
+	deadline: Deadline,
+	finish: () => void,
+): AsyncGenerator<string, void, undefined> {
+	try {
+		yield* readLines(body, { waiting: () => deadline.restart(inactivityMs), arrived: () => deadline.stop() })
+	} catch (error) {
+		throw explain(error, line, deadline, signal)
+	} finally {
+		finish()
 	}
 }
 
