@@ -30,6 +30,8 @@ interface WorldState {
 export interface SeenChange {
 	/** Milliseconds since the epoch, by the clock of the service's machine. */
 	readonly at: number
+	/** Change time of the `..data` link when the listener ran, ms since the epoch. */
+	readonly swappedAt?: number
 	readonly generation: string
 	readonly secrets: ReadonlyArray<{ name: string; version?: string }>
 }

@@ -1,0 +1,118 @@
+import { readFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { parseArgs } from 'node:util'
+import { createProgress } from '../cluster/progress.ts'
+import { applyBinding, waitReady } from '../kit/binding.ts'
+import { kubectl } from '../kit/kubectl.ts'
+import { createTenant } from '../kit/tenant.ts'
+import { until } from '../kit/until.ts'
+import { openWorld } from '../kit/world.ts'
+import type { Bench } from './cli.ts'
+import { quantile, seededRandom } from './numbers.ts'
+
+/** The binding's interval, in ms; the shortest that the resource allows. */
+const INTERVAL = 5_000
+
+/** Where the time of one rotation went, in ms. */
+interface Shares {
+	/** From the vault's write to the list that showed it: chance, U(0, interval). */
+	poll: number
+	/** From that list to the Secret written: read of the value, merge patch. */
+	write: number
+	/** From the Secret written to the swap of the mounted directory: nudge, kubelet. */
+	kubelet: number
+	/** From the swap to `onChange` in the service: watcher, read of the generation. */
+	watcher: number
+}
+
+/**
+ * Vault write to `onChange`, over rotations at seeded random moments.
+ *
+ * 1. Wait U(0, interval), write a new version, note the emulator's time of the write.
+ * 2. Wait for `onChange` with that version; the service notes its time and the change time of the `..data` link.
+ * 3. The emulator's request log gives the first list after the write; the audit log gives the end of the Secret's patch.
+ *
+ * All on one machine, so on one clock.
+ */
+export const bench: Bench = {
+	title: 'vault write to onChange, 100 rotations at random moments, with shares (--rotations N, --seed N)',
+	async run(args) {
+		const { values } = parseArgs({
+			args: [...args],
+			options: { rotations: { type: 'string', default: '100' }, seed: { type: 'string', default: '1' } },
+		})
+		const random = seededRandom(Number(values.seed))
+		const { world } = await openWorld({ progress: createProgress(), holder: 'npm run bench', vaults: ['payments'] })
+		const tenant = await createTenant({ ...world, name: 'latency', vault: 'payments' })
+		try {
+			const write = () => world.control.setSecret({ vault: 'payments', name: 'db', value: world.canary('latency') })
+			await write()
+			await applyBinding(world, tenant, { secrets: [{ name: 'db' }] })
+			await waitReady(world, tenant)
+			await world.startService(tenant)
+			await kubectl(world.target, ['-n', tenant.namespace, 'rollout', 'status', 'deployment/payments', '--timeout=180s'])
+			const all: Shares[] = []
+			for (let rotation = 0; rotation < Number(values.rotations); rotation += 1) {
+				await sleep(random() * INTERVAL)
+				const since = Date.now()
+				const { version } = await write()
+				const change = await until(
+					`onChange of rotation ${rotation}`,
+					async () => (await world.changes(tenant)).find((each) => each.secrets.some((secret) => secret.version === version)),
+				)
+				const log = await world.control.requests({ since })
+				const written = log.find((each) => each.route === 'setSecret')?.at
+				const looked = log.find((each) => each.route === 'listSecrets' && each.at >= (written ?? Infinity))?.at
+				const patched = secretPatchedAt(world.auditLog, tenant.namespace, looked ?? Infinity)
+				if (written === undefined || looked === undefined || patched === undefined || change.swappedAt === undefined) {
+					console.log(`rotation ${rotation}: incomplete record, left out`)
+					continue
+				}
+				all.push({
+					poll: looked - written,
+					write: patched - looked,
+					kubelet: change.swappedAt - patched,
+					watcher: change.at - change.swappedAt,
+				})
+			}
+			print(all)
+		} finally {
+			await tenant.remove()
+			await world.close()
+		}
+	},
+}
+
+/** When the API server had answered the first patch of a Secret in the namespace after `since`, in ms since the epoch. */
+function secretPatchedAt(auditLog: string | undefined, namespace: string, since: number): number | undefined {
+	if (auditLog === undefined) return undefined
+	interface AuditEvent {
+		stage: string
+		verb: string
+		objectRef?: { resource?: string; subresource?: string; namespace?: string }
+		requestReceivedTimestamp: string
+		stageTimestamp: string
+	}
+	for (const line of readFileSync(auditLog, 'utf8').split('\n')) {
+		if (!line.includes(`"namespace":"${namespace}"`) || !line.includes('"resource":"secrets"')) continue
+		const event = JSON.parse(line) as AuditEvent
+		if (event.verb !== 'patch' || event.stage !== 'ResponseComplete') continue
+		if (Date.parse(event.requestReceivedTimestamp) >= since) return Date.parse(event.stageTimestamp)
+	}
+	return undefined
+}
+
+function print(all: readonly Shares[]): void {
+	const row = (name: string, of: (shares: Shares) => number) => {
+		const values = all.map(of)
+		const at = (q: number) => quantile(values, q).toFixed(0).padStart(6)
+		console.log(`${name.padEnd(34)} p50 ${at(0.5)} ms   p99 ${at(0.99)} ms   max ${at(1)} ms`)
+	}
+	console.log(`\n${all.length} rotations, interval ${INTERVAL} ms`)
+	row('vault write → onChange', (s) => s.poll + s.write + s.kubelet + s.watcher)
+	row('  poll wait', (s) => s.poll)
+	row('  value read, Secret write', (s) => s.write)
+	row('  nudge, kubelet', (s) => s.kubelet)
+	row('  watcher, read of the generation', (s) => s.watcher)
+	row('without the poll wait', (s) => s.write + s.kubelet + s.watcher)
+}
