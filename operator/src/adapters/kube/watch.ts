@@ -169,6 +169,8 @@ async function* follow<T extends KubeObject>(
 		if (!due || signal.aborted) throw error
 		yield { kind: 'relist' }
 	} finally {
+		// Also closes a stream that was opened and never read.
+		controller.abort()
 		release()
 		timer.controller.abort()
 		timer.release()

@@ -1,0 +1,167 @@
+import { isKubeError, KubeError } from '../adapters/kube/errors.ts'
+import type { KubeTransport } from '../adapters/kube/transport.ts'
+import { createBuckets } from './bucket.ts'
+import type { Clock } from './clock.ts'
+import { microTime } from './lease-record.ts'
+
+/** The object that an event is about. */
+export interface EventRegarding {
+	apiVersion: string
+	kind: string
+	/** absent for cluster-scoped objects; their events go to namespace `default` */
+	namespace?: string | undefined
+	name: string
+	uid?: string | undefined
+}
+
+export interface EventInput {
+	regarding: EventRegarding
+	type: 'Normal' | 'Warning'
+	/** machine-readable, UpperCamelCase */
+	reason: string
+	/** what was done or tried, UpperCamelCase */
+	action: string
+	/** one sentence for people */
+	note: string
+}
+
+export interface EventRecorderOptions {
+	transport: Pick<KubeTransport, 'request'>
+	clock: Clock
+	/** `secrets.purista.dev/…`: who we are */
+	reportingController: string
+	/** which of us: the pod's name */
+	reportingInstance: string
+	/** unique suffix of event names; default: from time and a counter, as client-go does */
+	unique?: (() => string) | undefined
+	observe?: ((result: 'created' | 'counted' | 'dropped' | 'failed') => void) | undefined
+	onError?: ((error: KubeError) => void) | undefined
+}
+
+export interface EventRecorder {
+	/** Returns at once and never throws: an event is news, nothing depends on it. */
+	record(event: EventInput): void
+	/** Resolves when everything recorded so far was sent or given up. */
+	flush(): Promise<void>
+}
+
+// The API server's limits for these fields (validation of events.k8s.io/v1).
+const MAX_NOTE = 1024
+const MAX_NAME = 253
+// A repetition within this time counts up the first event. client-go ends a series after 6 minutes without one; ours is
+// longer because backoff repeats the same fault every 5 minutes.
+const SERIES_MS = 10 * 60_000
+// client-go's spam filter: 25 events at once for one object, then one each 5 minutes.
+const BURST = 25
+const REFILL_MS = 5 * 60_000
+// client-go keeps 4096 of each as well: more objects than one operator has bindings, and an end for memory.
+const MAX_REMEMBERED = 4096
+// News older than what can be sent in half a minute is not news; this is what a transport can send in that time.
+const MAX_PENDING = 500
+const TIMEOUT_MS = 10_000
+
+interface Series {
+	/** path of the event once it is created */
+	path: string | undefined
+	count: number
+	lastAt: number
+	/** work for this series runs one after the other: a count must not overtake its creation */
+	tail: Promise<void>
+}
+
+/**
+ * Records `events.k8s.io/v1` events.
+ *
+ * 1. Same object, type, reason and action within ten minutes: one event, whose `series.count` is patched. Its note stays the
+ *    first one (the API makes all but `series` immutable).
+ * 2. Each object has a bucket of tokens for creations and patches. When it is empty nothing is sent, but counting goes on,
+ *    and the next patch tells the sum.
+ * 3. A patch that finds its event gone (they expire after an hour) creates it anew.
+ */
+export function createEventRecorder(options: EventRecorderOptions): EventRecorder {
+	const { transport, clock, reportingController, reportingInstance, observe = () => {}, onError = () => {} } = options
+	let counter = 0
+	const unique =
+		options.unique ?? (() => `${clock.now().toString(16)}${(counter++ & 0xfff).toString(16).padStart(3, '0')}`)
+	const series = new Map<string, Series>()
+	const buckets = createBuckets({ clock, burst: BURST, refillMs: REFILL_MS, max: MAX_REMEMBERED })
+	const pending = new Set<Promise<void>>()
+
+	const create = async (event: EventInput, at: Series): Promise<void> => {
+		const { regarding, type, reason, action, note } = event
+		const namespace = regarding.namespace ?? 'default'
+		const suffix = `.${unique()}`
+		const name = `${regarding.name.slice(0, MAX_NAME - suffix.length)}${suffix}`
+		const path = `/apis/events.k8s.io/v1/namespaces/${namespace}/events`
+		const body = {
+			apiVersion: 'events.k8s.io/v1',
+			kind: 'Event',
+			metadata: { name, namespace },
+			eventTime: microTime(clock.now()),
+			reportingController,
+			reportingInstance: reportingInstance.slice(0, 128),
+			action,
+			reason,
+			regarding: { ...regarding, namespace: regarding.namespace },
+			note: note.length > MAX_NOTE ? `${note.slice(0, MAX_NOTE - 1)}…` : note,
+			type,
+		}
+		await transport.request({ method: 'POST', path, body, timeoutMs: TIMEOUT_MS })
+		at.path = `${path}/${name}`
+		observe('created')
+	}
+
+	const send = async (event: EventInput, at: Series): Promise<void> => {
+		try {
+			if (at.path === undefined) {
+				await create(event, at)
+				return
+			}
+			try {
+				// Read when it is sent, not when it was asked for: repetitions meanwhile are in it.
+				const body = { series: { count: at.count, lastObservedTime: microTime(clock.now()) } }
+				await transport.request({ method: 'PATCH', path: at.path, body, timeoutMs: TIMEOUT_MS })
+				observe('counted')
+			} catch (error) {
+				if (!isKubeError(error, 'notFound')) throw error
+				at.path = undefined
+				at.count = 1
+				await create(event, at)
+			}
+		} catch (error) {
+			observe('failed')
+			if (error instanceof KubeError) onError(error)
+		}
+	}
+
+	return {
+		record(event) {
+			const { regarding, type, reason, action } = event
+			const object = [regarding.kind, regarding.namespace ?? '', regarding.name, regarding.uid ?? ''].join('/')
+			const key = [object, type, reason, action].join('/')
+			const now = clock.monotonic()
+			let at = series.get(key)
+			if (at && now - at.lastAt < SERIES_MS) at.count++
+			else at = { path: undefined, count: 1, lastAt: now, tail: at?.tail ?? Promise.resolve() }
+			at.lastAt = now
+			// Deleted and set again: a Map's order is then the order of last use, and the first key is the one to forget.
+			series.delete(key)
+			series.set(key, at)
+			const oldest = series.size > MAX_REMEMBERED ? series.keys().next().value : undefined
+			if (oldest !== undefined) series.delete(oldest)
+
+			if (pending.size >= MAX_PENDING || !buckets.take(object)) {
+				observe('dropped')
+				return
+			}
+			const current = at
+			const sent = current.tail.then(() => send(event, current))
+			current.tail = sent
+			pending.add(sent)
+			void sent.finally(() => pending.delete(sent))
+		},
+		async flush() {
+			await Promise.all(pending)
+		},
+	}
+}

@@ -1,0 +1,123 @@
+import { type DestinationStream, type Logger, pino } from 'pino'
+
+export type { Logger } from 'pino'
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent'
+
+export interface LoggerOptions {
+	level: LogLevel
+	/** default: standard output */
+	destination?: DestinationStream | undefined
+	/** fields of every line */
+	base?: Record<string, string> | undefined
+}
+
+// Names under which values and credentials travel through the code and the SDKs. pino's wildcards stand for one level, so
+// each is listed for three: deeper objects do not belong into a log line.
+const SECRET_FIELDS = [
+	'value',
+	'values',
+	'data',
+	'stringData',
+	'token',
+	'accessToken',
+	'access_token',
+	'refresh_token',
+	'assertion',
+	'clientAssertion',
+	'client_assertion',
+	'clientSecret',
+	'client_secret',
+	'password',
+	'authorization',
+	'Authorization',
+	'headers',
+	'body',
+	'bodyAsText',
+	'parsedBody',
+	'request',
+	'response',
+]
+const REDACT_PATHS = SECRET_FIELDS.flatMap((field) => [field, `*.${field}`, `*.*.${field}`])
+
+/**
+ * Structured logs, one JSON object a line. Redaction is the last line of defence: what is secret should not be passed at
+ * all. Errors go under `err` (or `error`, `cause`) and are reduced by `describeError`.
+ */
+export function createLogger({ level, destination, base = {} }: LoggerOptions): Logger {
+	const options = {
+		level,
+		base,
+		// Names instead of pino's numbers, and times as people read them.
+		formatters: { level: (label: string) => ({ level: label }) },
+		timestamp: () => `,"time":"${new Date().toISOString()}"`,
+		redact: { paths: REDACT_PATHS, censor: '(redacted)' },
+		serializers: { err: describeError, error: describeError, cause: describeError },
+	}
+	return destination ? pino(options, destination) : pino(options)
+}
+
+export interface ErrorDescription {
+	name: string
+	message: string
+	code?: string | number
+	kind?: string
+	status?: number
+	reason?: string
+	/** frames in our own code */
+	stack?: string[]
+	cause?: ErrorDescription
+}
+
+// Deep enough for SDK error → fetch failed → socket error, and an end for a chain that bites its own tail.
+const MAX_CAUSES = 3
+const MAX_FRAMES = 8
+const MAX_TEXT = 2_000
+
+/**
+ * What may be printed of an error: never the object itself. Errors of the Azure and Kubernetes libraries carry the request,
+ * its headers (with the token) and the response body as properties.
+ */
+export function describeError(error: unknown, depth = 0): ErrorDescription {
+	if (!(error instanceof Error)) {
+		// Something else was thrown: only its type is safe to print.
+		return { name: typeof error, message: typeof error === 'string' ? scrub(error) : '(not an Error)' }
+	}
+	const fields = error as Error & {
+		code?: unknown
+		kind?: unknown
+		status?: unknown
+		statusCode?: unknown
+		reason?: unknown
+	}
+	const status = fields.status ?? fields.statusCode
+	const description: ErrorDescription = { name: error.name, message: scrub(error.message) }
+	if (typeof fields.code === 'string') description.code = scrub(fields.code)
+	if (typeof fields.code === 'number') description.code = fields.code
+	if (typeof fields.kind === 'string') description.kind = scrub(fields.kind)
+	if (typeof status === 'number') description.status = status
+	if (typeof fields.reason === 'string') description.reason = scrub(fields.reason)
+	const stack = depth === 0 ? ownFrames(error.stack) : []
+	if (stack.length > 0) description.stack = stack
+	if (error.cause !== undefined && depth < MAX_CAUSES) description.cause = describeError(error.cause, depth + 1)
+	return description
+}
+
+// A JSON Web Token, whole or cut. Entra and proxies have been seen to quote what they were given.
+const JWT = /\beyJ[\w-]{5,}(\.[\w-]*){0,2}/g
+const BEARER = /\b(Bearer|Basic)\s+[\w.~+/=-]{8,}/gi
+
+/** Text of others, made fit to print: no tokens, no endless length. */
+export function scrub(text: string): string {
+	const clean = text.replace(BEARER, '$1 (redacted)').replace(JWT, '(redacted token)')
+	return clean.length > MAX_TEXT ? `${clean.slice(0, MAX_TEXT)}…` : clean
+}
+
+/** The stack without its first line (it repeats the message, unscrubbed) and without frames of libraries and of Node. */
+function ownFrames(stack: string | undefined): string[] {
+	return (stack ?? '')
+		.split('\n')
+		.filter((line) => /^\s+at /.test(line) && !line.includes('node_modules') && !line.includes('node:'))
+		.slice(0, MAX_FRAMES)
+		.map((line) => line.trim().replace(/^at /, ''))
+}
