@@ -1,0 +1,19 @@
+/** Time as an argument: tests turn it by hand. */
+export interface Clock {
+	/** Milliseconds since 1970, for times that are compared with those of the vault. */
+	now(): number
+	/** Milliseconds on a scale that no clock step moves, for deadlines and ages. */
+	monotonic(): number
+	/** Calls once after `ms` milliseconds and never keeps the process alive. Returns a function that cancels. */
+	after(ms: number, call: () => void): () => void
+}
+
+export const systemClock: Clock = {
+	now: () => Date.now(),
+	monotonic: () => performance.now(),
+	after(ms, call) {
+		const timer = setTimeout(call, ms)
+		timer.unref()
+		return () => clearTimeout(timer)
+	},
+}

@@ -1,0 +1,77 @@
+import { StatusCode, UnhandledError } from './purista.ts'
+
+/**
+ * Why a call failed; in the `data.reason` of the error. All errors of the store are `UnhandledError`, which callers of a
+ * command see as a bare 500: texts are fixed, and no name, value, token or text of the vault is in them.
+ */
+export type StoreErrorReason =
+	/** No mount could be read in time and no vault is asked. */
+	| 'NotReady'
+	/** The store was destroyed. */
+	| 'Destroyed'
+	/** The bytes are no text: `getSecretBytes` has them. */
+	| 'Binary'
+	/** The vault cannot hold a secret of this name. */
+	| 'InvalidName'
+	/** No mount covers the name and no vault is configured. */
+	| 'NotCovered'
+	/** No vault is known to write to. */
+	| 'NoVault'
+	/** The vault has no such secret or version. */
+	| 'NotFound'
+	/** The identity may not do this, or no token could be had for it. */
+	| 'Denied'
+	/** A firewall or private link stands between. */
+	| 'Network'
+	/** The version is disabled, not yet valid or expired. */
+	| 'Disabled'
+	/** The name is taken by a deleted secret that can be recovered. */
+	| 'Deleted'
+	/** The secret is being deleted or recovered at this moment. */
+	| 'Conflict'
+	/** The vault asks for fewer calls. */
+	| 'Throttled'
+	/** The vault did not answer, or with a fault of its own. */
+	| 'Unavailable'
+	/** The vault refused for another reason. */
+	| 'Refused'
+
+const TEXTS: Readonly<Record<StoreErrorReason, readonly [StatusCode, string]>> = {
+	NotReady: [StatusCode.ServiceUnavailable, 'the mounted secrets could not be read in time: see status() of the store'],
+	Destroyed: [StatusCode.ServiceUnavailable, 'the secret store is destroyed'],
+	Binary: [StatusCode.UnsupportedMediaType, 'the secret is binary: read it with getSecretBytes'],
+	InvalidName: [
+		StatusCode.BadRequest,
+		'Key Vault names have 1 to 127 letters, digits and "-": add an alias, or an entry with objectName to the binding',
+	],
+	NotCovered: [
+		StatusCode.NotImplemented,
+		'no mount covers this secret: add it to spec.secrets of the AzureSecretBinding, or set vaultUrl of the store',
+	],
+	NoVault: [StatusCode.NotImplemented, 'no vault is known to write to: set vaultUrl of the store'],
+	NotFound: [StatusCode.NotFound, 'the vault has no such secret or version'],
+	Denied: [StatusCode.Forbidden, 'the vault denied access: check the role assignment of the identity'],
+	Network: [StatusCode.Forbidden, 'the vault is closed to this network: check its firewall and private endpoints'],
+	Disabled: [StatusCode.Forbidden, 'the version in the vault is disabled, expired or not yet valid'],
+	Deleted: [
+		StatusCode.Conflict,
+		'the vault holds a deleted secret of this name: recover or purge it, or set onDeleted to "recover"',
+	],
+	Conflict: [StatusCode.Conflict, 'the secret is being deleted or recovered: try again in some seconds'],
+	Throttled: [StatusCode.TooManyRequests, 'the vault is throttling: try again later'],
+	Unavailable: [StatusCode.ServiceUnavailable, 'the vault could not be reached'],
+	Refused: [StatusCode.InternalServerError, 'the vault refused the call'],
+}
+
+/** Makes the error of a reason. */
+export function storeError(reason: StoreErrorReason): UnhandledError {
+	const [code, text] = TEXTS[reason]
+	return new UnhandledError(code, text, { reason })
+}
+
+/** Reason of an error thrown by the store; undefined for any other error. */
+export function reasonOf(error: unknown): StoreErrorReason | undefined {
+	if (!(error instanceof UnhandledError) || typeof error.data !== 'object' || error.data === null) return undefined
+	const reason = 'reason' in error.data ? error.data.reason : undefined
+	return typeof reason === 'string' && Object.hasOwn(TEXTS, reason) ? (reason as StoreErrorReason) : undefined
+}

@@ -1,0 +1,199 @@
+import type { Clock } from '../clock.ts'
+import { readMount } from './read.ts'
+import { type MountSnapshot, snapshotOf, wipe } from './snapshot.ts'
+import { type DirectoryWatch, watchDirectory } from './watch.ts'
+
+/** What keeps a mount from being followed; the last good snapshot stays meanwhile. */
+export type MountProblem =
+	/** The directory is not there. */
+	| 'missing'
+	/** The directory holds nothing. */
+	| 'empty'
+	/** A file or the directory cannot be read, or it is half written. */
+	| 'unreadable'
+	/** The manifest is older than the one already read. */
+	| 'older'
+
+export interface MountOptions {
+	readonly path: string
+	readonly clock: Clock
+	/** Milliseconds between looks at the link that no event asked for. */
+	readonly pollMs: number
+	/** A plain directory with nothing in it is an answer and no problem: a folder for local work begins like that. */
+	readonly emptyIsFine: boolean
+	/** Called with each new snapshot, in order. The snapshot of before is wiped after the call. */
+	readonly onSnapshot: (snapshot: MountSnapshot) => void
+	/** Called when a problem begins, changes, or ends (undefined). `code` is that of the system error. */
+	readonly onProblem: (problem: MountProblem | undefined, code?: string) => void
+	/** Called when events cannot be had, for example for want of inotify watches, and the poll is all there is. */
+	readonly onWatchLost: (code: string | undefined) => void
+}
+
+// A kubelet that reads from an API server behind its peers can go back for one sync period (60-90 s). A Secret restored from
+// a backup stays back: after two such periods it is what there is.
+const OLDER_GRACE_MS = 180_000
+
+const codeOf = (error: unknown) =>
+	error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
+
+/**
+ * Follows one mounted directory and holds its last good snapshot.
+ *
+ * 1. Anything that may mean a change (event, poll, somebody asking) calls `check()`.
+ * 2. One look at a time. A call during a look makes one more look follow it, so that the last call always sees what came before it.
+ * 3. A look whose generation is known ends there. A new one becomes the snapshot; a problem leaves the snapshot as it is.
+ * 4. A manifest of the same binding with a lower revision is not taken, until it has stood for 180 s.
+ */
+export class Mount {
+	readonly path: string
+	snapshot: MountSnapshot | undefined
+	problem: MountProblem | undefined
+	/** True while events arrive, false while only the poll looks. */
+	watching = false
+	/** Monotonic milliseconds of the last look that could read the directory. */
+	lastSeen: number | undefined
+	/** Snapshots taken so far. */
+	loads = 0
+
+	readonly #options: MountOptions
+	#watch: DirectoryWatch | undefined
+	#looking: Promise<void> | undefined
+	#again = false
+	#closed = false
+	#olderSince: { id: string; at: number } | undefined
+	#cancelPoll: () => void = () => {}
+
+	constructor(options: MountOptions) {
+		this.path = options.path
+		this.#options = options
+	}
+
+	/** Takes the first look and follows the directory from then on. Resolves after that look. */
+	async start(): Promise<void> {
+		this.#poll()
+		await this.check()
+	}
+
+	/** Looks now. Resolves when a look that began after this call has ended; never rejects. */
+	check(): Promise<void> {
+		if (this.#closed) return Promise.resolve()
+		if (this.#looking !== undefined) {
+			this.#again = true
+			return this.#looking
+		}
+		this.#looking = this.#lookWhileAsked().finally(() => {
+			this.#looking = undefined
+		})
+		return this.#looking
+	}
+
+	/** Ends watching and wipes what was read. */
+	async close(): Promise<void> {
+		this.#closed = true
+		this.#cancelPoll()
+		await this.#watch?.close()
+		await this.#looking
+		if (this.snapshot !== undefined) wipe(this.snapshot)
+		this.snapshot = undefined
+	}
+
+	#poll(): void {
+		this.#cancelPoll = this.#options.clock.after(this.#options.pollMs, () => {
+			void this.check().then(() => {
+				if (!this.#closed) this.#poll()
+			})
+		})
+	}
+
+	async #lookWhileAsked(): Promise<void> {
+		do {
+			this.#again = false
+			await this.#look()
+		} while (this.#again && !this.#closed)
+	}
+
+	async #look(): Promise<void> {
+		try {
+			const read = await readMount(this.path, this.snapshot?.id)
+			if (this.#closed) return
+			if (read.kind === 'missing') {
+				await this.#unwatch()
+				return this.#report('missing')
+			}
+			this.#ensureWatch()
+			this.lastSeen = this.#options.clock.monotonic()
+			switch (read.kind) {
+				case 'unchanged':
+					return this.#report(undefined)
+				case 'empty':
+					if (!this.#options.emptyIsFine) return this.#report('empty')
+					return this.#take(snapshotOf({ kind: 'plain', id: 'plain ', files: new Map() }))
+				case 'generation':
+				case 'plain':
+					return this.#offer(snapshotOf(read))
+			}
+		} catch (error) {
+			if (!this.#closed) this.#report('unreadable', codeOf(error))
+		}
+	}
+
+	#offer(next: MountSnapshot): void {
+		if (this.#isOlder(next)) {
+			wipe(next)
+			this.#report('older')
+		} else this.#take(next)
+	}
+
+	#isOlder(next: MountSnapshot): boolean {
+		const [now, then] = [next.manifest, this.snapshot?.manifest]
+		if (
+			now === undefined ||
+			then === undefined ||
+			now.binding.uid !== then.binding.uid ||
+			now.revision >= then.revision
+		) {
+			this.#olderSince = undefined
+			return false
+		}
+		const at = this.#options.clock.monotonic()
+		if (this.#olderSince?.id !== next.id) this.#olderSince = { id: next.id, at }
+		return at - this.#olderSince.at < OLDER_GRACE_MS
+	}
+
+	#take(next: MountSnapshot): void {
+		const before = this.snapshot
+		this.snapshot = next
+		this.loads += 1
+		this.#olderSince = undefined
+		this.#report(undefined)
+		this.#options.onSnapshot(next)
+		if (before !== undefined) wipe(before)
+	}
+
+	#report(problem: MountProblem | undefined, code?: string): void {
+		if (problem === this.problem) return
+		this.problem = problem
+		this.#options.onProblem(problem, code)
+	}
+
+	#ensureWatch(): void {
+		if (this.#watch !== undefined) return
+		this.watching = true
+		this.#watch = watchDirectory(
+			this.path,
+			() => void this.check(),
+			(error) => {
+				if (!this.watching) return
+				this.watching = false
+				this.#options.onWatchLost(codeOf(error))
+			},
+		)
+	}
+
+	async #unwatch(): Promise<void> {
+		const watch = this.#watch
+		this.#watch = undefined
+		this.watching = false
+		await watch?.close()
+	}
+}
