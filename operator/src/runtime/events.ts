@@ -102,7 +102,7 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
 			reportingInstance: reportingInstance.slice(0, 128),
 			action,
 			reason,
-			regarding: { ...regarding, namespace: regarding.namespace },
+			regarding,
 			note: note.length > MAX_NOTE ? `${note.slice(0, MAX_NOTE - 1)}…` : note,
 			type,
 		}
