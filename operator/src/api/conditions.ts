@@ -1,0 +1,54 @@
+/** Types of conditions. `Reconciling` and `Stalled` follow kstatus: they are there only while they are true. */
+export const CONDITIONS = {
+	/** What the spec asks for is delivered. An outage of the vault does not turn it, until `refresh.staleAfter`. */
+	Ready: 'Ready',
+	/** The last look at the vault worked and what is delivered is what the vault says under the policy. */
+	Fresh: 'Fresh',
+	/** Work is under way or waits for something that is expected to come by itself. */
+	Reconciling: 'Reconciling',
+	/** Somebody has to change something. It is tried again anyway, at least every five minutes. */
+	Stalled: 'Stalled',
+} as const
+export type ConditionType = keyof typeof CONDITIONS
+
+/** Every reason that a condition (or a secret in status) may carry, with what it means. `crds/README.md` shows each. */
+export const REASONS = {
+	Delivered: 'all that the spec asks for is in the Secret',
+	Current: 'what is delivered is what the vault says',
+	Suspended: 'spec.suspend is true: nothing is read, written or removed',
+	InvalidSpec: 'the spec breaks a rule that the API server could not check',
+	ServiceAccountNotFound: 'the ServiceAccount of spec.identity does not exist',
+	VaultMissing: 'neither spec.vault nor the annotation of the ServiceAccount names a vault',
+	VaultNotAllowed: 'the URL of the vault does not end in a suffix that the operator may talk to',
+	IdentityMissing: 'client id or tenant id stands neither in the spec nor at the ServiceAccount',
+	TokenRequestRefused: 'the API server refuses the operator a token of the ServiceAccount',
+	SecretNotOurs: 'a Secret of that name exists and does not carry our label',
+	SecretOfOtherBinding: 'a Secret of that name belongs to another binding',
+	SecretTypeDiffers: 'the Secret exists with another type, and types cannot change',
+	SecretImmutable: 'the Secret is marked immutable, so it cannot be updated',
+	SecretWriteRefused: 'the API server refuses to write the Secret: permissions, quota or a policy',
+	SecretTooLarge: 'the Secret would exceed 1 MiB',
+	RequiredKeyMissing: 'the type of the Secret asks for a key that the vault does not have',
+	SecretAbsent: 'the vault does not have the secret',
+	VersionAbsent: 'the vault has the secret, but not the pinned version',
+	SecretDisabled: 'the version is disabled in the vault',
+	ForbiddenByRbac: 'the identity has no role that lets it read the secret',
+	AccessDenied: 'the access policy of the vault does not let the identity read secrets',
+	ForbiddenByPolicy: 'a policy of the vault refuses the identity',
+	ForbiddenByFirewall: 'the firewall of the vault refuses the address of this cluster',
+	ForbiddenByConnection: 'the vault takes no public connections and there is no private endpoint',
+	Forbidden: 'the vault refuses, without one of the causes above',
+	Unauthorized: 'the vault does not accept the token that Entra issued',
+	FederationNotFound: 'Entra knows no federated credential for issuer, subject and audience of the ServiceAccount',
+	FederationRefused: 'Entra refuses the ServiceAccount token for another cause',
+	IdentityNotFound: 'Entra does not know the client id in the tenant, or the tenant',
+	EntraUnavailable: 'Entra does not answer, or answers that it cannot now',
+	VaultThrottled: 'the vault asks to be called less often',
+	VaultUnreachable: 'the vault cannot be reached over the network',
+	VaultTimeout: 'the vault does not answer in time',
+	VaultError: 'the vault answers with a server error',
+	VaultGarbage: 'something answers in place of the vault, or its answer is broken',
+	Stale: 'no look has worked for longer than refresh.staleAfter',
+	Unsettled: 'the secret was changed within the last two seconds and will be read once more',
+} as const satisfies Record<string, string>
+export type Reason = keyof typeof REASONS

@@ -1,0 +1,42 @@
+/** API group of the resource and of its annotations. */
+export const GROUP = 'secrets.purista.dev'
+export const VERSION = 'v1alpha1'
+export const API_VERSION = `${GROUP}/${VERSION}`
+export const KIND = 'AzureSecretBinding'
+export const PLURAL = 'azuresecretbindings'
+export const SHORT_NAME = 'asb'
+
+/** Label on a Secret: the binding that owns it. Ownership is this label, never a UID. */
+export const OWNER_LABEL = `${GROUP}/binding`
+/** Annotation on pods: resourceVersion of the Secret that they were told to refresh for. */
+export const REFRESHED_ANNOTATION = `${GROUP}/refreshed`
+/** Annotation on a binding: any new text asks for a look now. */
+export const REQUESTED_ANNOTATION = `${GROUP}/requested-at`
+/** Annotation on a ServiceAccount: the vault of bindings that name none. */
+export const VAULT_URL_ANNOTATION = `${GROUP}/vault-url`
+/** Annotations on a ServiceAccount, as the webhook of Azure workload identity reads them. */
+export const CLIENT_ID_ANNOTATION = 'azure.workload.identity/client-id'
+export const TENANT_ID_ANNOTATION = 'azure.workload.identity/tenant-id'
+
+/** Under this name our changes stand in `managedFields`. */
+export const FIELD_MANAGER = 'azure-secret-binding'
+
+/** Audiences for which the operator may ask tokens of other ServiceAccounts; the fence allows the same two. */
+export const AUDIENCES = ['api://AzureADTokenExchange', 'api://AKSIdentityBinding'] as const
+export type Audience = (typeof AUDIENCES)[number]
+
+/** DNS suffixes of Key Vault: public cloud, China, US government. */
+export const VAULT_SUFFIXES = ['vault.azure.net', 'vault.azure.cn', 'vault.usgovcloudapi.net'] as const
+
+/** Types of Secrets that may be written, with the keys that the API server asks for. */
+export const SECRET_TYPES = {
+	Opaque: { all: [], any: [] },
+	'kubernetes.io/tls': { all: ['tls.crt', 'tls.key'], any: [] },
+	'kubernetes.io/basic-auth': { all: [], any: ['username', 'password'] },
+	'kubernetes.io/ssh-auth': { all: ['ssh-privatekey'], any: [] },
+	'kubernetes.io/dockerconfigjson': { all: ['.dockerconfigjson'], any: [] },
+} as const satisfies Record<string, { all: readonly string[]; any: readonly string[] }>
+export type SecretType = keyof typeof SECRET_TYPES
+
+/** Sum of value bytes that the API server accepts in a Secret (`MaxSecretSize`). */
+export const MAX_SECRET_BYTES = 1_048_576

@@ -1,0 +1,145 @@
+import { fileNameProblem } from 'purista-azure-mounted-secret-store/manifest'
+import { z } from 'zod'
+import { type Audience, OWNER_LABEL, REQUESTED_ANNOTATION, type SecretType } from './constants.ts'
+import { type BindingStatus, specSchema, statusSchema } from './schema.ts'
+
+/** One secret that a binding wants, with its defaults filled in. */
+export interface WantedSecret {
+	/** key in the Secret, file name */
+	name: string
+	/** name in the vault */
+	objectName: string
+	/** pinned version */
+	version?: string
+	optional: boolean
+}
+
+export interface SecretDelivery {
+	type: 'Secret'
+	name: string
+	secretType: SecretType
+	labels: Record<string, string>
+	annotations: Record<string, string>
+	manifest: boolean
+	onDelete: 'Delete' | 'Retain'
+	refreshPods: boolean
+}
+
+/** How the secrets get to the pods. A union by `type`; there is one kind so far. */
+export type Delivery = SecretDelivery
+
+/** A binding as the operator works with it. Vault and identity may still be completed by the ServiceAccount. */
+export interface Binding {
+	namespace: string
+	name: string
+	uid: string
+	generation: number
+	/** text of the annotation requested-at */
+	requested: string | undefined
+	/** URL without a trailing slash */
+	vaultUrl: string | undefined
+	identity: {
+		serviceAccountName: string
+		clientId: string | undefined
+		tenantId: string | undefined
+		audience: Audience
+	}
+	secrets: WantedSecret[]
+	delivery: Delivery
+	/** milliseconds */
+	interval: number
+	/** milliseconds */
+	staleAfter: number
+	absent: 'Keep' | 'Remove'
+}
+
+/** What an object of the API turned out to be. `status` is what it says, empty when it cannot be read. */
+export type ParsedBinding =
+	| { kind: 'active'; binding: Binding; status: BindingStatus }
+	| { kind: 'suspended'; generation: number; status: BindingStatus }
+	| { kind: 'invalid'; generation: number; problem: string; status: BindingStatus }
+
+const metadataSchema = z.object({
+	namespace: z.string(),
+	name: z.string(),
+	uid: z.string(),
+	generation: z.number().default(0),
+	annotations: z.record(z.string(), z.string()).optional(),
+})
+const objectSchema = z.object({ metadata: metadataSchema, spec: z.unknown(), status: z.unknown() })
+
+const UNITS = { h: 3_600_000, m: 60_000, s: 1_000 } as const
+
+/** `1h30m` in milliseconds. The schema has checked the form. */
+export function parseDuration(text: string): number {
+	let ms = 0
+	for (const [, amount, unit] of text.matchAll(/([0-9]+)([hms])/g))
+		ms += Number(amount) * UNITS[unit as 'h' | 'm' | 's']
+	return ms
+}
+
+// The status holds this text (maxLength 256), and comparing needs no more of it.
+const MAX_REQUEST = 256
+
+/**
+ * Reads an object of the API. Throws only for what is no Kubernetes object at all; whatever a user can write is answered
+ * as `invalid`, with a problem that says what to write instead.
+ */
+export function parseBinding(object: unknown): ParsedBinding {
+	const { metadata, spec: rawSpec, status: rawStatus } = objectSchema.parse(object)
+	const readStatus = statusSchema.safeParse(rawStatus ?? {})
+	const status = readStatus.success ? readStatus.data : {}
+	const { generation } = metadata
+	const invalid = (problem: string): ParsedBinding => ({ kind: 'invalid', generation, problem, status })
+
+	if (metadata.name.length > 63) return invalid(`the name of a binding becomes a label: write at most 63 characters`)
+	const read = specSchema.safeParse(rawSpec)
+	if (!read.success) {
+		// Paths and zod's own words; the values that it refuses are not in them.
+		const [first] = read.error.issues
+		return invalid(`spec.${first?.path.join('.') ?? ''}: ${first?.message ?? 'invalid'}`)
+	}
+	const spec = read.data
+	if (spec.suspend) return { kind: 'suspended', generation, status }
+
+	const names = new Set<string>()
+	for (const { name } of spec.secrets) {
+		const problem = fileNameProblem(name)
+		if (problem !== undefined) return invalid(`spec.secrets: ${problem}`)
+		if (names.has(name)) return invalid(`spec.secrets: the name ${name} occurs twice: write each name once`)
+		names.add(name)
+	}
+	const { secret } = spec.delivery
+	for (const key of [...Object.keys(secret.labels), ...Object.keys(secret.annotations)]) {
+		if (key === OWNER_LABEL) return invalid(`spec.delivery.secret: ${OWNER_LABEL} is the operator's own: leave it out`)
+	}
+	const binding: Binding = {
+		namespace: metadata.namespace,
+		name: metadata.name,
+		uid: metadata.uid,
+		generation,
+		requested: metadata.annotations?.[REQUESTED_ANNOTATION]?.slice(0, MAX_REQUEST),
+		vaultUrl: spec.vault?.url.replace(/\/$/, ''),
+		identity: { clientId: undefined, tenantId: undefined, ...spec.identity },
+		secrets: spec.secrets.map(({ name, objectName, version, optional }) => ({
+			name,
+			objectName: objectName ?? name,
+			...(version === undefined ? {} : { version }),
+			optional,
+		})),
+		delivery: {
+			type: spec.delivery.type,
+			name: secret.name,
+			secretType: secret.type,
+			labels: secret.labels,
+			annotations: secret.annotations,
+			manifest: secret.manifest,
+			onDelete: secret.onDelete,
+			refreshPods: spec.delivery.refreshPods,
+		},
+		interval: parseDuration(spec.refresh.interval),
+		staleAfter: parseDuration(spec.refresh.staleAfter),
+		absent: spec.policy.absent,
+	}
+	return { kind: 'active', binding, status }
+}

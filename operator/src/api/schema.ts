@@ -1,0 +1,308 @@
+import { z } from 'zod'
+import { AUDIENCES, GROUP, SECRET_TYPES, type SecretType, VAULT_SUFFIXES } from './constants.ts'
+
+// The only place where the shape of the resource is written down. `crd.ts` makes the CRD of it, `parse.ts` reads with it.
+// It is flat: structural schemas know no unions, so a `type` enum stands beside optional blocks and CEL says what fits.
+
+interface Rule {
+	rule: string
+	/** Says what to write instead. */
+	message: string
+}
+const rules = (...list: Rule[]) => ({ 'x-kubernetes-validations': list })
+
+const GUID = /^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$/
+// Key Vault's own rule for object names.
+const OBJECT_NAME = /^[0-9a-zA-Z-]{1,127}$/
+// A vault has 3 to 24 letters, digits and hyphens.
+const VAULT_URL = `^https://[a-zA-Z0-9-]{3,24}[.](${VAULT_SUFFIXES.map((suffix) => suffix.replaceAll('.', '[.]')).join('|')})/?$`
+const DNS_NAME = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/
+const DURATION = /^([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?$/
+
+const vault = z
+	.strictObject({
+		url: z
+			.string()
+			.min(1)
+			.max(63)
+			.meta({
+				description: 'URL of the vault, such as https://payments-prod.vault.azure.net.',
+				...rules({
+					rule: `self.matches('${VAULT_URL}')`,
+					message: `write the vault's URL as https://<vault name>.${VAULT_SUFFIXES[0]} (China: .${VAULT_SUFFIXES[1]}, US government: .${VAULT_SUFFIXES[2]}), without port or path`,
+				}),
+			}),
+	})
+	.meta({
+		description: `Which vault. Default: the annotation ${GROUP}/vault-url of the ServiceAccount.`,
+	})
+
+const guid = (description: string) => z.string().regex(GUID).max(36).meta({ description })
+
+const identity = z
+	.strictObject({
+		serviceAccountName: z.string().regex(DNS_NAME).min(1).max(253).meta({
+			description:
+				"Name of a ServiceAccount in the binding's namespace. The vault is read with its identity, so it is the ServiceAccount that needs a federated credential and a role.",
+		}),
+		clientId: guid(
+			'Client id of the managed identity or app. Default: the annotation azure.workload.identity/client-id of the ServiceAccount.',
+		).optional(),
+		tenantId: guid(
+			'Tenant of the identity. Default: the annotation azure.workload.identity/tenant-id of the ServiceAccount.',
+		).optional(),
+		audience: z.enum(AUDIENCES).default('api://AzureADTokenExchange').meta({
+			description: 'Audience of the ServiceAccount token that is exchanged at Entra.',
+		}),
+	})
+	.meta({ description: 'With whose identity the vault is read.' })
+
+const secretEntry = z
+	.strictObject({
+		name: z
+			.string()
+			.regex(/^[-._a-zA-Z0-9]{1,220}$/)
+			.min(1)
+			.max(220)
+			.meta({
+				description:
+					'Key in the Secret, which is the file name in the volume and the name that a PURISTA service asks for.',
+				...rules(
+					{
+						rule: "self != '.' && !self.startsWith('..')",
+						message: 'the name may not be "." or start with "..": write it without the leading dots',
+					},
+					{
+						rule: "self != '__proto__'",
+						message: 'the name "__proto__" is unsafe in JavaScript readers: write "proto"',
+					},
+					{
+						rule: "self != '.binding.json'",
+						message: 'the name ".binding.json" is that of the manifest: write "binding.json"',
+					},
+					{
+						rule: "!self.matches('[.]previous(-[0-9]+)?$')",
+						message: 'names that end in ".previous" or ".previous-N" are kept for older versions: write "-previous"',
+					},
+				),
+			}),
+		objectName: z.string().regex(OBJECT_NAME).min(1).max(127).optional().meta({
+			description: 'Name of the secret in the vault. Default: the same as name.',
+		}),
+		version: z
+			.string()
+			.regex(/^[0-9a-f]{32}$/)
+			.max(32)
+			.optional()
+			.meta({
+				description: 'Pins one version (32 hexadecimal digits). Default: the current version, followed as it changes.',
+			}),
+		optional: z.boolean().default(false).meta({
+			description: 'An optional secret that the vault does not have does not keep the binding from Ready.',
+		}),
+	})
+	.meta(
+		rules({
+			rule: "has(self.objectName) || self.name.matches('^[0-9a-zA-Z-]{1,127}$')",
+			message:
+				'this name cannot be a name in Key Vault (letters, digits and "-", at most 127): add objectName with the name in the vault',
+		}),
+	)
+
+// Room for what teams and their tools put there; Kubernetes itself allows 256 KiB of annotations for one object.
+const metadataMap = (what: string, maxValue: number) =>
+	z
+		.record(z.string(), z.string().max(maxValue))
+		.prefault({})
+		.meta({
+			description: `${what} of the Secret. Nothing is copied from the binding.`,
+			maxProperties: 32,
+			...rules({
+				rule: `self.all(key, !key.startsWith('${GROUP}/'))`,
+				message: `keys that start with ${GROUP}/ are the operator's own: leave them out`,
+			}),
+		})
+
+const deliverySecret = z
+	.strictObject({
+		name: z.string().regex(DNS_NAME).min(1).max(253).meta({
+			description:
+				"Name of the Secret in the binding's namespace. A Secret of that name that is not ours is refused, not overwritten.",
+		}),
+		type: z
+			.enum(Object.keys(SECRET_TYPES) as [SecretType, ...SecretType[]])
+			.default('Opaque')
+			.meta({ description: 'Type of the Secret. Types other than Opaque ask for certain names in secrets.' }),
+		labels: metadataMap('Labels', 63),
+		annotations: metadataMap('Annotations', 4096),
+		manifest: z.boolean().default(true).meta({
+			description:
+				'Adds the key .binding.json: which version each file is, without values. The PURISTA store needs it to map names and to see its own writes; without it a restart of the operator reads all values again.',
+		}),
+		onDelete: z.enum(['Delete', 'Retain']).default('Delete').meta({
+			description:
+				'What happens to the Secret when the binding is deleted. A retained Secret is taken up again by a binding of the same name.',
+		}),
+	})
+	.meta({ description: 'The Secret that is written.' })
+
+const delivery = z
+	.strictObject({
+		type: z
+			.enum(['Secret'])
+			.default('Secret')
+			.meta({ description: 'How the secrets get to the pods: by a Kubernetes Secret.' }),
+		secret: deliverySecret,
+		refreshPods: z.boolean().default(true).meta({
+			description:
+				'Annotates the pods that mount the Secret after it was written, so that the kubelet refreshes their files at once instead of within 90 seconds. Nothing restarts.',
+		}),
+	})
+	.meta({ description: 'Where the secrets go.' })
+
+const duration = (text: string, description: string, min: string, max: string) =>
+	z
+		.string()
+		.regex(DURATION)
+		.min(2)
+		.max(21)
+		.default(text)
+		.meta({
+			description,
+			...rules({
+				rule: `duration(self) >= duration('${min}') && duration(self) <= duration('${max}')`,
+				message: `write a time from ${min} to ${max}, such as ${text}`,
+			}),
+		})
+
+const refresh = z
+	.strictObject({
+		interval: duration('60s', 'Time between two looks at the vault, from 5s to 24h.', '5s', '24h'),
+		staleAfter: duration(
+			'24h',
+			'Without a successful look for this long the binding is no longer Ready, from 5m to 720h. Until then an outage of the vault only turns Fresh to False.',
+			'5m',
+			'720h',
+		),
+	})
+	.prefault({})
+	.meta({ description: 'How often the vault is looked at.' })
+
+const policy = z
+	.strictObject({
+		absent: z.enum(['Keep', 'Remove']).default('Keep').meta({
+			description:
+				'What happens to a delivered secret that the vault does not have any more: Keep the last value and say so, or Remove it. It counts as absent when the vault said so twice, at least 10 seconds apart.',
+		}),
+	})
+	.prefault({})
+	.meta({ description: 'What happens to delivered secrets when the vault changes its mind.' })
+
+const typeRules = Object.entries(SECRET_TYPES)
+	.filter(([type]) => type !== 'Opaque')
+	.map(([type, { all, any }]): Rule => {
+		const has = (name: string) => `self.secrets.exists(s, s.name == '${name}')`
+		const test = [...all.map(has).join(' && '), ...(any.length > 0 ? [`(${any.map(has).join(' || ')})`] : [])].join('')
+		const words = all.length > 0 ? all.join(' and ') : any.join(' or ')
+		return {
+			rule: `self.delivery.secret.type != '${type}' || ${all.length > 1 ? `(${test})` : test}`,
+			message: `a Secret of type ${type} needs ${words}: add secrets with that name, or write type: Opaque`,
+		}
+	})
+
+/** `spec` of an AzureSecretBinding. */
+export const specSchema = z
+	.strictObject({
+		vault: vault.optional(),
+		identity,
+		secrets: z
+			.array(secretEntry)
+			.min(1)
+			.max(500)
+			.meta({
+				description: 'Which secrets, at most 500.',
+				'x-kubernetes-list-type': 'map',
+				'x-kubernetes-list-map-keys': ['name'],
+			}),
+		delivery,
+		refresh,
+		policy,
+		suspend: z.boolean().default(false).meta({
+			description: 'While true nothing is read, written or removed for this binding. What was delivered stays.',
+		}),
+	})
+	.meta({ description: 'What is wanted.', ...rules(...typeRules) })
+
+const time = (description: string) => z.string().max(64).optional().meta({ description, format: 'date-time' })
+
+const condition = z.strictObject({
+	type: z.string().max(316).meta({ description: 'Ready, Fresh, Reconciling or Stalled.' }),
+	status: z.enum(['True', 'False', 'Unknown']).meta({ description: 'True, False or Unknown.' }),
+	reason: z
+		.string()
+		.max(1024)
+		.meta({ description: 'One word for machines; all are listed in the documentation of the resource.' }),
+	message: z.string().max(32768).meta({ description: 'For people: what is the matter, and the line that mends it.' }),
+	lastTransitionTime: z.string().max(64).meta({ description: 'When the status last changed.', format: 'date-time' }),
+	observedGeneration: z
+		.int()
+		.min(0)
+		.optional()
+		.meta({ description: 'Generation of the spec that this is about.', format: 'int64' }),
+})
+
+const secretStatus = z.strictObject({
+	name: z.string().max(253).meta({ description: 'Key in the Secret.' }),
+	objectName: z.string().max(127).meta({ description: 'Name in the vault.' }),
+	version: z.string().max(64).optional().meta({ description: 'Version that is delivered; absent when none is.' }),
+	updated: time('When the delivered version was last changed in the vault.'),
+	expires: time('When the delivered version expires, if it says so.'),
+	state: z
+		.string()
+		.max(64)
+		.meta({ description: 'Current, Absent, Disabled, or Pending while nothing is delivered yet.' }),
+	reason: z.string().max(64).optional().meta({
+		description:
+			'Why this secret is not current; Unsettled: it was changed within the last two seconds and will be read once more.',
+	}),
+})
+
+/** `status` of an AzureSecretBinding. Everything may be absent: the operator has not been here yet. */
+export const statusSchema = z
+	.strictObject({
+		observedGeneration: z
+			.int()
+			.min(0)
+			.optional()
+			.meta({ description: 'Generation of the spec that this status is about.', format: 'int64' }),
+		conditions: z
+			.array(condition)
+			.max(16)
+			.optional()
+			.meta({
+				description: 'Ready, Fresh, and Reconciling or Stalled while they are true.',
+				'x-kubernetes-list-type': 'map',
+				'x-kubernetes-list-map-keys': ['type'],
+			}),
+		secrets: z.array(secretStatus).max(500).optional().meta({
+			description: 'Each secret of the spec and what is delivered of it.',
+			'x-kubernetes-list-type': 'atomic',
+		}),
+		synced: z.string().max(16).optional().meta({ description: 'Delivered of wanted secrets, such as 9/10.' }),
+		secretName: z.string().max(253).optional().meta({ description: 'Name of the Secret that was written last.' }),
+		lastCheckTime: time(
+			'When the vault was last looked at with success; written at most every 15 minutes when nothing else changes.',
+		),
+		lastChangeTime: time('When what is delivered last changed.'),
+		lastHandledRequest: z.string().max(256).optional().meta({
+			description: 'Text of the annotation requested-at that was last followed.',
+		}),
+	})
+	.meta({ description: 'What is true. Written by the operator.' })
+
+/** The spec as stored: defaults are filled in by the API server, or by the parser for objects older than a default. */
+export type BindingSpec = z.output<typeof specSchema>
+export type BindingStatus = z.output<typeof statusSchema>
+export type Condition = z.output<typeof condition>
+export type SecretStatus = z.output<typeof secretStatus>
+export type SecretEntry = z.output<typeof secretEntry>
