@@ -8,6 +8,7 @@ const exclude = ['**/node_modules/**', '**/dist/**']
 
 export default defineConfig({
 	test: {
+		sequence: { sequencer: CanaryLast },
 		projects: [
 			{
 				resolve,
@@ -42,7 +43,6 @@ export default defineConfig({
 					testTimeout: 300_000,
 					hookTimeout: 600_000,
 					fileParallelism: false,
-					sequence: { sequencer: CanaryLast },
 					globalSetup: ['test/e2e/setup.ts'],
 				},
 			},

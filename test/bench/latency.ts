@@ -58,7 +58,7 @@ export const bench: Bench = {
 				const { version } = await write()
 				const change = await until(
 					`onChange of rotation ${rotation}`,
-					async () => (await world.changes(tenant)).find((each) => each.secrets.some((secret) => secret.version === version)),
+					async () => (await world.changes(tenant)).find((each) => each.changes.some((change) => change.version === version)),
 				)
 				const log = await world.control.requests({ since })
 				const written = log.find((each) => each.route === 'setSecret')?.at

@@ -73,7 +73,7 @@ async function rotation(world: World, tenant: Tenant, step: Step, say: Say): Pro
 		detail(`version ${version} written`)
 		const change = await until(
 			'the change in the service',
-			async () => (await world.changes(tenant)).find((each) => each.secrets.some((secret) => secret.version === version)),
+			async () => (await world.changes(tenant)).find((each) => each.changes.some((change) => change.version === version)),
 			{ everyMs: 50 },
 		)
 		return change.at - written

@@ -39,9 +39,9 @@ describe('a binding and a PURISTA service that mounts it', () => {
 		const value = world.canary('rotation-second')
 		const { version } = await world.control.setSecret({ vault: 'rotation', name: 'payments-db', value })
 		const change = await until('onChange in the service', async () =>
-			(await world.changes(tenant)).find((each) => each.secrets.some((secret) => secret.version === version)),
+			(await world.changes(tenant)).find((each) => each.changes.some((change) => change.version === version)),
 		)
-		expect(change.secrets.map((secret) => secret.name)).toEqual(['dbConnectionString'])
+		expect(change.changes.map((each) => each.name)).toEqual(['dbConnectionString'])
 		expect((await world.mountedFiles(tenant)).files['dbConnectionString']?.sha256).toBe(sha256(value))
 		expect(await world.fingerprint(tenant, 'dbConnectionString')).toBe(sha256(value).slice(0, 12))
 		const binding = await waitForBinding(world, tenant, 'the new version in status', (b) => b.status?.secrets?.[0]?.version === version)

@@ -32,8 +32,7 @@ export interface SeenChange {
 	readonly at: number
 	/** Change time of the `..data` link when the listener ran, ms since the epoch. */
 	readonly swappedAt?: number
-	readonly generation: string
-	readonly secrets: ReadonlyArray<{ name: string; version?: string }>
+	readonly changes: ReadonlyArray<{ name: string; kind: string; version?: string }>
 }
 
 export interface World extends WorldState {

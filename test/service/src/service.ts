@@ -42,6 +42,7 @@ const remove = builder
 	})
 
 export const paymentsService = builder.addCommandDefinition(
+	// @ts-expect-error the framework's types are not made for exactOptionalPropertyTypes (`schedules`)
 	fingerprint.getDefinition(),
 	renew.getDefinition(),
 	remove.getDefinition(),
