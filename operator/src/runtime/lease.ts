@@ -40,7 +40,7 @@ export interface LeaderElectionOptions {
  * Takes part in the election, and calls `lead` once when it is won.
  *
  * 1. Read the lease; create it if there is none. Take it when it is free or when its record did not change for its duration.
- *    Every write carries the resourceVersion that was read, so of two takers one gets 409.
+ *    Every write carries the resourceVersion that was last seen, so of two takers one gets 409.
  * 2. While leading, renew every `retryPeriodMs`. The time of a renewal is when it was *sent*: a slow answer must not make
  *    the lease look younger than the others may see it.
  * 3. Not renewed for `renewDeadlineMs`, or somebody else holds it: lost. The signal given to `lead` aborts at once, `onLost`
@@ -119,19 +119,20 @@ async function keepRenewing(
 	done: AbortSignal,
 ): Promise<LeaseLostError | undefined> {
 	let renewedAt = firstRenewal
+	const left = () => renewedAt + renewDeadlineMs - clock.monotonic()
 	for (;;) {
-		await clock.sleep(retryPeriodMs, done).catch(() => {})
+		await clock.sleep(Math.min(retryPeriodMs, left()), done).catch(() => {})
 		if (done.aborted) return undefined
-		const left = renewedAt + renewDeadlineMs - clock.monotonic()
 		// Also after a stalled event loop or a suspended machine: too late is too late, without asking.
-		if (left <= 0) return new LeaseLostError(`the lease was not renewed for ${renewDeadlineMs} ms`)
+		if (left() <= 0) return new LeaseLostError(`the lease was not renewed for ${renewDeadlineMs} ms`)
 		const limit = linkAbort(done)
 		const timer = new AbortController()
-		const deadline = clock.sleep(left, timer.signal).then(
+		const deadline = clock.sleep(left(), timer.signal).then(
 			() => limit.controller.abort(),
 			() => {},
 		)
-		const sentAt = await lease.attempt(left, limit.controller.signal)
+		// Half of the deadline at most: one half-open connection must leave time for a try on another.
+		const sentAt = await lease.attempt(Math.min(left(), renewDeadlineMs / 2), limit.controller.signal)
 		timer.abort()
 		limit.release()
 		await deadline
@@ -189,6 +190,22 @@ function createLeaseClient(options: LeaderElectionOptions, leaseDurationMs: numb
 		}
 	}
 
+	/** @returns when it was sent; undefined when the lease is not as in `before` any more */
+	const put = async (
+		before: Lease | undefined,
+		timeoutMs: number,
+		signal: AbortSignal,
+	): Promise<number | undefined> => {
+		const sentAt = clock.monotonic()
+		try {
+			await write(heldSpec(before?.spec, identity, clock.now(), leaseDurationMs), before, timeoutMs, signal)
+			return sentAt
+		} catch (error) {
+			if (isKubeError(error, 'conflict', 'alreadyExists', 'notFound')) return undefined
+			throw error
+		}
+	}
+
 	const client: LeaseClient = {
 		get holder() {
 			return observed ? (observed.spec.holderIdentity ?? '') : undefined
@@ -198,17 +215,18 @@ function createLeaseClient(options: LeaderElectionOptions, leaseDurationMs: numb
 		},
 		async attempt(timeoutMs, signal) {
 			try {
-				// Read each time, also when leading: one small GET more each period, and no second way to learn of a rival.
+				if (client.held && latest) {
+					// Nobody can have taken it unless the version moved, and then the write fails: no need to read first.
+					const renewed = await put(latest, timeoutMs, signal)
+					if (renewed !== undefined) return renewed
+				}
 				const lease = await read(timeoutMs, signal)
 				if (lease) note(lease)
-				else latest = undefined
 				if (lease && observed) {
 					const decision = decide(observed, identity, clock.monotonic(), leaseDurationMs)
 					if (decision.kind === 'wait') return undefined
 				}
-				const sentAt = clock.monotonic()
-				await write(heldSpec(lease?.spec, identity, clock.now(), leaseDurationMs), lease, timeoutMs, signal)
-				return sentAt
+				return await put(lease, timeoutMs, signal)
 			} catch (error) {
 				if (signal.aborted) return undefined
 				if (!(error instanceof KubeError)) throw error

@@ -1,4 +1,4 @@
-import { type DestinationStream, type Logger, pino } from 'pino'
+import { type DestinationStream, type LogFn, type Logger, pino } from 'pino'
 
 export type { Logger } from 'pino'
 
@@ -52,9 +52,19 @@ export function createLogger({ level, destination, base = {} }: LoggerOptions): 
 		formatters: { level: (label: string) => ({ level: label }) },
 		timestamp: () => `,"time":"${new Date().toISOString()}"`,
 		redact: { paths: REDACT_PATHS, censor: '(redacted)' },
+		// pino takes the text of a line from an error that is given without one, past the serializers.
+		hooks: { logMethod: scrubText },
 		serializers: { err: describeError, error: describeError, cause: describeError },
 	}
 	return destination ? pino(options, destination) : pino(options)
+}
+
+function scrubText(this: Logger, args: Parameters<LogFn>, method: LogFn): void {
+	const [first, ...rest] = args as readonly unknown[]
+	const texts = rest.map((value) => (typeof value === 'string' ? scrub(value) : value))
+	if (first instanceof Error)
+		Reflect.apply(method, this, [{ err: first }, ...(rest.length > 0 ? texts : [scrub(first.message)])])
+	else Reflect.apply(method, this, [typeof first === 'string' ? scrub(first) : first, ...texts])
 }
 
 export interface ErrorDescription {

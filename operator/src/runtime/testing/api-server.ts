@@ -43,6 +43,8 @@ export interface ScriptedServer {
 	readonly connections: number
 	/** TCP connections open now */
 	readonly open: number
+	/** requests whose answer has neither ended nor broken off */
+	readonly active: number
 	/** Appends to the script. */
 	answer(...scripts: Script[]): void
 	kubeConfig(): KubeConfig
@@ -57,6 +59,7 @@ export async function startScriptedServer(): Promise<ScriptedServer> {
 	const tokens = new Set<string>()
 	let connections = 0
 	let issued = 0
+	let active = 0
 
 	const next = (response: ServerResponse) =>
 		new Promise<Script>((resolve) => {
@@ -73,6 +76,8 @@ export async function startScriptedServer(): Promise<ScriptedServer> {
 			})
 		})
 	const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+		active++
+		response.once('close', () => active--)
 		let body = ''
 		for await (const chunk of request.setEncoding('utf8')) body += String(chunk)
 		const { pathname, searchParams } = new URL(request.url ?? '', 'http://x')
@@ -129,6 +134,9 @@ export async function startScriptedServer(): Promise<ScriptedServer> {
 		get open() {
 			return sockets.size
 		},
+		get active() {
+			return active
+		},
 		answer(...added) {
 			for (const script of added) {
 				const waiter = waiting.shift()
@@ -144,7 +152,7 @@ export async function startScriptedServer(): Promise<ScriptedServer> {
 			config.addAuthenticator({
 				isAuthProvider: (user) => user.name === 'tester',
 				applyAuthentication: async (_user, options) => {
-					options.headers = { ...options.headers, Authorization: `Bearer token-${++issued}` }
+					Object.assign(options, { headers: { Authorization: `Bearer token-${++issued}` } })
 				},
 			})
 			return config

@@ -64,19 +64,13 @@ export class LeaseServer {
 
 	#apply({ method, body }: KubeRequest): Lease | KubeError {
 		const sent = body as Lease | undefined
-		switch (method) {
-			case 'GET':
-				return this.lease ? structuredClone(this.lease) : new KubeError('notFound', 'no lease')
-			case 'POST':
-				if (this.lease) return new KubeError('alreadyExists', 'there is one')
-				return this.#store(sent)
-			default:
-				if (!this.lease) return new KubeError('notFound', 'no lease')
-				if (sent?.metadata.resourceVersion !== this.lease.metadata.resourceVersion) {
-					return new KubeError('conflict', 'the object has been modified')
-				}
-				return this.#store(sent)
+		if (method === 'GET') return this.lease ? structuredClone(this.lease) : new KubeError('notFound', 'no lease')
+		if (method === 'POST') return this.lease ? new KubeError('alreadyExists', 'there is one') : this.#store(sent)
+		if (!this.lease) return new KubeError('notFound', 'no lease')
+		if (sent?.metadata.resourceVersion !== this.lease.metadata.resourceVersion) {
+			return new KubeError('conflict', 'the object has been modified')
 		}
+		return this.#store(sent)
 	}
 
 	#store(sent: Lease | undefined): Lease {
