@@ -1,25 +1,46 @@
 import { inspect } from 'node:util'
 import type { SecretClient } from '@azure/keyvault-secrets'
-import { type ChangeListener, ChangeListeners } from './changes.ts'
+import type { ChangeListener } from './changes.ts'
 import { type Clock, systemClock } from './clock.ts'
-import { reasonOf, storeError } from './errors.ts'
-import { Mount, type MountProblem } from './mount/mount.ts'
-import { resolveName } from './names.ts'
-import { Overlay } from './overlay.ts'
-import { type ObjectWithKeysFromStringArray, SecretStoreBaseClass, type StoreBaseConfig } from './purista.ts'
-import type { MountStatus, StoreStatus } from './status.ts'
+import { describeEntry, describeValue, type SecretDescription } from './describe.ts'
+import { storeError } from './errors.ts'
+import { type ExpiringListener, watchExpiry } from './expiring.ts'
+import { Fallback } from './fallback.ts'
+import { removeFromFolder, writeFolder } from './folder.ts'
+import { limiter, Serial } from './limit.ts'
+import type { MountProblem } from './mount/mount.ts'
+import { textOf } from './mount/snapshot.ts'
+import type { Target } from './names.ts'
+import {
+	type ObjectWithKeysFromStringArray,
+	SecretStoreBaseClass,
+	StatusCode,
+	type StoreBaseConfig,
+	UnhandledError,
+} from './purista.ts'
+import { State } from './state.ts'
+import { type StoreStatus, statusOf } from './status.ts'
+import { observeStore } from './telemetry.ts'
 import type { AzureMountedSecretStoreConfig } from './types.ts'
+import { askCurrent, failureOf } from './vault/ask.ts'
+import { VaultClients } from './vault/clients.ts'
 import { describeFault } from './vault/faults.ts'
-import { checkObjectName, createClient, Vault, VaultFault } from './vault/vault.ts'
-import { buildView, changesBetween, EMPTY_VIEW, type View } from './view.ts'
+import {
+	addressKey,
+	checkObjectName,
+	keyVault,
+	type SecretAddress,
+	type Vault,
+	VaultFault,
+	type VaultValue,
+} from './vault/vault.ts'
+import type { ViewEntry } from './view.ts'
+import { Writer } from './writer.ts'
 
 /** Name of the store in logs, metrics and spans; a constant, because it is a label. */
 const STORE_NAME = 'AzureMountedSecretStore'
-
-/** An option given as `undefined` means the default, not "off". */
-function given<T extends object>(config: T): T {
-	return Object.fromEntries(Object.entries(config).filter(([, value]) => value !== undefined)) as T
-}
+// 2 x interval: the look of the operator that just missed the write, and the next. 90 s: the kubelet's longest sync period.
+const KUBELET_MS = 90_000
 
 const PROBLEM_TEXT: Readonly<Record<MountProblem, string>> = {
 	missing: 'the mounted directory is not there',
@@ -28,13 +49,28 @@ const PROBLEM_TEXT: Readonly<Record<MountProblem, string>> = {
 	older: 'the mounted directory shows an older revision than before',
 }
 
+/** An option given as `undefined` means the default, not "off". */
+function given<T extends object>(config: T): T {
+	return Object.fromEntries(Object.entries(config).filter(([, value]) => value !== undefined)) as T
+}
+
+function put<T>(result: Record<string, T>, name: string, value: T): void {
+	// An assignment would set the prototype, and upstream's stores lose such a name.
+	if (name === '__proto__')
+		Object.defineProperty(result, name, { value, enumerable: true, configurable: true, writable: true })
+	else result[name] = value
+}
+
 /**
  * Secret store that reads Azure Key Vault secrets from a mounted directory, follows their rotation, and writes to the vault.
  *
  * Reads are answered from memory: one snapshot of one generation of the mount, replaced as a whole when the files are
- * swapped, so that all names of one call belong together. A read never does IO, except for names that no mount covers.
+ * swapped, so that all names of one call belong together. A read does no IO, except for names that no mount covers: with
+ * `vaultUrl` those are read from the vault and kept for `cacheTtl`.
  *
- * Writes go straight to Key Vault. This process reads them back at once; others get them through the mount.
+ * Writes and removals go straight to Key Vault. This process reads them back at once; others get them through the mount.
+ *
+ * Names are file names of the mount, aliases, or vault names; Key Vault names have letters, digits and `-`.
  *
  * The credential is that of the pod (`DefaultAzureCredential`: workload identity, managed identity, environment, Azure CLI)
  * unless one is injected. The Azure SDK is loaded by the first call that needs it.
@@ -53,21 +89,14 @@ const PROBLEM_TEXT: Readonly<Record<MountProblem, string>> = {
  */
 export class AzureMountedSecretStore extends SecretStoreBaseClass<AzureMountedSecretStoreConfig> {
 	readonly #clock: Clock
-	readonly #mounts: Mount[]
-	readonly #aliases: ReadonlyMap<string, string>
-	readonly #overlay: Overlay
-	readonly #listeners: ChangeListeners
+	readonly #state: State
+	readonly #clients: VaultClients
 	readonly #vault: Vault
-	readonly #credential: AzureMountedSecretStoreConfig['credential']
-	/** Calls that change one secret, one after the other. */
-	readonly #writing = new Map<string, Promise<unknown>>()
-	#client: SecretClient | undefined
-	#creating: { url: string; client: Promise<SecretClient> } | undefined
-	#view: View = EMPTY_VIEW
-	#loaded = false
-	#destroyed = false
-	#starting: Promise<void> | undefined
-	#waiting: Array<() => void> = []
+	readonly #fallback: Fallback
+	readonly #writer: Writer
+	readonly #folder: string | undefined
+	readonly #serial = new Serial()
+	readonly #ends = new Set<() => void>()
 
 	/**
 	 * Creates the store. Does no IO and does not throw for a mount or vault that is not there.
@@ -78,248 +107,316 @@ export class AzureMountedSecretStore extends SecretStoreBaseClass<AzureMountedSe
 		// The client and the credential stay out of the public `config`, which applications print.
 		const { client, credential, ...rest } = given(config)
 		super(STORE_NAME, { ...rest, enableCache: false })
-		this.#client = client
-		this.#credential = credential
-		this.#clock = config.clock ?? systemClock
-		this.#aliases = new Map(Object.entries(config.aliases ?? {}))
-		// 2 x interval: the look that just missed the write, and the next. 90 s: the kubelet's longest sync period.
-		this.#overlay = new Overlay(this.#clock, 2 * (config.refreshIntervalMs ?? 60_000) + 90_000)
-		this.#listeners = new ChangeListeners(() => this.logger)
-		this.#vault = new Vault(() => this.#getClient())
-		this.#mounts = [config.mountPath].flat().map((path) => this.#mountOf(path))
-	}
-
-	#mountOf(path: string): Mount {
-		return new Mount({
-			path,
-			clock: this.#clock,
-			pollMs: this.config.pollMs ?? 5_000,
-			emptyIsFine: false,
-			onSnapshot: () => this.#refresh(),
-			onProblem: (problem, code) => this.#onProblem(path, problem, code),
-			onWatchLost: (code) =>
-				this.logger.warn({ mountPath: path, code }, 'no file events: looking at the mount by time only'),
+		const { vaultUrl, options, allowInsecureConnection, clock = systemClock, random = Math.random } = rest
+		const paths = [rest.mountPath].flat()
+		this.#clock = clock
+		this.#folder = rest.writeTo === 'folder' ? paths[0] : undefined
+		this.#clients = new VaultClients({ vaultUrl, credential, options, allowInsecureConnection }, client)
+		this.#vault = keyVault((url) => this.#clients.of(url), limiter(rest.concurrency ?? 8))
+		this.#writer = new Writer({
+			vault: this.#vault,
+			clock,
+			write: rest.write ?? {},
+			recoverDeleted: rest.onDeleted === 'recover',
+			awaitDelete: rest.awaitDelete ?? false,
+		})
+		const cached = rest.enableCache ?? true
+		this.#fallback = new Fallback({
+			vault: this.#vault,
+			clock,
+			ttlMs: cached ? (rest.cacheTtl ?? 60_000) : 0,
+			absentTtlMs: cached ? (rest.absentTtlMs ?? 5_000) : 0,
+			staleMs: cached ? (rest.staleIfErrorMs ?? 600_000) : 0,
+			onStale: (ageMs) =>
+				this.logger.warn({ ageMs }, 'the vault cannot be reached: serving values that were read before'),
+		})
+		this.#state = new State({
+			paths,
+			aliases: new Map(Object.entries(rest.aliases ?? {})),
+			clock,
+			patienceMs: rest.readyTimeoutMs ?? 10_000,
+			logger: () => this.logger,
+			onStart: () => this.#ends.add(observeStore(() => this.status())),
+			mount: {
+				pollMs: rest.pollMs ?? 5_000,
+				absentIsFine: rest.writeTo === 'folder',
+				onProblem: (path, problem, code) => this.#onProblem(path, problem, code),
+				onWatchLost: (path, code) =>
+					this.logger.warn({ mountPath: path, code }, 'no file events: looking at the mount by time only'),
+			},
+			overlay: {
+				random,
+				keepMs: 2 * (rest.refreshIntervalMs ?? 60_000) + KUBELET_MS,
+				ask: (address) => askCurrent(this.#vault, address),
+				onGivenUp: () =>
+					this.logger.warn('the vault did not say whether a write of this process is current: the mount decides'),
+			},
 		})
 	}
 
 	/**
-	 * Azure Key Vault client used for writes and for reads beyond the mount; undefined until first needed. Tests may replace it.
+	 * Azure Key Vault client that was given, if any. Tests may replace it.
 	 */
 	get client(): SecretClient | undefined {
-		return this.#client
+		return this.#clients.given
 	}
 
 	set client(client: SecretClient | undefined) {
-		this.#client = client
+		this.#clients.given = client
 	}
 
 	/**
-	 * Waits until the mounts are loaded, for readiness probes and before services start.
+	 * Waits until the mounts are loaded: for readiness probes, and before services start.
 	 *
 	 * @param timeoutMs milliseconds to wait
 	 * @throws UnhandledError (503) when a mount could not be read in that time
 	 */
 	async ready(timeoutMs: number = this.config.readyTimeoutMs ?? 10_000): Promise<void> {
-		if (this.#destroyed) throw storeError('Destroyed')
-		if (this.#loaded) return
-		await new Promise<void>((resolve) => {
-			const cancel = this.#clock.after(timeoutMs, resolve)
-			this.#waiting.push(() => {
-				cancel()
-				resolve()
-			})
-			this.#start()
-		})
-		if (this.#destroyed) throw storeError('Destroyed')
-		if (!this.#loaded) throw storeError('NotReady')
+		if (!(await this.#state.waitLoaded(timeoutMs))) throw storeError('NotReady')
 	}
 
-	/** Tells how current the mounts are. Holds no names and no values. */
+	/** Tells how current the mounts are and what reads beyond them cost. Holds no names of secrets and no values. */
 	status(): StoreStatus {
+		const { mounts, loaded, destroyed, overlay } = this.#state
 		const now = this.#clock.monotonic()
-		const mounts = this.#mounts.map((mount): MountStatus => {
-			const { path, snapshot, problem, watching, lastSeen, loads } = mount
-			return {
-				path,
-				loaded: snapshot !== undefined,
-				kind: snapshot?.kind,
-				manifest: snapshot?.manifestState,
-				generation: snapshot?.kind === 'generation' ? snapshot.id : undefined,
-				revision: snapshot?.manifest?.revision,
-				secrets: snapshot?.secrets.size ?? 0,
-				problem,
-				watching,
-				ageMs: lastSeen === undefined ? undefined : Math.round(now - lastSeen),
-				loads,
-			}
-		})
-		return { ready: this.#loaded, destroyed: this.#destroyed, mounts, pendingWrites: this.#overlay.entries.size }
+		return {
+			ready: loaded && !destroyed,
+			destroyed,
+			mounts: mounts.map((mount) => statusOf(mount, now)),
+			pendingWrites: overlay.size,
+			fallback: this.#fallback.status(),
+		}
 	}
 
 	/**
-	 * Calls the listener when secrets change: names and versions, never values. Not called for the first load. Calls come one
-	 * at a time and in order; what a listener throws is logged and harms nobody.
+	 * Calls the listener when what a read gives has changed: by a rotation, or by a write of this process. It gets names and
+	 * versions, never values. Not called for the first load. Calls of one listener come one at a time, what happens meanwhile is
+	 * merged; what it throws is logged and harms nobody.
 	 *
 	 * @returns a function that ends it
 	 */
 	onChange(listener: ChangeListener): () => void {
-		this.#start()
-		return this.#listeners.add(listener)
+		return this.#state.onChange(listener)
+	}
+
+	/**
+	 * Calls the listener once for each mounted version that has no more than `thresholdMs` milliseconds left, or is expired.
+	 *
+	 * @returns a function that ends it
+	 */
+	onExpiring(thresholdMs: number, listener: ExpiringListener): () => void {
+		const end = watchExpiry(this.#state, this.#clock, () => this.logger, thresholdMs, listener)
+		this.#ends.add(end)
+		return () => {
+			this.#ends.delete(end)
+			end()
+		}
+	}
+
+	/**
+	 * Gets secrets as bytes: for certificates, key stores and other values that are no text. Each is a copy.
+	 *
+	 * @throws UnhandledError as `getSecret` does
+	 */
+	async getSecretBytes<SecretNames extends string[]>(
+		...secretNames: SecretNames
+	): Promise<ObjectWithKeysFromStringArray<SecretNames, Buffer | undefined>> {
+		await this.#readable()
+		const result: Record<string, Buffer | undefined> = {}
+		// First all of the mount, in one turn: they are of one generation.
+		const found = secretNames.map((name) => [name, this.#entryOf(name)?.bytes] as const)
+		for (const [name, bytes] of found) put(result, name, bytes && Buffer.from(bytes))
+		await Promise.all(
+			found.map(async ([name, bytes]) => {
+				const value = bytes === undefined ? (await this.#beyond(name))?.value : undefined
+				if (value !== undefined) put(result, name, Buffer.from(value))
+			}),
+		)
+		return result as ObjectWithKeysFromStringArray<SecretNames, Buffer | undefined>
+	}
+
+	/**
+	 * Gets one version of a secret: from the mount when it has it (the current one and, with `previous` in the binding, older
+	 * ones), otherwise from the vault.
+	 *
+	 * @returns undefined when the vault has no such version
+	 * @throws UnhandledError (501) when the mount does not have it and no vault is asked
+	 */
+	async getSecretVersion(name: string, version: string): Promise<string | undefined> {
+		await this.#readable()
+		const entry = this.#entryOf(name)
+		const { mounted } = entry ?? {}
+		const bytes =
+			entry?.version === version
+				? entry.bytes
+				: mounted?.meta?.version === version
+					? mounted.bytes
+					: mounted?.previous.get(version)
+		if (bytes !== undefined) {
+			const text = textOf(bytes)
+			if (text === undefined) throw storeError('Binary')
+			return text
+		}
+		if (!this.#readsVault) throw storeError('VersionNotMounted')
+		const { vault, objectName } = this.#state.resolve(name)
+		try {
+			return (await this.#vault.get({ vault, objectName: checkObjectName(objectName) }, version)).value
+		} catch (error) {
+			if (error instanceof VaultFault && error.reason === 'NotFound') return undefined
+			throw failureOf(error, this.logger)
+		}
+	}
+
+	/** Tells what is known of a secret besides its value; undefined when there is no such secret. */
+	async describe(name: string): Promise<SecretDescription | undefined> {
+		await this.#readable()
+		const entry = this.#entryOf(name)
+		const target = this.#state.resolve(name)
+		if (entry !== undefined) return describeEntry(entry, target)
+		const found = await this.#beyond(name)
+		return found === undefined ? undefined : describeValue(found, target)
 	}
 
 	/** Ends watching and forgets all values. May be called more than once. */
 	override async destroy(): Promise<void> {
-		if (this.#destroyed) return
-		this.#destroyed = true
-		this.#listeners.close()
-		this.#overlay.clear()
-		this.#view = EMPTY_VIEW
-		for (const wake of this.#waiting.splice(0)) wake()
-		await Promise.all(this.#mounts.map((mount) => mount.close()))
-		this.#client = undefined
-		this.#creating = undefined
+		if (this.#state.destroyed) return
+		for (const end of this.#ends) end()
+		this.#ends.clear()
+		this.#fallback.clear()
+		this.#clients.clear()
+		await this.#state.destroy()
 		await super.destroy()
 	}
 
 	protected override async getSecretImpl<SecretNames extends string[]>(
 		...secretNames: SecretNames
 	): Promise<ObjectWithKeysFromStringArray<SecretNames, string | undefined>> {
-		if (!this.#loaded || this.#destroyed) await this.ready()
-		const { texts, entries } = this.#view
+		const state = this.#state
+		if (!state.loaded || state.destroyed) await state.waitPatiently()
+		const { texts } = state.view
 		const result: Record<string, string | undefined> = {}
+		let missing: string[] | undefined
 		for (const name of secretNames) {
 			const value = texts.get(name)
-			if (value === undefined && entries.has(name)) throw storeError('Binary')
-			if (name === '__proto__')
-				Object.defineProperty(result, name, { value, enumerable: true, configurable: true, writable: true })
-			else result[name] = value
+			if (value === undefined) {
+				missing ??= []
+				missing.push(name)
+			}
+			put(result, name, value)
+		}
+		if (missing !== undefined) {
+			await Promise.all(
+				[...new Set(missing)].map(async (name) => {
+					if (this.#entryOf(name) !== undefined) throw storeError('Binary')
+					put(result, name, (await this.#beyond(name))?.value)
+				}),
+			)
 		}
 		return result as ObjectWithKeysFromStringArray<SecretNames, string | undefined>
 	}
 
 	protected override async setSecretImpl(name: string, value: string): Promise<void> {
-		await this.#change(name, async (objectName) => {
-			const written = await this.#vault.set(objectName, value, {})
-			return { value, version: written.version }
+		if (this.#folder !== undefined)
+			return this.#changeFolder(name, (folder, fileName) => writeFolder(folder, fileName, value))
+		await this.#change(name, async (target, address) => {
+			const { version } = await this.#writer.set(target, address, value, target.meta?.version)
+			return { value, version }
 		})
 	}
 
 	protected override async removeSecretImpl(name: string): Promise<void> {
-		await this.#change(name, async (objectName) => {
-			try {
-				await this.#vault.remove(objectName, false)
-			} catch (error) {
-				if (!(error instanceof VaultFault && error.reason === 'NotFound')) throw error
-			}
+		if (this.#folder !== undefined) return this.#changeFolder(name, removeFromFolder)
+		await this.#change(name, async (_target, address) => {
+			await this.#writer.remove(address)
 			return { value: undefined, version: undefined }
 		})
+	}
+
+	get #readsVault(): boolean {
+		return this.config.readFallback ?? this.#clients.hasDefault
+	}
+
+	async #readable(): Promise<void> {
+		if (!this.config.enableGet) {
+			const err = new UnhandledError(StatusCode.Unauthorized, 'get secret from store is disabled by config')
+			this.logger.error({ err }, err.message)
+			throw err
+		}
+		await this.#state.waitPatiently()
+	}
+
+	#entryOf(name: string): ViewEntry | undefined {
+		const { entries } = this.#state.view
+		const { fileName } = this.#state.resolve(name)
+		return entries.get(name) ?? (fileName === undefined ? undefined : entries.get(fileName))
+	}
+
+	/** Reads what the mounts do not have: nothing if they cover the name or this process removed it, otherwise what the vault has. */
+	async #beyond(name: string): Promise<VaultValue | undefined> {
+		const { view, loaded } = this.#state
+		const { fileName, objectName, vault } = this.#state.resolve(name)
+		if (view.removed.has(name) || view.removed.has(fileName ?? objectName)) return undefined
+		if (fileName !== undefined && loaded) return undefined
+		if (!this.#readsVault) {
+			if (loaded) return undefined
+			throw storeError('NotReady')
+		}
+		try {
+			return await this.#fallback.read({ vault, objectName: checkObjectName(objectName) })
+		} catch (error) {
+			throw failureOf(error, this.logger)
+		}
 	}
 
 	/** Maps the name, waits for earlier changes of the same secret, calls the vault, and remembers what it accepted. */
 	async #change(
 		name: string,
-		call: (objectName: string) => Promise<{ value: string | undefined; version: string | undefined }>,
+		call: (
+			target: Target,
+			address: SecretAddress,
+		) => Promise<{ value: string | undefined; version: string | undefined }>,
 	): Promise<void> {
-		await this.ready().catch((error: unknown) => {
-			// A write needs the mount only to map the name: with a vault it may go on without.
-			if (reasonOf(error) === 'Destroyed' || this.config.vaultUrl === undefined) throw error
-		})
-		const target = resolveName(
-			this.#aliases.get(name) ?? name,
-			this.#mounts.map((mount) => mount.snapshot),
-		)
-		if (target.fileName === undefined && this.config.vaultUrl === undefined && this.#client === undefined)
-			throw storeError('NotCovered')
-		const objectName = checkObjectName(target.objectName)
-		const shownAs = target.fileName ?? target.objectName
-		await this.#oneAtATime(objectName.toLowerCase(), async () => {
-			const base = this.#shown(shownAs)
+		// A mount that is not there yet cannot map the name. With a vault of its own the store goes on, as AzureSecretStore would.
+		if (!(await this.#state.waitPatiently()) && !this.#readsVault) throw storeError('NotReady')
+		const { vault, objectName } = this.#state.resolve(name)
+		const address = { vault, objectName: checkObjectName(objectName) }
+		await this.#serial.run(addressKey(address), async () => {
+			const target = this.#state.resolve(name)
+			const beyond = target.fileName === undefined
+			if (beyond && !this.#readsVault) throw storeError('NotCovered')
+			const shownAs = target.fileName ?? target.objectName
+			const { token: base, pinned } = this.#state.shown(shownAs)
+			let done: { value: string | undefined; version: string | undefined }
 			try {
-				const done = await call(objectName)
-				// A pinned secret keeps reading its pin, whatever is newer in the vault.
-				if (target.meta?.pinned !== true && !this.#destroyed) {
-					this.#overlay.add(shownAs, { ...done, base })
-					this.#refresh()
-				}
+				done = await call(target, address)
 			} catch (error) {
-				throw this.#failed(error)
+				throw failureOf(error, this.logger)
+			} finally {
+				this.#fallback.forget(address)
 			}
+			// A pinned name keeps reading its pin, whatever is newer in the vault.
+			if (pinned || this.#state.destroyed) return
+			this.#state.overlay.add(shownAs, { address, beyond, ...done, base })
+			this.#state.refresh()
 		})
 	}
 
-	async #oneAtATime<T>(key: string, work: () => Promise<T>): Promise<T> {
-		const before = this.#writing.get(key) ?? Promise.resolve()
-		const call = before.then(work, work)
-		this.#writing.set(key, call)
+	async #changeFolder(name: string, change: (folder: string, fileName: string) => Promise<void>): Promise<void> {
+		await this.#state.waitPatiently()
+		const { fileName, objectName } = this.#state.resolve(name)
 		try {
-			return await call
-		} finally {
-			if (this.#writing.get(key) === call) this.#writing.delete(key)
+			await change(this.#folder ?? '', fileName ?? objectName)
+		} catch (error) {
+			if (error instanceof UnhandledError) throw error
+			this.logger.error({ fault: describeFault(error) }, 'the folder could not be written')
+			throw storeError('Folder')
 		}
-	}
-
-	#failed(error: unknown): unknown {
-		if (!(error instanceof VaultFault)) return error
-		const failure = storeError(error.reason)
-		this.logger.error({ fault: describeFault(error.fault()) }, failure.message)
-		return failure
-	}
-
-	/** Version that the mounts show of a file. */
-	#shown(fileName: string): string | undefined {
-		for (const mount of this.#mounts) {
-			const secret = mount.snapshot?.secrets.get(fileName)
-			if (secret !== undefined) return secret.meta?.version
-		}
-		return undefined
-	}
-
-	#start(): void {
-		if (this.#destroyed) return
-		this.#starting ??= Promise.all(this.#mounts.map((mount) => mount.start())).then(() => this.#refresh())
-	}
-
-	/** Makes the view anew, and tells what changed in it. */
-	#refresh(): void {
-		if (this.#destroyed) return
-		this.#overlay.settle((name) => this.#shown(name))
-		const before = this.#view
-		const snapshots = this.#mounts.map((mount) => mount.snapshot)
-		this.#view = buildView(snapshots, this.#overlay.entries, this.#aliases)
-		if (!this.#loaded) {
-			if (snapshots.some((snapshot) => snapshot === undefined)) return
-			this.#loaded = true
-			for (const wake of this.#waiting.splice(0)) wake()
-			return
-		}
-		const changes = changesBetween(before, this.#view)
-		if (changes.length > 0) this.#listeners.emit({ changes })
+		await this.#state.mounts[0]?.check()
 	}
 
 	#onProblem(mountPath: string, problem: MountProblem | undefined, code: string | undefined): void {
 		if (problem === undefined) this.logger.info({ mountPath }, 'the mounted directory can be read')
 		else this.logger.warn({ mountPath, problem, code }, `${PROBLEM_TEXT[problem]}; the last good secrets stay`)
-	}
-
-	async #getClient(): Promise<SecretClient> {
-		if (this.#destroyed) throw storeError('Destroyed')
-		if (this.#client !== undefined) return this.#client
-		const url =
-			this.config.vaultUrl ??
-			this.#mounts.map((mount) => mount.snapshot?.manifest?.vault).find((found) => found !== undefined)
-		if (url === undefined) throw storeError('NoVault')
-		if (this.#creating?.url !== url) {
-			const { options, allowInsecureConnection } = this.config
-			const client = createClient({
-				url,
-				credential: this.#credential,
-				clientOptions: options,
-				allowInsecureConnection,
-			})
-			this.#creating = { url, client }
-		}
-		this.#client = await this.#creating.client
-		return this.#client
 	}
 
 	/** What `JSON.stringify` gets: the status. */

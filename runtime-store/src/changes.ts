@@ -17,47 +17,77 @@ export interface SecretsChanged {
 /** Called for each change, one call at a time; the next change waits for the promise. */
 export type ChangeListener = (event: SecretsChanged) => void | Promise<void>
 
+interface Registered {
+	readonly listener: ChangeListener
+	/** Changes that wait for the call under way; one for each name, however many there were. */
+	waiting: Map<string, SecretChange>
+	calling: boolean
+}
+
+/** The one change that two changes of a name make; undefined when nothing is left of them. */
+function merged(first: SecretChange, second: SecretChange): SecretChange | undefined {
+	const { name, previousVersion } = first
+	const [before, after] = [first.kind !== 'added', second.kind !== 'removed']
+	if (!before && !after) return undefined
+	const kind = before ? (after ? 'changed' : 'removed') : 'added'
+	return { name, kind, version: second.version, previousVersion }
+}
+
 /**
- * Delivers events to listeners. Each listener has a queue of its own, so that a slow one delays nobody else, and gets the
- * events in order. What a listener throws is logged and ends there.
+ * Delivers changes to listeners, one call at a time for each. What comes during a call waits and is merged by name, so that a slow
+ * listener delays nobody else and holds no more than one change a name. What a listener throws is logged and ends there.
  */
 export class ChangeListeners {
-	readonly #tails = new Map<ChangeListener, Promise<void>>()
+	readonly #registered = new Set<Registered>()
 	readonly #logger: () => Logger
 
+	/** @param logger asked at each use, because PURISTA may replace the logger of a store */
 	constructor(logger: () => Logger) {
 		this.#logger = logger
 	}
 
 	add(listener: ChangeListener): () => void {
-		// A wrapper, so that one function can be registered twice and removed once.
-		const own: ChangeListener = (event) => listener(event)
-		this.#tails.set(own, Promise.resolve())
+		const registered: Registered = { listener, waiting: new Map(), calling: false }
+		this.#registered.add(registered)
 		return () => {
-			this.#tails.delete(own)
+			this.#registered.delete(registered)
 		}
 	}
 
-	emit(event: SecretsChanged): void {
-		for (const [listener, tail] of this.#tails) {
-			const call = tail.then(async () => {
-				if (!this.#tails.has(listener)) return
-				try {
-					await listener(event)
-				} catch (error) {
-					// Only the kind of error: its message is the application's and may quote the secret.
-					this.#logger().error(
-						{ error: error instanceof Error ? error.name : typeof error },
-						'a listener for changed secrets failed',
-					)
-				}
-			})
-			this.#tails.set(listener, call)
+	emit(changes: readonly SecretChange[]): void {
+		for (const registered of this.#registered) {
+			for (const change of changes) {
+				const first = registered.waiting.get(change.name)
+				const one = first === undefined ? change : merged(first, change)
+				if (one === undefined) registered.waiting.delete(change.name)
+				else registered.waiting.set(change.name, one)
+			}
+			if (!registered.calling) void this.#call(registered)
 		}
 	}
 
 	/** Forgets all listeners. Does not wait for calls under way: one of them may be what closes us. */
 	close(): void {
-		this.#tails.clear()
+		this.#registered.clear()
+	}
+
+	async #call(registered: Registered): Promise<void> {
+		registered.calling = true
+		while (registered.waiting.size > 0 && this.#registered.has(registered)) {
+			const changes = [...registered.waiting.values()]
+			registered.waiting = new Map()
+			try {
+				// In a later turn, so that a listener never runs inside the call that made the change.
+				await Promise.resolve()
+				await registered.listener({ changes })
+			} catch (error) {
+				// Only the kind of error: its message is the application's and may quote the secret.
+				this.#logger().error(
+					{ error: error instanceof Error ? error.name : typeof error },
+					'a listener for changed secrets failed',
+				)
+			}
+		}
+		registered.calling = false
 	}
 }

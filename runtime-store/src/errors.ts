@@ -17,6 +17,14 @@ export type StoreErrorReason =
 	| 'NotCovered'
 	/** No vault is known to write to. */
 	| 'NoVault'
+	/** The directory is written by the kubelet or a CSI driver, so `writeTo: 'folder'` is not for it. */
+	| 'Mounted'
+	/** The folder could not be written. */
+	| 'Folder'
+	/** No file can have this name. */
+	| 'InvalidFileName'
+	/** No mount holds this version and no vault is asked. */
+	| 'VersionNotMounted'
 	/** The vault has no such secret or version. */
 	| 'NotFound'
 	/** The identity may not do this, or no token could be had for it. */
@@ -49,6 +57,13 @@ const TEXTS: Readonly<Record<StoreErrorReason, readonly [StatusCode, string]>> =
 		'no mount covers this secret: add it to spec.secrets of the AzureSecretBinding, or set vaultUrl of the store',
 	],
 	NoVault: [StatusCode.NotImplemented, 'no vault is known to write to: set vaultUrl of the store'],
+	Mounted: [StatusCode.NotImplemented, 'the directory is a mounted volume: writeTo "folder" is for plain directories'],
+	Folder: [StatusCode.InternalServerError, 'the folder could not be written: check that it belongs to this user'],
+	InvalidFileName: [StatusCode.BadRequest, 'file names of secrets have 1 to 220 letters, digits, "-", "_" and "."'],
+	VersionNotMounted: [
+		StatusCode.NotImplemented,
+		'no mount holds this version: set "previous" of the secret in the AzureSecretBinding, or vaultUrl of the store',
+	],
 	NotFound: [StatusCode.NotFound, 'the vault has no such secret or version'],
 	Denied: [StatusCode.Forbidden, 'the vault denied access: check the role assignment of the identity'],
 	Network: [StatusCode.Forbidden, 'the vault is closed to this network: check its firewall and private endpoints'],

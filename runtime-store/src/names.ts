@@ -46,8 +46,10 @@ export function resolveName(name: string, mounts: readonly (MountSnapshot | unde
 		return { fileName: name, objectName, vault: mount?.manifest?.vault, meta: secret.meta, selector: undefined }
 	}
 	for (const mount of mounts) {
-		const found = fileOfObject(name, mount)
-		if (found !== undefined) return { ...found, vault: mount?.manifest?.vault, selector: undefined }
+		const fileName = mount?.fileOfObject.get(name.toLowerCase())
+		const meta = fileName === undefined ? undefined : mount?.secrets.get(fileName)?.meta
+		if (meta === undefined) continue
+		return { fileName, objectName: meta.objectName, vault: mount?.manifest?.vault, meta, selector: undefined }
 	}
 	for (const mount of mounts) {
 		if (fileNameProblem(name) !== undefined) break
@@ -58,15 +60,4 @@ export function resolveName(name: string, mounts: readonly (MountSnapshot | unde
 		}
 	}
 	return { fileName: undefined, objectName: name, vault: undefined, meta: undefined, selector: undefined }
-}
-
-function fileOfObject(objectName: string, mount: MountSnapshot | undefined) {
-	const wanted = objectName.toLowerCase()
-	const found = [...(mount?.secrets.values() ?? [])].filter(
-		(secret) => secret.meta?.objectName.toLowerCase() === wanted,
-	)
-	const only = found.length === 1 ? found[0] : undefined
-	return only?.meta === undefined
-		? undefined
-		: { fileName: only.name, objectName: only.meta.objectName, meta: only.meta }
 }

@@ -1,4 +1,5 @@
-import type { MountProblem } from './mount/mount.ts'
+import type { FallbackStatus } from './fallback.ts'
+import type { Mount, MountProblem } from './mount/mount.ts'
 import type { ManifestState } from './mount/snapshot.ts'
 
 /** State of one mounted directory. */
@@ -33,4 +34,24 @@ export interface StoreStatus {
 	readonly mounts: readonly MountStatus[]
 	/** Writes and removals of this process that the mounts do not show yet. */
 	readonly pendingWrites: number
+	/** Reads beyond the mounts. */
+	readonly fallback: FallbackStatus
+}
+
+/** @param now monotonic milliseconds */
+export function statusOf(mount: Mount, now: number): MountStatus {
+	const { path, snapshot, problem, watching, lastSeen, loads } = mount
+	return {
+		path,
+		loaded: snapshot !== undefined,
+		kind: snapshot?.kind,
+		manifest: snapshot?.manifestState,
+		generation: snapshot?.kind === 'generation' ? snapshot.id : undefined,
+		revision: snapshot?.manifest?.revision,
+		secrets: snapshot?.secrets.size ?? 0,
+		problem,
+		watching,
+		ageMs: lastSeen === undefined ? undefined : Math.round(now - lastSeen),
+		loads,
+	}
 }

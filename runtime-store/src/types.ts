@@ -1,6 +1,7 @@
 import type { TokenCredential } from '@azure/identity'
 import type { SecretClient, SecretClientOptions } from '@azure/keyvault-secrets'
 import type { Clock } from './clock.ts'
+import type { WriteOptions } from './writer.ts'
 
 /**
  * Configuration of {@link AzureMountedSecretStore}: all options of PURISTA's `AzureSecretStore` with the same meaning, and
@@ -56,6 +57,54 @@ export type AzureMountedSecretStoreConfig = {
 	 * @default 60000
 	 */
 	refreshIntervalMs?: number
+	/**
+	 * Read names that no mount covers from the vault. Such values are kept in memory for `cacheTtl` milliseconds (60000 unless
+	 * given; `enableCache: false` for not at all).
+	 *
+	 * @default true when `vaultUrl` or `client` is given
+	 */
+	readFallback?: boolean
+	/**
+	 * Milliseconds that a value read beyond the mounts is served when the vault cannot be reached, counted from its reading.
+	 *
+	 * @default 600000
+	 */
+	staleIfErrorMs?: number
+	/**
+	 * Milliseconds that "the vault has no such secret" is remembered for a name that no mount covers.
+	 *
+	 * @default 5000
+	 */
+	absentTtlMs?: number
+	/**
+	 * Calls to Key Vault that are under way at once.
+	 *
+	 * @default 8
+	 */
+	concurrency?: number
+	/**
+	 * What a write does when the vault holds a deleted secret of the name: `fail` with 409, or `recover` it first, which brings its
+	 * older versions back and needs the permission to recover.
+	 *
+	 * @default 'fail'
+	 */
+	onDeleted?: 'fail' | 'recover'
+	/**
+	 * Let `removeSecret` wait until the vault has finished the deletion (2 to 20 s), after which the name can be recovered.
+	 *
+	 * @default false
+	 */
+	awaitDelete?: boolean
+	/** Tags and content type of what is written. */
+	write?: WriteOptions
+	/**
+	 * Where writes go: to Key Vault, or, for local work, into the first `mountPath`, which must be a plain directory.
+	 *
+	 * @default 'vault'
+	 */
+	writeTo?: 'vault' | 'folder'
 	/** Time, for tests. */
 	clock?: Clock
+	/** Chance from 0 to below 1, for tests. */
+	random?: () => number
 }

@@ -19,14 +19,14 @@ export interface MountOptions {
 	readonly clock: Clock
 	/** Milliseconds between looks at the link that no event asked for. */
 	readonly pollMs: number
-	/** A plain directory with nothing in it is an answer and no problem: a folder for local work begins like that. */
-	readonly emptyIsFine: boolean
+	/** No directory, or nothing in it, is an answer and no problem: a folder for local work begins like that. */
+	readonly absentIsFine: boolean
 	/** Called with each new snapshot, in order. The snapshot of before is wiped after the call. */
 	readonly onSnapshot: (snapshot: MountSnapshot) => void
 	/** Called when a problem begins, changes, or ends (undefined). `code` is that of the system error. */
-	readonly onProblem: (problem: MountProblem | undefined, code?: string) => void
+	readonly onProblem: (path: string, problem: MountProblem | undefined, code: string | undefined) => void
 	/** Called when events cannot be had, for example for want of inotify watches, and the poll is all there is. */
-	readonly onWatchLost: (code: string | undefined) => void
+	readonly onWatchLost: (path: string, code: string | undefined) => void
 }
 
 // A kubelet that reads from an API server behind its peers can go back for one sync period (60-90 s). A Secret restored from
@@ -118,7 +118,7 @@ export class Mount {
 			if (this.#closed) return
 			if (read.kind === 'missing') {
 				await this.#unwatch()
-				return this.#report('missing')
+				return this.#options.absentIsFine ? this.#takeNothing() : this.#report('missing')
 			}
 			this.#ensureWatch()
 			this.lastSeen = this.#options.clock.monotonic()
@@ -126,8 +126,7 @@ export class Mount {
 				case 'unchanged':
 					return this.#report(undefined)
 				case 'empty':
-					if (!this.#options.emptyIsFine) return this.#report('empty')
-					return this.#take(snapshotOf({ kind: 'plain', id: 'plain ', files: new Map() }))
+					return this.#options.absentIsFine ? this.#takeNothing() : this.#report('empty')
 				case 'generation':
 				case 'plain':
 					return this.#offer(snapshotOf(read))
@@ -135,6 +134,11 @@ export class Mount {
 		} catch (error) {
 			if (!this.#closed) this.#report('unreadable', codeOf(error))
 		}
+	}
+
+	#takeNothing(): void {
+		// The id of a plain directory without files.
+		if (this.snapshot?.id !== 'plain ') this.#take(snapshotOf({ kind: 'plain', id: 'plain ', files: new Map() }))
 	}
 
 	#offer(next: MountSnapshot): void {
@@ -173,7 +177,7 @@ export class Mount {
 	#report(problem: MountProblem | undefined, code?: string): void {
 		if (problem === this.problem) return
 		this.problem = problem
-		this.#options.onProblem(problem, code)
+		this.#options.onProblem(this.path, problem, code)
 	}
 
 	#ensureWatch(): void {
@@ -185,7 +189,7 @@ export class Mount {
 			(error) => {
 				if (!this.watching) return
 				this.watching = false
-				this.#options.onWatchLost(codeOf(error))
+				this.#options.onWatchLost(this.path, codeOf(error))
 			},
 		)
 	}

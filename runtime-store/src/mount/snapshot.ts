@@ -29,6 +29,8 @@ export interface MountSnapshot {
 	readonly manifestState: ManifestState
 	readonly manifest: Manifest | undefined
 	readonly secrets: ReadonlyMap<string, MountedSecret>
+	/** File by the vault name in lower case; undefined when several files are of that secret. */
+	readonly fileOfObject: ReadonlyMap<string, string | undefined>
 }
 
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
@@ -68,7 +70,13 @@ export function snapshotOf(read: {
 		if (name === MANIFEST_FILE || secrets.has(name) || older.has(name)) continue
 		secrets.set(name, { name, bytes, text: textOf(bytes), meta: undefined, previous: new Map() })
 	}
-	return { id, kind, manifestState, manifest, secrets }
+	const fileOfObject = new Map<string, string | undefined>()
+	for (const { name, meta } of secrets.values()) {
+		if (meta === undefined) continue
+		const objectName = meta.objectName.toLowerCase()
+		fileOfObject.set(objectName, fileOfObject.has(objectName) ? undefined : name)
+	}
+	return { id, kind, manifestState, manifest, secrets, fileOfObject }
 }
 
 /** Overwrites the bytes of a snapshot that nobody reads any more. Texts go with the garbage collection. */

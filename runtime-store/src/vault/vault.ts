@@ -1,6 +1,6 @@
-import type { TokenCredential } from '@azure/identity'
-import type { KeyVaultSecret, SecretClient, SecretClientOptions } from '@azure/keyvault-secrets'
+import type { KeyVaultSecret, SecretClient } from '@azure/keyvault-secrets'
 import { type StoreErrorReason, storeError } from '../errors.ts'
+import type { Limited } from '../limit.ts'
 import { reasonOfFault } from './faults.ts'
 
 /** A value as the vault holds it. */
@@ -9,10 +9,28 @@ export interface VaultValue {
 	readonly version: string
 	readonly contentType: string | undefined
 	readonly tags: Readonly<Record<string, string>>
+	readonly created: Date | undefined
+	readonly updated: Date | undefined
+	readonly notBefore: Date | undefined
 	readonly expires: Date | undefined
 }
 
-/** A call that failed, with what it means; `fault` is the SDK's own error, not for printing. */
+/** What is written besides the value. */
+export interface WriteProperties {
+	readonly tags?: Readonly<Record<string, string>>
+	readonly contentType?: string
+}
+
+/** One secret of one vault; `vault` is undefined for the configured one. */
+export interface SecretAddress {
+	readonly vault: string | undefined
+	readonly objectName: string
+}
+
+/** A key for maps: vault names have no case. */
+export const addressKey = ({ vault, objectName }: SecretAddress): string => `${vault ?? ''} ${objectName.toLowerCase()}`
+
+/** A call that failed, with what it means. */
 export class VaultFault extends Error {
 	override name = 'VaultFault'
 	readonly reason: StoreErrorReason
@@ -24,94 +42,73 @@ export class VaultFault extends Error {
 		this.#fault = fault
 	}
 
-	/** The error of the SDK, in a method so that no printer of objects meets it. */
+	/** The error of the SDK; behind a method so that no printer of objects meets it. */
 	fault(): unknown {
 		return this.#fault
 	}
 }
 
-export interface VaultOptions {
-	readonly url: string
-	readonly credential: TokenCredential | undefined
-	readonly clientOptions: SecretClientOptions | undefined
-	readonly allowInsecureConnection: boolean | undefined
-}
-
-/**
- * Makes a client. The Azure SDK costs about 200 ms and 19 MB (@azure/identity 4.14, @azure/keyvault-secrets 4.12, Node 24), so
- * it is loaded by the first call that needs the vault: a process that only reads files never pays for it.
- */
-export async function createClient(options: VaultOptions): Promise<SecretClient> {
-	const [{ SecretClient: Client }, credential] = await Promise.all([
-		import('@azure/keyvault-secrets'),
-		options.credential ?? import('@azure/identity').then(({ DefaultAzureCredential }) => new DefaultAzureCredential()),
-	])
-	const insecure = options.allowInsecureConnection ?? options.clientOptions?.allowInsecureConnection
-	return new Client(options.url, credential, {
-		...options.clientOptions,
-		...(insecure === undefined ? {} : { allowInsecureConnection: insecure }),
-	})
+/** The calls of Key Vault that the store makes. Each rejects with a `VaultFault`. */
+export interface Vault {
+	/** The current version, or the one named. */
+	get(address: SecretAddress, version?: string): Promise<VaultValue>
+	/** Writes a new version and answers with it. */
+	set(address: SecretAddress, value: string, properties: WriteProperties): Promise<VaultValue>
+	/** Deletes; resolves when accepted, or with `wait` when the name can be recovered (2 to 20 s later). */
+	remove(address: SecretAddress, wait: boolean): Promise<void>
+	/** Brings a deleted secret back; resolves when it can be read again. */
+	recover(address: SecretAddress): Promise<void>
 }
 
 function vaultValue(secret: KeyVaultSecret): VaultValue {
-	const { version, contentType, tags, expiresOn } = secret.properties
-	// Neither is absent in an answer of the service; an injected client may be sparing.
-	return { value: secret.value ?? '', version: version ?? '', contentType, tags: tags ?? {}, expires: expiresOn }
-}
-
-async function translated<T>(call: () => Promise<T>): Promise<T> {
-	try {
-		return await call()
-	} catch (error) {
-		throw new VaultFault(reasonOfFault(error), error)
+	const { version, contentType, tags, createdOn, updatedOn, notBefore, expiresOn } = secret.properties
+	return {
+		value: secret.value ?? '',
+		// Never absent in an answer of the service; an injected client may be sparing.
+		version: version ?? '',
+		contentType,
+		tags: tags ?? {},
+		created: createdOn,
+		updated: updatedOn,
+		notBefore,
+		expires: expiresOn,
 	}
 }
 
-/** The calls of Key Vault that the store makes. Each rejects with a `VaultFault`. */
-export class Vault {
-	readonly #client: () => Promise<SecretClient>
-
-	constructor(client: () => Promise<SecretClient>) {
-		this.#client = client
-	}
-
-	/** The current version, or the one named. */
-	async get(objectName: string, version?: string): Promise<VaultValue> {
-		const client = await this.#client()
-		return translated(async () =>
-			vaultValue(await client.getSecret(objectName, version === undefined ? {} : { version })),
-		)
-	}
-
-	/** Writes a new version and answers with its id. */
-	async set(
-		objectName: string,
-		value: string,
-		properties: { tags?: Readonly<Record<string, string>>; contentType?: string },
-	): Promise<VaultValue> {
-		const client = await this.#client()
-		return translated(async () => vaultValue(await client.setSecret(objectName, value, properties)))
-	}
-
-	/**
-	 * Deletes. Resolves when the vault accepted it, or with `wait` when the deleted secret can be seen (2 to 20 s later), from
-	 * when on it can be recovered.
-	 */
-	async remove(objectName: string, wait: boolean): Promise<void> {
-		const client = await this.#client()
-		await translated(async () => {
-			const poller = await client.beginDeleteSecret(objectName)
-			if (wait) await poller.pollUntilDone()
+/** @param limited bounds the calls that are under way at once */
+export function keyVault(clientOf: (vault: string | undefined) => Promise<SecretClient>, limited: Limited): Vault {
+	const call = <T>(address: SecretAddress, make: (client: SecretClient) => Promise<T>): Promise<T> =>
+		limited(async () => {
+			const client = await clientOf(address.vault)
+			try {
+				return await make(client)
+			} catch (error) {
+				throw new VaultFault(reasonOfFault(error), error)
+			}
 		})
-	}
-
-	/** Brings a deleted secret back. Resolves when it can be read again. */
-	async recover(objectName: string): Promise<void> {
-		const client = await this.#client()
-		await translated(async () => {
-			const poller = await client.beginRecoverDeletedSecret(objectName)
-			await poller.pollUntilDone()
-		})
+	return {
+		get: (address, version) =>
+			call(address, async (client) =>
+				vaultValue(await client.getSecret(address.objectName, ...(version === undefined ? [] : [{ version }]))),
+			),
+		set: (address, value, { tags, contentType }) =>
+			call(address, async (client) => {
+				const options = {
+					...(tags === undefined ? {} : { tags: { ...tags } }),
+					...(contentType === undefined ? {} : { contentType }),
+				}
+				return vaultValue(await client.setSecret(address.objectName, value, options))
+			}),
+		remove: (address, wait) =>
+			call(address, async (client) => {
+				const poller = await client.beginDeleteSecret(address.objectName)
+				if (wait) await poller.pollUntilDone()
+			}),
+		recover: (address) =>
+			call(address, async (client) => {
+				const poller = await client.beginRecoverDeletedSecret(address.objectName)
+				await poller.pollUntilDone()
+			}),
 	}
 }
 
