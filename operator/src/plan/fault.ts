@@ -1,0 +1,85 @@
+import type { Reason } from '../api/conditions.ts'
+
+/**
+ * What went wrong between us and the vault, as far as it calls for different reactions. Holds nothing that the vault or
+ * Entra wrote but codes of known form: their texts never travel further.
+ */
+export type VaultFault =
+	| { kind: 'absent' }
+	| { kind: 'versionAbsent' }
+	| { kind: 'disabled' }
+	| { kind: 'forbiddenRbac' }
+	| { kind: 'accessDenied' }
+	| { kind: 'forbiddenPolicy' }
+	| { kind: 'firewall' }
+	| { kind: 'connection' }
+	| { kind: 'forbidden' }
+	| { kind: 'unauthorized' }
+	/** `code`: the number after AADSTS */
+	| { kind: 'federation'; code: string }
+	| { kind: 'federationRefused'; code: string }
+	| { kind: 'identityNotFound'; code: string }
+	| { kind: 'entraUnavailable'; retryAfterMs?: number }
+	| { kind: 'throttled'; retryAfterMs?: number }
+	| { kind: 'unreachable' }
+	| { kind: 'timeout' }
+	| { kind: 'server'; retryAfterMs?: number }
+	| { kind: 'garbage' }
+
+export type FaultKind = VaultFault['kind']
+
+/**
+ * - `secret`: said about one secret; the others are still worth asking for
+ * - `permission`: somebody has to change something, or has just done so and it propagates
+ * - `transient`: expected to pass by itself
+ */
+export type FaultClass = 'secret' | 'permission' | 'transient'
+
+interface FaultTraits {
+	reason: Reason
+	class: FaultClass
+	/** true when all further questions of this session would get the same answer, so the look ends here */
+	session: boolean
+}
+
+const secret = (reason: Reason): FaultTraits => ({ reason, class: 'secret', session: false })
+const permission = (reason: Reason, session: boolean): FaultTraits => ({ reason, class: 'permission', session })
+const transient = (reason: Reason): FaultTraits => ({ reason, class: 'transient', session: true })
+
+const TRAITS: Record<FaultKind, FaultTraits> = {
+	absent: secret('SecretAbsent'),
+	versionAbsent: secret('VersionAbsent'),
+	disabled: secret('SecretDisabled'),
+	// Roles can be assigned for single secrets, so one refusal says nothing about the next secret.
+	forbiddenRbac: permission('ForbiddenByRbac', false),
+	accessDenied: permission('AccessDenied', true),
+	forbiddenPolicy: permission('ForbiddenByPolicy', true),
+	firewall: permission('ForbiddenByFirewall', true),
+	connection: permission('ForbiddenByConnection', true),
+	forbidden: permission('Forbidden', false),
+	// Seen as transient (AKV10046) and after a grant; a new client and credential are tried at the next look.
+	unauthorized: permission('Unauthorized', true),
+	federation: permission('FederationNotFound', true),
+	federationRefused: permission('FederationRefused', true),
+	identityNotFound: permission('IdentityNotFound', true),
+	entraUnavailable: transient('EntraUnavailable'),
+	throttled: transient('VaultThrottled'),
+	unreachable: transient('VaultUnreachable'),
+	timeout: transient('VaultTimeout'),
+	server: transient('VaultError'),
+	garbage: transient('VaultGarbage'),
+}
+
+export const traitsOf = (fault: VaultFault): FaultTraits => TRAITS[fault.kind]
+
+/** How long the other side asked to wait, in milliseconds. */
+export function retryAfterOf(fault: VaultFault): number {
+	switch (fault.kind) {
+		case 'entraUnavailable':
+		case 'throttled':
+		case 'server':
+			return fault.retryAfterMs ?? 0
+		default:
+			return 0
+	}
+}

@@ -1,0 +1,94 @@
+import {
+	accessPolicyLine,
+	type Federation,
+	federatedCredentialLine,
+	roleAssignmentLine,
+	subjectOf,
+	vaultNameOf,
+} from './commands.ts'
+import type { VaultFault } from './fault.ts'
+
+/** Our own, validated words for what a fault happened to. */
+export interface FaultContext {
+	namespace: string
+	serviceAccount: string
+	clientId: string
+	tenantId: string
+	audience: string
+	/** issuer of the cluster's tokens; undefined before the first token */
+	issuer: string | undefined
+	vaultUrl: string
+}
+
+/** A sentence, and under it the line that mends it, if there is one: on a line of its own, so that it can be copied. */
+export const withLine = (text: string, line: string | undefined) => (line === undefined ? text : `${text}\n${line}`)
+
+/** Says what a fault is and what to do. Built from `at` only: nothing that the vault or Entra wrote. */
+export function explainFault(fault: VaultFault, at: FaultContext, secretNames: readonly string[] = []): string {
+	const { clientId, tenantId, vaultUrl } = at
+	const vault = vaultNameOf(vaultUrl)
+	const what = secretNames.length > 0 ? ` (${listed(secretNames)})` : ''
+	switch (fault.kind) {
+		case 'absent':
+			return `The vault ${vault} does not have the secret${what}. Create it there, or set optional: true.`
+		case 'versionAbsent':
+			return `The vault ${vault} has the secret${what}, but not the version that the spec pins. Write another version, or none for the current one.`
+		case 'disabled':
+			return `The version in the vault ${vault} is disabled${what}; the last value stays. Enable it, or add a new version.`
+		case 'forbiddenRbac':
+			return withLine(
+				`The identity ${clientId} has no role that lets it read secrets of the vault ${vault}${what}. A new assignment takes some minutes to work. Assign the role:`,
+				roleAssignmentLine(clientId, vault),
+			)
+		case 'accessDenied':
+			return withLine(
+				`The access policies of the vault ${vault} do not let the identity ${clientId} read secrets. Let it:`,
+				accessPolicyLine(clientId, vault),
+			)
+		case 'forbiddenPolicy':
+			return `A policy of the vault ${vault} refuses the identity ${clientId}. Ask who owns the vault.`
+		case 'firewall':
+			return `The firewall of the vault ${vault} refuses the address of this cluster. This is the network, not a missing permission: allow the cluster's outbound address or subnet, or use a private endpoint.`
+		case 'connection':
+			return `The vault ${vault} takes no connections from the public network. This is the network, not a missing permission: give this cluster a private endpoint and its DNS zone.`
+		case 'forbidden':
+			return `The vault ${vault} refuses the identity ${clientId}${what} without a cause that is known here. Look into the vault's diagnostic log.`
+		case 'unauthorized':
+			return `The vault ${vault} does not accept the token that Entra issued to ${clientId}. The vault may belong to another tenant than ${tenantId}.`
+		case 'federation':
+			return explainFederation(at)
+		case 'federationRefused':
+			return `Entra refuses the token of the ServiceAccount ${at.serviceAccount} (AADSTS${fault.code}). Its issuer ${at.issuer ?? '(not known yet)'} must be reachable for Entra and the clocks must agree.`
+		case 'identityNotFound':
+			return `Entra does not know the client id ${clientId} in the tenant ${tenantId} (AADSTS${fault.code}). Correct the annotations of the ServiceAccount ${at.serviceAccount}, or clientId and tenantId of the spec.`
+		case 'entraUnavailable':
+			return 'Entra does not answer, or answers that it cannot issue tokens now. It is tried again by itself.'
+		case 'throttled':
+			return `The vault ${vault} asks to be called less often. It is tried again by itself; longer intervals help.`
+		case 'unreachable':
+			return `The vault ${vault} cannot be reached: no connection, or its name does not resolve. It is tried again by itself.`
+		case 'timeout':
+			return `The vault ${vault} does not answer in time. It is tried again by itself.`
+		case 'server':
+			return `The vault ${vault} answers with server errors. It is tried again by itself.`
+		case 'garbage':
+			return `What answers under ${vaultUrl} does not answer as Key Vault does. Look for a proxy in between.`
+	}
+}
+
+function explainFederation(at: FaultContext): string {
+	const subject = subjectOf(at.namespace, at.serviceAccount)
+	const federation: Federation | undefined = at.issuer === undefined ? undefined : { ...at, issuer: at.issuer }
+	return withLine(
+		`The identity ${at.clientId} has no federated credential for issuer ${at.issuer ?? '(not known yet)'}, subject ${subject}, audience ${at.audience}. A new one takes some minutes to work. Create it:`,
+		federation && federatedCredentialLine(federation),
+	)
+}
+
+// Enough to see which, short enough for a table.
+const MAX_NAMES = 10
+
+export function listed(names: readonly string[]): string {
+	const more = names.length - MAX_NAMES
+	return more > 0 ? `${names.slice(0, MAX_NAMES).join(', ')} and ${more} more` : names.join(', ')
+}

@@ -1,0 +1,38 @@
+import type { Reason } from '../api/conditions.ts'
+import type { VaultFault } from './fault.ts'
+import type { EntryResult } from './found.ts'
+import type { FaultContext } from './messages.ts'
+
+/** What one reconcile came to. Conditions, requeue, event, log level and metric all follow from it (`summarize`). */
+export type Outcome =
+	/** spec.suspend */
+	| { kind: 'suspended' }
+	/** the spec breaks a rule that the API server could not check */
+	| { kind: 'invalid'; problem: string }
+	/** somebody has to change something in the cluster before anything can be done */
+	| { kind: 'refused'; reason: Reason; message: string }
+	/** the look at the vault failed as a whole */
+	| { kind: 'failed'; fault: VaultFault; at: FaultContext }
+	/** the vault was looked at, and the Secret is as far along as the results say */
+	| {
+			kind: 'looked'
+			results: readonly EntryResult[]
+			at: FaultContext
+			/** bytes of the Secret came, changed or went */
+			changed: boolean
+			/** a second look is due soon, in milliseconds: unsettled or absent for the first time */
+			again: number | undefined
+	  }
+
+/** Refusals after which the Secret is not (or no longer) what the spec asks for, whatever it holds. */
+const BREAKS_READY: ReadonlySet<Reason> = new Set<Reason>([
+	'SecretNotOurs',
+	'SecretOfOtherBinding',
+	'SecretTypeDiffers',
+	'SecretImmutable',
+	'SecretWriteRefused',
+	'SecretTooLarge',
+	'RequiredKeyMissing',
+])
+
+export const breaksReady = (reason: Reason) => BREAKS_READY.has(reason)

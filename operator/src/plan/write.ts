@@ -1,0 +1,185 @@
+import {
+	MANIFEST_FILE,
+	MANIFEST_SCHEMA,
+	type Manifest,
+	type ManifestSecret,
+	sameContent,
+	serializeManifest,
+} from 'purista-azure-mounted-secret-store/manifest'
+import { API_VERSION, KIND, MAX_SECRET_BYTES, OWNER_LABEL, SECRET_TYPES } from '../api/constants.ts'
+import type { Binding } from '../api/parse.ts'
+import { type Delivered, decodedLength, type OwnerReference } from './delivered.ts'
+import type { EntryResult } from './found.ts'
+
+/** What is to be done to the Secret. */
+export type SecretWrite =
+	| { kind: 'none' }
+	| { kind: 'create'; body: object; changed: string[] }
+	/** a JSON merge patch; `changed` are names whose bytes come or go */
+	| { kind: 'patch'; body: object; changed: string[]; dataChanged: boolean }
+	| { kind: 'tooLarge'; bytes: number; largest: { name: string; bytes: number }[] }
+	| { kind: 'typeDiffers'; type: string }
+	| { kind: 'immutable' }
+	| { kind: 'keyMissing'; keys: string[] }
+
+export interface WriteInput {
+	binding: Binding
+	vaultUrl: string
+	results: readonly EntryResult[]
+	/** undefined: there is no Secret */
+	delivered: Delivered | undefined
+	/** manifest known from elsewhere (of a renamed Secret): its revision goes on */
+	revision: number
+}
+
+/**
+ * Plans the one write that brings the Secret from `delivered` to what `results` say.
+ *
+ * 1. The manifest: next revision only when its content changes.
+ * 2. Keys: values of this look; names that were ours (manifest, field manager) and are wanted no more go away. Keys of
+ *    others are not ours to touch.
+ * 3. Size, type and required keys are checked for the whole; if they do not fit nothing is written.
+ * 4. Only what differs is sent, with the resourceVersion that was seen: a lost race is a conflict, not an overwrite.
+ */
+export function planWrite(input: WriteInput): SecretWrite {
+	const { binding, results, delivered } = input
+	const { delivery } = binding
+	if (delivered && delivered.type !== delivery.secretType) return { kind: 'typeDiffers', type: delivered.type }
+
+	const manifest = buildManifest(input)
+	const values = new Map(
+		results.flatMap(({ wanted, value }) => (value === undefined ? [] : [[wanted.name, encode(value)] as const])),
+	)
+	const kept = new Set(results.flatMap(({ wanted, delivered }) => (delivered === undefined ? [] : [wanted.name])))
+	const manifestText = delivery.manifest ? serializeManifest(manifest) : undefined
+	if (manifestText !== undefined && manifestText !== delivered?.manifestText)
+		values.set(MANIFEST_FILE, encode(manifestText))
+
+	const mine = new Set([...Object.keys(delivered?.manifest?.secrets ?? {}), MANIFEST_FILE])
+	for (const [name, { foreign }] of delivered?.keys ?? []) if (foreign === undefined) mine.add(name)
+	const wantedNames = new Set(results.map(({ wanted }) => wanted.name))
+	const removed = [...(delivered?.keys.keys() ?? [])].filter((name) => {
+		if (name === MANIFEST_FILE) return manifestText === undefined
+		// Pending under a wanted name: older bytes stay until there are new ones.
+		if (wantedNames.has(name)) return results.some(({ wanted, remove }) => remove && wanted.name === name)
+		return mine.has(name)
+	})
+
+	const sizes = new Map([...(delivered?.keys ?? [])].map(([name, { bytes }]) => [name, bytes]))
+	for (const [name, value] of values) sizes.set(name, decodedLength(value))
+	for (const name of removed) sizes.delete(name)
+	const bytes = [...sizes.values()].reduce((sum, each) => sum + each, 0)
+	if (bytes > MAX_SECRET_BYTES) return { kind: 'tooLarge', bytes, largest: largest(sizes) }
+
+	const missing = missingKeys(delivery.secretType, (name) => sizes.has(name))
+	if (missing.length > 0) return { kind: 'keyMissing', keys: missing }
+
+	const changed = [...values.keys(), ...removed].filter((name) => name !== MANIFEST_FILE)
+	if (!delivered) {
+		// Without a single value, pods would start with an empty directory instead of waiting; unless nothing more is to come.
+		if (kept.size === 0 && !results.every(({ wanted, state }) => wanted.optional && state === 'Absent'))
+			return { kind: 'none' }
+		return { kind: 'create', body: createBody(binding, Object.fromEntries(values)), changed }
+	}
+	const data = Object.fromEntries([...values, ...removed.map((name) => [name, null] as const)])
+	const metadata = metadataPatch(binding, delivered)
+	const dataChanged = Object.keys(data).length > 0
+	if (!dataChanged && metadata === undefined) return { kind: 'none' }
+	if (delivered.immutable && dataChanged) return { kind: 'immutable' }
+	const body = {
+		metadata: { ...metadata, resourceVersion: delivered.resourceVersion },
+		...(dataChanged ? { data } : {}),
+	}
+	return { kind: 'patch', body, changed, dataChanged }
+}
+
+const encode = (text: string) => Buffer.from(text, 'utf8').toString('base64')
+
+function buildManifest({ binding, vaultUrl, results, delivered, revision }: WriteInput): Manifest {
+	const secrets = Object.fromEntries(
+		results.flatMap(({ wanted, delivered }): [string, ManifestSecret][] =>
+			delivered === undefined ? [] : [[wanted.name, delivered]],
+		),
+	)
+	const { namespace, name, uid } = binding
+	const before = delivered?.manifest
+	const last = Math.max(before?.revision ?? 0, revision)
+	const next: Manifest = {
+		schema: MANIFEST_SCHEMA,
+		revision: last,
+		binding: { namespace, name, uid },
+		vault: vaultUrl,
+		selectors: [],
+		secrets,
+	}
+	return before && sameContent(before, next) ? before : { ...next, revision: last + 1 }
+}
+
+function createBody(binding: Binding, data: Record<string, string>): object {
+	const { delivery, namespace } = binding
+	const owners = wantedOwners(binding, [])
+	return {
+		apiVersion: 'v1',
+		kind: 'Secret',
+		metadata: {
+			namespace,
+			name: delivery.name,
+			labels: { ...delivery.labels, [OWNER_LABEL]: binding.name },
+			...(Object.keys(delivery.annotations).length > 0 ? { annotations: delivery.annotations } : {}),
+			...(owners.length > 0 ? { ownerReferences: owners } : {}),
+		},
+		type: delivery.secretType,
+		data,
+	}
+}
+
+/** The metadata to change, or undefined when all is as wanted. */
+function metadataPatch(binding: Binding, delivered: Delivered): object | undefined {
+	const { delivery } = binding
+	const labels = mapPatch({ ...delivery.labels, [OWNER_LABEL]: binding.name }, delivered.labels, delivered.ownLabels)
+	const annotations = mapPatch(delivery.annotations, delivered.annotations, delivered.ownAnnotations)
+	const owners = wantedOwners(binding, delivered.ownerReferences)
+	const sameOwners = JSON.stringify(owners) === JSON.stringify(delivered.ownerReferences)
+	if (!labels && !annotations && sameOwners) return undefined
+	return {
+		...(labels ? { labels } : {}),
+		...(annotations ? { annotations } : {}),
+		...(sameOwners ? {} : { ownerReferences: owners }),
+	}
+}
+
+function mapPatch(
+	wanted: Record<string, string>,
+	present: Record<string, string>,
+	own: readonly string[],
+): Record<string, string | null> | undefined {
+	const set = Object.entries(wanted).filter(([key, value]) => present[key] !== value)
+	const drop = own.filter((key) => !Object.hasOwn(wanted, key) && Object.hasOwn(present, key))
+	if (set.length === 0 && drop.length === 0) return undefined
+	return { ...Object.fromEntries(set), ...Object.fromEntries(drop.map((key) => [key, null])) }
+}
+
+/** Owner references as they should be: those of others, and ours exactly when the Secret goes with the binding. */
+function wantedOwners(binding: Binding, present: readonly OwnerReference[]): OwnerReference[] {
+	const isOurs = ({ apiVersion, kind, name }: OwnerReference) =>
+		apiVersion === API_VERSION && kind === KIND && name === binding.name
+	const others = present.filter((owner) => !isOurs(owner))
+	if (binding.delivery.onDelete !== 'Delete') return others
+	const already = present.find((owner) => isOurs(owner) && owner.uid === binding.uid)
+	if (already && present.filter(isOurs).length === 1) return [...present]
+	// No controller and no blockOwnerDeletion: deleting a binding must never wait for us.
+	return [...others, { apiVersion: API_VERSION, kind: KIND, name: binding.name, uid: binding.uid }]
+}
+
+/** Keys that the API server will miss in a Secret of this type. */
+function missingKeys(type: keyof typeof SECRET_TYPES, has: (key: string) => boolean): string[] {
+	const { all, any }: { all: readonly string[]; any: readonly string[] } = SECRET_TYPES[type]
+	return [...all.filter((key) => !has(key)), ...(any.length > 0 && !any.some(has) ? any : [])]
+}
+
+const LARGEST = 3
+
+function largest(sizes: ReadonlyMap<string, number>) {
+	const list = [...sizes].map(([name, bytes]) => ({ name, bytes }))
+	return list.sort((a, b) => b.bytes - a.bytes).slice(0, LARGEST)
+}
