@@ -1,0 +1,86 @@
+import { RestError } from '@azure/core-rest-pipeline'
+import type { VaultFault } from '../../plan/fault.ts'
+import { VaultError } from '../../ports/vault.ts'
+
+// 403 has at least six causes that ask for different reactions; the inner code tells them apart (keyvault.md 1.6).
+const INNER_CODES: Record<string, VaultFault> = {
+	ForbiddenByRbac: { kind: 'forbiddenRbac' },
+	AccessDenied: { kind: 'accessDenied' },
+	ForbiddenByPolicy: { kind: 'forbiddenPolicy' },
+	ForbiddenByFirewall: { kind: 'firewall' },
+	ForbiddenByConnection: { kind: 'connection' },
+	SecretDisabled: { kind: 'disabled' },
+}
+
+/** Reduces whatever the Key Vault client threw. Its errors hold request headers and bodies, so they end here. */
+export function vaultFaultOf(error: unknown): VaultFault {
+	if (error instanceof VaultError) return error.fault
+	if (error instanceof RestError)
+		return error.statusCode === undefined ? { kind: 'unreachable' } : httpFault(error, error.statusCode)
+	if (error instanceof Error) {
+		// The client's own timeout arrives as an abort; the caller's was looked at before.
+		if (error.name === 'AbortError' || error.name === 'TimeoutError') return { kind: 'timeout' }
+		// A body that is no JSON, a challenge that names another host, a redirect: something else answers there.
+		return { kind: 'garbage' }
+	}
+	return { kind: 'garbage' }
+}
+
+function httpFault(error: RestError, status: number): VaultFault {
+	const body = errorBody(error)
+	switch (status) {
+		case 401:
+			return { kind: 'unauthorized' }
+		case 403:
+			// Without Key Vault's own shape it is somebody else's refusal: a proxy, or a page of a firewall.
+			if (body.code === undefined) return { kind: 'garbage' }
+			return INNER_CODES[body.inner ?? ''] ?? { kind: 'forbidden' }
+		case 404:
+			// Only the service itself can say that a secret is absent. A proxy's 404 must never remove anything.
+			return body.code === 'SecretNotFound' ? { kind: 'absent' } : { kind: 'garbage' }
+		case 408:
+			return { kind: 'timeout' }
+		case 429:
+			return { kind: 'throttled', ...retryAfter(error) }
+		default:
+			if (status >= 500) return { kind: 'server', ...retryAfter(error) }
+			return status < 400 && error.code === 'PARSE_ERROR' ? { kind: 'garbage' } : { kind: 'garbage' }
+	}
+}
+
+function errorBody({ details }: RestError): { code: string | undefined; inner: string | undefined } {
+	const outer = field(details, 'error')
+	const inner = field(outer, 'innerError') ?? field(outer, 'innererror')
+	return { code: text(field(outer, 'code')), inner: text(field(inner, 'code')) }
+}
+
+const field = (value: unknown, key: string): unknown =>
+	typeof value === 'object' && value !== null && Object.hasOwn(value, key) ? Reflect.get(value, key) : undefined
+const text = (value: unknown) => (typeof value === 'string' ? value : undefined)
+
+// Nothing of ours waits longer than five minutes, whatever the other side asks for.
+const MAX_RETRY_AFTER_MS = 300_000
+
+function retryAfter({ response }: RestError): { retryAfterMs?: number } {
+	const seconds = Number(response?.headers.get('retry-after'))
+	return seconds > 0 ? { retryAfterMs: Math.min(seconds * 1000, MAX_RETRY_AFTER_MS) } : {}
+}
+
+// Codes of Entra by what the user has to look at (keyvault.md 3.3). Others are told with their number.
+const FEDERATION = new Set(['70021', '700211', '700212', '700213', '7002138', '70025'])
+const IDENTITY = new Set(['700016', '90002'])
+const UNAVAILABLE = new Set(['90033', '50196'])
+
+/**
+ * Reduces what `@azure/identity` threw. Only the number after AADSTS is taken out of its text: `errorNo` is missing on
+ * answers that MSAL gives out of its own throttle cache.
+ */
+export function tokenFaultOf(error: unknown): VaultFault {
+	if (error instanceof VaultError) return error.fault
+	const message = error instanceof Error ? error.message : ''
+	const code = /AADSTS(\d{5,8})/.exec(message)?.[1]
+	if (code === undefined || UNAVAILABLE.has(code)) return { kind: 'entraUnavailable' }
+	if (FEDERATION.has(code)) return { kind: 'federation', code }
+	if (IDENTITY.has(code)) return { kind: 'identityNotFound', code }
+	return { kind: 'federationRefused', code }
+}

@@ -1,0 +1,77 @@
+import { parseTime } from '../../api/time.ts'
+import type { ServiceAccounts, Tokens } from '../../ports/cluster.ts'
+import { isKubeError, KubeError } from './errors.ts'
+import type { KubeTransport } from './transport.ts'
+
+export function createServiceAccounts(transport: Pick<KubeTransport, 'request'>): ServiceAccounts {
+	return {
+		async get(namespace, name, signal) {
+			try {
+				const path = `/api/v1/namespaces/${namespace}/serviceaccounts/${name}`
+				const { metadata } = await transport.request<{
+					metadata: { uid: string; annotations?: Record<string, string>; deletionTimestamp?: string }
+				}>({ method: 'GET', path, signal })
+				return { uid: metadata.uid, annotations: metadata.annotations ?? {} }
+			} catch (error) {
+				if (isKubeError(error, 'notFound')) return undefined
+				throw error
+			}
+		},
+	}
+}
+
+// The shortest that the API server gives. The token is read by Entra once, at once, so a longer life would only be exposure.
+const EXPIRATION_S = 600
+
+interface TokenRequest {
+	status?: { token?: string; expirationTimestamp?: string }
+}
+
+export function createTokens(transport: Pick<KubeTransport, 'request'>): Tokens {
+	return {
+		async request(namespace, serviceAccount, audience) {
+			const path = `/api/v1/namespaces/${namespace}/serviceaccounts/${serviceAccount}/token`
+			const { status } = await transport.request<TokenRequest>({ method: 'POST', path, body: tokenRequest(audience) })
+			const expiresAt = parseTime(status?.expirationTimestamp)
+			if (!status?.token || expiresAt === undefined)
+				throw new KubeError('server', `create ${path}: the answer has no token`)
+			return { token: status.token, expiresAt }
+		},
+	}
+}
+
+function tokenRequest(audience: string): object {
+	return {
+		apiVersion: 'authentication.k8s.io/v1',
+		kind: 'TokenRequest',
+		spec: { audiences: [audience], expirationSeconds: EXPIRATION_S },
+	}
+}
+
+/**
+ * Asks whether the fence stands: a token of our own ServiceAccount for an audience that the fence does not allow, as a dry
+ * run, must be refused by it.
+ *
+ * @returns `stands`, `missing` (the API server would have issued the token), or `unknown` with what it said instead
+ */
+export async function probeFence(
+	transport: Pick<KubeTransport, 'request'>,
+	namespace: string,
+	serviceAccount: string,
+): Promise<{ kind: 'stands' } | { kind: 'missing' } | { kind: 'unknown'; message: string }> {
+	const path = `/api/v1/namespaces/${namespace}/serviceaccounts/${serviceAccount}/token`
+	try {
+		const body = tokenRequest('https://fence-probe.secrets.purista.dev')
+		await transport.request({ method: 'POST', path, query: { dryRun: 'All' }, body })
+		return { kind: 'missing' }
+	} catch (error) {
+		if (!(error instanceof KubeError)) throw error
+		if (isPolicyRefusal(error)) return { kind: 'stands' }
+		return { kind: 'unknown', message: error.message }
+	}
+}
+
+/** Whether an admission policy said no (403 or 422, as the policy chooses), and not RBAC or validation. */
+export function isPolicyRefusal(error: unknown): boolean {
+	return isKubeError(error, 'forbidden', 'invalid') && error.message.includes('ValidatingAdmissionPolicy')
+}
