@@ -27,6 +27,13 @@ const CLOSE_GRACE_MS = 1_000
 
 /** Serves the three probe endpoints over plain HTTP. Rejects when the port cannot be had. */
 export async function startProbes({ port, host = '0.0.0.0', live, ready, metrics }: ProbeOptions): Promise<Probes> {
+	let closing: Promise<void> | undefined
+	const answer = (response: ServerResponse, status: number, contentType: string, text: string) => {
+		// A connection kept alive would keep a server that closes waiting for it.
+		const connection = closing ? { connection: 'close' } : {}
+		response.writeHead(status, { 'content-type': contentType, 'cache-control': 'no-store', ...connection })
+		response.end(text)
+	}
 	const check = (response: ServerResponse, problem: string | undefined) => {
 		answer(response, problem === undefined ? 200 : 503, 'text/plain; charset=utf-8', `${problem ?? 'ok'}\n`)
 	}
@@ -54,7 +61,6 @@ export async function startProbes({ port, host = '0.0.0.0', live, ready, metrics
 			resolve()
 		})
 	})
-	let closing: Promise<void> | undefined
 	return {
 		port: (server.address() as AddressInfo).port,
 		close() {
@@ -69,9 +75,4 @@ export async function startProbes({ port, host = '0.0.0.0', live, ready, metrics
 			return closing
 		},
 	}
-}
-
-function answer(response: ServerResponse, status: number, contentType: string, text: string): void {
-	response.writeHead(status, { 'content-type': contentType, 'cache-control': 'no-store' })
-	response.end(text)
 }

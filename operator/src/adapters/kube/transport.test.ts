@@ -58,6 +58,22 @@ describe('requests', () => {
 		expect(await transport.request(pods)).toBeUndefined()
 	})
 
+	test('when the TLS material changes the connections are replaced, and those that are busy finish', async () => {
+		const config = server.kubeConfig()
+		const rotating = createKubeTransport({ kubeConfig: config })
+		const old = rotating.request(pods)
+		await vi.waitFor(() => expect(server.active).toBe(1))
+		// What a rotated client certificate looks like; there is no TLS on loopback that would read it.
+		config.users[0] = { ...config.users[0], name: 'tester', certData: Buffer.from('rotated').toString('base64') }
+		const fresh = rotating.request(pods)
+		await vi.waitFor(() => expect(server.active).toBe(2))
+		server.answer({ json: { first: true } }, { json: { second: true } })
+		expect(await Promise.all([old, fresh])).toEqual([{ first: true }, { second: true }])
+		expect(server.connections).toBe(2)
+		await vi.waitFor(() => expect(server.open, 'the old connection is closed').toBe(1))
+		await rotating.close()
+	})
+
 	test('a path prefix of the server is kept', async () => {
 		const config = new KubeConfig()
 		config.loadFromClusterAndUser({ name: 'c', server: `${server.url}/k8s/c-1/`, skipTLSVerify: true }, { name: 'u' })
@@ -129,6 +145,14 @@ describe('faults', () => {
 		await expect(request).rejects.toBe(reason)
 		await vi.waitFor(() => expect(server.open).toBe(0))
 		expect(observed).toEqual(['list pods aborted'])
+	})
+
+	test('a proxy named by the kubeconfig is refused, not passed over', async () => {
+		const config = server.kubeConfig()
+		Object.assign(config.clusters[0] ?? {}, { proxyUrl: 'http://127.0.0.1:1' })
+		const proxied = createKubeTransport({ kubeConfig: config })
+		expect((await failure(proxied.request(pods))).message).toContain('proxies are not supported')
+		await proxied.close()
 	})
 
 	test('authentication that cannot be had is a KubeError too', async () => {

@@ -90,11 +90,12 @@ export function createKubeTransport(options: KubeTransportOptions): KubeTranspor
 		request: KubeRequest,
 		signal: AbortSignal,
 	): Promise<Dispatcher.ResponseData> => {
-		const server = kubeConfig.getCurrentCluster()?.server
-		if (!server) throw new KubeError('other', 'the kubeconfig has no current cluster')
+		const cluster = kubeConfig.getCurrentCluster()
+		if (!cluster?.server) throw new KubeError('other', 'the kubeconfig has no current cluster')
+		if (cluster.proxyUrl) throw new KubeError('other', 'the kubeconfig names a proxy: proxies are not supported')
 		const auth: RequestOptions = {}
 		await kubeConfig.applyToHTTPSOptions(auth)
-		const url = new URL(server.replace(/\/$/, '') + request.path)
+		const url = new URL(cluster.server.replace(/\/$/, '') + request.path)
 		for (const [name, value] of Object.entries(request.query ?? {})) url.searchParams.set(name, value)
 		const headers: Record<string, string> = { accept: 'application/json', 'user-agent': userAgent }
 		for (const [name, value] of Object.entries(auth.headers ?? {})) headers[name.toLowerCase()] = String(value).trim()
