@@ -1,0 +1,105 @@
+import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { identify, isAlive, type ProcessId } from './process.ts'
+
+/** Who uses the cluster. */
+export interface Holder extends ProcessId {
+	readonly holder: string
+	/** RFC 3339. */
+	readonly since: string
+	/** Tells our own lock, and that of a parent process, from another one. */
+	readonly token: string
+}
+
+export interface LockOptions {
+	readonly file: string
+	readonly holder: string
+	readonly token: string
+	/** A token that a parent process holds the lock with: then it is ours, too. */
+	readonly inherited?: string | undefined
+	readonly now: () => number
+	/** Told who holds it, at once and then every half minute. */
+	readonly onWait: (holder: Holder) => void
+	readonly signal?: AbortSignal | undefined
+	/** Milliseconds between looks. */
+	readonly pollMs?: number
+}
+
+const TELL_EVERY_MS = 30_000
+
+export function readHolder(file: string): Holder | undefined {
+	try {
+		return JSON.parse(readFileSync(file, 'utf8')) as Holder
+	} catch {
+		return undefined
+	}
+}
+
+/**
+ * Waits for the lock. Answers what releases it; a lock that was ours already (this process, or a parent of it) is entered
+ * again, and then releasing does nothing.
+ *
+ * 1. The lock is a file with its holder in it. It is written under another name first and then linked: so it is never seen
+ *    half written, and of two that try at once only one link succeeds.
+ * 2. When it is there and its process is alive: wait.
+ * 3. When its process is dead: move it aside. Two may do this at once, and the slower one may move a new, live lock: so
+ *    look at what was moved, and put it back if it is not the dead one.
+ */
+export async function acquireLock(options: LockOptions): Promise<() => void> {
+	const { file, holder, token, inherited, now, onWait, signal, pollMs = 500 } = options
+	const own: Holder = { holder, ...identify(process.pid), since: new Date(now()).toISOString(), token }
+	mkdirSync(dirname(file), { recursive: true })
+	let told = Number.NEGATIVE_INFINITY
+	for (;;) {
+		signal?.throwIfAborted()
+		const present = readHolder(file)
+		if (!present) {
+			if (tryLink(file, own)) return () => release(file, token)
+			continue
+		}
+		if (present.token === token || (inherited !== undefined && present.token === inherited)) return () => {}
+		if (!isAlive(present)) {
+			takeAside(file, present)
+			continue
+		}
+		if (now() - told >= TELL_EVERY_MS) {
+			told = now()
+			onWait(present)
+		}
+		await sleep(pollMs, undefined, { ...(signal ? { signal } : {}) })
+	}
+}
+
+function tryLink(file: string, own: Holder): boolean {
+	const draft = `${file}.${own.pid}`
+	writeFileSync(draft, `${JSON.stringify(own)}\n`)
+	try {
+		linkSync(draft, file)
+		return true
+	} catch (error) {
+		if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+		return false
+	} finally {
+		rmSync(draft, { force: true })
+	}
+}
+
+function takeAside(file: string, dead: Holder): void {
+	const aside = `${file}.${process.pid}.stale`
+	try {
+		renameSync(file, aside)
+	} catch (error) {
+		if ((error as NodeJS.ErrnoException).code === 'ENOENT') return
+		throw error
+	}
+	try {
+		if (readHolder(aside)?.token !== dead.token) linkSync(aside, file)
+	} finally {
+		rmSync(aside, { force: true })
+	}
+}
+
+function release(file: string, token: string): void {
+	if (readHolder(file)?.token === token) rmSync(file, { force: true })
+}

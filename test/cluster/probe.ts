@@ -1,0 +1,77 @@
+import { accessSync, constants, existsSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import { nodeImageTag } from './build/node-image.ts'
+import type { Context } from './context.ts'
+import { type Docker, findDockerCli, hasImage, tryDocker } from './docker.ts'
+import { engineHost, engineRuns } from './engine/daemon.ts'
+import { run, tryRun } from './run.ts'
+import type { Facts } from './situation.ts'
+import { VERSIONS } from './versions.ts'
+
+/** A registry that answers delivers the image (about 400 MB) in this time even on a slow line. */
+const PULL_TIMEOUT_MS = 10 * 60_000
+
+/** True when `name` is a command on PATH. */
+export function onPath(name: string): boolean {
+	return (process.env['PATH'] ?? '').split(delimiter).some((folder) => {
+		try {
+			accessSync(join(folder, name), constants.X_OK)
+			return true
+		} catch {
+			return false
+		}
+	})
+}
+
+/** The engine the user has, if one answers: at DOCKER_HOST or where the CLI's context says. */
+export async function findUserEngine(context: Context): Promise<Docker | undefined> {
+	// A DOCKER_HOST that is our own engine (from `npm run cluster -- env`) is not the user's.
+	const inherited = process.env['DOCKER_HOST'] === engineHost(context)
+	if (inherited && !engineRuns(context)) return undefined
+	if (inherited) return undefined
+	const cli = await findDockerCli()
+	if (!cli) return undefined
+	const engine = { cli, env: process.env }
+	return (await tryDocker(engine, ['version', '--format', '{{.Server.Version}}'])) === undefined ? undefined : engine
+}
+
+/** Our own engine, started or not. Debian's CLI belongs to Debian's engine, and has BuildKit built in. */
+export function ownEngine(context: Context): Docker {
+	return {
+		cli: '/usr/bin/docker',
+		env: { ...process.env, DOCKER_HOST: engineHost(context), DOCKER_CONTEXT: undefined },
+	}
+}
+
+/** Looks at the machine. Pulls kind's node image when an engine answers and neither node image is there. */
+export async function lookAround(context: Context, engine: Docker | undefined): Promise<Facts> {
+	const builtImage = engine !== undefined && (await hasImage(engine, nodeImageTag()))
+	return {
+		engine: engine !== undefined,
+		builtImage,
+		officialImage:
+			engine !== undefined &&
+			((await hasImage(engine, VERSIONS.KINDEST_NODE)) || (!builtImage && (await pull(context, engine)))),
+		linux: process.platform === 'linux',
+		root: process.getuid?.() === 0,
+		debian: existsSync('/etc/debian_version') && onPath('apt-get'),
+	}
+}
+
+async function pull(context: Context, engine: Docker): Promise<boolean> {
+	return context.progress.step(`image registry: pull ${VERSIONS.KINDEST_NODE.replace(/@.*/, '')}`, async (say) => {
+		const log = join(context.paths.logs, 'pull.log')
+		const answer = await tryRun(engine.cli, ['pull', '--quiet', VERSIONS.KINDEST_NODE], {
+			env: engine.env,
+			log,
+			timeoutMs: PULL_TIMEOUT_MS,
+			signal: context.signal,
+		})
+		context.signal?.throwIfAborted()
+		if (answer === undefined) say('no registry answers: the node image is built from package registries')
+		return answer !== undefined
+	})
+}
+
+/** Absolute path of a command on PATH. */
+export const pathOf = async (name: string) => (await run('which', [name])).trim()
