@@ -2,15 +2,15 @@ import { inspect } from 'node:util'
 import type { SecretClient } from '@azure/keyvault-secrets'
 import type { ChangeListener } from './changes.ts'
 import { type Clock, systemClock } from './clock.ts'
+import { Core } from './core.ts'
 import { describeEntry, describeValue, type SecretDescription } from './describe.ts'
 import { storeError } from './errors.ts'
 import { type ExpiringListener, watchExpiry } from './expiring.ts'
 import { Fallback } from './fallback.ts'
-import { removeFromFolder, writeFolder } from './folder.ts'
-import { limiter, Serial } from './limit.ts'
+import { limiter } from './limit.ts'
 import type { MountProblem } from './mount/mount.ts'
-import { textOf } from './mount/snapshot.ts'
-import type { Target } from './names.ts'
+import { readMount } from './mount/read.ts'
+import { watchDirectory } from './mount/watch.ts'
 import {
 	type ObjectWithKeysFromStringArray,
 	SecretStoreBaseClass,
@@ -22,19 +22,9 @@ import { State } from './state.ts'
 import { type StoreStatus, statusOf } from './status.ts'
 import { observeStore } from './telemetry.ts'
 import type { AzureMountedSecretStoreConfig } from './types.ts'
-import { askCurrent, failureOf } from './vault/ask.ts'
+import { askCurrent } from './vault/ask.ts'
 import { VaultClients } from './vault/clients.ts'
-import { describeFault } from './vault/faults.ts'
-import {
-	addressKey,
-	checkObjectName,
-	keyVault,
-	type SecretAddress,
-	type Vault,
-	VaultFault,
-	type VaultValue,
-} from './vault/vault.ts'
-import type { ViewEntry } from './view.ts'
+import { keyVault } from './vault/vault.ts'
 import { Writer } from './writer.ts'
 
 /** Name of the store in logs, metrics and spans; a constant, because it is a label. */
@@ -52,13 +42,6 @@ const PROBLEM_TEXT: Readonly<Record<MountProblem, string>> = {
 /** An option given as `undefined` means the default, not "off". */
 function given<T extends object>(config: T): T {
 	return Object.fromEntries(Object.entries(config).filter(([, value]) => value !== undefined)) as T
-}
-
-function put<T>(result: Record<string, T>, name: string, value: T): void {
-	// An assignment would set the prototype, and upstream's stores lose such a name.
-	if (name === '__proto__')
-		Object.defineProperty(result, name, { value, enumerable: true, configurable: true, writable: true })
-	else result[name] = value
 }
 
 /**
@@ -91,11 +74,8 @@ export class AzureMountedSecretStore extends SecretStoreBaseClass<AzureMountedSe
 	readonly #clock: Clock
 	readonly #state: State
 	readonly #clients: VaultClients
-	readonly #vault: Vault
 	readonly #fallback: Fallback
-	readonly #writer: Writer
-	readonly #folder: string | undefined
-	readonly #serial = new Serial()
+	readonly #core: Core
 	readonly #ends = new Set<() => void>()
 
 	/**
@@ -110,11 +90,10 @@ export class AzureMountedSecretStore extends SecretStoreBaseClass<AzureMountedSe
 		const { vaultUrl, options, allowInsecureConnection, clock = systemClock, random = Math.random } = rest
 		const paths = [rest.mountPath].flat()
 		this.#clock = clock
-		this.#folder = rest.writeTo === 'folder' ? paths[0] : undefined
 		this.#clients = new VaultClients({ vaultUrl, credential, options, allowInsecureConnection }, client)
-		this.#vault = keyVault((url) => this.#clients.of(url), limiter(rest.concurrency ?? 8))
-		this.#writer = new Writer({
-			vault: this.#vault,
+		const vault = keyVault((url) => this.#clients.of(url), limiter(rest.concurrency ?? 8))
+		const writer = new Writer({
+			vault,
 			clock,
 			write: rest.write ?? {},
 			recoverDeleted: rest.onDeleted === 'recover',
@@ -122,7 +101,7 @@ export class AzureMountedSecretStore extends SecretStoreBaseClass<AzureMountedSe
 		})
 		const cached = rest.enableCache ?? true
 		this.#fallback = new Fallback({
-			vault: this.#vault,
+			vault,
 			clock,
 			ttlMs: cached ? (rest.cacheTtl ?? 60_000) : 0,
 			absentTtlMs: cached ? (rest.absentTtlMs ?? 5_000) : 0,
@@ -138,6 +117,8 @@ export class AzureMountedSecretStore extends SecretStoreBaseClass<AzureMountedSe
 			logger: () => this.logger,
 			onStart: () => this.#ends.add(observeStore(() => this.status())),
 			mount: {
+				read: readMount,
+				watch: watchDirectory,
 				pollMs: rest.pollMs ?? 5_000,
 				absentIsFine: rest.writeTo === 'folder',
 				onProblem: (path, problem, code) => this.#onProblem(path, problem, code),
@@ -147,10 +128,19 @@ export class AzureMountedSecretStore extends SecretStoreBaseClass<AzureMountedSe
 			overlay: {
 				random,
 				keepMs: 2 * (rest.refreshIntervalMs ?? 60_000) + KUBELET_MS,
-				ask: (address) => askCurrent(this.#vault, address),
+				ask: (address) => askCurrent(vault, address),
 				onGivenUp: () =>
 					this.logger.warn('the vault did not say whether a write of this process is current: the mount decides'),
 			},
+		})
+		this.#core = new Core({
+			state: this.#state,
+			vault,
+			fallback: this.#fallback,
+			writer,
+			readsVault: () => rest.readFallback ?? this.#clients.hasDefault,
+			folder: rest.writeTo === 'folder' ? paths[0] : undefined,
+			logger: () => this.logger,
 		})
 	}
 
@@ -222,17 +212,7 @@ export class AzureMountedSecretStore extends SecretStoreBaseClass<AzureMountedSe
 		...secretNames: SecretNames
 	): Promise<ObjectWithKeysFromStringArray<SecretNames, Buffer | undefined>> {
 		await this.#readable()
-		const result: Record<string, Buffer | undefined> = {}
-		// First all of the mount, in one turn: they are of one generation.
-		const found = secretNames.map((name) => [name, this.#entryOf(name)?.bytes] as const)
-		for (const [name, bytes] of found) put(result, name, bytes && Buffer.from(bytes))
-		await Promise.all(
-			found.map(async ([name, bytes]) => {
-				const value = bytes === undefined ? (await this.#beyond(name))?.value : undefined
-				if (value !== undefined) put(result, name, Buffer.from(value))
-			}),
-		)
-		return result as ObjectWithKeysFromStringArray<SecretNames, Buffer | undefined>
+		return (await this.#core.bytes(secretNames)) as ObjectWithKeysFromStringArray<SecretNames, Buffer | undefined>
 	}
 
 	/**
@@ -244,36 +224,16 @@ export class AzureMountedSecretStore extends SecretStoreBaseClass<AzureMountedSe
 	 */
 	async getSecretVersion(name: string, version: string): Promise<string | undefined> {
 		await this.#readable()
-		const entry = this.#entryOf(name)
-		const { mounted } = entry ?? {}
-		const bytes =
-			entry?.version === version
-				? entry.bytes
-				: mounted?.meta?.version === version
-					? mounted.bytes
-					: mounted?.previous.get(version)
-		if (bytes !== undefined) {
-			const text = textOf(bytes)
-			if (text === undefined) throw storeError('Binary')
-			return text
-		}
-		if (!this.#readsVault) throw storeError('VersionNotMounted')
-		const { vault, objectName } = this.#state.resolve(name)
-		try {
-			return (await this.#vault.get({ vault, objectName: checkObjectName(objectName) }, version)).value
-		} catch (error) {
-			if (error instanceof VaultFault && error.reason === 'NotFound') return undefined
-			throw failureOf(error, this.logger)
-		}
+		return this.#core.version(name, version)
 	}
 
 	/** Tells what is known of a secret besides its value; undefined when there is no such secret. */
 	async describe(name: string): Promise<SecretDescription | undefined> {
 		await this.#readable()
-		const entry = this.#entryOf(name)
+		const entry = this.#core.entryOf(name)
 		const target = this.#state.resolve(name)
 		if (entry !== undefined) return describeEntry(entry, target)
-		const found = await this.#beyond(name)
+		const found = await this.#core.beyond(name)
 		return found === undefined ? undefined : describeValue(found, target)
 	}
 
@@ -291,49 +251,15 @@ export class AzureMountedSecretStore extends SecretStoreBaseClass<AzureMountedSe
 	protected override async getSecretImpl<SecretNames extends string[]>(
 		...secretNames: SecretNames
 	): Promise<ObjectWithKeysFromStringArray<SecretNames, string | undefined>> {
-		const state = this.#state
-		if (!state.loaded || state.destroyed) await state.waitPatiently()
-		const { texts } = state.view
-		const result: Record<string, string | undefined> = {}
-		let missing: string[] | undefined
-		for (const name of secretNames) {
-			const value = texts.get(name)
-			if (value === undefined) {
-				missing ??= []
-				missing.push(name)
-			}
-			put(result, name, value)
-		}
-		if (missing !== undefined) {
-			await Promise.all(
-				[...new Set(missing)].map(async (name) => {
-					if (this.#entryOf(name) !== undefined) throw storeError('Binary')
-					put(result, name, (await this.#beyond(name))?.value)
-				}),
-			)
-		}
-		return result as ObjectWithKeysFromStringArray<SecretNames, string | undefined>
+		return (await this.#core.texts(secretNames)) as ObjectWithKeysFromStringArray<SecretNames, string | undefined>
 	}
 
-	protected override async setSecretImpl(name: string, value: string): Promise<void> {
-		if (this.#folder !== undefined)
-			return this.#changeFolder(name, (folder, fileName) => writeFolder(folder, fileName, value))
-		await this.#change(name, async (target, address) => {
-			const { version } = await this.#writer.set(target, address, value, target.meta?.version)
-			return { value, version }
-		})
+	protected override setSecretImpl(name: string, value: string): Promise<void> {
+		return this.#core.set(name, value)
 	}
 
-	protected override async removeSecretImpl(name: string): Promise<void> {
-		if (this.#folder !== undefined) return this.#changeFolder(name, removeFromFolder)
-		await this.#change(name, async (_target, address) => {
-			await this.#writer.remove(address)
-			return { value: undefined, version: undefined }
-		})
-	}
-
-	get #readsVault(): boolean {
-		return this.config.readFallback ?? this.#clients.hasDefault
+	protected override removeSecretImpl(name: string): Promise<void> {
+		return this.#core.remove(name)
 	}
 
 	async #readable(): Promise<void> {
@@ -343,75 +269,6 @@ export class AzureMountedSecretStore extends SecretStoreBaseClass<AzureMountedSe
 			throw err
 		}
 		await this.#state.waitPatiently()
-	}
-
-	#entryOf(name: string): ViewEntry | undefined {
-		const { entries } = this.#state.view
-		const { fileName } = this.#state.resolve(name)
-		return entries.get(name) ?? (fileName === undefined ? undefined : entries.get(fileName))
-	}
-
-	/** Reads what the mounts do not have: nothing if they cover the name or this process removed it, otherwise what the vault has. */
-	async #beyond(name: string): Promise<VaultValue | undefined> {
-		const { view, loaded } = this.#state
-		const { fileName, objectName, vault } = this.#state.resolve(name)
-		if (view.removed.has(name) || view.removed.has(fileName ?? objectName)) return undefined
-		if (fileName !== undefined && loaded) return undefined
-		if (!this.#readsVault) {
-			if (loaded) return undefined
-			throw storeError('NotReady')
-		}
-		try {
-			return await this.#fallback.read({ vault, objectName: checkObjectName(objectName) })
-		} catch (error) {
-			throw failureOf(error, this.logger)
-		}
-	}
-
-	/** Maps the name, waits for earlier changes of the same secret, calls the vault, and remembers what it accepted. */
-	async #change(
-		name: string,
-		call: (
-			target: Target,
-			address: SecretAddress,
-		) => Promise<{ value: string | undefined; version: string | undefined }>,
-	): Promise<void> {
-		// A mount that is not there yet cannot map the name. With a vault of its own the store goes on, as AzureSecretStore would.
-		if (!(await this.#state.waitPatiently()) && !this.#readsVault) throw storeError('NotReady')
-		const { vault, objectName } = this.#state.resolve(name)
-		const address = { vault, objectName: checkObjectName(objectName) }
-		await this.#serial.run(addressKey(address), async () => {
-			const target = this.#state.resolve(name)
-			const beyond = target.fileName === undefined
-			if (beyond && !this.#readsVault) throw storeError('NotCovered')
-			const shownAs = target.fileName ?? target.objectName
-			const { token: base, pinned } = this.#state.shown(shownAs)
-			let done: { value: string | undefined; version: string | undefined }
-			try {
-				done = await call(target, address)
-			} catch (error) {
-				throw failureOf(error, this.logger)
-			} finally {
-				this.#fallback.forget(address)
-			}
-			// A pinned name keeps reading its pin, whatever is newer in the vault.
-			if (pinned || this.#state.destroyed) return
-			this.#state.overlay.add(shownAs, { address, beyond, ...done, base })
-			this.#state.refresh()
-		})
-	}
-
-	async #changeFolder(name: string, change: (folder: string, fileName: string) => Promise<void>): Promise<void> {
-		await this.#state.waitPatiently()
-		const { fileName, objectName } = this.#state.resolve(name)
-		try {
-			await change(this.#folder ?? '', fileName ?? objectName)
-		} catch (error) {
-			if (error instanceof UnhandledError) throw error
-			this.logger.error({ fault: describeFault(error) }, 'the folder could not be written')
-			throw storeError('Folder')
-		}
-		await this.#state.mounts[0]?.check()
 	}
 
 	#onProblem(mountPath: string, problem: MountProblem | undefined, code: string | undefined): void {

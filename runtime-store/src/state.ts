@@ -16,7 +16,7 @@ export interface StateOptions {
 	readonly logger: () => Logger
 	/** Called once, at the first use. */
 	readonly onStart: () => void
-	readonly mount: Pick<MountOptions, 'pollMs' | 'absentIsFine' | 'onProblem' | 'onWatchLost'>
+	readonly mount: Pick<MountOptions, 'read' | 'watch' | 'pollMs' | 'absentIsFine' | 'onProblem' | 'onWatchLost'>
 	readonly overlay: Pick<OverlayOptions, 'keepMs' | 'random' | 'ask' | 'onGivenUp'>
 }
 

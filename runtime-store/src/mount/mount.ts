@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts'
-import { readMount } from './read.ts'
+import type { MountRead } from './read.ts'
 import { type MountSnapshot, snapshotOf, wipe } from './snapshot.ts'
-import { type DirectoryWatch, watchDirectory } from './watch.ts'
+import type { DirectoryWatch } from './watch.ts'
 
 /** What keeps a mount from being followed; the last good snapshot stays meanwhile. */
 export type MountProblem =
@@ -17,6 +17,8 @@ export type MountProblem =
 export interface MountOptions {
 	readonly path: string
 	readonly clock: Clock
+	readonly read: (path: string, known: string | undefined) => Promise<MountRead>
+	readonly watch: (path: string, onEvent: () => void, onError: (error: unknown) => void) => DirectoryWatch
 	/** Milliseconds between looks at the link that no event asked for. */
 	readonly pollMs: number
 	/** No directory, or nothing in it, is an answer and no problem: a folder for local work begins like that. */
@@ -114,7 +116,7 @@ export class Mount {
 
 	async #look(): Promise<void> {
 		try {
-			const read = await readMount(this.path, this.snapshot?.id)
+			const read = await this.#options.read(this.path, this.snapshot?.id)
 			if (this.#closed) return
 			if (read.kind === 'missing') {
 				await this.#unwatch()
@@ -183,7 +185,7 @@ export class Mount {
 	#ensureWatch(): void {
 		if (this.#watch !== undefined) return
 		this.watching = true
-		this.#watch = watchDirectory(
+		this.#watch = this.#options.watch(
 			this.path,
 			() => void this.check(),
 			(error) => {
