@@ -1,0 +1,62 @@
+# Three images from scratch: node, its libraries, CA certificates and one bundled file each. No shell, no package manager.
+#
+#   docker build --target operator -t azure-secret-binding-operator .     (also: emulator, service)
+#
+# Plain Dockerfile syntax only: it builds with BuildKit of any age and with the classic builder, and where no frontend can be
+# pulled. NODE_BUILD needs node 24, npm and a POSIX shell; NPM_CONFIG_REGISTRY is for machines with a registry of their own.
+ARG NODE_BUILD=node:24-bookworm-slim
+
+# What every image has. Changes only with the base.
+FROM ${NODE_BUILD} AS runtime
+COPY test/images/collect-runtime.mjs /
+RUN node /collect-runtime.mjs /rootfs
+
+# The packages. Changes only when a manifest or the lock file does, never with our sources.
+FROM ${NODE_BUILD} AS packages
+ARG NPM_CONFIG_REGISTRY
+WORKDIR /src
+COPY package.json package-lock.json .npmrc ./
+COPY operator/package.json operator/
+COPY runtime-store/package.json runtime-store/
+COPY test/emulator/package.json test/emulator/
+COPY test/service/package.json test/service/
+COPY test/stubs test/stubs
+# No install scripts: nothing needed here has one that matters, and none then runs with the network of the build.
+RUN npm ci --ignore-scripts
+COPY tsconfig.json ./
+COPY test/images/bundle.ts test/images/
+
+FROM packages AS operator-bundle
+COPY runtime-store/src runtime-store/src
+COPY operator/src operator/src
+RUN node --conditions=asb-source test/images/bundle.ts operator/src/main.ts /out/app/main.mjs
+
+FROM packages AS emulator-bundle
+COPY test/emulator/src test/emulator/src
+RUN node --conditions=asb-source test/images/bundle.ts test/emulator/src/cli.ts /out/app/main.mjs
+
+FROM packages AS service-bundle
+COPY runtime-store/src runtime-store/src
+COPY test/service/src test/service/src
+RUN node --conditions=asb-source test/images/bundle.ts test/service/src/main.ts /out/app/main.mjs
+
+FROM scratch AS base
+COPY --from=runtime /rootfs /
+ENV NODE_ENV=production HOME=/
+WORKDIR /app
+# By number, so that the kubelet can check runAsNonRoot.
+USER 65532:65532
+# Source maps: stack traces name our files and lines.
+ENTRYPOINT ["/usr/local/bin/node", "--enable-source-maps", "/app/main.mjs"]
+
+FROM base AS service
+COPY --from=service-bundle /out /
+
+FROM base AS emulator
+COPY --from=emulator-bundle /out /
+EXPOSE 8443 8081
+
+# Last, so that a build without --target is the operator.
+FROM base AS operator
+COPY --from=operator-bundle /out /
+EXPOSE 8080
