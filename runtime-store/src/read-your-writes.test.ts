@@ -1,0 +1,532 @@
+import fc from 'fast-check'
+import { expect, it } from 'vitest'
+import type { Clock } from './clock.ts'
+import { Core } from './core.ts'
+import { Fallback } from './fallback.ts'
+import { MANIFEST_FILE, type ManifestSecret, serializeManifest } from './manifest/index.ts'
+import type { MountRead } from './mount/read.ts'
+import type { Logger } from './purista.ts'
+import { State } from './state.ts'
+import { askCurrent } from './vault/ask.ts'
+import { type Vault, VaultFault, type VaultValue } from './vault/vault.ts'
+import { Writer } from './writer.ts'
+
+// The store's own state, overlay, fallback and writer run against a model of the vault, of an operator that looks when it likes, and of a
+// kubelet that delivers late, twice, not at all, or an older generation again. Two processes share all of it.
+
+/** Names a and b are mounted, x is only in the vault. */
+type Name = 'a' | 'b' | 'x'
+const MOUNTED = ['a', 'b'] as const
+const KEEP_MS = 210_000
+
+class FakeClock implements Clock {
+	time = 1
+	#timers = new Set<{ at: number; call: () => void }>()
+	now = () => this.time
+	monotonic = () => this.time
+	after = (ms: number, call: () => void) => {
+		const timer = { at: this.time + ms, call }
+		this.#timers.add(timer)
+		return () => void this.#timers.delete(timer)
+	}
+	async advance(ms: number) {
+		const end = this.time + ms
+		for (;;) {
+			const [next] = [...this.#timers].filter((timer) => timer.at <= end).sort((one, two) => one.at - two.at)
+			if (next === undefined) break
+			this.#timers.delete(next)
+			this.time = Math.max(this.time, next.at)
+			next.call()
+			await flush()
+		}
+		this.time = end
+	}
+}
+
+// Every await inside the store is a microtask here; a macrotask after them sees all of it done.
+const flush = () => new Promise<void>((resolve) => setImmediate(resolve))
+
+type Truth = { kind: 'value' | 'disabled'; value: string; version: string } | { kind: 'absent' }
+type Fault = 'none' | 'requestLost' | 'answerLost' | 'throttled'
+
+/** Key Vault as far as one secret can tell: every state it was ever in, in order. */
+class ModelVault implements Vault {
+	readonly history: Record<Name, Truth[]> = { a: [], b: [], x: [] }
+	readonly #deleted = new Map<Name, Truth>()
+	#count = 0
+	fault: Fault = 'none'
+	outage: 'no' | 'unavailable' | 'denied' = 'no'
+	/** Calls that were applied and whose answer is on its way. */
+	held: Array<() => void> = []
+	holdNext = false
+
+	constructor() {
+		for (const name of ['a', 'b', 'x'] as const) this.foreignSet(name)
+	}
+	now(name: Name): Truth {
+		return this.history[name].at(-1) ?? { kind: 'absent' }
+	}
+	foreignSet(name: Name): void {
+		if (this.#deleted.has(name)) this.foreignRecover(name)
+		this.#write(name, `foreign-${this.#count}`)
+	}
+	foreignRemove(name: Name): void {
+		const now = this.now(name)
+		if (now.kind === 'absent') return
+		this.#deleted.set(name, now)
+		this.history[name].push({ kind: 'absent' })
+	}
+	foreignRecover(name: Name): void {
+		const before = this.#deleted.get(name)
+		if (before === undefined) return
+		this.#deleted.delete(name)
+		this.history[name].push(before)
+	}
+	/** Purged and restored from a backup: an old version is the current one again. */
+	restore(name: Name, back: number): void {
+		const values = this.history[name].filter((truth) => truth.kind === 'value')
+		const old = values.at(-1 - (back % values.length))
+		if (old === undefined) return
+		this.#deleted.delete(name)
+		this.history[name].push(old)
+	}
+	toggle(name: Name): void {
+		const now = this.now(name)
+		if (now.kind !== 'absent') this.history[name].push({ ...now, kind: now.kind === 'value' ? 'disabled' : 'value' })
+	}
+	versions(name: Name): Array<Exclude<Truth, { kind: 'absent' }>> {
+		return this.history[name].filter((truth) => truth.kind !== 'absent')
+	}
+
+	async get(address: { objectName: string }): Promise<VaultValue> {
+		if (this.outage !== 'no') throw fault(this.outage === 'denied' ? 'Denied' : 'Unavailable')
+		const now = this.now(nameOf(address))
+		if (now.kind === 'absent') throw fault('NotFound')
+		if (now.kind === 'disabled') throw fault('Disabled')
+		return answer(now)
+	}
+	async set(address: { objectName: string }, value: string): Promise<VaultValue> {
+		const name = nameOf(address)
+		if (this.outage !== 'no') throw fault(this.outage === 'denied' ? 'Denied' : 'Unavailable')
+		if (this.#deleted.has(name)) throw fault('Deleted')
+		return this.#change(() => answer(this.#write(name, value)))
+	}
+	async remove(address: { objectName: string }): Promise<void> {
+		const name = nameOf(address)
+		if (this.outage !== 'no') throw fault(this.outage === 'denied' ? 'Denied' : 'Unavailable')
+		if (this.now(name).kind === 'absent') throw fault('NotFound')
+		await this.#change(() => this.foreignRemove(name))
+	}
+	async recover(address: { objectName: string }): Promise<void> {
+		if (this.outage !== 'no') throw fault('Unavailable')
+		this.foreignRecover(nameOf(address))
+	}
+
+	async #change<T>(apply: () => T): Promise<T> {
+		const kind = this.fault
+		this.fault = 'none'
+		if (kind === 'throttled') throw fault('Throttled')
+		if (kind === 'requestLost') throw fault('Unavailable')
+		const result = apply()
+		if (this.holdNext) {
+			this.holdNext = false
+			await new Promise<void>((resolve) => this.held.push(resolve))
+		}
+		if (kind === 'answerLost') throw fault('Unavailable')
+		return result
+	}
+	#write(name: Name, value: string): Truth & { kind: 'value' } {
+		this.#count += 1
+		const truth = { kind: 'value' as const, value, version: `v${this.#count}` }
+		this.history[name].push(truth)
+		return truth
+	}
+}
+
+const nameOf = (address: { objectName: string }) => address.objectName as Name
+const fault = (reason: ConstructorParameters<typeof VaultFault>[0]) => new VaultFault(reason, undefined)
+const answer = ({ value, version }: { value: string; version: string }): VaultValue => ({
+	value,
+	version,
+	contentType: undefined,
+	tags: {},
+	created: undefined,
+	updated: undefined,
+	notBefore: undefined,
+	expires: undefined,
+})
+
+type Files = Partial<Record<Name, { value: string; secret: ManifestSecret }>>
+
+/** The operator and the kubelet. */
+class ModelMount {
+	readonly captured: Files[] = []
+	readonly pins = new Map<Name, string>()
+	shown = 0
+	/** Another name for each delivery, as the kubelet makes it. */
+	generation = 0
+	readonly watchers = new Set<() => void>()
+	readonly #vault: ModelVault
+	readonly #policy: 'Keep' | 'Remove'
+	readonly #manifest: boolean
+
+	constructor(vault: ModelVault, policy: 'Keep' | 'Remove', manifest: boolean) {
+		this.#vault = vault
+		this.#policy = policy
+		this.#manifest = manifest
+		this.look()
+	}
+	get files(): Files {
+		return this.captured[this.shown] ?? {}
+	}
+	look(): void {
+		const before = this.captured.at(-1) ?? {}
+		const files: Files = {}
+		for (const name of MOUNTED) {
+			const pin = this.#vault.versions(name).find((truth) => truth.version === this.pins.get(name))
+			const now = pin === undefined ? this.#vault.now(name) : { ...pin, kind: 'value' as const }
+			const state = now.kind === 'value' ? 'Current' : now.kind === 'absent' ? 'Absent' : 'Disabled'
+			if (now.kind === 'absent' && this.#policy === 'Remove') continue
+			const kept = before[name]
+			if (now.kind !== 'value' && kept === undefined) continue
+			const { value, version } =
+				now.kind === 'value' ? now : { value: kept?.value ?? '', version: kept?.secret.version ?? '' }
+			const secret = { objectName: name, version, state, pinned: pin !== undefined, tags: {}, previous: [] } as const
+			files[name] = { value, secret: { ...secret, tags: {}, previous: [] } }
+		}
+		this.captured.push(files)
+	}
+	deliver(index: number): void {
+		this.shown = Math.min(Math.max(index, 0), this.captured.length - 1)
+		this.generation += 1
+		for (const watcher of this.watchers) watcher()
+	}
+	async read(known: string | undefined): Promise<MountRead> {
+		const id = `..${this.generation}`
+		if (id === known) return { kind: 'unchanged' }
+		const files = new Map<string, Buffer>([['always', Buffer.from('here')]])
+		const secrets: Record<string, ManifestSecret> = {}
+		for (const [name, file] of Object.entries(this.files)) {
+			files.set(name, Buffer.from(file.value))
+			secrets[name] = file.secret
+		}
+		const binding = { namespace: 'n', name: 'n', uid: 'u' }
+		const manifest = serializeManifest({
+			schema: 1,
+			revision: this.shown,
+			binding,
+			vault: 'https://v',
+			selectors: [],
+			secrets,
+		})
+		if (this.#manifest) files.set(MANIFEST_FILE, Buffer.from(manifest))
+		return { kind: 'generation', id, files }
+	}
+}
+
+const silent = Object.fromEntries(
+	['info', 'warn', 'error', 'debug', 'trace', 'fatal'].map((key) => [key, () => {}]),
+) as unknown as Logger
+
+/** One pod. What it wrote last is remembered as the number of states that the vault had been in by then. */
+class Process {
+	readonly own = new Map<Name, number>()
+	readonly state: State
+	readonly core: Core
+	readonly calls = new Set<Promise<void>>()
+
+	constructor(clock: Clock, vault: ModelVault, mount: ModelMount) {
+		const fallback = new Fallback({
+			vault,
+			clock,
+			ttlMs: 60_000,
+			absentTtlMs: 5_000,
+			staleMs: 600_000,
+			onStale: () => {},
+		})
+		this.state = new State({
+			paths: ['/mount'],
+			aliases: new Map(),
+			clock,
+			patienceMs: 10_000,
+			logger: () => silent,
+			onStart: () => {},
+			mount: {
+				read: (_path, known) => mount.read(known),
+				watch: (_path, onEvent) => {
+					mount.watchers.add(onEvent)
+					return { close: async () => void mount.watchers.delete(onEvent) }
+				},
+				pollMs: 5_000,
+				absentIsFine: false,
+				onProblem: () => {},
+				onWatchLost: () => {},
+			},
+			// When the vault could not say, the mount decides: nothing is promised about writes from before.
+			overlay: {
+				keepMs: KEEP_MS,
+				random: () => 0.5,
+				ask: (address) => askCurrent(vault, address),
+				onGivenUp: () => this.own.clear(),
+			},
+		})
+		const writer = new Writer({ vault, clock, write: {}, recoverDeleted: true, awaitDelete: false })
+		this.core = new Core({
+			state: this.state,
+			vault,
+			fallback,
+			writer,
+			readsVault: () => true,
+			folder: undefined,
+			logger: () => silent,
+		})
+		this.state.start()
+	}
+
+	/** Begins a change; when it is acknowledged, later reads may show nothing from before it. */
+	change(vault: ModelVault, name: Name, value: string | undefined): void {
+		const call = (value === undefined ? this.core.remove(name) : this.core.set(name, value)).then(
+			() => {
+				const is = (truth: Truth) =>
+					value === undefined ? truth.kind === 'absent' : truth.kind !== 'absent' && truth.value === value
+				const index = vault.history[name].findLastIndex(is)
+				// No write lost: what was acknowledged is in the vault's history.
+				expect(index, `${name} acknowledged and not in the vault`).toBeGreaterThanOrEqual(0)
+				this.own.set(name, index)
+			},
+			() => {},
+		)
+		this.calls.add(call)
+		void call.then(() => this.calls.delete(call))
+	}
+}
+
+class World {
+	readonly clock = new FakeClock()
+	readonly vault = new ModelVault()
+	readonly mount: ModelMount
+	readonly processes: Process[]
+	#values = 0
+
+	constructor(policy: 'Keep' | 'Remove', manifest: boolean) {
+		this.mount = new ModelMount(this.vault, policy, manifest)
+		this.processes = [0, 1].map(() => new Process(this.clock, this.vault, this.mount))
+	}
+	process(index: number): Process {
+		const found = this.processes[index]
+		if (found === undefined) throw new Error('no such process')
+		return found
+	}
+	nextValue(): string {
+		this.#values += 1
+		return `own-${this.#values}`
+	}
+	async restart(index: number) {
+		await this.process(index).state.destroy()
+		this.processes[index] = new Process(this.clock, this.vault, this.mount)
+	}
+	/** An older generation does not stay for longer than the kubelet's sync period: then the newest comes again. */
+	async advance(ms: number) {
+		if (this.mount.shown < this.newestShown) {
+			await this.clock.advance(Math.min(ms, 80_000))
+			this.deliver(this.newestShown)
+			await flush()
+		}
+		await this.clock.advance(ms)
+	}
+	newestShown = 0
+	deliver(index: number) {
+		this.mount.deliver(index)
+		this.newestShown = Math.max(this.newestShown, this.mount.shown)
+	}
+
+	/** Reads a name in a process, and checks that it shows nothing from before the process's own last change. */
+	async check(index: number, name: Name) {
+		const { core, own, state } = this.process(index)
+		if (!state.loaded) return
+		if (state.shown(name).pinned) own.delete(name)
+		let read: string | undefined
+		try {
+			read = (await core.texts([name]))[name]
+		} catch {
+			return // a read that fails is not a wrong one
+		}
+		const since = own.get(name)
+		if (since === undefined) return
+		const states = this.vault.history[name].slice(since)
+		// A disabled version is nobody's to read: the policy of the binding decides what the file is.
+		if (states.some((truth) => truth.kind === 'disabled')) own.delete(name)
+		else {
+			const fits = states.some((truth) => (truth.kind === 'value' ? truth.value === read : read === undefined))
+			expect(
+				fits,
+				`process ${index} read ${read} of ${name}; since its own change there were ${JSON.stringify(states)}`,
+			).toBe(true)
+		}
+	}
+	async checkAll() {
+		for (const index of [0, 1]) for (const name of MOUNTED) await this.check(index, name)
+	}
+}
+
+const name = fc.constantFrom<Name>('a', 'a', 'b', 'x')
+const process = fc.constantFrom(0, 1)
+const anyFault = fc.oneof(
+	{ weight: 6, arbitrary: fc.constant<Fault>('none') },
+	fc.constantFrom<Fault>('requestLost', 'answerLost', 'throttled'),
+)
+const action = fc.oneof(
+	{
+		weight: 6,
+		arbitrary: fc.record({ do: fc.constant('set' as const), process, name, fault: anyFault, hold: fc.boolean() }),
+	},
+	{
+		weight: 4,
+		arbitrary: fc.record({ do: fc.constant('remove' as const), process, name, fault: anyFault, hold: fc.boolean() }),
+	},
+	{ weight: 2, arbitrary: fc.record({ do: fc.constant('release' as const) }) },
+	{
+		weight: 3,
+		arbitrary: fc.record({
+			do: fc.constantFrom('foreignSet' as const, 'foreignRemove' as const, 'foreignRecover' as const),
+			name,
+		}),
+	},
+	{ weight: 1, arbitrary: fc.record({ do: fc.constant('restore' as const), name, back: fc.nat(4) }) },
+	{
+		weight: 1,
+		arbitrary: fc.record({ do: fc.constantFrom('toggle' as const, 'pin' as const, 'unpin' as const), name }),
+	},
+	{ weight: 6, arbitrary: fc.record({ do: fc.constant('look' as const) }) },
+	{
+		weight: 6,
+		arbitrary: fc.record({
+			do: fc.constant('deliver' as const),
+			which: fc.constantFrom('next', 'newest', 'again', 'older'),
+			skip: fc.nat(2),
+		}),
+	},
+	{
+		weight: 4,
+		arbitrary: fc.record({
+			do: fc.constant('advance' as const),
+			ms: fc.constantFrom(1_000, 30_000, 100_000, 220_000, 4_500_000),
+		}),
+	},
+	{ weight: 2, arbitrary: fc.record({ do: fc.constant('read' as const), process, name }) },
+	{ weight: 1, arbitrary: fc.record({ do: fc.constant('restart' as const), process }) },
+	{
+		weight: 1,
+		arbitrary: fc.record({
+			do: fc.constant('outage' as const),
+			kind: fc.constantFrom('no' as const, 'no' as const, 'unavailable' as const, 'denied' as const),
+		}),
+	},
+)
+type Action = typeof action extends fc.Arbitrary<infer T> ? T : never
+
+async function perform(world: World, step: Action): Promise<void> {
+	const { vault, mount } = world
+	switch (step.do) {
+		case 'set':
+		case 'remove': {
+			// An earlier change of the same secret may still be under way; the fault would hit that one.
+			vault.fault = vault.held.length === 0 ? step.fault : 'none'
+			vault.holdNext = step.hold && vault.held.length === 0
+			world.process(step.process).change(vault, step.name, step.do === 'set' ? world.nextValue() : undefined)
+			await flush()
+			vault.holdNext = false
+			vault.fault = 'none'
+			return
+		}
+		case 'release':
+			for (const resolve of vault.held.splice(0)) resolve()
+			return
+		case 'foreignSet':
+		case 'foreignRemove':
+		case 'foreignRecover':
+			return vault[step.do](step.name)
+		case 'restore':
+			return vault.restore(step.name, step.back)
+		case 'toggle':
+			return vault.toggle(step.name)
+		case 'pin':
+			return void mount.pins.set(step.name, vault.versions(step.name).at(0)?.version ?? '')
+		case 'unpin':
+			return void mount.pins.delete(step.name)
+		case 'look':
+			return mount.look()
+		case 'deliver': {
+			const index = {
+				next: mount.shown + 1 + step.skip,
+				newest: mount.captured.length,
+				again: mount.shown,
+				older: mount.shown - 1 - step.skip,
+			}
+			return world.deliver(index[step.which])
+		}
+		case 'advance':
+			return world.advance(step.ms)
+		case 'read':
+			return world.check(step.process, step.name)
+		case 'restart':
+			return world.restart(step.process)
+		case 'outage':
+			vault.outage = step.kind
+			return
+	}
+}
+
+/** All faults over, the operator and the kubelet do their work: then the mount and the vault are all there is. */
+async function settles(world: World, policy: 'Keep' | 'Remove') {
+	const { vault, mount, clock } = world
+	vault.outage = 'no'
+	mount.pins.clear()
+	for (const resolve of vault.held.splice(0)) resolve()
+	await flush()
+	for (const { calls } of world.processes) await Promise.all(calls)
+	for (let round = 0; round < 4; round++) {
+		mount.look()
+		world.deliver(mount.captured.length)
+		await flush()
+		await clock.advance(KEEP_MS + 70_000)
+		await world.checkAll()
+	}
+	for (const { core, state } of world.processes) {
+		for (const name of MOUNTED) {
+			const read = (await core.texts([name]))[name]
+			const file = mount.files[name]
+			const removed = policy === 'Keep' && file?.secret.state === 'Absent' && read === undefined
+			if (!removed) expect(read, `${name} at rest`).toBe(file?.value)
+		}
+		if (policy === 'Remove') expect(state.overlay.size, 'entries at rest').toBe(0)
+		const now = vault.now('x')
+		if (now.kind !== 'disabled')
+			expect((await core.texts(['x']))['x']).toBe(now.kind === 'value' ? now.value : undefined)
+	}
+}
+
+it('reads back its own writes and removals whatever vault, operator, kubelet and other writers do, and ends at what the mount shows', async () => {
+	await fc.assert(
+		fc.asyncProperty(
+			fc.array(action, { minLength: 1, maxLength: 40 }),
+			fc.constantFrom('Keep' as const, 'Remove' as const),
+			fc.boolean(),
+			async (steps, policy, manifest) => {
+				const world = new World(policy, manifest)
+				await flush()
+				try {
+					for (const step of steps) {
+						await perform(world, step)
+						await flush()
+						await world.checkAll()
+					}
+					await settles(world, policy)
+				} finally {
+					for (const { state } of world.processes) await state.destroy()
+				}
+			},
+		),
+		{ numRuns: globalThis.process.env['ASB_LONG'] === '1' ? 10_000 : 300 },
+	)
+}, 600_000)
