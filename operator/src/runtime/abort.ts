@@ -19,12 +19,3 @@ export function linkAbort(parent?: AbortSignal): LinkedAbort {
 	parent.addEventListener('abort', onAbort, { once: true })
 	return { controller, release: () => parent.removeEventListener('abort', onAbort) }
 }
-
-/** Runs `work` and swallows what it throws if, and only if, `signal` has aborted by then. */
-export async function untilAborted(signal: AbortSignal, work: () => Promise<void>): Promise<void> {
-	try {
-		await work()
-	} catch (error) {
-		if (!signal.aborted) throw error
-	}
-}

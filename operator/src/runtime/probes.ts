@@ -2,7 +2,7 @@ import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
 /** Undefined when all is well; otherwise a short reason for people who look. Must be quick and not throw. */
-export type Check = () => string | undefined
+type Check = () => string | undefined
 
 export interface ProbeOptions {
 	/** 0 picks a free one */

@@ -93,7 +93,7 @@ export function errorFromNetwork(request: string, error: unknown): KubeError {
 	return new KubeError('unreachable', `${request}: API server unreachable${code ? ` (${code})` : ''}`, { code })
 }
 
-export function kindOf(status: number, reason: string | undefined): KubeErrorKind {
+function kindOf(status: number, reason: string | undefined): KubeErrorKind {
 	switch (status) {
 		case 400:
 		case 422:

@@ -48,7 +48,7 @@ export function createRelistCount() {
 }
 
 /** `namespace/name`, or `name` for cluster-scoped objects. */
-export function keyOf({ metadata }: KubeObject): string {
+function keyOf({ metadata }: KubeObject): string {
 	return metadata.namespace ? `${metadata.namespace}/${metadata.name}` : metadata.name
 }
 

@@ -30,7 +30,7 @@ export interface KubeRequest {
 	timeoutMs?: number | undefined
 }
 
-export interface KubeStreamRequest {
+interface KubeStreamRequest {
 	path: string
 	query?: Record<string, string> | undefined
 	signal?: AbortSignal | undefined

@@ -147,7 +147,7 @@ function stepLine<T extends KubeObject>(before: string, event: RawWatchEvent<T>)
 }
 
 /** Half of a typical object's bytes, and of no use to anyone here. */
-export function stripManagedFields<T extends KubeObject>(item: T): T {
+function stripManagedFields<T extends KubeObject>(item: T): T {
 	if (!('managedFields' in item.metadata)) return item
 	const { managedFields: _, ...metadata } = item.metadata as T['metadata'] & { managedFields: unknown }
 	return { ...item, metadata }

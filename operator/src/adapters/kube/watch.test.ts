@@ -88,26 +88,31 @@ describe('in good weather', () => {
 		await untilTold('Watching')
 	})
 
-	test('the abort ends the generator quietly in any state: listing, watching, waiting', async () => {
-		const listing = follow()
-		await vi.waitFor(() => expect(server.seen).toHaveLength(1))
+	test('the abort ends the generator quietly while listing', async () => {
+		const done = follow()
+		await vi.waitFor(() => expect(server.active).toBe(1))
 		stop.abort()
-		await listing
+		await done
 		await vi.waitFor(() => expect(server.active).toBe(0))
-		stop = new AbortController()
-		server.answer(listOf('1'))
-		const watching = follow()
-		await untilTold('InitListed')
+	})
+
+	test('the abort ends the generator quietly while watching', async () => {
+		server.answer(listOf('1'), hold)
+		const done = follow()
+		await untilTold('Watching')
 		stop.abort()
-		await watching
+		await done
 		await vi.waitFor(() => expect(server.active).toBe(0))
-		stop = new AbortController()
+		expect(told.filter((what) => what.startsWith('fault'))).toEqual([])
+	})
+
+	test('the abort ends the generator quietly while it waits to try again', async () => {
 		server.answer({ status: 500 })
-		const waiting = follow({ backoff: { minMs: 60_000, maxMs: 60_000, resetAfterMs: 1 } })
+		const done = follow({ backoff: { minMs: 60_000, maxMs: 60_000, resetAfterMs: 1 } })
 		await untilTold('fault server 60000')
 		stop.abort()
-		await waiting
-		await vi.waitFor(() => expect(server.active).toBe(0))
+		await done
+		expect(server.seen).toHaveLength(1)
 	})
 })
 

@@ -3,7 +3,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import { KubeConfig } from '@kubernetes/client-node'
 
 /** What the server does with one request, in the order of the requests. */
-export interface Script {
+interface Script {
 	/** default 200 */
 	status?: number
 	headers?: Record<string, string>
@@ -16,7 +16,7 @@ export interface Script {
 }
 
 /** A request as it arrived. */
-export interface Seen {
+interface Seen {
 	method: string
 	path: string
 	query: URLSearchParams
