@@ -15,7 +15,11 @@ export default defineConfig({
 				ssr,
 				test: {
 					name: 'unit',
-					include: ['operator/src/**/*.test.ts', 'runtime-store/src/**/*.test.ts', 'test/{emulator,canary,cluster,tools}/**/*.test.ts'],
+					include: [
+						'operator/src/**/*.test.ts',
+						'runtime-store/src/**/*.test.ts',
+						'test/{emulator,canary,cluster,tools}/**/*.test.ts',
+					],
 					exclude,
 				},
 			},

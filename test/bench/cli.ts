@@ -15,6 +15,7 @@ if (load) {
 	const { bench } = await load()
 	await bench.run(args)
 } else {
-	for (const [each, module] of Object.entries(benches)) console.log(`npm run bench -- ${each}   ${(await module()).bench.title}`)
+	for (const [each, module] of Object.entries(benches))
+		console.log(`npm run bench -- ${each}   ${(await module()).bench.title}`)
 	if (name !== undefined) process.exitCode = 2
 }

@@ -50,15 +50,21 @@ export const bench: Bench = {
 			await applyBinding(world, tenant, { secrets: [{ name: 'db' }] })
 			await waitReady(world, tenant)
 			await world.startService(tenant)
-			await kubectl(world.target, ['-n', tenant.namespace, 'rollout', 'status', 'deployment/payments', '--timeout=180s'])
+			await kubectl(world.target, [
+				'-n',
+				tenant.namespace,
+				'rollout',
+				'status',
+				'deployment/payments',
+				'--timeout=180s',
+			])
 			const all: Shares[] = []
 			for (let rotation = 0; rotation < Number(values.rotations); rotation += 1) {
 				await sleep(random() * INTERVAL)
 				const since = Date.now()
 				const { version } = await write()
-				const change = await until(
-					`onChange of rotation ${rotation}`,
-					async () => (await world.changes(tenant)).find((each) => each.changes.some((change) => change.version === version)),
+				const change = await until(`onChange of rotation ${rotation}`, async () =>
+					(await world.changes(tenant)).find((each) => each.changes.some((change) => change.version === version)),
 				)
 				const log = await world.control.requests({ since })
 				const written = log.find((each) => each.route === 'setSecret')?.at

@@ -40,7 +40,9 @@ describe('the canary scanner', () => {
 	})
 
 	it('finds nothing in text without the value', () => {
-		expect(scanner.scan('log', `c4n/r+y is not the whole value, nor is ${gzipSync(value).toString('base64')}`)).toEqual([])
+		expect(scanner.scan('log', `c4n/r+y is not the whole value, nor is ${gzipSync(value).toString('base64')}`)).toEqual(
+			[],
+		)
 	})
 
 	it('refuses a canary so short that chance would find it', () => {

@@ -51,7 +51,8 @@ export function createScanner(canaries: readonly Canary[], options: { jwt?: bool
 				if (offset >= 0) found.push({ canary: name, shape, source, offset })
 			}
 			if (options.jwt !== false) {
-				for (const match of text.matchAll(JWT)) found.push({ canary: 'any JWT', shape: 'jwt', source, offset: match.index })
+				for (const match of text.matchAll(JWT))
+					found.push({ canary: 'any JWT', shape: 'jwt', source, offset: match.index })
 			}
 			return found
 		},
@@ -71,7 +72,11 @@ function shapesOf(value: string): Shape[] {
 		{ shape: 'hex', needle: bytes.toString('hex'), anyCase: true },
 		{ shape: 'JSON escapes', needle: JSON.stringify(value).slice(1, -1), anyCase: false },
 		{ shape: 'URL escapes', needle: encodeURIComponent(value).toLowerCase(), anyCase: true },
-		{ shape: 'form escapes', needle: new URLSearchParams([['', value]]).toString().slice(1).toLowerCase(), anyCase: true },
+		{
+			shape: 'form escapes',
+			needle: new URLSearchParams([['', value]]).toString().slice(1).toLowerCase(),
+			anyCase: true,
+		},
 	]
 	for (const alignment of [0, 1, 2]) {
 		const inner = base64Inside(bytes, alignment)

@@ -50,7 +50,8 @@ async function main(): Promise<number> {
 	}
 	const started = performance.now()
 	const stopping = new AbortController()
-	for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopping.abort(new Error(`stopped by ${signal}`)))
+	for (const signal of ['SIGINT', 'SIGTERM'] as const)
+		process.once(signal, () => stopping.abort(new Error(`stopped by ${signal}`)))
 	try {
 		await runDemo({ progress, say: console.log, signal: stopping.signal, keep: values.keep })
 	} catch (error) {

@@ -1,6 +1,14 @@
 import { randomBytes } from 'node:crypto'
 import type { Progress } from '../cluster/index.ts'
-import { applyBinding, condition, getBinding, printedCommand, sha256, waitForBinding, waitReady } from '../kit/binding.ts'
+import {
+	applyBinding,
+	condition,
+	getBinding,
+	printedCommand,
+	sha256,
+	waitForBinding,
+	waitReady,
+} from '../kit/binding.ts'
 import { kubectl } from '../kit/kubectl.ts'
 import { bindingOf, createTenant, EXCHANGE_AUDIENCE, SECRETS_OFFICER, type Tenant } from '../kit/tenant.ts'
 import { until } from '../kit/until.ts'
@@ -73,14 +81,17 @@ async function rotation(world: World, tenant: Tenant, step: Step, say: Say): Pro
 		detail(`version ${version} written`)
 		const change = await until(
 			'the change in the service',
-			async () => (await world.changes(tenant)).find((each) => each.changes.some((change) => change.version === version)),
+			async () =>
+				(await world.changes(tenant)).find((each) => each.changes.some((change) => change.version === version)),
 			{ everyMs: 50 },
 		)
 		return change.at - written
 	})
 	const after = await world.fingerprint(tenant, 'dbConnectionString')
 	if (after !== fingerprint(value)) throw new Error(`the service has ${after}, the vault ${fingerprint(value)}`)
-	say(`    fingerprint in the service ${before} → ${after}; vault write to onChange: ${(took / 1000).toFixed(2)} s (the operator looks every 5 s)`)
+	say(
+		`    fingerprint in the service ${before} → ${after}; vault write to onChange: ${(took / 1000).toFixed(2)} s (the operator looks every 5 s)`,
+	)
 }
 
 async function writeThroughStore(world: World, tenant: Tenant, step: Step, say: Say): Promise<void> {
@@ -89,7 +100,10 @@ async function writeThroughStore(world: World, tenant: Tenant, step: Step, say: 
 		const stored = await world.control.getSecret({ vault: 'payments', name: 'payments-db' })
 		if (fingerprint(stored.value ?? '') !== written) throw new Error('the vault does not have what the service wrote')
 		say(`    the vault has ${written}`)
-		await until('the value in the mount', async () => (await world.mountedFiles(tenant)).files['dbConnectionString']?.sha256.slice(0, 12) === written)
+		await until(
+			'the value in the mount',
+			async () => (await world.mountedFiles(tenant)).files['dbConnectionString']?.sha256.slice(0, 12) === written,
+		)
 		say(`    the mounted file has ${written}`)
 	})
 }
@@ -109,16 +123,24 @@ async function wrongCredential(world: World, step: Step, say: Say): Promise<void
 		return made
 	})
 	const refused = await step('mistake: what the binding says', () =>
-		waitForBinding(world, tenant, 'Fresh False', (binding) => condition(binding, 'Fresh')?.status === 'False', { name: 'orders' }),
+		waitForBinding(world, tenant, 'Fresh False', (binding) => condition(binding, 'Fresh')?.status === 'False', {
+			name: 'orders',
+		}),
 	)
 	const fresh = condition(refused, 'Fresh')
 	say(indent(`Fresh=${fresh?.status} ${fresh?.reason}\n${fresh?.message}`))
 	await step('mistake: the printed line, run as it stands', async () => {
 		await world.control.az({ command: printedCommand(fresh?.message ?? '') })
-		await waitForBinding(world, tenant, 'Fresh True', (binding) => condition(binding, 'Fresh')?.status === 'True', { name: 'orders' })
+		await waitForBinding(world, tenant, 'Fresh True', (binding) => condition(binding, 'Fresh')?.status === 'True', {
+			name: 'orders',
+		})
 	})
 	const mended = await getBinding(world, tenant, 'orders')
-	say(indent(`Fresh=${condition(mended, 'Fresh')?.status} ${condition(mended, 'Fresh')?.reason}, Ready=${condition(mended, 'Ready')?.status}`))
+	say(
+		indent(
+			`Fresh=${condition(mended, 'Fresh')?.status} ${condition(mended, 'Fresh')?.reason}, Ready=${condition(mended, 'Ready')?.status}`,
+		),
+	)
 }
 
 function lookAround(world: World, tenant: Tenant, say: Say): void {

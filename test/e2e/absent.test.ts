@@ -32,7 +32,12 @@ describe('a secret that the vault does not have', () => {
 		await applyBinding(world, tenant, { secrets: [{ name: 'here' }] })
 		await waitForBinding(world, tenant, 'one of one', (b) => b.status?.synced === '1/1')
 		await world.control.deleteSecret({ vault: 'absent', name: 'here' })
-		const binding = await waitForBinding(world, tenant, 'state Absent', (b) => b.status?.secrets?.[0]?.state === 'Absent')
+		const binding = await waitForBinding(
+			world,
+			tenant,
+			'state Absent',
+			(b) => b.status?.secrets?.[0]?.state === 'Absent',
+		)
 		expect(condition(binding, 'Fresh')).toMatchObject({ status: 'False' })
 		const secret = await getSecret(world, tenant)
 		expect(decoded(secret, 'here')).toBe(value)

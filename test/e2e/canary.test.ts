@@ -28,7 +28,9 @@ describe('nothing that the system prints or stores outside of its Secrets holds 
 	it('a planted value is found in what is scanned', async () => {
 		const [canary] = canaries
 		const events = await kubectl(world.target, ['get', 'events', '-A', '-o', 'yaml'])
-		expect(scan('events', `${events}\n${Buffer.from(`x${canary?.value}`).toString('base64')}`)).toMatchObject([{ canary: canary?.name }])
+		expect(scan('events', `${events}\n${Buffer.from(`x${canary?.value}`).toString('base64')}`)).toMatchObject([
+			{ canary: canary?.name },
+		])
 	})
 
 	it('logs of the operator and of the emulator', async () => {
@@ -36,7 +38,15 @@ describe('nothing that the system prints or stores outside of its Secrets holds 
 			[world.operator.namespace, world.operator.podSelector],
 			[world.emulator.namespace, 'app=emulator'],
 		] as const) {
-			const log = await kubectl(world.target, ['-n', namespace, 'logs', '-l', selector, '--tail=-1', '--all-containers'])
+			const log = await kubectl(world.target, [
+				'-n',
+				namespace,
+				'logs',
+				'-l',
+				selector,
+				'--tail=-1',
+				'--all-containers',
+			])
 			expect(log.length, `log of ${selector}`).toBeGreaterThan(0)
 			expect(scan(`log of ${selector}`, log)).toEqual([])
 		}
@@ -50,28 +60,45 @@ describe('nothing that the system prints or stores outside of its Secrets holds 
 
 	it('bindings, pods, events, ConfigMaps, leases', async () => {
 		for (const kind of ['asb', 'pods', 'events', 'events.events.k8s.io', 'leases']) {
-			expect(scan(kind, await kubectl(world.target, ['get', kind, '-A', '-o', 'yaml', '--show-managed-fields']))).toEqual([])
+			expect(
+				scan(kind, await kubectl(world.target, ['get', kind, '-A', '-o', 'yaml', '--show-managed-fields'])),
+			).toEqual([])
 		}
 	})
 
 	it('metrics', async () => {
-		const pods = await kubectl(world.target, ['-n', world.operator.namespace, 'get', 'pods', '-l', world.operator.podSelector, '-o', 'name'])
+		const pods = await kubectl(world.target, [
+			'-n',
+			world.operator.namespace,
+			'get',
+			'pods',
+			'-l',
+			world.operator.podSelector,
+			'-o',
+			'name',
+		])
 		const [pod] = pods.trim().split('\n')
 		const metrics = await kubectl(world.target, [
-			...['get', '--raw', `/api/v1/namespaces/${world.operator.namespace}/pods/${pod?.replace('pod/', '')}:8080/proxy/metrics`],
+			...[
+				'get',
+				'--raw',
+				`/api/v1/namespaces/${world.operator.namespace}/pods/${pod?.replace('pod/', '')}:8080/proxy/metrics`,
+			],
 		])
 		expect(metrics).toContain('asb_')
 		expect(scan('metrics', metrics)).toEqual([])
 	})
 
 	it('argument lists of all processes of the machine', () => {
-		const argv = readdirSync('/proc').filter((entry) => /^\d+$/.test(entry)).map((pid) => {
-			try {
-				return readFileSync(`/proc/${pid}/cmdline`, 'utf8')
-			} catch {
-				return '' // the process has ended
-			}
-		})
+		const argv = readdirSync('/proc')
+			.filter((entry) => /^\d+$/.test(entry))
+			.map((pid) => {
+				try {
+					return readFileSync(`/proc/${pid}/cmdline`, 'utf8')
+				} catch {
+					return '' // the process has ended
+				}
+			})
 		expect(argv.join('\n')).toContain('kubelet')
 		expect(scan('argv', argv.join('\n'))).toEqual([])
 	})

@@ -14,7 +14,9 @@ describe('a binding that is deleted', () => {
 		await world.control.setSecret({ vault: 'deleted', name: 'apiKey', value: world.canary('deleted') })
 	})
 	afterAll(() => tenant?.remove())
-	const delivery = (onDelete: string) => ({ delivery: { type: 'Secret', secret: { name: 'payments-secrets', onDelete } } })
+	const delivery = (onDelete: string) => ({
+		delivery: { type: 'Secret', secret: { name: 'payments-secrets', onDelete } },
+	})
 
 	it('takes its Secret along by default', async () => {
 		await applyBinding(world, tenant, { secrets: [{ name: 'apiKey' }], spec: delivery('Delete') })

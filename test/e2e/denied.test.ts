@@ -21,7 +21,12 @@ describe('an identity without a role on the vault', () => {
 		expect(condition(denied, 'Ready')).toMatchObject({ status: 'False' })
 
 		await world.control.az({ command: printedCommand(condition(denied, 'Fresh')?.message ?? '') })
-		await waitForBinding(world, tenant, 'Ready after the fix', (b) => condition(b, 'Ready')?.status === 'True' && condition(b, 'Fresh')?.status === 'True')
+		await waitForBinding(
+			world,
+			tenant,
+			'Ready after the fix',
+			(b) => condition(b, 'Ready')?.status === 'True' && condition(b, 'Fresh')?.status === 'True',
+		)
 		expect(decoded(await getSecret(world, tenant), 'apiKey')).toBe(value)
 	})
 

@@ -21,15 +21,45 @@ describe('a Secret that somebody edited', () => {
 	afterAll(() => tenant?.remove())
 
 	it('gets its value back from the vault at the next data write, the key that nobody rotated included', async () => {
-		await kubectl(world.target, ['-n', tenant.namespace, 'patch', 'secret', 'payments-secrets', '--type=merge', '-p', '{"stringData":{"apiKey":"edited by hand"}}'])
+		await kubectl(world.target, [
+			'-n',
+			tenant.namespace,
+			'patch',
+			'secret',
+			'payments-secrets',
+			'--type=merge',
+			'-p',
+			'{"stringData":{"apiKey":"edited by hand"}}',
+		])
 		await world.control.setSecret({ vault: 'drift', name: 'other', value: world.canary('drift-other-next') })
 		await until('the value of the vault', async () => decoded(await getSecret(world, tenant), 'apiKey') === value)
 	})
 
 	it('gets a key back that was deleted, when asked to look now', async () => {
-		await kubectl(world.target, ['-n', tenant.namespace, 'patch', 'secret', 'payments-secrets', '--type=merge', '-p', '{"data":{"apiKey":null}}'])
-		await kubectl(world.target, ['-n', tenant.namespace, 'annotate', 'asb', 'payments', 'secrets.purista.dev/requested-at=now', '--overwrite'])
+		await kubectl(world.target, [
+			'-n',
+			tenant.namespace,
+			'patch',
+			'secret',
+			'payments-secrets',
+			'--type=merge',
+			'-p',
+			'{"data":{"apiKey":null}}',
+		])
+		await kubectl(world.target, [
+			'-n',
+			tenant.namespace,
+			'annotate',
+			'asb',
+			'payments',
+			'secrets.purista.dev/requested-at=now',
+			'--overwrite',
+		])
 		await until('the deleted key', async () => decoded(await getSecret(world, tenant), 'apiKey') === value)
-		expect(Object.keys((await getSecret(world, tenant)).data ?? {}).toSorted()).toEqual(['.binding.json', 'apiKey', 'other'])
+		expect(Object.keys((await getSecret(world, tenant)).data ?? {}).toSorted()).toEqual([
+			'.binding.json',
+			'apiKey',
+			'other',
+		])
 	})
 })

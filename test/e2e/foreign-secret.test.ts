@@ -35,7 +35,10 @@ describe('a Secret of that name that somebody else made', () => {
 
 	it('is adopted when a human runs the printed line', async () => {
 		const refused = await waitForBinding(world, tenant, 'Stalled', (b) => condition(b, 'Stalled')?.status === 'True')
-		const line = (condition(refused, 'Stalled')?.message ?? '').split('\n').map((l) => l.trim()).find((l) => l.startsWith('kubectl '))
+		const line = (condition(refused, 'Stalled')?.message ?? '')
+			.split('\n')
+			.map((l) => l.trim())
+			.find((l) => l.startsWith('kubectl '))
 		// The line names everything; only the cluster is ours to add.
 		await kubectl(world.target, (line ?? '').split(' ').slice(1))
 		await waitForBinding(world, tenant, 'Ready', (b) => condition(b, 'Ready')?.status === 'True')

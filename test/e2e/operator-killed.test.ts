@@ -33,7 +33,9 @@ describe('an operator that is killed', () => {
 		const since = Date.now()
 		const value = world.canary('killed-second')
 		const { version } = await world.control.setSecret({ vault: 'killed', name: 'apiKey', value })
-		await until('a look that hangs', async () => (await world.control.requests({ since })).some((each) => each.vault === 'killed'))
+		await until('a look that hangs', async () =>
+			(await world.control.requests({ since })).some((each) => each.vault === 'killed'),
+		)
 		await killOperator(world)
 		await world.control.removeFault(id)
 		await waitForBinding(world, tenant, 'the new version', (b) => b.status?.secrets?.[0]?.version === version)
@@ -52,10 +54,15 @@ describe('an operator that is killed', () => {
 					failurePolicy: 'Fail',
 					matchConstraints: {
 						namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': tenant.namespace } },
-						resourceRules: [{ apiGroups: [''], apiVersions: ['v1'], resources: ['pods/status'], operations: ['UPDATE'] }],
+						resourceRules: [
+							{ apiGroups: [''], apiVersions: ['v1'], resources: ['pods/status'], operations: ['UPDATE'] },
+						],
 					},
 					matchConditions: [
-						{ name: 'operator', expression: `request.userInfo.username.startsWith('system:serviceaccount:${world.operator.namespace}:')` },
+						{
+							name: 'operator',
+							expression: `request.userInfo.username.startsWith('system:serviceaccount:${world.operator.namespace}:')`,
+						},
 					],
 					validations: [{ expression: 'false', message: 'no nudges for now' }],
 				},
@@ -71,7 +78,15 @@ describe('an operator that is killed', () => {
 			await until('the policy in force', async () => {
 				// The policy takes a moment to reach the API server's admission chain; ask as the operator would.
 				const said = await kubectl(world.target, [
-					...['-n', tenant.namespace, 'patch', 'pod', await world.servicePod(tenant), '--subresource=status', '--type=merge'],
+					...[
+						'-n',
+						tenant.namespace,
+						'patch',
+						'pod',
+						await world.servicePod(tenant),
+						'--subresource=status',
+						'--type=merge',
+					],
 					...['-p', '{}', '--dry-run=server'],
 					`--as=system:serviceaccount:${world.operator.namespace}:${world.operator.serviceAccount}`,
 					...['--as-group=system:serviceaccounts'],
@@ -80,10 +95,18 @@ describe('an operator that is killed', () => {
 			})
 			const value = world.canary('killed-third')
 			await world.control.setSecret({ vault: 'killed', name: 'apiKey', value })
-			await until('the Secret with the new value', async () => decoded(await getSecret(world, tenant), 'apiKey') === value)
+			await until(
+				'the Secret with the new value',
+				async () => decoded(await getSecret(world, tenant), 'apiKey') === value,
+			)
 			await killOperator(world)
 		} finally {
-			await kubectl(world.target, ['delete', 'validatingadmissionpolicybinding,validatingadmissionpolicy', policy, '--ignore-not-found'])
+			await kubectl(world.target, [
+				'delete',
+				'validatingadmissionpolicybinding,validatingadmissionpolicy',
+				policy,
+				'--ignore-not-found',
+			])
 		}
 		const { metadata } = await getSecret(world, tenant)
 		await until('the nudge of the new Secret on the pod', async () => {

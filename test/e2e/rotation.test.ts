@@ -30,7 +30,14 @@ describe('a binding and a PURISTA service that mounts it', () => {
 			schema: 1,
 			binding: { namespace: tenant.namespace, name: 'payments' },
 			vault: tenant.vaultUrl,
-			secrets: { dbConnectionString: { objectName: 'payments-db', version: binding.status?.secrets?.[0]?.version, state: 'Current', pinned: false } },
+			secrets: {
+				dbConnectionString: {
+					objectName: 'payments-db',
+					version: binding.status?.secrets?.[0]?.version,
+					state: 'Current',
+					pinned: false,
+				},
+			},
 		})
 		expect(await world.fingerprint(tenant, 'dbConnectionString')).toBe(sha256(value).slice(0, 12))
 	})
@@ -44,7 +51,12 @@ describe('a binding and a PURISTA service that mounts it', () => {
 		expect(change.changes.map((each) => each.name)).toEqual(['dbConnectionString'])
 		expect((await world.mountedFiles(tenant)).files['dbConnectionString']?.sha256).toBe(sha256(value))
 		expect(await world.fingerprint(tenant, 'dbConnectionString')).toBe(sha256(value).slice(0, 12))
-		const binding = await waitForBinding(world, tenant, 'the new version in status', (b) => b.status?.secrets?.[0]?.version === version)
+		const binding = await waitForBinding(
+			world,
+			tenant,
+			'the new version in status',
+			(b) => b.status?.secrets?.[0]?.version === version,
+		)
 		expect(condition(binding, 'Ready')).toMatchObject({ status: 'True' })
 	})
 
@@ -70,7 +82,12 @@ describe('a binding and a PURISTA service that mounts it', () => {
 				{ name: 'old', objectName: 'payments-db', version },
 			],
 		})
-		await waitForBinding(world, tenant, 'two secrets', (b) => b.status?.synced === '2/2' && b.status.secrets?.[0]?.version === next.version)
+		await waitForBinding(
+			world,
+			tenant,
+			'two secrets',
+			(b) => b.status?.synced === '2/2' && b.status.secrets?.[0]?.version === next.version,
+		)
 		const secret = await getSecret(world, tenant)
 		expect(decoded(secret, 'old')).toBe(pinnedValue)
 		expect(decoded(secret, 'dbConnectionString')).toBe(value)
@@ -79,6 +96,9 @@ describe('a binding and a PURISTA service that mounts it', () => {
 	it('an entry deleted from the spec leaves the Secret at once', async () => {
 		await applyBinding(world, tenant, { secrets: [{ name: 'dbConnectionString', objectName: 'payments-db' }] })
 		await waitForBinding(world, tenant, 'one secret', (b) => b.status?.synced === '1/1')
-		expect(Object.keys((await getSecret(world, tenant)).data ?? {}).toSorted()).toEqual(['.binding.json', 'dbConnectionString'])
+		expect(Object.keys((await getSecret(world, tenant)).data ?? {}).toSorted()).toEqual([
+			'.binding.json',
+			'dbConnectionString',
+		])
 	})
 })

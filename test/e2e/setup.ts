@@ -3,7 +3,20 @@ import { announceWorld, openWorld } from '../kit/world.ts'
 
 /** One vault for each test file: hostAliases of the operator's pod need the names before it starts. */
 export const VAULTS = [
-	...['rotation', 'denied', 'subject', 'absent', 'outage', 'killed', 'deleted', 'foreign', 'drift', 'quiet', 'leak', 'kubelet'],
+	...[
+		'rotation',
+		'denied',
+		'subject',
+		'absent',
+		'outage',
+		'killed',
+		'deleted',
+		'foreign',
+		'drift',
+		'quiet',
+		'leak',
+		'kubelet',
+	],
 ]
 
 /** Installs the system once for all end-to-end test files. */

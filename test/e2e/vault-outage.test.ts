@@ -43,7 +43,10 @@ describe('while the vault is down', () => {
 		const next = world.canary('outage-next')
 		await world.control.setSecret({ vault: 'outage', name: 'apiKey', value: next })
 		await world.control.removeFault(fault)
-		await until('the new value in the file', async () => (await world.mountedFiles(tenant)).files['apiKey']?.sha256 === sha256(next))
+		await until(
+			'the new value in the file',
+			async () => (await world.mountedFiles(tenant)).files['apiKey']?.sha256 === sha256(next),
+		)
 		await waitForBinding(world, tenant, 'Fresh', (b) => condition(b, 'Fresh')?.status === 'True')
 	})
 })

@@ -25,7 +25,13 @@ export interface Binding {
 }
 
 export interface KubeSecret {
-	metadata: { uid: string; resourceVersion: string; labels?: Record<string, string>; annotations?: Record<string, string>; ownerReferences?: object[] }
+	metadata: {
+		uid: string
+		resourceVersion: string
+		labels?: Record<string, string>
+		annotations?: Record<string, string>
+		ownerReferences?: object[]
+	}
 	type: string
 	data?: Record<string, string>
 }
@@ -67,7 +73,14 @@ export async function waitForBinding(
 
 /** Waits as a user does: `kubectl wait --for=condition=Ready`. */
 export async function waitReady(world: World, tenant: Tenant, name = 'payments'): Promise<Binding> {
-	await kubectl(world.target, ['-n', tenant.namespace, 'wait', `asb/${name}`, '--for=condition=Ready', '--timeout=120s'])
+	await kubectl(world.target, [
+		'-n',
+		tenant.namespace,
+		'wait',
+		`asb/${name}`,
+		'--for=condition=Ready',
+		'--timeout=120s',
+	])
 	return getBinding(world, tenant, name)
 }
 
@@ -77,11 +90,16 @@ export function getSecret(world: World, tenant: Tenant, name = 'payments-secrets
 
 export const sha256 = (value: string | Buffer) => createHash('sha256').update(value).digest('hex')
 /** A value of the Secret, decoded. */
-export const decoded = (secret: KubeSecret, key: string) => Buffer.from(secret.data?.[key] ?? '', 'base64').toString('utf8')
+export const decoded = (secret: KubeSecret, key: string) =>
+	Buffer.from(secret.data?.[key] ?? '', 'base64').toString('utf8')
 
 /** The `az` line inside a condition message. Exactly one is expected. */
 export function printedCommand(message: string): string {
-	const lines = message.split('\n').map((line) => line.trim()).filter((line) => line.startsWith('az '))
-	if (lines.length !== 1 || lines[0] === undefined) throw new Error(`expected one line that starts with "az " in: ${message}`)
+	const lines = message
+		.split('\n')
+		.map((line) => line.trim())
+		.filter((line) => line.startsWith('az '))
+	if (lines.length !== 1 || lines[0] === undefined)
+		throw new Error(`expected one line that starts with "az " in: ${message}`)
 	return lines[0]
 }

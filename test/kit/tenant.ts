@@ -45,9 +45,20 @@ export interface TenantOptions {
 /** Keeps what the namespace's objects and pods say, for the canary scan that comes after all tests. */
 async function keepPrinted(target: KubectlTarget, namespace: string, folder: string): Promise<void> {
 	await mkdir(folder, { recursive: true })
-	const objects = await kubectl(target, ['-n', namespace, 'get', 'asb,pods,events,configmaps', '-o', 'yaml', '--show-managed-fields'])
+	const objects = await kubectl(target, [
+		'-n',
+		namespace,
+		'get',
+		'asb,pods,events,configmaps',
+		'-o',
+		'yaml',
+		'--show-managed-fields',
+	])
 	await writeFile(join(folder, `${namespace}.txt`), objects)
-	const pods = (await kubectl(target, ['-n', namespace, 'get', 'pods', '-o', 'name'])).trim().split('\n').filter(Boolean)
+	const pods = (await kubectl(target, ['-n', namespace, 'get', 'pods', '-o', 'name']))
+		.trim()
+		.split('\n')
+		.filter(Boolean)
 	for (const pod of pods) {
 		const log = await kubectl(target, ['-n', namespace, 'logs', pod]).catch((error: Error) => error.message)
 		await writeFile(join(folder, `${namespace}-${pod.replace('/', '-')}.txt`), log)
@@ -59,11 +70,19 @@ export async function createTenant(options: TenantOptions): Promise<Tenant> {
 	const namespace = `${options.name}-${randomUUID().slice(0, 8)}`
 	const serviceAccount = 'payments'
 	const clientId = randomUUID()
-	const discovery = JSON.parse(await kubectl(target, ['get', '--raw', '/.well-known/openid-configuration'])) as { issuer: string }
+	const discovery = JSON.parse(await kubectl(target, ['get', '--raw', '/.well-known/openid-configuration'])) as {
+		issuer: string
+	}
 	const subject = `system:serviceaccount:${namespace}:${serviceAccount}`
 	await control.addClient({ clientId, name: namespace })
 	if (options.federate !== false) {
-		await control.addFederatedCredential({ clientId, name: 'cluster', issuer: discovery.issuer, subject, audience: EXCHANGE_AUDIENCE })
+		await control.addFederatedCredential({
+			clientId,
+			name: 'cluster',
+			issuer: discovery.issuer,
+			subject,
+			audience: EXCHANGE_AUDIENCE,
+		})
 	}
 	const role = options.role === undefined ? SECRETS_USER : options.role
 	if (role !== null) await control.grant({ clientId, role, vault })
@@ -108,7 +127,11 @@ export function bindingOf(tenant: Tenant, options: BindingOptions): object {
 	return {
 		apiVersion: 'secrets.purista.dev/v1alpha1',
 		kind: 'AzureSecretBinding',
-		metadata: { namespace: tenant.namespace, name, ...(options.annotations ? { annotations: options.annotations } : {}) },
+		metadata: {
+			namespace: tenant.namespace,
+			name,
+			...(options.annotations ? { annotations: options.annotations } : {}),
+		},
 		spec: {
 			vault: { url: tenant.vaultUrl },
 			identity: { serviceAccountName: tenant.serviceAccount },

@@ -19,7 +19,12 @@ interface WorldState {
 	readonly target: KubectlTarget
 	readonly images: Images
 	readonly tenantId: string
-	readonly emulator: { readonly ip: string; readonly caPem: string; readonly proxyPath: string; readonly namespace: string }
+	readonly emulator: {
+		readonly ip: string
+		readonly caPem: string
+		readonly proxyPath: string
+		readonly namespace: string
+	}
 	readonly vaults: readonly string[]
 	/** Folder for canaries and for what the system printed. */
 	readonly folder: string
@@ -91,7 +96,8 @@ export function announceWorld(world: World): void {
 /** The system that the parent process announced. */
 export async function connectWorld(): Promise<World> {
 	const file = process.env[STATE_VARIABLE]
-	if (!file) throw new Error(`${STATE_VARIABLE} is not set: run these tests with \`npm test\`, which installs what they need`)
+	if (!file)
+		throw new Error(`${STATE_VARIABLE} is not set: run these tests with \`npm test\`, which installs what they need`)
 	return worldOf(JSON.parse(readFileSync(file, 'utf8')) as WorldState)
 }
 
@@ -103,10 +109,9 @@ function worldOf(state: WorldState): World {
 	const control = emulatorControl(state.emulator.proxyPath, proxyFetch(api))
 
 	const servicePod = async (tenant: Tenant, name = 'payments') => {
-		const pods = await getObject<{ items: Array<{ metadata: { name: string; deletionTimestamp?: string }; status: { phase: string } }> }>(
-			state.target,
-			['-n', tenant.namespace, 'pods', '-l', `app=${name}`],
-		)
+		const pods = await getObject<{
+			items: Array<{ metadata: { name: string; deletionTimestamp?: string }; status: { phase: string } }>
+		}>(state.target, ['-n', tenant.namespace, 'pods', '-l', `app=${name}`])
 		const pod = pods.items.find((each) => each.status.phase === 'Running' && !each.metadata.deletionTimestamp)
 		if (!pod) throw new Error(`no running pod of ${name} in ${tenant.namespace}`)
 		return pod.metadata.name
@@ -135,19 +140,32 @@ function worldOf(state: WorldState): World {
 		},
 		startService: async (tenant, { name = 'payments', secretName = 'payments-secrets' } = {}) => {
 			const hostAliases = [
-				{ ip: state.emulator.ip, hostnames: ['login.microsoftonline.com', ...state.vaults.map((vault) => `${vault}.vault.azure.net`)] },
+				{
+					ip: state.emulator.ip,
+					hostnames: ['login.microsoftonline.com', ...state.vaults.map((vault) => `${vault}.vault.azure.net`)],
+				},
 			]
 			const { tenantId, emulator, images } = state
 			await applyObjects(
 				state.target,
-				serviceObjects({ tenant, name, image: images.service, secretName, tenantId, hostAliases, caPem: emulator.caPem }),
+				serviceObjects({
+					tenant,
+					name,
+					image: images.service,
+					secretName,
+					tenantId,
+					hostAliases,
+					caPem: emulator.caPem,
+				}),
 			)
 		},
 		servicePod,
 		mountedFiles: (tenant) => service(tenant, 'GET', '/files'),
 		changes: (tenant) => service(tenant, 'GET', '/changes'),
-		fingerprint: async (tenant, name) => (await service<{ fingerprint: string | null }>(tenant, 'POST', '/fingerprint', { name })).fingerprint,
-		renew: async (tenant, name) => (await service<{ fingerprint: string }>(tenant, 'POST', '/renew', { name })).fingerprint,
+		fingerprint: async (tenant, name) =>
+			(await service<{ fingerprint: string | null }>(tenant, 'POST', '/fingerprint', { name })).fingerprint,
+		renew: async (tenant, name) =>
+			(await service<{ fingerprint: string }>(tenant, 'POST', '/renew', { name })).fingerprint,
 		close: () => api.close(),
 	}
 }

@@ -41,11 +41,15 @@ if (installed !== lock || !existsSync(node)) {
 	console.log(`npm packages: installed in ${Math.round((Date.now() - started) / 1000)} s`)
 }
 
-const child = spawn(node, ['--conditions=asb-source', '--disable-warning=ExperimentalWarning', join(root, entry), ...args], {
-	cwd: root,
-	stdio: 'inherit',
-	env: { ...process.env, PATH: `${join(root, 'node_modules/.bin')}:${process.env['PATH']}` },
-})
+const child = spawn(
+	node,
+	['--conditions=asb-source', '--disable-warning=ExperimentalWarning', join(root, entry), ...args],
+	{
+		cwd: root,
+		stdio: 'inherit',
+		env: { ...process.env, PATH: `${join(root, 'node_modules/.bin')}:${process.env['PATH']}` },
+	},
+)
 // The child shares our terminal and so hears Ctrl-C itself; a signal sent to this process alone is passed on.
 for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
 process.on('SIGINT', () => {})

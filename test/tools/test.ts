@@ -18,11 +18,15 @@ type Stage = (typeof STAGES)[number]
 
 const args = process.argv.slice(2)
 const keep = args.includes('--keep')
-const only = args.find((arg) => arg.startsWith('--only='))?.slice('--only='.length).split(',') ?? [...STAGES]
+const only = args
+	.find((arg) => arg.startsWith('--only='))
+	?.slice('--only='.length)
+	.split(',') ?? [...STAGES]
 const forVitest = args.filter((arg) => arg !== '--keep' && !arg.startsWith('--only='))
 const reports = mkdtempSync(join(tmpdir(), 'asb-test-'))
 const stopping = new AbortController()
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopping.abort(new Error(`stopped by ${signal}`)))
+for (const signal of ['SIGINT', 'SIGTERM'] as const)
+	process.once(signal, () => stopping.abort(new Error(`stopped by ${signal}`)))
 
 const count = { passed: 0, failed: 0 }
 const failures: string[] = []
@@ -49,7 +53,12 @@ function fail(what: string) {
 interface VitestReport {
 	numPassedTests: number
 	numFailedTests: number
-	testResults: Array<{ name: string; status: string; message?: string; assertionResults: Array<{ fullName: string; status: string }> }>
+	testResults: Array<{
+		name: string
+		status: string
+		message?: string
+		assertionResults: Array<{ fullName: string; status: string }>
+	}>
 }
 
 async function vitest(project: Exclude<Stage, 'check'>): Promise<void> {

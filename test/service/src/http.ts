@@ -13,7 +13,11 @@ export function jsonServer(routes: Readonly<Record<string, Handler>>): Server {
 	})
 }
 
-async function answer(routes: Readonly<Record<string, Handler>>, request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function answer(
+	routes: Readonly<Record<string, Handler>>,
+	request: IncomingMessage,
+	response: ServerResponse,
+): Promise<void> {
 	const reply = (status: number, body: unknown) => {
 		response.writeHead(status, { 'content-type': 'application/json' })
 		response.end(JSON.stringify(body))

@@ -56,9 +56,4 @@ const server = jsonServer({
 })
 server.listen(port, () => logger.info({ port }, 'listening'))
 
-gracefulShutdown(logger, [
-	{ name: 'http', destroy: async () => void server.close() },
-	eventBridge,
-	service,
-	store,
-])
+gracefulShutdown(logger, [{ name: 'http', destroy: async () => void server.close() }, eventBridge, service, store])

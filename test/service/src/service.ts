@@ -1,3 +1,4 @@
+// PURISTA refuses arrow functions as handlers, for their `this`.
 // A PURISTA service as an application team would write it: it knows `context.secrets` and nothing of Azure or Kubernetes.
 import { createHash, randomBytes } from 'node:crypto'
 import { ServiceBuilder } from '@purista/core'
