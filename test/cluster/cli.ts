@@ -29,7 +29,7 @@ async function status(): Promise<void> {
 	console.log(`cache       ${paths.cache}`)
 	if (given) return console.log(`cluster     given: ${given.kubeconfig}, context ${given.context}`)
 	console.log(
-		`engine      ${state.engine ? `own, process ${state.engine.process?.pid ?? 'unknown'}, ${engineHost({ paths, progress: createProgress(), signal: undefined })}` : 'none of our own'}`,
+		`engine      ${state.engine ? `own, process ${state.engine.process?.pid ?? 'unknown'}, ${engineHost({ paths })}` : 'none of our own'}`,
 	)
 	const target = ['--kubeconfig', paths.kubeconfig, '--context', CONTEXT_NAME]
 	const answer = state.cluster?.ready
@@ -55,8 +55,7 @@ async function environment(): Promise<void> {
 	console.log(`export KUBECONFIG=${quote(paths.kubeconfig)}`)
 	console.log(`export PATH=${quote(paths.bin)}:"$PATH"`)
 	console.log('export DOCKER_BUILDKIT=1')
-	if (cluster.situation === 'private')
-		console.log(`export DOCKER_HOST=${quote(engineHost({ paths, progress: createProgress(), signal: undefined }))}`)
+	if (cluster.situation === 'private') console.log(`export DOCKER_HOST=${quote(engineHost({ paths }))}`)
 }
 
 async function prepareOnly(binariesOnly: boolean, signal: AbortSignal): Promise<void> {

@@ -55,6 +55,15 @@ export async function hasKey(engine: Docker, tag: string, key: string): Promise<
 	return label?.trim() === key
 }
 
+/** Removes images we built that a newer build replaced: those without a tag, and other tags of `repository` than `tag`. */
+export async function removeReplaced(engine: Docker, repository: string, tag: string): Promise<void> {
+	const tags = await docker(engine, ['image', 'ls', repository, '--format', '{{.Repository}}:{{.Tag}}'])
+	const others = tags.split('\n').filter((each) => each !== '' && each !== tag)
+	// One that a container uses refuses, and goes next time.
+	for (const other of others) await tryDocker(engine, ['image', 'rm', other])
+	await tryDocker(engine, ['image', 'prune', '--force', '--filter', `label=${KEY_LABEL}`])
+}
+
 export interface ImageBuild {
 	readonly tag: string
 	readonly dockerfile: string

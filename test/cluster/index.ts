@@ -103,7 +103,7 @@ function ownCluster(context: Context, ready: Ready): Cluster {
 		env: { PATH, KUBECONFIG: context.paths.kubeconfig, DOCKER_BUILDKIT: '1', ...host },
 		loadImages: (tags) => loadImages(context, ready, tags),
 		buildArgs: { NODE_BUILD: ready.nodeBuildImage },
-		auditLog: () => Promise.resolve(auditFile(context)),
+		auditLog: () => auditFile(context, ready),
 	}
 }
 

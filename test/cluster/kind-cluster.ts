@@ -18,7 +18,13 @@ export interface KindTools {
 	readonly kubectl: string
 }
 
-export const auditFile = (context: Context) => join(context.paths.audit, 'audit.log')
+/** File of the audit log, readable by us: the API server writes it as root, and we may be somebody else. */
+export async function auditFile(context: Context, tools: Pick<KindTools, 'engine'>): Promise<string> {
+	const file = join(context.paths.audit, 'audit.log')
+	if (process.getuid?.() !== 0)
+		await docker(tools.engine, ['exec', `${CLUSTER_NAME}-control-plane`, 'chmod', 'a+r', `${AUDIT_MOUNT}/audit.log`])
+	return file
+}
 
 /** Configuration of the cluster: one node, audit log in a folder of this machine, nothing else of the machine mounted. */
 export function kindConfig(auditFolder: string): object {
@@ -111,10 +117,7 @@ export async function deleteCluster(
 	ownsNetwork: boolean,
 ): Promise<void> {
 	// What `kind delete cluster` does, without needing kind: a crash may have come before it was built.
-	const label = `label=io.x-k8s.kind.cluster=${CLUSTER_NAME}`
-	const nodes = (await docker(tools.engine, ['ps', '--all', '--quiet', '--filter', label]))
-		.split('\n')
-		.filter((line) => line !== '')
+	const nodes = await nodesOf(tools.engine)
 	if (nodes.length > 0) await docker(tools.engine, ['rm', '--force', '--volumes', ...nodes])
 	if (ownsNetwork && (await hasKindNetwork(tools.engine))) await docker(tools.engine, ['network', 'rm', 'kind'])
 	rmSync(context.paths.audit, { recursive: true, force: true })
@@ -124,6 +127,13 @@ export async function deleteCluster(
 
 export async function hasKindNetwork(engine: Docker): Promise<boolean> {
 	return (await tryDocker(engine, ['network', 'inspect', 'kind'])) !== undefined
+}
+
+/** Names of the nodes of a cluster with our name, whoever made it. */
+export async function nodesOf(engine: Docker): Promise<string[]> {
+	const label = `label=io.x-k8s.kind.cluster=${CLUSTER_NAME}`
+	const names = await docker(engine, ['ps', '--all', '--filter', label, '--format', '{{.Names}}'])
+	return names.split('\n').filter((line) => line !== '')
 }
 
 /** Brings images of the engine into the node. kind skips what is there already, and compares by content, not by name. */

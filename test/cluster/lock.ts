@@ -58,7 +58,8 @@ export async function acquireLock(options: LockOptions): Promise<() => void> {
 			if (tryLink(file, own)) return () => release(file, token)
 			continue
 		}
-		if (present.token === token || (inherited !== undefined && present.token === inherited)) return () => {}
+		const sameProcess = present.pid === own.pid && present.started === own.started
+		if (sameProcess || present.token === token || present.token === inherited) return () => {}
 		if (!isAlive(present)) {
 			takeAside(file, present)
 			continue

@@ -3,7 +3,7 @@ import { delimiter, join } from 'node:path'
 import { nodeImageTag } from './build/node-image.ts'
 import type { Context } from './context.ts'
 import { type Docker, findDockerCli, hasImage, tryDocker } from './docker.ts'
-import { engineHost, engineRuns } from './engine/daemon.ts'
+import { engineHost } from './engine/daemon.ts'
 import { run, tryRun } from './run.ts'
 import type { Facts } from './situation.ts'
 import { VERSIONS } from './versions.ts'
@@ -26,9 +26,7 @@ export function onPath(name: string): boolean {
 /** The engine the user has, if one answers: at DOCKER_HOST or where the CLI's context says. */
 export async function findUserEngine(context: Context): Promise<Docker | undefined> {
 	// A DOCKER_HOST that is our own engine (from `npm run cluster -- env`) is not the user's.
-	const inherited = process.env['DOCKER_HOST'] === engineHost(context)
-	if (inherited && !engineRuns(context)) return undefined
-	if (inherited) return undefined
+	if (process.env['DOCKER_HOST'] === engineHost(context)) return undefined
 	const cli = await findDockerCli()
 	if (!cli) return undefined
 	const engine = { cli, env: process.env }

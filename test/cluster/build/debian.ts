@@ -41,11 +41,15 @@ async function rootFileSystem(context: Context): Promise<string> {
 			const root = join(context.paths.temporary, 'debian')
 			rmSync(root, { recursive: true, force: true })
 			mkdirSync(root, { recursive: true })
-			// No abort signal: debootstrap mounts /proc in its folder and takes it away only at its own end.
-			await run('debootstrap', ['--variant=minbase', '--include=ca-certificates', suite, root, main], {
-				log,
-				nice: true,
-			})
+			// No abort signal and no Ctrl-C: debootstrap mounts /proc in its folder and takes it away only at its own end.
+			await run(
+				'setsid',
+				['--wait', 'debootstrap', '--variant=minbase', '--include=ca-certificates', suite, root, main],
+				{
+					log,
+					nice: true,
+				},
+			)
 			const sources = [
 				`deb ${main} ${suite} main`,
 				`deb ${main} ${suite}-updates main`,

@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { keyOf } from '../artifact.ts'
 import type { Context } from '../context.ts'
-import { type Docker, docker, hasImage, tryDocker } from '../docker.ts'
+import { type Docker, docker, hasImage, removeReplaced, tryDocker } from '../docker.ts'
 import { run } from '../run.ts'
 import { VERSIONS } from '../versions.ts'
 import { buildBaseImage } from './base-image.ts'
@@ -13,13 +13,15 @@ import type { Go } from './go.ts'
 
 const asset = (name: string) => readFileSync(join(import.meta.dirname, '..', 'assets', name), 'utf8')
 
+const NODE_REPOSITORY = 'localhost/kind-node'
+
 /** The tag of a node image built here: its key says everything that decided its content. */
 export function nodeImageTag(): string {
 	const { KUBERNETES, KIND, LOCAL_PATH_PROVISIONER, DEBIAN_SUITE } = VERSIONS
 	const sources = ['kindnetd/main.go', 'coredns/main.go', 'pause.c'].map(asset)
 	// `recipe` goes up when the steps below change what comes out of them.
 	const key = keyOf({ KUBERNETES, KIND, LOCAL_PATH_PROVISIONER, DEBIAN_SUITE, sources, recipe: 1 })
-	return `localhost/kind-node:${KUBERNETES}-${key.slice(0, 8)}`
+	return `${NODE_REPOSITORY}:${KUBERNETES}-${key.slice(0, 8)}`
 }
 
 /**
@@ -65,6 +67,7 @@ export async function buildNodeImage(context: Context, engine: Docker, go: () =>
 		}
 		if (!(await hasImage(engine, tag))) throw new Error(`kind build node-image made no image ${tag}; see ${log}`)
 		await tryDocker(engine, ['image', 'rm', ...images.kubernetes, ...images.others, base])
+		await removeReplaced(engine, NODE_REPOSITORY, tag)
 	})
 	return tag
 }

@@ -26,9 +26,11 @@ export async function aptInstall(context: Context, packages: readonly string[]):
 	if (missing.length === 0) return
 	await context.progress.step(`apt: ${missing.join(' ')}`, async () => {
 		const log = join(context.paths.logs, 'apt.log')
-		// apt must come to its end: an interrupted dpkg needs a repair by hand. So no abort signal here.
+		// apt must come to its end: an interrupted dpkg needs a repair by hand. So no abort signal, and a session without our
+		// terminal's Ctrl-C.
 		const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
-		const install = () => run('apt-get', ['install', '-y', '-q', '--no-install-recommends', ...missing], { env, log })
+		const install = () =>
+			run('setsid', ['--wait', 'apt-get', 'install', '-y', '-q', '--no-install-recommends', ...missing], { env, log })
 		const policy = !existsSync(POLICY)
 		if (policy) writeFileSync(POLICY, `#!/bin/sh\n${OURS}exit 101\n`, { mode: 0o755 })
 		try {

@@ -22,7 +22,7 @@ const STOP_GRACE_MS = 45_000
 /** A path longer than this cannot be a Unix socket (sun_path in unix(7), 108 bytes with the final zero). */
 const SOCKET_PATH_MAX = 107
 
-const files = (context: Context) => ({
+const files = (context: Pick<Context, 'paths'>) => ({
 	socket: join(context.paths.engine, 'docker.sock'),
 	data: join(context.paths.engine, 'data'),
 	exec: join(context.paths.engine, 'exec'),
@@ -31,7 +31,8 @@ const files = (context: Context) => ({
 	runtime: join(context.paths.engine, 'runc-wrapper'),
 })
 
-export const engineHost = (context: Context) => `unix://${files(context).socket}`
+/** Value of DOCKER_HOST for our own engine. */
+export const engineHost = (context: Pick<Context, 'paths'>) => `unix://${files(context).socket}`
 
 export function engineRuns(context: Context): boolean {
 	const id = readState(context.paths.state).engine?.process

@@ -29,9 +29,10 @@ const SYSCTLS = [
 	...['fs.inotify.max_user_watches', 'fs.inotify.max_user_instances', 'fs.may_detach_mounts'],
 ]
 
-/** Files and folders that an engine makes outside of its own: /lib/modules as the source of kind's mount, the others itself. */
+/** Any engine makes it as the source of a mount that kind asks for. */
+const MADE_FOR_KIND = ['/lib/modules']
+/** Files and folders that an engine makes outside of its own. */
 const MADE_BY_ENGINE = [
-	'/lib/modules',
 	'/etc/docker',
 	'/etc/docker/key.json',
 	'/run/docker',
@@ -59,7 +60,7 @@ export async function noteMachine(withEngine: boolean): Promise<MachineBefore> {
 	return {
 		sysctls: readSysctls(),
 		...(withEngine ? { iptables: await saveRules() } : {}),
-		absent: MADE_BY_ENGINE.filter((path) => !existsSync(path)),
+		absent: [...MADE_FOR_KIND, ...(withEngine ? MADE_BY_ENGINE : [])].filter((path) => !existsSync(path)),
 	}
 }
 
@@ -82,7 +83,7 @@ export async function restoreMachine(before: MachineBefore): Promise<string[]> {
 		}
 	}
 	for (const path of before.absent.toReversed()) removeIfUnused(path)
-	await removeControlGroups()
+	if (before.iptables) await removeControlGroups()
 	return left
 }
 
