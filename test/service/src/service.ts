@@ -1,5 +1,5 @@
-// PURISTA refuses arrow functions as handlers, for their `this`.
 // A PURISTA service as an application team would write it: it knows `context.secrets` and nothing of Azure or Kubernetes.
+// Handlers are `function`s because PURISTA refuses arrow functions.
 import { createHash, randomBytes } from 'node:crypto'
 import { ServiceBuilder } from '@purista/core'
 import { z } from 'zod'
