@@ -1,0 +1,143 @@
+import type { Fault } from '../faults/rules.ts'
+import type { LoggedRequest, RequestCount } from './request-log.ts'
+
+export type { Fault, FaultMatch } from '../faults/rules.ts'
+export type { LoggedRequest, RequestCount } from './request-log.ts'
+
+/** A secret's current version as the control API sees it. Times are whole seconds since 1970. */
+export interface ControlSecret {
+	readonly name: string
+	readonly id: string
+	readonly version: string
+	readonly value: string
+	readonly enabled: boolean
+	readonly created: number
+	readonly updated: number
+	readonly contentType?: string
+	readonly tags?: Readonly<Record<string, string>>
+	readonly notBefore?: number
+	readonly expires?: number
+	/** Version ids, oldest first: an order that the service itself never tells. */
+	readonly versions: readonly string[]
+}
+
+export interface SetSecret {
+	vault: string
+	name: string
+	value: string
+	contentType?: string
+	tags?: Record<string, string>
+	enabled?: boolean
+	/** Whole seconds since 1970. */
+	notBefore?: number
+	expires?: number
+}
+
+export interface SecretRef {
+	vault: string
+	name: string
+}
+
+export interface WrittenSecret {
+	readonly id: string
+	readonly version: string
+	readonly updated: number
+}
+
+/** Keys of an identity provider: given, at a URL, or (neither) found by the issuer's discovery document. */
+export interface TrustIssuer {
+	/** Compared exactly with `iss`. */
+	issuer: string
+	jwks?: { keys: ReadonlyArray<Record<string, unknown>> }
+	jwksUrl?: string
+	/** For key sets that need a login, such as a cluster's; read again at each fetch. */
+	bearerTokenFile?: string
+	caFile?: string
+}
+
+export interface FederatedCredentialInput {
+	clientId: string
+	name: string
+	issuer: string
+	subject: string
+	audience: string
+}
+
+export interface Grant {
+	clientId: string
+	/** Name or id of a built-in role, or the name of one made with `defineRole`. */
+	role: string
+	vault: string
+	/** Narrows the scope to one secret. */
+	secret?: string
+}
+
+/**
+ * Everything tests and tools can do to the emulator. In process these are calls, over HTTP each is
+ * `POST /emulator/v1/<name>` with the argument as JSON. A wrong argument rejects with an error that says which.
+ */
+export interface EmulatorControl {
+	createVault(input: {
+		name: string
+		access?: 'rbac' | 'policy'
+		recoverableDays?: number
+		tenantId?: string
+	}): Promise<{ url: string }>
+	/** Who may reach the vault at all: `firewall` and `private` refuse everybody with the 403 of that cause. */
+	setNetwork(input: { vault: string; network: 'open' | 'firewall' | 'private' }): Promise<void>
+	listVaults(): Promise<Array<{ name: string; url: string; access: 'rbac' | 'policy'; secrets: number }>>
+
+	setSecret(input: SetSecret): Promise<WrittenSecret>
+	/** Bulk: for 10,000 secrets in one call. */
+	setSecrets(input: { vault: string; secrets: ReadonlyArray<Omit<SetSecret, 'vault'>> }): Promise<{ written: number }>
+	/** Changes metadata of a version, of the current one when none is named; absent means unchanged. */
+	updateSecret(input: Omit<SetSecret, 'value'> & { version?: string }): Promise<WrittenSecret>
+	/** Also of a disabled secret. Rejects when it is not there. */
+	getSecret(input: SecretRef & { version?: string }): Promise<ControlSecret>
+	deleteSecret(input: SecretRef): Promise<void>
+	recoverSecret(input: SecretRef): Promise<void>
+	purgeSecret(input: SecretRef): Promise<void>
+
+	trustIssuer(input: TrustIssuer): Promise<void>
+	addClient(input: {
+		clientId: string
+		tenantId?: string
+		name?: string
+		resourceGroup?: string
+		clientSecret?: string
+	}): Promise<void>
+	addFederatedCredential(input: FederatedCredentialInput): Promise<void>
+	removeFederatedCredential(input: { clientId: string; name: string }): Promise<void>
+
+	grant(input: Grant): Promise<void>
+	revoke(input: Grant): Promise<void>
+	defineRole(input: { name: string; dataActions: readonly string[] }): Promise<void>
+	/** Replaces the client's secret permissions in an access-policy vault. */
+	setPolicy(input: { vault: string; clientId: string; secretPermissions: readonly string[] }): Promise<void>
+
+	addFault(fault: Fault): Promise<{ id: string }>
+	removeFault(id: string): Promise<void>
+	clearFaults(): Promise<void>
+
+	/** Requests that arrived at or after `since` (milliseconds since the epoch), oldest first. */
+	requests(input?: { since?: number }): Promise<LoggedRequest[]>
+	requestCounts(input?: { since?: number }): Promise<RequestCount[]>
+
+	/** Moves the emulator's clock. */
+	advanceClock(input: { seconds: number }): Promise<{ now: number }>
+	/** One `az` line of the kinds that the operator prints; anything else rejects. */
+	az(input: { command: string }): Promise<{ stdout: string }>
+	/** Back to the state after start: vaults as configured and empty, no clients, faults or log. */
+	reset(): Promise<void>
+}
+
+/** An argument was wrong, or names something that is not there. */
+export class ControlError extends Error {
+	readonly code: string
+
+	constructor(message: string, code: string = 'BadRequest') {
+		super(message)
+		this.name = 'ControlError'
+		this.code = code
+	}
+}

@@ -1,0 +1,35 @@
+import type { Reply } from './message.ts'
+
+/** An answer of the vault that is not the asked one; `message` is the service's own text. */
+export class ServiceError extends Error {
+	readonly status: number
+	readonly code: string
+	readonly inner: string | undefined
+	readonly headers: Readonly<Record<string, string>>
+
+	constructor(
+		status: number,
+		code: string,
+		message: string,
+		options: { inner?: string; headers?: Record<string, string> } = {},
+	) {
+		super(message)
+		this.name = 'ServiceError'
+		this.status = status
+		this.code = code
+		this.inner = options.inner
+		this.headers = options.headers ?? {}
+	}
+
+	/** `{"error":{"code","message","innererror":{"code"}}}`, in this key order. */
+	toReply(): Reply {
+		const error = {
+			code: this.code,
+			message: this.message,
+			...(this.inner ? { innererror: { code: this.inner } } : {}),
+		}
+		return { status: this.status, headers: this.headers, json: { error } }
+	}
+}
+
+export const badParameter = (message: string): ServiceError => new ServiceError(400, 'BadParameter', message)

@@ -1,0 +1,82 @@
+// One thin function per operation: read the request, ask the model, render the answer.
+import { type Incoming, originOf, originWithPort, type Reply } from '../http/message.ts'
+import { openBackup, sealBackup } from './backup.ts'
+import { type BundleContext, bundle, deletedBundle, deletedItem, listItem } from './bundle.ts'
+import { parseObject, parsePatch, parseSet } from './input.ts'
+import type { Page } from './model.ts'
+import { nextLink, parseMaxResults, parseSkipToken } from './paging.ts'
+import type { RouteMatch, SecretRoute } from './routes.ts'
+import type { Vault } from './vault.ts'
+
+export interface OperationContext {
+	readonly request: Incoming
+	readonly vault: Vault
+	readonly match: RouteMatch
+	readonly apiVersion: string
+	/** Key of backups: a blob of another emulator is refused, as one of another subscription is. */
+	readonly backupKey: Buffer
+}
+
+type Operation = (context: OperationContext) => Reply
+
+const ok = (json: unknown): Reply => ({ status: 200, json })
+
+const contextOf = ({ request, vault }: OperationContext): BundleContext => ({
+	origin: originOf(request),
+	recoveryLevel: vault.recoveryLevel,
+	recoverableDays: vault.recoverableDays,
+})
+
+/** The name is there: the route has it in its path. */
+const nameOf = ({ match }: OperationContext): string => match.name as string
+
+function page<T>(
+	context: OperationContext,
+	read: (after: string | undefined, limit: number) => Page<T>,
+	render: (item: T) => object,
+): Reply {
+	const { request, apiVersion } = context
+	const limit = parseMaxResults(request.query)
+	const { items, next } = read(parseSkipToken(request.query), limit)
+	const link = next === undefined ? null : nextLink(originWithPort(request), request.path, apiVersion, next, limit)
+	return ok({ value: items.map(render), nextLink: link })
+}
+
+export const OPERATIONS: Readonly<Record<SecretRoute, Operation>> = {
+	setSecret: (c) => ok(bundle(contextOf(c), c.vault.set(nameOf(c), parseSet(c.request.body)), { value: true })),
+	getSecret: (c) => ok(bundle(contextOf(c), c.vault.get(nameOf(c), c.match.version), { value: true })),
+	updateSecret: (c) =>
+		ok(bundle(contextOf(c), c.vault.update(nameOf(c), c.match.version, parsePatch(c.request.body)), { value: false })),
+	deleteSecret: (c) => ok(deletedBundle(contextOf(c), c.vault.delete(nameOf(c)))),
+	listSecrets: (c) =>
+		page(
+			c,
+			(after, limit) => c.vault.list(after, limit),
+			(item) => listItem(contextOf(c), item, { version: false }),
+		),
+	listVersions: (c) =>
+		page(
+			c,
+			(after, limit) => c.vault.listVersions(nameOf(c), after, limit),
+			(item) => listItem(contextOf(c), item, { version: true }),
+		),
+	listDeleted: (c) =>
+		page(
+			c,
+			(after, limit) => c.vault.listDeleted(after, limit),
+			(item) => deletedItem(contextOf(c), item),
+		),
+	getDeleted: (c) => ok(deletedBundle(contextOf(c), c.vault.getDeleted(nameOf(c)))),
+	purgeSecret: (c) => {
+		c.vault.purge(nameOf(c))
+		return { status: 204 }
+	},
+	recoverSecret: (c) => ok(bundle(contextOf(c), c.vault.recover(nameOf(c)), { value: false })),
+	backupSecret: (c) => ok({ value: sealBackup(c.vault.export(nameOf(c)), c.backupKey) }),
+	restoreSecret: (c) =>
+		ok(
+			bundle(contextOf(c), c.vault.import(openBackup(parseObject(c.request.body)['value'], c.backupKey)), {
+				value: false,
+			}),
+		),
+}

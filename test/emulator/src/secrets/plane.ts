@@ -1,0 +1,91 @@
+// A request to a vault, from the bearer token to the answer.
+import { accessDenied, forbiddenByConnection, forbiddenByFirewall, forbiddenByRbac } from '../access/denials.ts'
+import { type Incoming, originOf, type Reply } from '../http/message.ts'
+import { ServiceError } from '../http/service-error.ts'
+import type { EmulatorState, HostedVault } from '../state.ts'
+import { type Caller, unauthorized } from '../tokens/access-tokens.ts'
+import { checkApiVersion } from './api-version.ts'
+import { OPERATIONS } from './handlers.ts'
+import { matchRoute, PERMISSIONS, type RouteMatch } from './routes.ts'
+
+/** The caller of a request, or the 401 it gets. Judged before the path is even looked at. */
+export async function authenticate(
+	state: EmulatorState,
+	hosted: HostedVault,
+	request: Incoming,
+): Promise<Caller | ServiceError> {
+	const token = /^Bearer +([^ ]+) *$/i.exec(request.headers.authorization ?? '')?.[1]
+	if (token === undefined) return unauthorized('AKV10000: Request is missing a Bearer, PoP, or MTLS_POP token.')
+	try {
+		const caller = await state.tokens.verify(token)
+		const issuer = state.settings.names.issuer(hosted.tenantId)
+		if (caller.issuer !== issuer)
+			throw unauthorized(`AKV10032: Invalid issuer. Expected one of ${issuer}, found ${caller.issuer}`)
+		return caller
+	} catch (error) {
+		if (error instanceof ServiceError) return error
+		throw error
+	}
+}
+
+/** `Bearer authorization="<login>/<tenant>", resource="<parent domain of the vault>"`. */
+export function challengeHeader(state: EmulatorState, hosted: HostedVault, request: Incoming): string {
+	const { names } = state.settings
+	const login = originOf({ ...request, host: names.loginHosts[0] as string })
+	return `Bearer authorization="${login}/${hosted.tenantId}", resource="${names.resource}"`
+}
+
+/** The verb that counts: `X-HTTP-METHOD` over POST is documented. */
+export function effectiveMethod(request: Incoming): string {
+	const override = request.headers['x-http-method']
+	return request.method === 'POST' && typeof override === 'string' ? override.toUpperCase() : request.method
+}
+
+/** Does what an authenticated caller asks; throws a ServiceError otherwise. */
+export function serve(
+	state: EmulatorState,
+	hosted: HostedVault,
+	request: Incoming,
+	caller: Caller,
+	match: RouteMatch,
+): Reply {
+	const apiVersion = checkApiVersion(request.query)
+	const assignmentId = authorize(state, hosted, request, caller, match)
+	const { vault } = hosted
+	const reply = OPERATIONS[match.route]({ request, vault, match, apiVersion, backupKey: state.backupKey })
+	return assignmentId === undefined
+		? reply
+		: { ...reply, headers: { ...reply.headers, 'x-ms-keyvault-rbac-assignment-id': assignmentId } }
+}
+
+/** Network first, then the permission model of the vault. */
+function authorize(
+	state: EmulatorState,
+	hosted: HostedVault,
+	request: Incoming,
+	caller: Caller,
+	match: RouteMatch,
+): string | undefined {
+	const { region, subscriptionId } = state.settings
+	const vault = hosted.vault.name
+	if (hosted.network === 'firewall')
+		throw forbiddenByFirewall({ caller, address: request.remoteAddress, vault, region })
+	if (hosted.network === 'private') throw forbiddenByConnection({ caller, vault, region })
+	const permission = PERMISSIONS[match.route]
+	const answer = state.access.ask(hosted.access, {
+		clientId: caller.clientId,
+		vault,
+		secret: match.name?.toLowerCase(),
+		permission,
+	})
+	if (answer.allowed) return answer.assignmentId
+	if (hosted.access === 'policy') throw accessDenied({ caller, permission: permission.policy, vault, region })
+	const resource = `${vaultResourceId(subscriptionId, vault)}${match.name === undefined ? '' : `/secrets/${match.name.toLowerCase()}`}`
+	throw forbiddenByRbac({ caller, action: permission.action, resource, vault, region })
+}
+
+/** ARM id of a vault: lower case, as the service prints it. */
+export const vaultResourceId = (subscriptionId: string, vault: string): string =>
+	`/subscriptions/${subscriptionId}/resourcegroups/emulator/providers/microsoft.keyvault/vaults/${vault}`
+
+export { matchRoute }

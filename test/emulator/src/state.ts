@@ -1,0 +1,94 @@
+// Everything the emulator knows, in one value that handlers and the control API share.
+import { randomBytes } from 'node:crypto'
+import { AccessBook, type AccessModel } from './access/book.ts'
+import { EmulatorClock, type TimeSource } from './clock.ts'
+import { RequestLog } from './control/request-log.ts'
+import { FaultRules } from './faults/rules.ts'
+import type { Names } from './names.ts'
+import { createRandom, type Random } from './random.ts'
+import { Vault } from './secrets/vault.ts'
+import { AccessTokens } from './tokens/access-tokens.ts'
+import { Directory } from './tokens/directory.ts'
+import { IssuerKeys } from './tokens/issuers.ts'
+
+/** Network rules of a vault: what a firewall or a private endpoint makes of a caller outside. */
+export type VaultNetwork = 'open' | 'firewall' | 'private'
+
+export interface HostedVault {
+	readonly vault: Vault
+	readonly tenantId: string
+	readonly access: AccessModel
+	network: VaultNetwork
+}
+
+export interface Settings {
+	readonly tenantId: string
+	readonly names: Names
+	/** Delete, recover and purge show after this. Milliseconds. */
+	visibilityDelayMs: number
+	tokenLifetimeSeconds: number
+	refreshInSeconds: number | undefined
+	readonly region: string
+	readonly subscriptionId: string
+}
+
+export interface EmulatorState {
+	readonly settings: Settings
+	readonly clock: EmulatorClock
+	readonly random: Random
+	readonly vaults: Map<string, HostedVault>
+	readonly access: AccessBook
+	readonly directory: Directory
+	readonly issuers: IssuerKeys
+	readonly tokens: AccessTokens
+	readonly faults: FaultRules
+	readonly log: RequestLog
+	readonly backupKey: Buffer
+}
+
+export async function createState(options: {
+	settings: Settings
+	source: TimeSource
+	seed: number | string | undefined
+	propagationDelayMs: number
+}): Promise<EmulatorState> {
+	const { settings, source, propagationDelayMs } = options
+	const clock = new EmulatorClock(source)
+	const random = createRandom(options.seed)
+	const directory = new Directory({ clock, propagationDelayMs })
+	directory.addTenant(settings.tenantId)
+	return {
+		settings,
+		clock,
+		random,
+		vaults: new Map(),
+		access: new AccessBook({ clock, random, propagationDelayMs }),
+		directory,
+		issuers: new IssuerKeys(clock),
+		tokens: await AccessTokens.create({ clock, random, names: settings.names, directory }),
+		faults: new FaultRules(createRandom(options.seed === undefined ? undefined : `${options.seed}:faults`)),
+		log: new RequestLog(() => source.now()),
+		backupKey: randomBytes(32),
+	}
+}
+
+/** Adds a vault; replaces nothing. */
+export function addVault(
+	state: EmulatorState,
+	options: { name: string; access: AccessModel; recoverableDays?: number | undefined; tenantId?: string | undefined },
+): HostedVault {
+	const { clock, random, settings } = state
+	const hosted: HostedVault = {
+		vault: new Vault(options.name, {
+			clock,
+			random,
+			visibilityDelayMs: () => settings.visibilityDelayMs,
+			recoverableDays: options.recoverableDays ?? 90,
+		}),
+		tenantId: options.tenantId ?? settings.tenantId,
+		access: options.access,
+		network: 'open',
+	}
+	state.vaults.set(options.name, hosted)
+	return hosted
+}

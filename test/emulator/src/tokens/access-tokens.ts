@@ -1,0 +1,177 @@
+// Access tokens: issued in the v1 shape, and judged as a vault judges them.
+import { createHash } from 'node:crypto'
+import { type CryptoKey, decodeProtectedHeader, exportJWK, generateKeyPair, type JWK, jwtVerify, SignJWT } from 'jose'
+import type { EmulatorClock } from '../clock.ts'
+import { ServiceError } from '../http/service-error.ts'
+import type { Names } from '../names.ts'
+import type { Random } from '../random.ts'
+import type { Client, Directory } from './directory.ts'
+
+/** Whom a valid access token speaks for. */
+export interface Caller {
+	readonly clientId: string
+	readonly objectId: string
+	readonly tenantId: string
+	readonly issuer: string
+	/** Whole seconds. */
+	readonly issuedAt: number
+	readonly expiresAt: number
+}
+
+interface SigningKey {
+	readonly kid: string
+	readonly privateKey: CryptoKey
+	readonly publicKey: CryptoKey
+	readonly jwk: JWK
+}
+
+/** The claims of our own tokens that judging needs; a token with our signature has them. */
+interface AccessClaims {
+	readonly aud: string
+	readonly iss: string
+	readonly tid: string
+	readonly appid: string
+	readonly oid: string
+	readonly iat: number
+	readonly exp: number
+}
+
+/** Verified tokens remembered; one client has one token an hour. */
+const MAX_VERIFIED = 1000
+/** Signing keys kept after rotations, so that tokens of the last ones still verify. */
+const MAX_KEYS = 3
+
+export class AccessTokens {
+	readonly #options: { clock: EmulatorClock; random: Random; names: Names; directory: Directory }
+	/** Newest first. */
+	#keys: SigningKey[] = []
+	/** By the token's hash: a token in memory would be one more place to leak from. */
+	readonly #verified = new Map<string, Caller>()
+
+	private constructor(options: { clock: EmulatorClock; random: Random; names: Names; directory: Directory }) {
+		this.#options = options
+	}
+
+	static async create(options: {
+		clock: EmulatorClock
+		random: Random
+		names: Names
+		directory: Directory
+	}): Promise<AccessTokens> {
+		const tokens = new AccessTokens(options)
+		await tokens.rotate()
+		return tokens
+	}
+
+	/** A new signing key. `forgetOld`: tokens of earlier keys no longer verify. */
+	async rotate(options: { forgetOld?: boolean } = {}): Promise<void> {
+		const { privateKey, publicKey } = await generateKeyPair('RS256', { extractable: true })
+		const kid = this.#options.random.hex(32)
+		const key: SigningKey = {
+			kid,
+			privateKey,
+			publicKey,
+			jwk: { ...(await exportJWK(publicKey)), kid, use: 'sig', alg: 'RS256' },
+		}
+		this.#keys = options.forgetOld ? [key] : [key, ...this.#keys].slice(0, MAX_KEYS)
+		this.#verified.clear()
+	}
+
+	/** Public keys, as the tenant's `jwks_uri` shows them. */
+	jwks(): { keys: JWK[] } {
+		return { keys: this.#keys.map((key) => key.jwk) }
+	}
+
+	/** A token for the audience; `appidacr` is "2" for assertions and "1" for secrets. */
+	async issue(
+		client: Client,
+		options: { audience: string; lifetimeSeconds: number; appidacr: '1' | '2'; claims?: boolean },
+	): Promise<string> {
+		const { clock, random, names } = this.#options
+		const [key] = this.#keys
+		if (!key) throw new Error('no signing key')
+		const now = clock.seconds()
+		const issuer = names.issuer(client.tenantId)
+		return new SignJWT({
+			aud: options.audience,
+			iss: issuer,
+			iat: now,
+			nbf: now,
+			exp: now + options.lifetimeSeconds,
+			appid: client.clientId,
+			appidacr: options.appidacr,
+			idp: issuer,
+			oid: client.objectId,
+			sub: client.objectId,
+			tid: client.tenantId,
+			uti: random.hex(22),
+			ver: '1.0',
+			...(options.claims ? { xms_cc: ['CP1'] } : {}),
+		})
+			.setProtectedHeader({ typ: 'JWT', alg: 'RS256', kid: key.kid, x5t: key.kid })
+			.sign(key.privateKey)
+	}
+
+	/**
+	 * Judges a bearer token.
+	 *
+	 * 1. It parses and its key is ours: otherwise AKV10046.
+	 * 2. The signature fits.
+	 * 3. Audience, issuer with tenant, times: each its own answer.
+	 */
+	async verify(token: string): Promise<Caller> {
+		const hash = createHash('sha256').update(token).digest('base64')
+		let caller = this.#verified.get(hash)
+		if (!caller) {
+			caller = await this.#parse(token)
+			if (this.#verified.size >= MAX_VERIFIED) this.#verified.clear()
+			this.#verified.set(hash, caller)
+		}
+		if (caller.expiresAt <= this.#options.clock.seconds())
+			throw unauthorized("[TokenExpired] Error validating token: 'S2S12086'.")
+		return caller
+	}
+
+	/** Forgets which tokens were found valid. */
+	forget(): void {
+		this.#verified.clear()
+	}
+
+	async #parse(token: string): Promise<Caller> {
+		const { names, directory } = this.#options
+		const encodedHeader = token.split('.')[0]?.slice(0, 512) ?? ''
+		let key: SigningKey | undefined
+		try {
+			const { kid } = decodeProtectedHeader(token)
+			key = this.#keys.find((each) => each.kid === kid)
+		} catch {
+			throw unauthorized('AKV10001: The token is not a valid JSON Web Token.')
+		}
+		if (!key)
+			throw unauthorized(
+				`AKV10046: Unable to resolve the key used for signature validation. EncodedJwtHeader: ${encodedHeader}`,
+			)
+		let claims: AccessClaims
+		try {
+			// Times are judged apart, by the emulator's clock at every call.
+			const result = await jwtVerify(token, key.publicKey, {
+				algorithms: ['RS256'],
+				currentDate: new Date(0),
+				clockTolerance: Number.MAX_SAFE_INTEGER,
+			})
+			claims = result.payload as unknown as AccessClaims
+		} catch {
+			throw unauthorized("[InvalidSignature] Error validating token: 'S2S12010'.")
+		}
+		const { aud, iss, tid, appid, oid, iat, exp } = claims
+		if (!names.audiences.includes(aud))
+			throw unauthorized(`AKV10022: Invalid audience. Expected ${names.audiences.join(' or ')}, found: ${aud}`)
+		const expected = names.issuer(tid)
+		if (iss !== expected || !directory.hasTenant(tid)) {
+			throw unauthorized(`AKV10032: Invalid issuer. Expected one of ${expected}, found ${iss}`)
+		}
+		return { clientId: appid, objectId: oid, tenantId: tid, issuer: iss, issuedAt: iat, expiresAt: exp }
+	}
+}
+
+export const unauthorized = (message: string): ServiceError => new ServiceError(401, 'Unauthorized', message)
