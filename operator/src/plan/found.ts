@@ -34,12 +34,18 @@ export function matches(delivered: ManifestSecret | undefined, wanted: WantedSec
 	return wanted.version === undefined ? !delivered.pinned : delivered.pinned && delivered.version === wanted.version
 }
 
-/** Decides about one secret. Only `absent`, confirmed, under the policy Remove, takes anything away. */
+/**
+ * Decides about one secret. Only `absent`, confirmed, under the policy Remove, takes anything away.
+ *
+ * @param before what is delivered under the name, if its bytes are there
+ * @param intact nobody else touched those bytes
+ */
 export function decideEntry(
 	wanted: WantedSecret,
 	finding: Finding,
 	before: ManifestSecret | undefined,
 	policy: 'Keep' | 'Remove',
+	intact: boolean,
 ): EntryResult {
 	const entry = (rest: Partial<EntryResult>): EntryResult => ({
 		wanted,
@@ -56,7 +62,13 @@ export function decideEntry(
 			return matches(before, wanted) ? entry({ state: shown(before.state) }) : entry({ state: 'Pending' })
 		case 'value': {
 			const delivered = describe(wanted, finding.version, finding.facts)
-			return entry({ delivered, value: finding.value, reason: finding.settled ? undefined : 'Unsettled' })
+			// A version never changes its value: what is there and untouched need not be written again.
+			const there = intact && before?.version === finding.version && matches(before, wanted)
+			return entry({
+				delivered,
+				value: there ? undefined : finding.value,
+				reason: finding.settled ? undefined : 'Unsettled',
+			})
 		}
 		case 'fault': {
 			const { fault, confirmed } = finding

@@ -1,17 +1,20 @@
+import type { ManifestSecret } from 'purista-azure-mounted-secret-store/manifest'
 import type { WantedSecret } from '../api/parse.ts'
-import type { VaultFault } from './fault.ts'
-import { probeOf, type SecretFacts } from './probe.ts'
+import type { SecretStatus } from '../api/schema.ts'
+import { matches } from './found.ts'
+import { agrees, probeOf, type SecretFacts } from './probe.ts'
 
 /** What we remember of a wanted secret between two looks. */
 export interface Known {
 	objectName: string
 	pin: string | undefined
-	/** probe of what is delivered; undefined: read the value whatever the list says */
-	probe: string | undefined
+	/**
+	 * What the vault said when the delivered value was read: its probe, or after a restart the entry of the manifest.
+	 * Undefined: read the value whatever the list says.
+	 */
+	probe: string | ManifestSecret | undefined
 	/** a second write within the same second can no longer hide; otherwise the value is read again */
 	settled: boolean
-	/** the fault that the last read of this secret ended with; repeated while its probe stays the same */
-	fault: VaultFault | undefined
 }
 
 // Vaults shrink and permissions come: what was learnt about lists is forgotten after this many looks (8 h at 60 s for pages;
@@ -63,5 +66,19 @@ export function mustReadAfterList(wanted: WantedSecret, known: Known, facts: Sec
 	if (facts === undefined) return true
 	// The list shows the current version; a pin is another one, as a rule.
 	if (wanted.version !== undefined) return false
-	return probeOf(facts) !== known.probe
+	return typeof known.probe === 'object' ? !agrees(known.probe, facts) : probeOf(facts) !== known.probe
+}
+
+/**
+ * What a new process knows of a secret from the manifest of the Secret and the status of the binding. Only when both tell
+ * of the same version, and the status does not call it unsettled, its value need not be read again.
+ */
+export function knownAfterRestart(
+	wanted: WantedSecret,
+	delivered: ManifestSecret | undefined,
+	status: SecretStatus | undefined,
+): Known | undefined {
+	if (!matches(delivered, wanted) || delivered.state !== 'Current') return undefined
+	if (status?.version !== delivered.version || status.reason === 'Unsettled') return undefined
+	return { objectName: wanted.objectName, pin: wanted.version, probe: delivered, settled: true }
 }

@@ -41,12 +41,11 @@ export interface WriteInput {
  * 3. Size, type and required keys are checked for the whole; if they do not fit nothing is written.
  * 4. Only what differs is sent, with the resourceVersion that was seen: a lost race is a conflict, not an overwrite.
  */
-export function planWrite(input: WriteInput): SecretWrite {
+export function planWrite(input: WriteInput, manifest: Manifest): SecretWrite {
 	const { binding, results, delivered } = input
 	const { delivery } = binding
 	if (delivered && delivered.type !== delivery.secretType) return { kind: 'typeDiffers', type: delivered.type }
 
-	const manifest = buildManifest(input)
 	const values = new Map(
 		results.flatMap(({ wanted, value }) => (value === undefined ? [] : [[wanted.name, encode(value)] as const])),
 	)
@@ -95,7 +94,8 @@ export function planWrite(input: WriteInput): SecretWrite {
 
 const encode = (text: string) => Buffer.from(text, 'utf8').toString('base64')
 
-function buildManifest({ binding, vaultUrl, results, delivered, revision }: WriteInput): Manifest {
+/** The manifest that describes `results`: the delivered one when it still does, otherwise the next revision. */
+export function buildManifest({ binding, vaultUrl, results, delivered, revision }: WriteInput): Manifest {
 	const secrets = Object.fromEntries(
 		results.flatMap(({ wanted, delivered }): [string, ManifestSecret][] =>
 			delivered === undefined ? [] : [[wanted.name, delivered]],

@@ -1,0 +1,126 @@
+import { hostname } from 'node:os'
+import { parseArgs } from 'node:util'
+import { VAULT_SUFFIXES } from './api/constants.ts'
+import type { LogLevel } from './runtime/log.ts'
+
+/** What the process was told, by flags first, then by the environment. This file alone reads either. */
+export interface Config {
+	namespace: string
+	serviceAccount: string
+	identity: string
+	port: number
+	logLevel: LogLevel
+	allowUnfenced: boolean
+	watchNamespace: string | undefined
+	clusterName: string | undefined
+	concurrency: number | undefined
+	vaultSuffixes: readonly string[]
+	authorityHost: string | undefined
+	disableInstanceDiscovery: boolean
+	/** undefined: in the cluster, by the pod's own ServiceAccount */
+	kubeconfig: string | undefined
+	context: string | undefined
+}
+
+export type ParsedConfig =
+	| { kind: 'run'; config: Config }
+	| { kind: 'help'; text: string }
+	| { kind: 'invalid'; problem: string }
+
+const LOG_LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error', 'silent']
+
+const HELP = `azure-secret-binding-operator: mirrors Azure Key Vault secrets into Kubernetes Secrets
+
+  --namespace NAME                 namespace of the operator (POD_NAMESPACE)
+  --service-account NAME           ServiceAccount of the operator (POD_SERVICE_ACCOUNT)
+  --identity NAME                  name in the leader lease (POD_NAME, or the host's name)
+  --port N                         probes and metrics (8080)
+  --log-level LEVEL                ${LOG_LEVELS.join(', ')} (info)
+  --watch-namespace NAME           only bindings of this namespace
+  --cluster-name NAME              how this cluster is called in the vault's logs
+  --concurrency N                  bindings worked on at once (8)
+  --vault-suffix SUFFIX            DNS suffix of vaults that may be read; repeatable (${VAULT_SUFFIXES.join(', ')})
+  --authority-host URL             Entra of another cloud (AZURE_AUTHORITY_HOST)
+  --disable-instance-discovery     for an Entra that Microsoft's discovery does not know
+  --allow-unfenced                 run although the admission policies of deploy/kustomize/fence are not in force
+  --kubeconfig FILE                instead of the pod's own ServiceAccount (KUBECONFIG)
+  --context NAME                   context of the kubeconfig
+  --help
+`
+
+export function parseConfig(
+	args: readonly string[] = process.argv.slice(2),
+	env: NodeJS.ProcessEnv = process.env,
+): ParsedConfig {
+	const text = { type: 'string' } as const
+	const flag = { type: 'boolean', default: false } as const
+	let values: ReturnType<typeof read>
+	const read = () =>
+		parseArgs({
+			args: [...args],
+			options: {
+				namespace: text,
+				'service-account': text,
+				identity: text,
+				port: text,
+				'log-level': text,
+				'watch-namespace': text,
+				'cluster-name': text,
+				concurrency: text,
+				'vault-suffix': { type: 'string', multiple: true },
+				'authority-host': text,
+				'disable-instance-discovery': flag,
+				'allow-unfenced': flag,
+				kubeconfig: text,
+				context: text,
+				help: flag,
+			},
+		}).values
+	try {
+		values = read()
+	} catch (error) {
+		return invalid(error instanceof Error ? error.message : 'cannot read the flags')
+	}
+	if (values.help) return { kind: 'help', text: HELP }
+
+	const namespace = values.namespace ?? env['POD_NAMESPACE']
+	if (!namespace) return invalid('write --namespace, or set POD_NAMESPACE')
+	const serviceAccount = values['service-account'] ?? env['POD_SERVICE_ACCOUNT']
+	if (!serviceAccount) return invalid('write --service-account, or set POD_SERVICE_ACCOUNT')
+	const port = Number(values.port ?? '8080')
+	if (!Number.isInteger(port) || port < 0 || port > 65_535) return invalid('--port is a number from 0 to 65535')
+	const concurrency = values.concurrency === undefined ? undefined : Number(values.concurrency)
+	if (concurrency !== undefined && !(Number.isInteger(concurrency) && concurrency >= 1 && concurrency <= 100)) {
+		return invalid('--concurrency is a number from 1 to 100')
+	}
+	const logLevel = LOG_LEVELS.find((level) => level === (values['log-level'] ?? 'info'))
+	if (!logLevel) return invalid(`--log-level is one of ${LOG_LEVELS.join(', ')}`)
+	const vaultSuffixes = values['vault-suffix'] ?? VAULT_SUFFIXES
+	for (const suffix of vaultSuffixes) {
+		if (!/^[a-z0-9-]+(\.[a-z0-9-]+)+$/.test(suffix))
+			return invalid('--vault-suffix is a DNS suffix such as vault.azure.net')
+	}
+	const authorityHost = values['authority-host'] ?? env['AZURE_AUTHORITY_HOST']
+	if (authorityHost && !authorityHost.startsWith('https://')) return invalid('--authority-host starts with https://')
+	return {
+		kind: 'run',
+		config: {
+			namespace,
+			serviceAccount,
+			identity: values.identity ?? env['POD_NAME'] ?? hostname(),
+			port,
+			logLevel,
+			allowUnfenced: values['allow-unfenced'],
+			watchNamespace: values['watch-namespace'],
+			clusterName: values['cluster-name'],
+			concurrency,
+			vaultSuffixes,
+			authorityHost,
+			disableInstanceDiscovery: values['disable-instance-discovery'],
+			kubeconfig: values.kubeconfig ?? env['KUBECONFIG'],
+			context: values.context,
+		},
+	}
+}
+
+const invalid = (problem: string): ParsedConfig => ({ kind: 'invalid', problem })

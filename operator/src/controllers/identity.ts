@@ -1,0 +1,90 @@
+import { isKubeError } from '../adapters/kube/errors.ts'
+import type { Reason } from '../api/conditions.ts'
+import { CLIENT_ID_ANNOTATION, TENANT_ID_ANNOTATION, VAULT_SUFFIXES, VAULT_URL_ANNOTATION } from '../api/constants.ts'
+import type { Binding } from '../api/parse.ts'
+import { annotateLine } from '../plan/commands.ts'
+import { withLine } from '../plan/messages.ts'
+import type { ServiceAccounts } from '../ports/cluster.ts'
+import type { SessionKey, Vaults } from '../ports/vault.ts'
+
+export interface Refusal {
+	kind: 'refused'
+	reason: Reason
+	message: string
+}
+
+export const refused = (reason: Reason, message: string): Refusal => ({ kind: 'refused', reason, message })
+
+const GUID = /^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$/
+
+/** With whose identity which vault is read: the spec, completed by the annotations of the ServiceAccount. */
+export async function resolveIdentity(
+	binding: Binding,
+	{ serviceAccounts, vaults }: { serviceAccounts: ServiceAccounts; vaults: Vaults },
+	signal: AbortSignal,
+): Promise<{ kind: 'ready'; key: SessionKey } | Refusal> {
+	const { namespace, identity } = binding
+	const { serviceAccountName } = identity
+	let account: Awaited<ReturnType<ServiceAccounts['get']>>
+	try {
+		account = await serviceAccounts.get(namespace, serviceAccountName, signal)
+	} catch (error) {
+		if (!isKubeError(error, 'forbidden')) throw error
+		return refused(
+			'TokenRequestRefused',
+			`The API server does not let the operator read the ServiceAccount: ${error.message}`,
+		)
+	}
+	if (!account) {
+		return refused(
+			'ServiceAccountNotFound',
+			`The namespace ${namespace} has no ServiceAccount ${serviceAccountName}. Create it with the annotations of its identity, or correct spec.identity.serviceAccountName.`,
+		)
+	}
+	const { annotations } = account
+	const missing = (reason: Reason, text: string, annotation: string, placeholder: string) =>
+		refused(reason, withLine(text, annotateLine(namespace, serviceAccountName, annotation, placeholder)))
+
+	const clientId = identity.clientId ?? annotations[CLIENT_ID_ANNOTATION]
+	const tenantId = identity.tenantId ?? annotations[TENANT_ID_ANNOTATION]
+	for (const [id, annotation, field] of [
+		[clientId, CLIENT_ID_ANNOTATION, 'clientId'],
+		[tenantId, TENANT_ID_ANNOTATION, 'tenantId'],
+	] as const) {
+		if (id !== undefined && GUID.test(id)) continue
+		const what = id === undefined ? 'has no' : 'has no usable (a GUID)'
+		return missing(
+			'IdentityMissing',
+			`The ServiceAccount ${serviceAccountName} ${what} annotation ${annotation}, and the spec no identity.${field}. Add it:`,
+			annotation,
+			`<${field === 'clientId' ? 'client id of the managed identity' : 'tenant id'}>`,
+		)
+	}
+	const vaultUrl = (binding.vaultUrl ?? annotations[VAULT_URL_ANNOTATION])?.replace(/\/$/, '')
+	if (vaultUrl === undefined) {
+		return missing(
+			'VaultMissing',
+			`The spec names no vault, and the ServiceAccount ${serviceAccountName} has no annotation ${VAULT_URL_ANNOTATION}. Write spec.vault.url, or add:`,
+			VAULT_URL_ANNOTATION,
+			`https://<vault>.${VAULT_SUFFIXES[0]}`,
+		)
+	}
+	if (!vaults.isAllowed(vaultUrl)) {
+		return refused(
+			'VaultNotAllowed',
+			`The URL of the vault must be https://<vault name>.<suffix> with a suffix that the operator is allowed to talk to (${VAULT_SUFFIXES.join(', ')} by default), without port or path.`,
+		)
+	}
+	return {
+		kind: 'ready',
+		key: {
+			vaultUrl,
+			tenantId: tenantId ?? '',
+			clientId: clientId ?? '',
+			audience: identity.audience,
+			namespace,
+			serviceAccount: serviceAccountName,
+			serviceAccountUid: account.uid,
+		},
+	}
+}

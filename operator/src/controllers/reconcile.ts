@@ -1,0 +1,160 @@
+import { type ParsedBinding, parseBinding } from '../api/parse.ts'
+import type { BindingStatus } from '../api/schema.ts'
+import type { Outcome } from '../plan/outcome.ts'
+import { summarize } from '../plan/summarize.ts'
+import type { Bindings } from '../ports/cluster.ts'
+import type { EventRecorder } from '../runtime/events.ts'
+import type { Logger } from '../runtime/log.ts'
+import { createMemory, type Memory } from './memory.ts'
+import type { Nudger } from './nudge.ts'
+import { presentStatus, type Reported, report } from './report.ts'
+import { isRequested, type SyncDeps, sync } from './sync.ts'
+
+/** A binding as the watch delivers it. */
+export interface BindingObject {
+	metadata: {
+		namespace?: string
+		name: string
+		uid?: string
+		resourceVersion?: string
+		generation?: number
+		deletionTimestamp?: string
+		annotations?: Record<string, string>
+	}
+}
+
+export interface ReconcileDeps extends SyncDeps {
+	/** the binding as the watch last showed it; undefined when it is gone */
+	read(key: string): BindingObject | undefined
+	bindings: Bindings
+	nudger: Nudger
+	events: EventRecorder
+	log: Logger
+	random: () => number
+	observe(outcome: string, seconds: number): void
+}
+
+export interface Reconciler {
+	/**
+	 * Brings one binding forward. @returns milliseconds until it wants to be called again, undefined for never
+	 * @throws what the queue should back off for: the API server away, a lost race, a bug
+	 */
+	reconcile(key: string, signal: AbortSignal): Promise<number | undefined>
+}
+
+/**
+ * A reconcile gets a key and looks at what is true now; it does not know why it was called. Our own status writes call it as
+ * well, so each step asks by itself whether it is due: nudges by their time, looks by theirs, by generation and by request.
+ */
+export function createReconciler(deps: ReconcileDeps): Reconciler {
+	const { clock, log } = deps
+	const memories = new Map<string, Memory>()
+
+	return {
+		async reconcile(key, signal) {
+			const object = deps.read(key)
+			const identity = object && reportedOf(object)
+			if (!identity || object.metadata.deletionTimestamp !== undefined) {
+				memories.delete(key)
+				return undefined
+			}
+			let memory = memories.get(key)
+			if (memory?.uid !== identity.uid) {
+				memory = createMemory(identity.uid)
+				memories.set(key, memory)
+			}
+			const parsed = parseBinding(object)
+			const previous = presentStatus(identity, parsed.status, memory)
+			if (isLookDue(parsed, previous, memory, clock.monotonic())) await look(identity, parsed, previous, memory, signal)
+			await nudge(parsed, memory, signal)
+			return nextCall(memory, clock.monotonic())
+		},
+	}
+
+	async function look(
+		object: Reported,
+		parsed: ParsedBinding,
+		previous: BindingStatus,
+		memory: Memory,
+		signal: AbortSignal,
+	): Promise<void> {
+		const started = clock.monotonic()
+		let outcome: Outcome
+		switch (parsed.kind) {
+			case 'suspended':
+				outcome = { kind: 'suspended' }
+				break
+			case 'invalid':
+				outcome = { kind: 'invalid', problem: parsed.problem }
+				break
+			case 'active':
+				outcome = await sync(parsed.binding, previous, memory, deps, signal)
+				// Before the status: pods wait for it, and a status can wait a moment.
+				await nudge(parsed, memory, signal)
+		}
+		const binding = parsed.kind === 'active' ? parsed.binding : undefined
+		const at = clock.monotonic()
+		const summary = summarize({
+			outcome,
+			spec: binding && {
+				secrets: binding.secrets,
+				secretName: binding.delivery.name,
+				interval: binding.interval,
+				staleAfter: binding.staleAfter,
+				requested: binding.requested,
+			},
+			generation: binding?.generation ?? (parsed.kind === 'active' ? 0 : parsed.generation),
+			previous,
+			track: memory.track,
+			now: clock.now(),
+			at,
+			random: deps.random(),
+		})
+		await report(object, previous, summary, memory, deps)
+		memory.track = summary.track
+		memory.generation = binding?.generation ?? (parsed.kind === 'active' ? undefined : parsed.generation)
+		memory.requested = binding?.requested ?? memory.requested
+		memory.nextLookAt = summary.requeueMs === undefined ? Number.POSITIVE_INFINITY : at + summary.requeueMs
+		const fresh = summary.status.conditions?.find(({ type }) => type === 'Fresh')
+		log[summary.level](
+			{
+				binding: `${object.namespace}/${object.name}`,
+				outcome: outcome.kind,
+				reason: fresh?.reason,
+				synced: summary.status.synced,
+				...(outcome.kind === 'looked' && outcome.changed ? { versions: versionsOf(summary.status) } : {}),
+			},
+			'reconciled',
+		)
+		deps.observe(outcome.kind, (at - started) / 1000)
+	}
+
+	async function nudge(parsed: ParsedBinding, memory: Memory, signal: AbortSignal): Promise<void> {
+		const { nudge: pending } = memory
+		if (!pending || parsed.kind !== 'active' || pending.dueAt > clock.monotonic()) return
+		if (!parsed.binding.delivery.refreshPods) {
+			memory.nudge = undefined
+			return
+		}
+		memory.nudge = await deps.nudger.run(parsed.binding, pending, signal)
+	}
+}
+
+function reportedOf({ metadata }: BindingObject): Reported | undefined {
+	const { namespace, name, uid, resourceVersion } = metadata
+	return namespace && uid && resourceVersion ? { namespace, name, uid, resourceVersion } : undefined
+}
+
+function isLookDue(parsed: ParsedBinding, previous: BindingStatus, memory: Memory, at: number): boolean {
+	if (memory.nextLookAt === undefined || at >= memory.nextLookAt) return true
+	if (parsed.kind !== 'active') return memory.generation !== parsed.generation
+	return memory.generation !== parsed.binding.generation || isRequested(parsed.binding, previous, memory)
+}
+
+function nextCall({ nextLookAt, nudge }: Memory, at: number): number | undefined {
+	const next = Math.min(nextLookAt ?? at, nudge?.dueAt ?? Number.POSITIVE_INFINITY)
+	return next === Number.POSITIVE_INFINITY ? undefined : Math.max(next - at, 0)
+}
+
+const versionsOf = ({ secrets = [] }: BindingStatus) =>
+	Object.fromEntries(secrets.map(({ name, version }) => [name, version]))

@@ -1,0 +1,58 @@
+import { API_VERSION, KIND } from '../api/constants.ts'
+import type { BindingStatus } from '../api/schema.ts'
+import { statusPatch } from '../plan/status.ts'
+import type { Summary } from '../plan/summarize.ts'
+import type { Bindings } from '../ports/cluster.ts'
+import type { EventRecorder } from '../runtime/events.ts'
+import type { Memory } from './memory.ts'
+
+export interface Reported {
+	namespace: string
+	name: string
+	uid: string
+	resourceVersion: string
+}
+
+/** Writes the status if it differs, and tells transitions as events. */
+export async function report(
+	object: Reported,
+	previous: BindingStatus,
+	summary: Summary,
+	memory: Memory,
+	deps: { bindings: Bindings; events: EventRecorder },
+): Promise<void> {
+	const patch = statusPatch(previous, summary.status)
+	if (patch) {
+		const resourceVersion = await deps.bindings.patchStatus(object.namespace, object.name, patch)
+		// Gone: the watch will say so.
+		if (resourceVersion === undefined) return
+		memory.written = { status: summary.status, resourceVersion }
+	}
+	for (const { type, status, reason, message } of summary.transitions) {
+		if (type !== 'Ready' && type !== 'Fresh') continue
+		deps.events.record({
+			regarding: {
+				apiVersion: API_VERSION,
+				kind: KIND,
+				namespace: object.namespace,
+				name: object.name,
+				uid: object.uid,
+			},
+			type: status === 'False' ? 'Warning' : 'Normal',
+			reason,
+			action: type === 'Ready' ? 'Deliver' : 'Look',
+			note: message,
+		})
+	}
+}
+
+/**
+ * The status as it is now. The watch may still show the one before our own last write; resourceVersions of one kind grow, so
+ * the object is newer exactly when its number is not lower.
+ */
+export function presentStatus(object: Reported, parsed: BindingStatus, { written }: Memory): BindingStatus {
+	if (!written) return parsed
+	const [seen, ours] = [object.resourceVersion, written.resourceVersion]
+	const older = seen.length === ours.length ? seen < ours : seen.length < ours.length
+	return older ? written.status : parsed
+}

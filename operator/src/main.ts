@@ -1,0 +1,79 @@
+import { KubeConfig } from '@kubernetes/client-node'
+import { type Config, parseConfig } from './config.ts'
+import { startOperator } from './controllers/operator.ts'
+import { systemClock } from './runtime/clock.ts'
+import { createLogger } from './runtime/log.ts'
+import { createMetrics } from './runtime/metrics.ts'
+import { createShutdown } from './runtime/shutdown.ts'
+
+// The kubelet kills after 30 s; running reconciles end within their request deadlines, and the rest is given up before.
+const STOP_MS = 20_000
+
+function loadKubeConfig({ kubeconfig, context }: Config): KubeConfig {
+	const kubeConfig = new KubeConfig()
+	if (kubeconfig) kubeConfig.loadFromFile(kubeconfig)
+	else kubeConfig.loadFromCluster()
+	if (context) kubeConfig.setCurrentContext(context)
+	return kubeConfig
+}
+
+/** @returns the exit code */
+async function main(): Promise<number> {
+	const parsed = parseConfig()
+	if (parsed.kind === 'help') {
+		process.stdout.write(parsed.text)
+		return 0
+	}
+	if (parsed.kind === 'invalid') {
+		process.stderr.write(`${parsed.problem} (--help lists the flags)\n`)
+		return 2
+	}
+	const { config } = parsed
+	const log = createLogger({ level: config.logLevel })
+	const metrics = createMetrics({ clock: systemClock })
+	const shutdown = createShutdown({
+		deadlineMs: STOP_MS,
+		onDeadline: () => process.exit(1),
+		onStop: (signal) => log.info({ signal }, 'stopping'),
+	})
+	try {
+		const { vaultSuffixes, namespace, serviceAccount, identity, port, allowUnfenced } = config
+		log.info({ namespace, identity, node: process.version }, 'starting')
+		const operator = await startOperator({
+			kubeConfig: loadKubeConfig(config),
+			clock: systemClock,
+			random: Math.random,
+			log,
+			metrics,
+			signal: shutdown.signal,
+			namespace,
+			serviceAccount,
+			identity,
+			port,
+			allowUnfenced,
+			watchNamespace: config.watchNamespace,
+			clusterName: config.clusterName,
+			concurrency: config.concurrency,
+			vaultSuffixes,
+			authorityHost: config.authorityHost,
+			disableInstanceDiscovery: config.disableInstanceDiscovery,
+		})
+		await operator.done
+		log.info('stopped')
+		return 0
+	} catch (error) {
+		log.fatal({ err: error }, 'ended')
+		return 1
+	} finally {
+		shutdown.dispose()
+		metrics.close()
+	}
+}
+
+// A promise that nobody waited for is a bug, and its text may hold anything: say that it happened, not what it said.
+process.on('unhandledRejection', (error) => {
+	process.stderr.write(`unhandled rejection: ${error instanceof Error ? error.name : typeof error}\n`)
+	process.exit(1)
+})
+
+process.exit(await main())
