@@ -66,6 +66,8 @@ interface Entry {
 
 // An outage of the vault is waited for an hour beyond the deadline; then the file is as good a guess as any.
 const PATIENCE_MS = 3_600_000
+// A mount that changes during each question must not make one question follow the other.
+const ASK_PAUSE_MS = 1_000
 const RETRY_FIRST_MS = 5_000
 const RETRY_MAX_MS = 60_000
 // Versions that one process can write within a deadline and that the mount may still show: far more than the 300 writes/10 s of a vault allow a name.
@@ -243,9 +245,10 @@ export class Overlay {
 	}
 
 	#renew(name: string, entry: Entry, change: Pick<Entry, 'value' | 'version' | 'written' | 'older'>): void {
-		const deadline = this.#options.clock.monotonic() + this.#options.keepMs
+		const now = this.#options.clock.monotonic()
 		const older = new Set([...change.older].slice(-MAX_OLDER))
-		this.#entries.set(name, { ...entry, ...change, older, deadline, notBefore: 0, failures: 0, asking: false })
+		const times = { deadline: now + this.#options.keepMs, notBefore: now + ASK_PAUSE_MS, failures: 0, asking: false }
+		this.#entries.set(name, { ...entry, ...change, ...times, older })
 	}
 
 	#schedule(): void {
