@@ -124,6 +124,13 @@ describe('limits', () => {
 		expect(sent()[25]?.body).toMatchObject({ series: { count: 31 } })
 	})
 
+	test('a note is cut by bytes, between characters', async () => {
+		answer(1)
+		recorder.record({ ...denied, note: 'ü'.repeat(600) })
+		await recorder.flush()
+		expect(sent()[0]?.body['note']).toBe(`${'ü'.repeat(510)}…`)
+	})
+
 	test('long notes and names are cut to what the API takes; cluster-scoped objects go to default', async () => {
 		answer(1)
 		const node = { apiVersion: 'v1', kind: 'Node', name: 'n'.repeat(253) }
@@ -133,7 +140,7 @@ describe('limits', () => {
 		expect(metadata).toHaveProperty('namespace', 'default')
 		expect(metadata).toHaveProperty('name', expect.stringMatching(/^n+\.[0-9a-f]+$/))
 		expect((metadata as { name: string }).name).toHaveLength(253)
-		expect(note).toHaveLength(1024)
+		expect(note).toBe(`${'x'.repeat(1021)}…`)
 	})
 })
 

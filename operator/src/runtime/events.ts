@@ -45,8 +45,8 @@ export interface EventRecorder {
 	flush(): Promise<void>
 }
 
-// The API server's limits for these fields (validation of events.k8s.io/v1).
-const MAX_NOTE = 1024
+// The API server's limits for these fields (validation of events.k8s.io/v1). It says characters and counts bytes.
+const MAX_NOTE_BYTES = 1024
 const MAX_NAME = 253
 // A repetition within this time counts up the first event. client-go ends a series after 6 minutes without one; ours is
 // longer because backoff repeats the same fault every 5 minutes.
@@ -103,7 +103,7 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
 			action,
 			reason,
 			regarding,
-			note: note.length > MAX_NOTE ? `${note.slice(0, MAX_NOTE - 1)}…` : note,
+			note: cut(note, MAX_NOTE_BYTES),
 			type,
 		}
 		await transport.request({ method: 'POST', path, body, timeoutMs: TIMEOUT_MS })
@@ -164,4 +164,17 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
 			await Promise.all(pending)
 		},
 	}
+}
+
+/** @returns at most `max` bytes of `text`, whole characters, with an ellipsis if something was cut */
+function cut(text: string, max: number): string {
+	const bytes = Buffer.from(text)
+	if (bytes.length <= max) return text
+	const ellipsis = '…'
+	// A character cut in two decodes to the replacement character, which is dropped.
+	const kept = bytes
+		.subarray(0, max - Buffer.byteLength(ellipsis))
+		.toString()
+		.replace(/\ufffd$/, '')
+	return kept + ellipsis
 }

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { isIP } from 'node:net'
 import { KubeConfig } from '@kubernetes/client-node'
 import { createKubeTransport, type KubeTransport } from '../../../operator/src/adapters/kube/transport.ts'
 import { ensureCluster } from '../../cluster/index.ts'
@@ -28,11 +29,9 @@ export async function openApi(): Promise<Api> {
 	const connections: KubeTransport[] = []
 	const connect: Api['connect'] = ({ server = target.server, token } = {}) => {
 		const config = new KubeConfig()
-		// Whatever stands in between, the certificate is that of the API server.
-		config.loadFromClusterAndUser(
-			{ ...target, server, tlsServerName: hostname },
-			token ? { name: 'token', token } : user,
-		)
+		// Whatever stands in between, the certificate is that of the API server; an address cannot be a TLS server name.
+		const behind = isIP(hostname) ? { ...target, server } : { ...target, server, tlsServerName: hostname }
+		config.loadFromClusterAndUser(behind, token ? { name: 'token', token } : user)
 		const transport = createKubeTransport({ kubeConfig: config })
 		connections.push(transport)
 		return transport

@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import type { KubeTransport } from '../../../operator/src/adapters/kube/transport.ts'
 import {
 	type KubeObject,
 	type WatchCollectionOptions,
@@ -119,23 +120,45 @@ test('a half-open connection is noticed by its silence', async () => {
 	await remove('unheard')
 })
 
-test('a version that the API server has forgotten leads to a new list', async () => {
-	// Version 1 is older than anything that a running API server remembers.
-	const asked: (string | undefined)[] = []
-	const direct = api.connect()
-	follow({
-		transport: {
+test('a version that the API server does not remember leads to a new list', async () => {
+	// Of a resource that exists only since now, no API server remembers version 1.
+	const group = `${api.namespace}.test.purista.dev`
+	const definitions = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions'
+	const schema = { openAPIV3Schema: { type: 'object' } }
+	const body = {
+		apiVersion: 'apiextensions.k8s.io/v1',
+		kind: 'CustomResourceDefinition',
+		metadata: { name: `things.${group}` },
+		spec: {
+			group,
+			scope: 'Namespaced',
+			names: { plural: 'things', singular: 'thing', kind: 'Thing' },
+			versions: [{ name: 'v1', served: true, storage: true, schema }],
+		},
+	}
+	await api.transport.request({ method: 'POST', path: definitions, body })
+	try {
+		const direct = api.connect()
+		const asked: (string | undefined)[] = []
+		const forgetful: KubeTransport = {
 			...direct,
 			stream: (request) => {
 				const query = { ...request.query, ...(asked.length === 0 ? { resourceVersion: '1' } : {}) }
 				asked.push(query['resourceVersion'])
 				return direct.stream({ ...request, query })
 			},
-		},
-	})
-	await until(() => told).toEqual(['synced', 'gone', 'expired 0 0', 'synced'])
-	await until(() => state).toBe('Watching')
-	expect(asked[0]).toBe('1')
+		}
+		const things = `/apis/${group}/v1/namespaces/${api.namespace}/things`
+		await until(async () => (await direct.request<{ kind: string }>({ method: 'GET', path: things })).kind).toBe(
+			'ThingList',
+		)
+		follow({ transport: forgetful, path: things, query: {} })
+		await until(() => told).toEqual(['synced', 'gone', 'expired 0 0', 'synced'])
+		await until(() => state).toBe('Watching')
+		expect(asked).toHaveLength(2)
+	} finally {
+		await api.transport.request({ method: 'DELETE', path: `${definitions}/things.${group}` })
+	}
 })
 
 test('a periodic relist finds nothing that the stream did not tell', async () => {

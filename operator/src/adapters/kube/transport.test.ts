@@ -130,6 +130,20 @@ describe('faults', () => {
 		expect(observed).toEqual(['list pods timeout', 'list pods timeout'])
 	})
 
+	test('after a silence no idle connection is trusted: they may all be half-open', async () => {
+		// Two connections, both idle afterwards.
+		const both = Promise.all([transport.request(pods), transport.request(pods)])
+		await vi.waitFor(() => expect(server.active).toBe(2))
+		server.answer({ json: {} }, { json: {} })
+		await both
+		expect((await failure(transport.request({ ...pods, timeoutMs: 50 }))).kind).toBe('timeout')
+		await vi.waitFor(() => expect(server.open).toBe(0))
+		const before = server.connections
+		server.answer({ json: { fresh: true } })
+		expect(await transport.request(pods)).toEqual({ fresh: true })
+		expect(server.connections).toBe(before + 1)
+	})
+
 	test('an answer that is not JSON is a fault of the server, and is not quoted', async () => {
 		server.answer({ chunks: ['<html>hunter2'] })
 		const error = await failure(transport.request(pods))

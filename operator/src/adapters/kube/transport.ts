@@ -136,6 +136,7 @@ export function createKubeTransport(options: KubeTransportOptions): KubeTranspor
 				// The one place where an answer gets its type: callers name it, and parse what they did not write themselves.
 				return (text === '' ? undefined : JSON.parse(text)) as T
 			} catch (error) {
+				if (deadline.expired) connections.distrust()
 				throw explain(error, line, deadline, request.signal)
 			} finally {
 				deadline.clear()
@@ -148,6 +149,7 @@ export function createKubeTransport(options: KubeTransportOptions): KubeTranspor
 			const started = performance.now()
 			const deadline = createDeadline(request.signal, request.timeoutMs ?? options.timeoutMs ?? REQUEST_TIMEOUT_MS)
 			const finish = () => {
+				if (deadline.expired) connections.distrust()
 				// Also reached when the consumer leaves the loop: the abort is what closes the connection then.
 				deadline.abort()
 				deadline.clear()
@@ -263,7 +265,19 @@ function createDeadline(parent: AbortSignal | undefined, firstMs: number): Deadl
 function createConnections() {
 	let current: { tls: Record<string, unknown>; agent: Agent } | undefined
 	let closed = false
+	const retire = () => {
+		// Not awaited: its watches may run for minutes. A failure to close leaves nothing that could be used.
+		void current?.agent.close().catch(() => {})
+		current = undefined
+	}
 	return {
+		/**
+		 * A connection was silent for too long. Whatever made it half-open (a firewall, a failed-over load balancer) has
+		 * probably done the same to the idle ones, and each would cost its own deadline: none of them is used again.
+		 */
+		distrust(): void {
+			retire()
+		},
 		for(auth: RequestOptions): Agent {
 			if (closed) throw new KubeError('unreachable', 'the transport is closed')
 			const { ca, cert, key, pfx, passphrase, servername, rejectUnauthorized } = auth
@@ -273,21 +287,17 @@ function createConnections() {
 				),
 			)
 			if (current && isDeepStrictEqual(current.tls, tls)) return current.agent
-			const old = current?.agent
-			current = {
-				tls,
-				agent: new Agent({
-					connect: { ...tls, keepAlive: true, keepAliveInitialDelay: 15_000 },
-					connections: MAX_CONNECTIONS,
-					keepAliveTimeout: KEEP_ALIVE_MS,
-					keepAliveMaxTimeout: KEEP_ALIVE_MS,
-					// With HTTP/2 one half-open connection would take all watches with it, and a client of this kind leaked there.
-					allowH2: false,
-				}),
-			}
-			// Not awaited: its watches may run for minutes. A failure to close leaves nothing that could be used.
-			void old?.close().catch(() => {})
-			return current.agent
+			retire()
+			const agent = new Agent({
+				connect: { ...tls, keepAlive: true, keepAliveInitialDelay: 15_000 },
+				connections: MAX_CONNECTIONS,
+				keepAliveTimeout: KEEP_ALIVE_MS,
+				keepAliveMaxTimeout: KEEP_ALIVE_MS,
+				// With HTTP/2 one half-open connection would take all watches with it, and a client of this kind leaked there.
+				allowH2: false,
+			})
+			current = { tls, agent }
+			return agent
 		},
 		async close(): Promise<void> {
 			closed = true
