@@ -5,7 +5,7 @@ import type { Clock } from './clock.ts'
 import { microTime } from './lease-record.ts'
 
 /** The object that an event is about. */
-export interface EventRegarding {
+interface EventRegarding {
 	apiVersion: string
 	kind: string
 	/** absent for cluster-scoped objects; their events go to namespace `default` */

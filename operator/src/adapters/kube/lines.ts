@@ -33,6 +33,7 @@ export async function* readLines(
 			for (const line of lines) if (line.trim() !== '') yield line
 		}
 	} finally {
+		// Also when the consumer leaves its loop: this is what closes the connection.
 		await chunks.return?.()
 	}
 }

@@ -7,7 +7,7 @@ import { errorFromNetwork, errorFromStatus, KubeError } from './errors.ts'
 import { readLines } from './lines.ts'
 import { describeRequest, isSensitive, type Method, type RequestLabels } from './paths.ts'
 
-export { isKubeError, KubeError, type KubeErrorKind } from './errors.ts'
+export { KubeError } from './errors.ts'
 
 /** Content types of PATCH. Bodies are JSON, which is also valid YAML for server-side apply. */
 export const PATCH = {
@@ -150,8 +150,6 @@ export function createKubeTransport(options: KubeTransportOptions): KubeTranspor
 			const deadline = createDeadline(request.signal, request.timeoutMs ?? options.timeoutMs ?? REQUEST_TIMEOUT_MS)
 			const finish = () => {
 				if (deadline.expired) connections.distrust()
-				// Also reached when the consumer leaves the loop: the abort is what closes the connection then.
-				deadline.abort()
 				deadline.clear()
 				observe({ ...line.labels, status: line.status }, (performance.now() - started) / 1000)
 			}
@@ -223,7 +221,6 @@ interface Deadline {
 	readonly ms: number
 	restart(ms: number): void
 	stop(): void
-	abort(): void
 	clear(): void
 }
 
@@ -253,7 +250,6 @@ function createDeadline(parent: AbortSignal | undefined, firstMs: number): Deadl
 		},
 		restart,
 		stop,
-		abort: () => controller.abort(),
 		clear: () => {
 			stop()
 			release()
