@@ -1,4 +1,4 @@
-import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { identify, isAlive, type ProcessId } from './process.ts'
@@ -43,8 +43,8 @@ export function readHolder(file: string): Holder | undefined {
  * 1. The lock is a file with its holder in it. It is written under another name first and then linked: so it is never seen
  *    half written, and of two that try at once only one link succeeds.
  * 2. When it is there and its process is alive: wait.
- * 3. When its process is dead: move it aside. Two may do this at once, and the slower one may move a new, live lock: so
- *    look at what was moved, and put it back if it is not the dead one.
+ * 3. When its process is dead: remove it. Two may find it dead at once, and the slower one must not remove the new lock of
+ *    the faster one. So only who holds a second file, the guard, removes, and looks again before it does.
  */
 export async function acquireLock(options: LockOptions): Promise<() => void> {
 	const { file, holder, token, inherited, now, onWait, signal, pollMs = 500 } = options
@@ -61,7 +61,7 @@ export async function acquireLock(options: LockOptions): Promise<() => void> {
 		const sameProcess = present.pid === own.pid && present.started === own.started
 		if (sameProcess || present.token === token || present.token === inherited) return () => {}
 		if (!isAlive(present)) {
-			takeAside(file, present)
+			removeDead(file, present, own)
 			continue
 		}
 		if (now() - told >= TELL_EVERY_MS) {
@@ -73,7 +73,7 @@ export async function acquireLock(options: LockOptions): Promise<() => void> {
 }
 
 function tryLink(file: string, own: Holder): boolean {
-	const draft = `${file}.${own.pid}`
+	const draft = `${file}.${own.pid}.${own.token}`
 	writeFileSync(draft, `${JSON.stringify(own)}\n`)
 	try {
 		linkSync(draft, file)
@@ -86,18 +86,18 @@ function tryLink(file: string, own: Holder): boolean {
 	}
 }
 
-function takeAside(file: string, dead: Holder): void {
-	const aside = `${file}.${process.pid}.stale`
-	try {
-		renameSync(file, aside)
-	} catch (error) {
-		if ((error as NodeJS.ErrnoException).code === 'ENOENT') return
-		throw error
+function removeDead(file: string, dead: Holder, own: Holder): void {
+	const guard = `${file}.guard`
+	if (!tryLink(guard, own)) {
+		// Somebody is at it, or died at it: held for microseconds, so that is all but impossible.
+		const other = readHolder(guard)
+		if (other && !isAlive(other)) rmSync(guard, { force: true })
+		return
 	}
 	try {
-		if (readHolder(aside)?.token !== dead.token) linkSync(aside, file)
+		if (readHolder(file)?.token === dead.token) rmSync(file, { force: true })
 	} finally {
-		rmSync(aside, { force: true })
+		rmSync(guard, { force: true })
 	}
 }
 
