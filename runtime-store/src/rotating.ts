@@ -1,0 +1,301 @@
+import type { SecretsChanged } from './changes.ts'
+import { storeError } from './errors.ts'
+import type { Logger } from './purista.ts'
+
+/** What a rotating resource needs of a store. */
+export interface RotatingStore {
+	readonly logger: Logger
+	getSecret(...names: string[]): Promise<Record<string, string | undefined>>
+	getSecretVersion(name: string, version: string): Promise<string | undefined>
+	describe(name: string): Promise<{ readonly previous?: readonly string[] } | undefined>
+	onChange(listener: (event: SecretsChanged) => void): () => void
+}
+
+export interface RotatingOptions<T> {
+	/** Proves that a new resource works, for example by a query; a rejection keeps the one of before. @default taken as working */
+	verify?: (resource: T) => Promise<void>
+	/**
+	 * Says that a call failed because the credentials are out of date. Such a call is made once more, with the next resource if one comes
+	 * within `retryWaitMs`; so it must be one that can be made twice.
+	 *
+	 * @default no call is repeated
+	 */
+	outdated?: (error: unknown) => boolean
+	/** Milliseconds a repeated call waits for a newer resource. @default 10000 */
+	retryWaitMs?: number
+	/** Milliseconds to the next attempt when a new resource could not be made; doubled each time up to 30 s. @default 250 */
+	retryMs?: number
+	/** Milliseconds that calls of an old resource have to end before it is disposed of anyway. @default 30000 */
+	drainMs?: number
+}
+
+interface Slot<T> {
+	readonly resource: T
+	users: number
+	idle: (() => void) | undefined
+}
+
+// Doubling from a quarter of a second: a database password is usually valid within seconds of being in the vault.
+const MAX_RETRY_MS = 30_000
+
+const pause = (ms: number, signal: AbortSignal): Promise<void> =>
+	new Promise((resolve) => {
+		const timer = setTimeout(resolve, ms)
+		timer.unref()
+		signal.addEventListener('abort', () => {
+			clearTimeout(timer)
+			resolve()
+		})
+	})
+
+/**
+ * A resource made of secrets, such as a connection pool, that is made anew when they change.
+ *
+ * 1. Make one of the present secrets and verify it. At the start, if that fails and the mount has older versions, one is made of those.
+ * 2. On a change: make a new one beside the old one and verify it. Until that works the old one stays, and it is tried again.
+ * 3. Switch: calls that begin from now on use the new one.
+ * 4. Drain: when the calls on the old one have ended, or their time is over, dispose of it.
+ */
+export class Rotating<T> {
+	readonly #store: RotatingStore
+	readonly #names: readonly string[]
+	readonly #create: (secrets: Record<string, string>) => Promise<T> | T
+	readonly #dispose: (resource: T) => Promise<void> | void
+	readonly #options: RotatingOptions<T>
+	readonly #ending = new AbortController()
+	readonly #draining = new Set<Promise<void>>()
+	#current: Slot<T> | undefined
+	#starting: Promise<Slot<T>> | undefined
+	#outdated = false
+	#renewing: Promise<void> | undefined
+	#switched: Array<() => void> = []
+	#unsubscribe: () => void = () => {}
+
+	/** Use {@link rotating}. */
+	constructor(
+		store: RotatingStore,
+		names: readonly string[],
+		create: (secrets: Record<string, string>) => Promise<T> | T,
+		dispose: (resource: T) => Promise<void> | void,
+		options: RotatingOptions<T>,
+	) {
+		this.#store = store
+		this.#names = names
+		this.#create = create
+		this.#dispose = dispose
+		this.#options = options
+	}
+
+	/**
+	 * Calls `work` with the present resource, which is not disposed of before the call has ended.
+	 *
+	 * @throws what `work` throws; what `create` or `verify` throw when there has never been a working resource
+	 */
+	async use<R>(work: (resource: T) => Promise<R> | R): Promise<R> {
+		const slot = await this.#slot()
+		try {
+			return await this.#on(slot, work)
+		} catch (error) {
+			if (this.#options.outdated?.(error) !== true || this.#ending.signal.aborted) throw error
+			const next = await this.#newerThan(slot)
+			if (next === undefined) throw error
+			return this.#on(next, work)
+		}
+	}
+
+	/** Waits until there is a working resource: for readiness. */
+	async ready(): Promise<void> {
+		await this.#slot()
+	}
+
+	/** Ends following, and disposes of the resource when its calls have ended. May be called more than once. */
+	async destroy(): Promise<void> {
+		this.#ending.abort()
+		this.#unsubscribe()
+		for (const wake of this.#switched.splice(0)) wake()
+		await this.#renewing
+		await this.#starting?.catch(() => {})
+		const slot = this.#current
+		this.#current = undefined
+		if (slot !== undefined) this.#drain(slot)
+		await Promise.all(this.#draining)
+	}
+
+	async #on<R>(slot: Slot<T>, work: (resource: T) => Promise<R> | R): Promise<R> {
+		slot.users += 1
+		try {
+			return await work(slot.resource)
+		} finally {
+			slot.users -= 1
+			if (slot.users === 0) slot.idle?.()
+		}
+	}
+
+	async #slot(): Promise<Slot<T>> {
+		if (this.#ending.signal.aborted) throw storeError('Destroyed')
+		if (this.#current !== undefined) return this.#current
+		this.#starting ??= this.#start().finally(() => {
+			this.#starting = undefined
+		})
+		return this.#starting
+	}
+
+	async #start(): Promise<Slot<T>> {
+		this.#unsubscribe()
+		this.#unsubscribe = this.#store.onChange(({ changes }) => {
+			if (changes.some((change) => this.#names.includes(change.name))) this.#renew()
+		})
+		let resource: T
+		try {
+			resource = await this.#make(await this.#secrets())
+		} catch (error) {
+			const older = await this.#olderSecrets()
+			if (older === undefined) throw error
+			resource = await this.#make(older)
+			this.#store.logger.warn('a resource could not be made of the present secrets: it uses the previous version')
+			this.#renew()
+		}
+		const slot: Slot<T> = { resource, users: 0, idle: undefined }
+		this.#current = slot
+		return slot
+	}
+
+	/** A change during an attempt makes one more attempt follow it. */
+	#renew(): void {
+		this.#outdated = true
+		this.#renewing ??= this.#renewUntilDone().finally(() => {
+			this.#renewing = undefined
+		})
+	}
+
+	async #renewUntilDone(): Promise<void> {
+		const { signal } = this.#ending
+		await this.#starting?.catch(() => {})
+		let wait = this.#options.retryMs ?? 250
+		while (this.#outdated && this.#current !== undefined && !signal.aborted) {
+			this.#outdated = false
+			try {
+				const resource = await this.#make(await this.#secrets())
+				if (signal.aborted) return await this.#dispose(resource)
+				this.#switch(resource)
+				wait = this.#options.retryMs ?? 250
+			} catch (error) {
+				this.#outdated = true
+				const kind = error instanceof Error ? error.name : typeof error
+				this.#store.logger.warn(
+					{ error: kind, retryInMs: wait },
+					'a resource could not be made of changed secrets: the one of before stays',
+				)
+				await pause(wait, signal)
+				wait = Math.min(wait * 2, MAX_RETRY_MS)
+			}
+		}
+	}
+
+	#switch(resource: T): void {
+		const before = this.#current
+		this.#current = { resource, users: 0, idle: undefined }
+		for (const wake of this.#switched.splice(0)) wake()
+		if (before !== undefined) this.#drain(before)
+	}
+
+	#drain(slot: Slot<T>): void {
+		const drained = (async () => {
+			if (slot.users > 0) {
+				const timeout = new AbortController()
+				const idle = new Promise<void>((resolve) => {
+					slot.idle = resolve
+				})
+				await Promise.race([idle, pause(this.#options.drainMs ?? 30_000, timeout.signal)])
+				timeout.abort()
+			}
+			try {
+				await this.#dispose(slot.resource)
+			} catch (error) {
+				this.#store.logger.warn(
+					{ error: error instanceof Error ? error.name : typeof error },
+					'a resource could not be disposed of',
+				)
+			}
+		})()
+		this.#draining.add(drained)
+		void drained.then(() => this.#draining.delete(drained))
+	}
+
+	async #newerThan(slot: Slot<T>): Promise<Slot<T> | undefined> {
+		const timeout = new AbortController()
+		if (this.#current === slot) {
+			const switched = new Promise<void>((resolve) => this.#switched.push(resolve))
+			await Promise.race([switched, pause(this.#options.retryWaitMs ?? 10_000, timeout.signal)])
+			timeout.abort()
+		}
+		return this.#current === slot ? undefined : this.#current
+	}
+
+	async #make(secrets: Record<string, string>): Promise<T> {
+		const resource = await this.#create(secrets)
+		try {
+			await this.#options.verify?.(resource)
+			return resource
+		} catch (error) {
+			await Promise.resolve(this.#dispose(resource)).catch(() => {})
+			throw error
+		}
+	}
+
+	async #secrets(): Promise<Record<string, string>> {
+		return this.#complete(await this.#store.getSecret(...this.#names))
+	}
+
+	/** The secrets with those that have an older version mounted in that version; undefined when none has. */
+	async #olderSecrets(): Promise<Record<string, string> | undefined> {
+		const secrets: Record<string, string | undefined> = await this.#store.getSecret(...this.#names)
+		let found = false
+		for (const name of this.#names) {
+			const version = (await this.#store.describe(name))?.previous?.[0]
+			if (version === undefined) continue
+			secrets[name] = await this.#store.getSecretVersion(name, version)
+			found = true
+		}
+		return found ? this.#complete(secrets) : undefined
+	}
+
+	#complete(secrets: Record<string, string | undefined>): Record<string, string> {
+		return Object.fromEntries(
+			Object.entries(secrets).map(([name, value]) => {
+				if (value === undefined) throw storeError('NotFound')
+				return [name, value]
+			}),
+		)
+	}
+}
+
+/**
+ * Makes a resource that follows its secrets: it is rebuilt, verified, switched and drained when they change, and falls back to the
+ * previous version at the start. Made at the first use; hand it to a PURISTA service as a resource.
+ *
+ * @example
+ * ```typescript
+ * const db = rotating(
+ *   secretStore,
+ *   ['dbConnectionString'],
+ *   ({ dbConnectionString }) => new Pool({ connectionString: dbConnectionString }),
+ *   (pool) => pool.end(),
+ *   { verify: async (pool) => void (await pool.query('select 1')) },
+ * )
+ * const service = await paymentsV1Service.getInstance(eventBridge, { secretStore, resources: { db } })
+ * // in a command: await context.resources.db.use((pool) => pool.query('…'))
+ * ```
+ *
+ * @param create makes the resource of the secrets, all of one generation of the mount
+ * @param dispose ends a resource that nobody uses any more
+ */
+export function rotating<T>(
+	store: RotatingStore,
+	names: readonly string[],
+	create: (secrets: Record<string, string>) => Promise<T> | T,
+	dispose: (resource: T) => Promise<void> | void,
+	options: RotatingOptions<T> = {},
+): Rotating<T> {
+	return new Rotating(store, names, create, dispose, options)
+}
