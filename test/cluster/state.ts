@@ -37,7 +37,7 @@ export function readState(file: string): State {
 }
 
 /** Replaces the state by rename; an empty one is no file. */
-export function writeState(file: string, state: State): void {
+function writeState(file: string, state: State): void {
 	if (Object.keys(state).length === 0) {
 		rmSync(file, { force: true })
 		return

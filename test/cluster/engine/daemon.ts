@@ -11,6 +11,8 @@ import { missingCapabilities, runtimeWrapper } from './capabilities.ts'
 import { restoreRules } from './iptables.ts'
 import { noteMachine } from './machine.ts'
 
+/** Installed by step 3 below. */
+const DAEMON = 'dockerd'
 /** Our bridge has a name of its own, so that nothing mistakes it for the machine's docker0. */
 const BRIDGE = 'asb0'
 /** Last /24 of the range that docker's own default networks (172.17 to 172.31) reach last. */
@@ -86,7 +88,7 @@ export async function startEngine(context: Context): Promise<void> {
 			'--bridge',
 			BRIDGE,
 		]
-		const child = spawn('dockerd', [...args, '--add-runtime', `wrapped=${runtime}`, '--default-runtime', 'wrapped'], {
+		const child = spawn(DAEMON, [...args, '--add-runtime', `wrapped=${runtime}`, '--default-runtime', 'wrapped'], {
 			detached: true,
 			stdio: ['ignore', output, output],
 			cwd: '/',
