@@ -28,7 +28,7 @@ interface Shares {
 /**
  * Vault write to `onChange`, over rotations at seeded random moments.
  *
- * 1. Wait U(0, interval), write a new version, note the emulator's time of the write.
+ * 1. Wait U(0, interval), note the time, write a new version.
  * 2. Wait for `onChange` with that version; the service notes its time and the change time of the `..data` link.
  * 3. The emulator's request log gives the first list after the write; the audit log gives the end of the Secret's patch.
  *
@@ -61,16 +61,15 @@ export const bench: Bench = {
 			const all: Shares[] = []
 			for (let rotation = 0; rotation < Number(values.rotations); rotation += 1) {
 				await sleep(random() * INTERVAL)
-				const since = Date.now()
+				const written = Date.now()
 				const { version } = await write()
 				const change = await until(`onChange of rotation ${rotation}`, async () =>
 					(await world.changes(tenant)).find((each) => each.changes.some((change) => change.version === version)),
 				)
-				const log = await world.control.requests({ since })
-				const written = log.find((each) => each.route === 'setSecret')?.at
-				const looked = log.find((each) => each.route === 'listSecrets' && each.at >= (written ?? Infinity))?.at
+				const log = await world.control.requests({ since: written })
+				const looked = log.find((each) => each.route === 'listSecrets' && each.at >= written)?.at
 				const patched = secretPatchedAt(world.auditLog, tenant.namespace, looked ?? Infinity)
-				if (written === undefined || looked === undefined || patched === undefined || change.swappedAt === undefined) {
+				if (looked === undefined || patched === undefined || change.swappedAt === undefined) {
 					console.log(`rotation ${rotation}: incomplete record, left out`)
 					continue
 				}
