@@ -2,7 +2,7 @@ import { defineConfig } from 'vitest/config'
 import { CanaryLast } from './test/e2e/sequencer.ts'
 
 // Workspaces are imported from their sources (see `exports` in their package.json), not from dist/.
-const resolve = { conditions: ['asb-source', 'node', 'import', 'default'] }
+const resolve = { conditions: ['asb-source', 'node'] }
 const ssr = { resolve }
 const exclude = ['**/node_modules/**', '**/dist/**']
 
