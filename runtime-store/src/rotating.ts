@@ -15,13 +15,13 @@ export interface RotatingOptions<T> {
 	/** Proves that a new resource works, for example by a query; a rejection keeps the one of before. @default taken as working */
 	verify?: (resource: T) => Promise<void>
 	/**
-	 * Says that a call failed because the credentials are out of date. Such a call is made once more, with the next resource if one comes
-	 * within `retryWaitMs`; so it must be one that can be made twice.
+	 * Says that a call failed because the credentials are out of date. Such a call is made again with the next resource, if one comes
+	 * within `retryWaitMs` of its beginning; so it must be one that can be made twice.
 	 *
 	 * @default no call is repeated
 	 */
 	outdated?: (error: unknown) => boolean
-	/** Milliseconds a repeated call waits for a newer resource. @default 10000 */
+	/** Milliseconds from the beginning of a call in which it is repeated. @default 10000 */
 	retryWaitMs?: number
 	/** Milliseconds to the next attempt when a new resource could not be made; doubled each time up to 30 s. @default 250 */
 	retryMs?: number
@@ -92,14 +92,18 @@ export class Rotating<T> {
 	 * @throws what `work` throws; what `create` or `verify` throw when there has never been a working resource
 	 */
 	async use<R>(work: (resource: T) => Promise<R> | R): Promise<R> {
-		const slot = await this.#slot()
-		try {
-			return await this.#on(slot, work)
-		} catch (error) {
-			if (this.#options.outdated?.(error) !== true || this.#ending.signal.aborted) throw error
-			const next = await this.#newerThan(slot)
-			if (next === undefined) throw error
-			return this.#on(next, work)
+		const { outdated, retryWaitMs = 10_000 } = this.#options
+		const until = performance.now() + retryWaitMs
+		let slot = await this.#slot()
+		for (;;) {
+			try {
+				return await this.#on(slot, work)
+			} catch (error) {
+				if (outdated?.(error) !== true || this.#ending.signal.aborted) throw error
+				const next = await this.#newerThan(slot, until - performance.now())
+				if (next === undefined) throw error
+				slot = next
+			}
 		}
 	}
 
@@ -222,11 +226,11 @@ export class Rotating<T> {
 		void drained.then(() => this.#draining.delete(drained))
 	}
 
-	async #newerThan(slot: Slot<T>): Promise<Slot<T> | undefined> {
+	async #newerThan(slot: Slot<T>, waitMs: number): Promise<Slot<T> | undefined> {
 		const timeout = new AbortController()
-		if (this.#current === slot) {
+		if (this.#current === slot && waitMs > 0) {
 			const switched = new Promise<void>((resolve) => this.#switched.push(resolve))
-			await Promise.race([switched, pause(this.#options.retryWaitMs ?? 10_000, timeout.signal)])
+			await Promise.race([switched, pause(waitMs, timeout.signal)])
 			timeout.abort()
 		}
 		return this.#current === slot ? undefined : this.#current

@@ -35,7 +35,8 @@ export function reasonOfFault(error: unknown): StoreErrorReason {
 		return typeof status === 'number' && (status === 429 || status >= 500) ? 'Unavailable' : 'Denied'
 	}
 	const status = field(error, 'statusCode')
-	if (typeof status !== 'number') return 'Unavailable' // no answer: DNS, TLS, reset, timeout, abort
+	// No answer (DNS, TLS, reset, timeout, abort), or a success whose body broke off or was no JSON.
+	if (typeof status !== 'number' || status < 400) return 'Unavailable'
 	if (status === 404) return 'NotFound'
 	if (status === 401 || status === 403) return 'Denied'
 	if (status === 409) return 'Conflict'
