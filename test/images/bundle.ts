@@ -1,6 +1,6 @@
 // Bundles one entry point with everything it imports into one ES module, with a source map: `node bundle.ts ENTRY OUT`.
 // Runs in the build stage of the Dockerfile; works on a checkout as well.
-import { stat } from 'node:fs/promises'
+import { chmod, stat } from 'node:fs/promises'
 import { build } from 'esbuild'
 
 /**
@@ -37,6 +37,8 @@ export async function bundle(entry: string, outfile: string): Promise<void> {
 		legalComments: 'none',
 		logLevel: 'warning',
 	})
+	// esbuild makes the bundle of a command line executable; in the image only node is.
+	await chmod(outfile, 0o644)
 }
 
 if (import.meta.main) {
