@@ -75,8 +75,8 @@ export async function ensureCluster(options: {
 	signal?: AbortSignal
 }): Promise<Cluster> {
 	const context = contextOf(options.progress, options.signal)
-	await holdCluster(context, options.holder)
 	const given = readGiven(process.env)
+	await holdCluster(context, options.holder)
 	if (given) return givenCluster(given)
 	return ownCluster(context, await bringUp(context))
 }

@@ -4,29 +4,43 @@ import { tryRun } from '../run.ts'
 import type { MachineBefore } from '../state.ts'
 import { saveRules } from './iptables.ts'
 
-/** Settings of the whole machine that a kubelet (first line), kube-proxy or an engine changes. */
+/** Settings of the whole machine that come with a node: it is privileged, so what it sets is not only its own. */
 const SYSCTLS = [
-	...[
-		'vm.overcommit_memory',
-		'vm.panic_on_oom',
-		'kernel.panic',
-		'kernel.panic_on_oops',
-		'kernel.keys.root_maxkeys',
-		'kernel.keys.root_maxbytes',
-	],
-	...[
-		'net.ipv4.ip_forward',
-		'net.ipv4.conf.all.forwarding',
-		'net.ipv4.conf.default.forwarding',
-		'net.ipv4.conf.all.route_localnet',
-	],
-	...['net.ipv6.conf.all.forwarding', 'net.ipv6.conf.default.forwarding', 'net.netfilter.nf_conntrack_max'],
-	...[
-		'net.bridge.bridge-nf-call-iptables',
-		'net.bridge.bridge-nf-call-ip6tables',
-		'net.bridge.bridge-nf-call-arptables',
-	],
-	...['fs.inotify.max_user_watches', 'fs.inotify.max_user_instances', 'fs.may_detach_mounts'],
+	// The kubelet.
+	'vm.overcommit_memory',
+	'vm.panic_on_oom',
+	'kernel.panic',
+	'kernel.panic_on_oops',
+	'kernel.keys.root_maxkeys',
+	'kernel.keys.root_maxbytes',
+	// systemd, itself and by the files in /usr/lib/sysctl.d.
+	'fs.file-max',
+	'fs.nr_open',
+	'fs.protected_fifos',
+	'fs.protected_hardlinks',
+	'fs.protected_regular',
+	'fs.protected_symlinks',
+	'fs.suid_dumpable',
+	'kernel.core_pattern',
+	'kernel.core_pipe_limit',
+	'kernel.core_uses_pid',
+	'kernel.pid_max',
+	'kernel.sysrq',
+	'vm.max_map_count',
+	// kube-proxy, kind and the engine.
+	'fs.inotify.max_user_instances',
+	'fs.inotify.max_user_watches',
+	'fs.may_detach_mounts',
+	'net.bridge.bridge-nf-call-arptables',
+	'net.bridge.bridge-nf-call-ip6tables',
+	'net.bridge.bridge-nf-call-iptables',
+	'net.ipv4.conf.all.forwarding',
+	'net.ipv4.conf.all.route_localnet',
+	'net.ipv4.conf.default.forwarding',
+	'net.ipv4.ip_forward',
+	'net.ipv6.conf.all.forwarding',
+	'net.ipv6.conf.default.forwarding',
+	'net.netfilter.nf_conntrack_max',
 ]
 
 /** Any engine makes it as the source of a mount that kind asks for. */
