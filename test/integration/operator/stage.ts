@@ -1,0 +1,259 @@
+// The operator in this process, between the real API server of the test cluster and the emulator in this process.
+import { randomUUID } from 'node:crypto'
+import type { Agent } from 'node:https'
+import { KubeConfig } from '@kubernetes/client-node'
+import { type Emulator, startEmulator } from 'azure-key-vault-emulator'
+import { MANIFEST_FILE } from 'purista-azure-mounted-secret-store/manifest'
+import { isKubeError } from '../../../operator/src/adapters/kube/errors.ts'
+import { createKubeTransport, type KubeTransport } from '../../../operator/src/adapters/kube/transport.ts'
+import type { BindingStatus, Condition } from '../../../operator/src/api/schema.ts'
+import { startOperator } from '../../../operator/src/controllers/operator.ts'
+import { type Clock, systemClock } from '../../../operator/src/runtime/clock.ts'
+import { createLogger } from '../../../operator/src/runtime/log.ts'
+import { createMetrics, type Metrics } from '../../../operator/src/runtime/metrics.ts'
+import { ensureCluster } from '../../cluster/index.ts'
+import { type KubectlTarget, kubectl } from '../../kit/kubectl.ts'
+import { until } from '../../kit/until.ts'
+
+export const AUDIENCE = 'api://AzureADTokenExchange'
+export const ROLE = 'Key Vault Secrets User'
+
+/** Durations pass this many times faster for the operator; wall clock times stay true, because servers judge them. */
+const HURRY = 10
+
+/** A clock whose seconds are a tenth of one, so that intervals of 5 s and waits of 10 s fit into a test. */
+const hurried: Clock = {
+	now: () => Date.now(),
+	monotonic: () => systemClock.monotonic() * HURRY,
+	sleep: (ms, signal) => systemClock.sleep(ms / HURRY, signal),
+}
+
+export interface BindingObject {
+	metadata: { name: string; uid: string; generation: number; resourceVersion: string }
+	status?: BindingStatus
+}
+
+export interface SecretView {
+	metadata: {
+		name: string
+		uid: string
+		resourceVersion: string
+		labels?: Record<string, string>
+		annotations?: Record<string, string>
+		ownerReferences?: { kind: string; name: string; uid: string }[]
+	}
+	type: string
+	data?: Record<string, string>
+}
+
+export interface RunningOperator {
+	metrics: Metrics
+	/** everything it logged */
+	logs: string[]
+	stop(): Promise<void>
+}
+
+export interface Stage {
+	target: KubectlTarget
+	api: KubeTransport
+	namespace: string
+	emulator: Emulator
+	vault: string
+	clientId: string
+	issuer: string
+	subject: string
+	/** Starts an operator for the namespace of the stage and waits until it works. */
+	start(): Promise<RunningOperator>
+	create(path: string, body: object): Promise<void>
+	merge(path: string, body: object, query?: Record<string, string>): Promise<void>
+	apply(name: string, spec: Record<string, unknown>): Promise<void>
+	annotate(name: string, annotations: Record<string, string | null>): Promise<void>
+	remove(name: string): Promise<void>
+	binding(name: string): Promise<BindingObject>
+	secret(name: string): Promise<SecretView | undefined>
+	/** Waits for the binding, its status being about its present spec, to satisfy `is`. */
+	wait(name: string, what: string, is: (binding: BindingObject) => unknown, timeoutMs?: number): Promise<BindingObject>
+	close(): Promise<void>
+}
+
+export const condition = ({ status }: BindingObject, type: string): Condition | undefined =>
+	status?.conditions?.find((each) => each.type === type)
+export const isTrue = (binding: BindingObject, type: string) => condition(binding, type)?.status === 'True'
+export const value = (secret: SecretView | undefined, key: string) =>
+	secret?.data?.[key] === undefined ? undefined : Buffer.from(secret.data[key], 'base64').toString('utf8')
+export const manifest = (secret: SecretView | undefined) =>
+	JSON.parse(value(secret, MANIFEST_FILE) ?? 'null') as unknown
+export const azLine = (text: string) =>
+	text.split('\n').find((line) => line.startsWith('az ')) ?? `no az line in: ${text}`
+export const kubectlLine = (text: string) =>
+	text.split('\n').find((line) => line.startsWith('kubectl ')) ?? `no kubectl line in: ${text}`
+
+const GROUP_PATH = '/apis/secrets.purista.dev/v1alpha1'
+
+export interface StageOptions {
+	name: string
+	/** default: federated and with the role */
+	federate?: boolean
+	role?: boolean
+	access?: 'rbac' | 'policy'
+}
+
+export async function openStage({ name, federate = true, role = true, access = 'rbac' }: StageOptions): Promise<Stage> {
+	const quiet = { step: <T>(_: string, run: (say: (detail: string) => void) => Promise<T>) => run(() => {}) }
+	const cluster = await ensureCluster({ progress: quiet, holder: 'integration tests of the operator' })
+	const kubeConfig = new KubeConfig()
+	kubeConfig.loadFromFile(cluster.kubeconfig)
+	kubeConfig.setCurrentContext(cluster.context)
+	const api = createKubeTransport({ kubeConfig, userAgent: 'azure-secret-binding-tests' })
+	await kubectl(cluster, ['apply', '--server-side', '--force-conflicts', '-k', 'crds'])
+
+	const namespace = `asb-${name}-${randomUUID().slice(0, 8)}`
+	const vault = `v-${name}`
+	const clientId = randomUUID()
+	const subject = `system:serviceaccount:${namespace}:payments`
+	// The names of production, because the resource takes no others; the agent leads them to the port of the emulator.
+	const emulator = await startEmulator({ names: 'production', vaults: [{ name: vault, access }], visibilityDelayMs: 0 })
+	const { issuer } = await api.request<{ issuer: string }>({ method: 'GET', path: '/.well-known/openid-configuration' })
+	// Answered only to those who accept its own media type; kubectl accepts any.
+	const jwks = JSON.parse(await kubectl(cluster, ['get', '--raw', '/openid/v1/jwks'])) as {
+		keys: Record<string, unknown>[]
+	}
+	const { control } = emulator
+	await control.trustIssuer({ issuer, jwks })
+	await control.addClient({ clientId, name: namespace })
+	if (federate) await control.addFederatedCredential({ clientId, name: 'cluster', issuer, subject, audience: AUDIENCE })
+	if (role) await control.grant({ clientId, role: ROLE, vault })
+
+	const create = async (path: string, body: object) => {
+		await api.request({ method: 'POST', path, body })
+	}
+	const merge = async (path: string, body: object, query?: Record<string, string>) => {
+		await api.request({ method: 'PATCH', path, body, ...(query ? { query } : {}) })
+	}
+	await create('/api/v1/namespaces', { metadata: { name: namespace } })
+	await create(`/api/v1/namespaces/${namespace}/serviceaccounts`, {
+		metadata: {
+			name: 'payments',
+			annotations: {
+				'azure.workload.identity/client-id': clientId,
+				'azure.workload.identity/tenant-id': emulator.tenantId,
+			},
+		},
+	})
+
+	const bindings = `${GROUP_PATH}/namespaces/${namespace}/azuresecretbindings`
+	const binding = (of: string) => api.request<BindingObject>({ method: 'GET', path: `${bindings}/${of}` })
+	const running: RunningOperator[] = []
+
+	return {
+		target: cluster,
+		api,
+		namespace,
+		emulator,
+		vault,
+		clientId,
+		issuer,
+		subject,
+		create,
+		merge,
+		binding,
+		async start() {
+			const stopping = new AbortController()
+			const logs: string[] = []
+			const metrics = createMetrics({ clock: hurried, process: false })
+			const operator = await startOperator({
+				kubeConfig,
+				clock: hurried,
+				random: Math.random,
+				log: createLogger({ level: 'debug', destination: { write: (line: string) => void logs.push(line) } }),
+				metrics,
+				signal: stopping.signal,
+				namespace,
+				serviceAccount: 'payments',
+				identity: randomUUID(),
+				// The tests are an administrator of the cluster, whom the fence does not bind.
+				allowUnfenced: true,
+				watchNamespace: namespace,
+				clusterName: 'integration',
+				agent: portAgent(emulator),
+			})
+			await operator.ready
+			const one: RunningOperator = {
+				metrics,
+				logs,
+				async stop() {
+					stopping.abort(new Error('the test stops the operator'))
+					await operator.done
+					metrics.close()
+				},
+			}
+			running.push(one)
+			return one
+		},
+		async apply(of, spec) {
+			const object = {
+				apiVersion: 'secrets.purista.dev/v1alpha1',
+				kind: 'AzureSecretBinding',
+				metadata: { name: of },
+				spec: {
+					vault: { url: `https://${vault}.vault.azure.net` },
+					identity: { serviceAccountName: 'payments' },
+					delivery: { secret: { name: `${of}-secrets` } },
+					refresh: { interval: '5s' },
+					...spec,
+				},
+			}
+			await api.request({
+				method: 'PATCH',
+				path: `${bindings}/${of}`,
+				query: { fieldManager: 'tests', force: 'true' },
+				contentType: 'application/apply-patch+yaml',
+				body: object,
+			})
+		},
+		annotate: (of, annotations) => merge(`${bindings}/${of}`, { metadata: { annotations } }),
+		async remove(of) {
+			await api.request({ method: 'DELETE', path: `${bindings}/${of}` })
+		},
+		async secret(of) {
+			try {
+				return await api.request<SecretView>({ method: 'GET', path: `/api/v1/namespaces/${namespace}/secrets/${of}` })
+			} catch (error) {
+				if (isKubeError(error, 'notFound')) return undefined
+				throw error
+			}
+		},
+		async wait(of, what, is, timeoutMs = 60_000) {
+			let last: BindingObject | undefined
+			try {
+				return await until(
+					what,
+					async () => {
+						last = await binding(of)
+						return last.status?.observedGeneration === last.metadata.generation && is(last) ? last : undefined
+					},
+					{ timeoutMs, everyMs: 100 },
+				)
+			} catch (error) {
+				const logs = running.flatMap((each) => each.logs).slice(-12)
+				throw new Error(`${String(error)}\nstatus: ${JSON.stringify(last?.status, null, 1)}\n${logs.join('')}`, {
+					cause: error,
+				})
+			}
+		},
+		async close() {
+			await Promise.all(running.map((each) => each.stop()))
+			await api.request({ method: 'DELETE', path: `/api/v1/namespaces/${namespace}` })
+			await api.close()
+			await emulator.close()
+		},
+	}
+}
+
+/** The emulator's agent, connecting to its port whatever port the URL means. */
+function portAgent(emulator: Emulator): Agent {
+	const agent = emulator.agent()
+	const connect = agent.createConnection.bind(agent)
+	agent.createConnection = (options, done) => connect({ ...options, port: emulator.port }, done)
+	return agent
+}
