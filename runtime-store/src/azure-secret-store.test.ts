@@ -117,7 +117,7 @@ const CASES: readonly Case[] = [
 			return withFault({ match: { route: 'getSecret' }, action: 'delay', delayMs: 50 }, async () => {
 				await store.getSecret(...names)
 				const at = (await vault.emulator.control.requests({ since }))
-					.filter((r) => r.route === 'getSecret')
+					.filter((r) => r.secret?.startsWith(secret))
 					.map((r) => r.at)
 				return at.every((time) => time - (at[0] ?? 0) < 50) ? '5' : '1'
 			})
@@ -131,7 +131,7 @@ const CASES: readonly Case[] = [
 			await store.getSecret('warm-up')
 			const since = Date.now()
 			await Promise.all(Array.from({ length: 100 }, () => store.getSecret(secret)))
-			return String((await vault.calls(since)).length)
+			return String((await vault.calls(since)).filter((call) => call.endsWith(secret)).length)
 		},
 	},
 	{
@@ -188,9 +188,9 @@ const CASES: readonly Case[] = [
 		what: 'reading a known secret when its cache time is over and the vault is away',
 		async run(name, secret) {
 			await vault.emulator.control.setSecret({ vault: 'payments', name: secret, value: 'kept' })
-			const store = make(name, { cacheTtl: 0 })
+			const store = make(name, { cacheTtl: 1 })
 			await store.getSecret(secret)
-			await new Promise((resolve) => setTimeout(resolve, 2)) // the cache of the base class counts whole milliseconds
+			await new Promise((resolve) => setTimeout(resolve, 5)) // the time is one millisecond, and the base class counts whole ones
 			return withFault({ match: { route: 'getSecret' }, action: 'status', status: 503 }, () =>
 				outcome(store.getSecret(secret)),
 			)
@@ -203,7 +203,8 @@ const CASES: readonly Case[] = [
 			await store.getSecret('warm-up')
 			const since = Date.now()
 			const result = await outcome(store.getSecret('a/b'))
-			return `${(await vault.calls(since)).length}, ${result}`
+			const calls = (await vault.calls(since)).filter((call) => !call.endsWith('warm-up'))
+			return `${calls.length}, ${result}`
 		},
 	},
 	{

@@ -54,6 +54,7 @@ export class TestStore implements AsyncDisposable {
 	readonly mountPath: string
 	readonly #folder: string
 	readonly #writer: AtomicWriter
+	readonly #vault: string
 	readonly #held = new Map<string, Held>()
 	#revision = 0
 
@@ -62,6 +63,8 @@ export class TestStore implements AsyncDisposable {
 		this.#folder = folder
 		this.mountPath = join(folder, 'mount')
 		this.#writer = new AtomicWriter(this.mountPath)
+		// Writes go to the vault that the mount names.
+		this.#vault = config.vaultUrl ?? config.client?.vaultUrl ?? 'https://test.vault.azure.net'
 		this.store = new AzureMountedSecretStore({ mountPath: this.mountPath, logger: initLogger('fatal'), ...config })
 	}
 
@@ -149,12 +152,11 @@ export class TestStore implements AsyncDisposable {
 			for (const [i, item] of older.entries()) files[previousFileName(name, i + 1)] = item.value
 		}
 		const binding = { namespace: 'test', name: 'test', uid: this.#folder }
-		const vault = 'https://test.vault.azure.net'
 		files[MANIFEST_FILE] = serializeManifest({
 			schema: 1,
 			revision: this.#revision,
 			binding,
-			vault,
+			vault: this.#vault,
 			selectors: [],
 			secrets,
 		})

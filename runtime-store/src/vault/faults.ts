@@ -3,11 +3,10 @@ import type { StoreErrorReason } from '../errors.ts'
 const field = (value: unknown, key: string): unknown =>
 	typeof value === 'object' && value !== null && key in value ? (value as Record<string, unknown>)[key] : undefined
 
-// The SDK parses the body into `details`; outer code in `code`, the telling one in `details.error.innererror.code`.
+// The SDK has the outer code in `code`, and the telling one in the body it parsed, whose field it renames from the wire's `innererror`.
 function codesOf(error: unknown): string[] {
-	const body = field(error, 'details')
-	const inner = field(field(field(body, 'error'), 'innererror'), 'code') ?? field(field(body, 'innererror'), 'code')
-	return [inner, field(error, 'code')].filter((code) => typeof code === 'string')
+	const inner = field(field(field(error, 'details'), 'error'), 'innerError')
+	return [field(inner, 'code'), field(error, 'code')].filter((code) => typeof code === 'string')
 }
 
 const BY_CODE: Readonly<Record<string, StoreErrorReason>> = {
