@@ -1,7 +1,10 @@
 // The permissions of the operator, attacked by a thief of its token. Two walls: RBAC decides which verbs exist, the admission
 // policies decide on which objects. Every attack is also made as a dry run, which answers like the real one and leaves no trace.
 import { randomUUID } from 'node:crypto'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { parseAllDocuments } from 'yaml'
 import { AUDIENCES, SECRET_TYPES } from '../../operator/src/api/constants.ts'
 import { applyObjects, getObject, kubectl } from '../kit/kubectl.ts'
 import { until } from '../kit/until.ts'
@@ -584,6 +587,21 @@ describe('the kustomization', () => {
 		const kinds = [...text.matchAll(/^kind: (\w+)$/gm)].map(([, kind]) => kind)
 		expect(kinds.filter((kind) => kind === 'ValidatingAdmissionPolicyBinding')).toHaveLength(4)
 		expect(kinds.lastIndexOf('ValidatingAdmissionPolicyBinding')).toBeLessThan(kinds.indexOf('Deployment'))
+	})
+	it('goes with an example that the API server accepts as it stands', async () => {
+		const folder = join(import.meta.dirname, '../../deploy/examples')
+		for (const file of readdirSync(folder)) {
+			const objects = parseAllDocuments(readFileSync(join(folder, file), 'utf8')).map(
+				(each) => each.toJS() as { kind: string },
+			)
+			// Into the namespace of this test: a dry run does not make the one of the example.
+			const here = objects
+				.filter(({ kind }) => kind !== 'Namespace')
+				.map((each) => JSON.stringify(each).replaceAll('"namespace":"payments"', `"namespace":"${namespace}"`))
+			await kubectl(world.target, ['-n', namespace, 'apply', '--dry-run=server', '-f', '-'], {
+				input: `{"apiVersion":"v1","kind":"List","items":[${here.join(',')}]}`,
+			})
+		}
 	})
 	it('has no warning from the type check of the policies', async () => {
 		const { items } = await getObject<{
