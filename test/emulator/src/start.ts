@@ -1,16 +1,18 @@
 // Puts the parts together: state, certificates, the HTTPS side, the control API.
 import { randomUUID } from 'node:crypto'
-import { lookup as dnsLookup, type LookupAddress, type LookupOptions } from 'node:dns'
-import type { createServer as createHttpServer, Server } from 'node:http'
-import { Agent } from 'node:https'
-import type { AddressInfo, Socket } from 'node:net'
+import type { Agent } from 'node:https'
 import type { AccessModel } from './access/book.ts'
+import { createAgent } from './agent.ts'
 import { systemTime, type TimeSource } from './clock.ts'
 import { createControl } from './control/control.ts'
+import { installProxy } from './control/proxy.ts'
 import { createControlServer } from './control/server.ts'
+import { applySnapshot, takeSnapshot } from './control/snapshot.ts'
+import { readStateFile, StateFile } from './control/state-file.ts'
 import type { EmulatorControl } from './control/types.ts'
+import { listen } from './http/listen.ts'
 import { createSecureServer } from './http/secure-server.ts'
-import { type Names, PRODUCTION_NAMES, placeOf, TEST_NAMES, VAULT_NAME } from './names.ts'
+import { PRODUCTION_NAMES, TEST_NAMES, VAULT_NAME } from './names.ts'
 import { addVault, createState } from './state.ts'
 import { createAuthority, loadAuthority } from './tls/authority.ts'
 import { LeafStore, localLeaf } from './tls/leaves.ts'
@@ -40,6 +42,8 @@ export interface EmulatorOptions {
 	tokenLifetimeSeconds?: number
 	/** `refresh_in` of token answers; default: half of the lifetime when that is longer than two hours, else none. */
 	refreshInSeconds?: number
+	/** Keeps vaults, clients and access over restarts: read at the start, written after changes. Holds values in the clear. */
+	stateFile?: string
 	/** Makes ids and the chance of faults repeatable. */
 	seed?: number | string
 	/** Told about defects of the emulator itself, which it answers with a 500; default: standard error. */
@@ -57,6 +61,8 @@ export interface Emulator {
 	readonly port: number
 	readonly control: EmulatorControl
 	vaultUrl(vault: string): string
+	/** The clients there are, without their credentials. */
+	clients(): ReadonlyArray<{ clientId: string; name: string }>
 	/** For SDK clients in this process: finds every name of the emulator at its address, trusts its CA, reaches nothing else. */
 	agent(): Agent
 	/** Ends all connections, also those that hang. */
@@ -65,15 +71,14 @@ export interface Emulator {
 
 const DEFAULT_VISIBILITY_DELAY_MS = 3_000
 const DEFAULT_TOKEN_LIFETIME_S = 86_400
-/** Entra sends `refresh_in` for long-lived tokens only. */
-const REFRESH_IN_FROM_S = 7_200
 
 /** Starts an emulator; resolves when both sides listen. Rejects when a port is taken or the CA folder is unusable. */
 export async function startEmulator(options: EmulatorOptions = {}): Promise<Emulator> {
 	const source = options.clock ?? systemTime
 	const host = options.host ?? '127.0.0.1'
 	const names = options.names === 'production' ? PRODUCTION_NAMES : TEST_NAMES
-	const tenantId = options.tenantId ?? randomUUID()
+	const kept = options.stateFile === undefined ? undefined : await readStateFile(options.stateFile)
+	const tenantId = options.tenantId ?? kept?.tenantId ?? randomUUID()
 	const lifetime = options.tokenLifetimeSeconds ?? DEFAULT_TOKEN_LIFETIME_S
 	const onDefect =
 		options.onDefect ?? ((error: unknown) => void process.stderr.write(`emulator defect: ${describe(error)}\n`))
@@ -90,8 +95,7 @@ export async function startEmulator(options: EmulatorOptions = {}): Promise<Emul
 			names,
 			visibilityDelayMs: options.visibilityDelayMs ?? DEFAULT_VISIBILITY_DELAY_MS,
 			tokenLifetimeSeconds: lifetime,
-			refreshInSeconds:
-				options.refreshInSeconds ?? (lifetime > REFRESH_IN_FROM_S ? Math.floor(lifetime / 2) : undefined),
+			refreshInSeconds: options.refreshInSeconds,
 			region: 'westeurope',
 			subscriptionId: '00000000-0000-0000-0000-000000000000',
 		},
@@ -101,8 +105,11 @@ export async function startEmulator(options: EmulatorOptions = {}): Promise<Emul
 		if (!VAULT_NAME.test(name)) throw new Error(`not a vault name (3-24 lower-case letters, digits, hyphens): ${name}`)
 	const configure = (): void => {
 		state.directory.addTenant(tenantId)
-		for (const { name, access = 'rbac', recoverableDays } of vaults) addVault(state, { name, access, recoverableDays })
+		for (const { name, access = 'rbac', recoverableDays } of vaults) {
+			if (!state.vaults.has(name)) addVault(state, { name, access, recoverableDays })
+		}
 	}
+	if (kept) applySnapshot(state, kept)
 	configure()
 
 	const closing = new AbortController()
@@ -123,22 +130,27 @@ export async function startEmulator(options: EmulatorOptions = {}): Promise<Emul
 		defaultLeaf: localLeaf(authority, now),
 		onDefect,
 	})
-	const sockets = trackSockets(secure)
-	const port = await listen(secure, host, options.port ?? 0)
-	const suffix = port === 443 ? '' : `:${port}`
+	const https = await listen(secure, host, options.port ?? 0)
+	const suffix = https.port === 443 ? '' : `:${https.port}`
 	const vaultUrl = (vault: string): string => `https://${vault}.${names.vaultSuffix}${suffix}`
 
 	const control = createControl(state, { vaultUrl, configure })
+	for (const issuer of kept?.issuers ?? []) await control.trustIssuer(issuer)
 	const controlHost = options.control?.host ?? '127.0.0.1'
-	const loopbackOnly = controlHost === '127.0.0.1' || controlHost === 'localhost' || controlHost === '::1'
-	const controlServer = createControlServer({ control, loopbackOnly, onDefect })
-	const controlSockets = trackSockets(controlServer)
-	let controlPort: number
-	try {
-		controlPort = await listen(controlServer, controlHost, options.control?.port ?? 0)
-	} catch (error) {
-		await shut(secure, sockets)
+	const loopbackOnly = LOOPBACK.has(controlHost)
+	const controlServer = createControlServer({ state, control, loopbackOnly, onDefect })
+	const address = ANY_ADDRESS[host] ?? host
+	if (loopbackOnly) installProxy(controlServer, { names, address, port: () => https.port })
+	const http = await listen(controlServer, controlHost, options.control?.port ?? 0).catch(async (error: unknown) => {
+		await https.close()
 		throw error
+	})
+
+	const file =
+		options.stateFile === undefined ? undefined : new StateFile(options.stateFile, () => takeSnapshot(state), onDefect)
+	if (file) {
+		state.changed = () => file.changed()
+		file.changed()
 	}
 	const agents: Agent[] = []
 
@@ -146,69 +158,26 @@ export async function startEmulator(options: EmulatorOptions = {}): Promise<Emul
 		authorityHost: `https://${names.loginHosts[0]}${suffix}`,
 		tenantId,
 		caPem: authority.certPem,
-		controlUrl: `http://${loopbackOnly ? controlHost.replace(/^::1$/, '[::1]') : '127.0.0.1'}:${controlPort}`,
-		port,
+		controlUrl: `http://${(ANY_ADDRESS[controlHost] ?? controlHost).replace(/^(.*:.*)$/, '[$1]')}:${http.port}`,
+		port: https.port,
 		control,
 		vaultUrl,
+		clients: () => state.directory.clients().map(({ clientId, name }) => ({ clientId, name })),
 		agent: () => {
-			const agent = createAgent(names, host === '0.0.0.0' ? '127.0.0.1' : host, authority.certPem)
+			const agent = createAgent(names, address, authority.certPem)
 			agents.push(agent)
 			return agent
 		},
 		close: async () => {
 			closing.abort()
 			for (const agent of agents) agent.destroy()
-			await Promise.all([shut(secure, sockets), shut(controlServer, controlSockets)])
+			await Promise.all([https.close(), http.close(), file?.close()])
 		},
 	}
 }
 
-/** Resolves the emulator's names to its address; any other name is an error, so that a test cannot leave the machine. */
-function createAgent(names: Names, address: string, ca: string): Agent {
-	const family = address.includes(':') ? 6 : 4
-	return new Agent({
-		keepAlive: true,
-		ca,
-		lookup: (
-			hostname: string,
-			options: LookupOptions,
-			done: (error: NodeJS.ErrnoException | null, address: string | LookupAddress[], family?: number) => void,
-		) => {
-			if (placeOf(hostname.toLowerCase(), names).kind === 'local') return dnsLookup(hostname, options, done)
-			if (placeOf(hostname.toLowerCase(), names).kind === 'unknown') {
-				return done(Object.assign(new Error(`getaddrinfo ENOTFOUND ${hostname}`), { code: 'ENOTFOUND', hostname }), '')
-			}
-			if (options.all) done(null, [{ address, family }])
-			else done(null, address, family)
-		},
-	})
-}
-
-function listen(server: Server | ReturnType<typeof createHttpServer>, host: string, port: number): Promise<number> {
-	return new Promise((resolve, reject) => {
-		server.once('error', reject)
-		server.listen(port, host, () => {
-			server.off('error', reject)
-			resolve((server.address() as AddressInfo).port)
-		})
-	})
-}
-
-/** All open sockets, below TLS too: a hanging request must not keep the emulator open. */
-function trackSockets(server: { on(event: 'connection', listener: (socket: Socket) => void): unknown }): Set<Socket> {
-	const sockets = new Set<Socket>()
-	server.on('connection', (socket) => {
-		sockets.add(socket)
-		socket.once('close', () => sockets.delete(socket))
-	})
-	return sockets
-}
-
-function shut(server: { close(done: () => void): unknown }, sockets: ReadonlySet<Socket>): Promise<void> {
-	return new Promise((resolve) => {
-		server.close(() => resolve())
-		for (const socket of sockets) socket.destroy()
-	})
-}
+const LOOPBACK: ReadonlySet<string> = new Set(['127.0.0.1', 'localhost', '::1'])
+/** Where a server that listens on every address is reached from this machine. */
+const ANY_ADDRESS: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' }
 
 const describe = (error: unknown): string => (error instanceof Error ? (error.stack ?? error.message) : String(error))

@@ -3,7 +3,9 @@ import { randomBytes } from 'node:crypto'
 import { AccessBook, type AccessModel } from './access/book.ts'
 import { EmulatorClock, type TimeSource } from './clock.ts'
 import { RequestLog } from './control/request-log.ts'
+import type { TrustIssuer } from './control/types.ts'
 import { FaultRules } from './faults/rules.ts'
+import { Throttle } from './faults/throttle.ts'
 import type { Names } from './names.ts'
 import { createRandom, type Random } from './random.ts'
 import { Vault } from './secrets/vault.ts'
@@ -27,6 +29,7 @@ export interface Settings {
 	/** Delete, recover and purge show after this. Milliseconds. */
 	visibilityDelayMs: number
 	tokenLifetimeSeconds: number
+	/** Absent: half of a lifetime longer than two hours, else none. */
 	refreshInSeconds: number | undefined
 	readonly region: string
 	readonly subscriptionId: string
@@ -42,8 +45,13 @@ export interface EmulatorState {
 	readonly issuers: IssuerKeys
 	readonly tokens: AccessTokens
 	readonly faults: FaultRules
+	readonly throttle: Throttle
 	readonly log: RequestLog
-	readonly backupKey: Buffer
+	/** What `trustIssuer` was told, by issuer. */
+	readonly trusted: Map<string, TrustIssuer>
+	backupKey: Buffer
+	/** Called after each change that a state file keeps. */
+	changed: () => void
 }
 
 export async function createState(options: {
@@ -67,8 +75,11 @@ export async function createState(options: {
 		issuers: new IssuerKeys(clock),
 		tokens: await AccessTokens.create({ clock, random, names: settings.names, directory }),
 		faults: new FaultRules(createRandom(options.seed === undefined ? undefined : `${options.seed}:faults`)),
+		throttle: new Throttle(clock),
 		log: new RequestLog(() => source.now()),
+		trusted: new Map(),
 		backupKey: randomBytes(32),
+		changed: () => {},
 	}
 }
 

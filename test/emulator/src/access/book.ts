@@ -112,6 +112,21 @@ export class AccessBook {
 		else policies.set(clientId, { permissions, from: this.#effective() })
 	}
 
+	/** Takes what a state file kept. */
+	load(kept: {
+		assignments: readonly Assignment[]
+		policies: ReadonlyArray<{ vault: string; clientId: string; permissions: readonly string[] }>
+		roles: readonly Role[]
+	}): void {
+		this.#roles = [...BUILT_IN_ROLES, ...kept.roles]
+		this.#assignments = [...kept.assignments]
+		for (const { vault, clientId, permissions } of kept.policies) {
+			const policies = this.#policies.get(vault) ?? new Map<string, { permissions: readonly string[]; from: number }>()
+			policies.set(clientId, { permissions, from: 0 })
+			this.#policies.set(vault, policies)
+		}
+	}
+
 	/** Assignments in force, including those still on their way. */
 	assignments(): readonly Assignment[] {
 		const now = this.#clock.now()

@@ -1,15 +1,20 @@
 import { parseArgs } from 'node:util'
+import { VAULT_NAME } from '../names.ts'
 
 export interface CliOptions {
 	readonly host: string
-	readonly port: number
+	/** Undefined: 443 for root with the production names, else 8443. */
+	readonly port: number | undefined
 	readonly controlHost: string
 	readonly controlPort: number
 	readonly names: 'test' | 'production'
 	readonly tenantId: string | undefined
 	readonly vaults: readonly string[]
+	/** Undefined: a folder in the user's cache. */
 	readonly caFolder: string | undefined
-	readonly federateInCluster: boolean
+	readonly stateFile: string | undefined
+	readonly printEnvironment: boolean
+	readonly federate: { inCluster: boolean; issuers: readonly string[]; kubeconfig: string | undefined }
 }
 
 /** The command line was wrong: the message says how, nothing was started. */
@@ -19,61 +24,114 @@ export const HELP = `azure-key-vault-emulator: an Azure Key Vault (secrets) and 
 
 Usage: azure-key-vault-emulator [options]
 
-  --vault NAME             a vault to have from the start; may be repeated
-  --port N                 HTTPS port (default 8443)
-  --host ADDRESS           address to listen on (default 127.0.0.1)
-  --control-port N         port of the control API, plain HTTP (default: a free one)
-  --control-host ADDRESS   address of the control API (default 127.0.0.1)
-  --names test|production  names to answer to: <vault>.vault.emu.test and login.emu.test,
-                           or <vault>.vault.azure.net and login.microsoftonline.com (default test)
-  --tenant ID              tenant id (default: a random one)
-  --ca-folder FOLDER       where the certificate authority is kept, made the first time
-  --federate-in-cluster    in a pod: trust ServiceAccount tokens of the cluster
-  --help                   this text
+  --vault NAME              a vault to have from the start; may be repeated
+  --port N                  HTTPS port (default 8443; 443 when root, with the production names)
+  --host ADDRESS            address to listen on (default 127.0.0.1)
+  --control-port N          plain HTTP port of the control API (default: a free one)
+  --control-host ADDRESS    its address (default 127.0.0.1); it has no login and shows values, keep it on loopback
+  --names production|test   host names to answer to (default production):
+                              production  <vault>.vault.azure.net and login.microsoftonline.com
+                              test        <vault>.vault.emu.test and login.emu.test
+  --tenant ID               tenant id (default: the one in the state file, or a random one)
+  --ca-folder FOLDER        where the certificate authority is kept, made the first time
+                            (default: azure-key-vault-emulator in the user's cache folder)
+  --state FILE              keep vaults, clients and roles over restarts; holds secret values in the clear
+  --env                     print shell exports with which an unmodified Azure SDK uses the emulator, among them
+                            a client with all rights on the vaults; the JSON line goes to standard error then
+  --federate URL            trust tokens of this issuer (https, keys by OpenID discovery); may be repeated
+  --federate-kubeconfig F   trust the ServiceAccount tokens of the cluster in this kubeconfig (needs kubectl)
+  --federate-in-cluster     in a pod: trust the ServiceAccount tokens of the cluster it runs in
+  --help                    this text
+
+When ready it prints one line of JSON: authority, tenantId, vaults, caFile, control. SIGTERM or Ctrl-C ends it.
+
+Example:
+  azure-key-vault-emulator --vault payments --state vault.json --env > emulator.env &
+  . ./emulator.env && node app.js     # new SecretClient(process.env.AZURE_KEYVAULT_URL, new DefaultAzureCredential())
 `
 
 /** Undefined: `--help` was asked for. */
 export function parseCli(argv: readonly string[]): CliOptions | undefined {
-	let values: Record<string, string | boolean | string[] | undefined>
+	const values = parse(argv)
+	if (values.help) return undefined
+	const names = values.names ?? 'production'
+	if (names !== 'test' && names !== 'production') throw new UsageError(`--names is test or production, not ${names}`)
+	for (const vault of values.vault ?? []) {
+		if (!VAULT_NAME.test(vault))
+			throw new UsageError(`--vault is 3-24 lower-case letters, digits and hyphens, not ${vault}`)
+	}
+	for (const issuer of values.federate ?? []) {
+		if (!/^https:\/\/[^/]/.test(issuer)) throw new UsageError(`--federate is an https URL, not ${issuer}`)
+	}
+	if (values.env && names === 'test') {
+		throw new UsageError('--env works with the production names: an unmodified SDK accepts no others')
+	}
+	return {
+		host: values.host ?? '127.0.0.1',
+		port: values.port === undefined ? undefined : port(values.port, '--port'),
+		controlHost: values['control-host'] ?? '127.0.0.1',
+		controlPort: values['control-port'] === undefined ? 0 : port(values['control-port'], '--control-port'),
+		names,
+		tenantId: values.tenant,
+		vaults: [...new Set(values.vault)],
+		caFolder: values['ca-folder'],
+		stateFile: values.state,
+		printEnvironment: values.env === true,
+		federate: {
+			inCluster: values['federate-in-cluster'] === true,
+			issuers: values.federate ?? [],
+			kubeconfig: values['federate-kubeconfig'],
+		},
+	}
+}
+
+interface Values {
+	help?: boolean
+	vault?: string[]
+	port?: string
+	host?: string
+	'control-port'?: string
+	'control-host'?: string
+	names?: string
+	tenant?: string
+	'ca-folder'?: string
+	state?: string
+	env?: boolean
+	federate?: string[]
+	'federate-kubeconfig'?: string
+	'federate-in-cluster'?: boolean
+}
+
+function parse(argv: readonly string[]): Values {
+	const text = { type: 'string' } as const
+	const flag = { type: 'boolean' } as const
+	const texts = { type: 'string', multiple: true } as const
 	try {
-		values = parseArgs({
+		return parseArgs({
 			args: [...argv],
 			options: {
-				help: { type: 'boolean' },
-				vault: { type: 'string', multiple: true },
-				port: { type: 'string' },
-				host: { type: 'string' },
-				'control-port': { type: 'string' },
-				'control-host': { type: 'string' },
-				names: { type: 'string' },
-				tenant: { type: 'string' },
-				'ca-folder': { type: 'string' },
-				'federate-in-cluster': { type: 'boolean' },
+				help: flag,
+				vault: texts,
+				port: text,
+				host: text,
+				'control-port': text,
+				'control-host': text,
+				names: text,
+				tenant: text,
+				'ca-folder': text,
+				state: text,
+				env: flag,
+				federate: texts,
+				'federate-kubeconfig': text,
+				'federate-in-cluster': flag,
 			},
 		}).values
 	} catch (error) {
 		throw new UsageError((error as Error).message)
 	}
-	if (values['help']) return undefined
-	const names = values['names'] ?? 'test'
-	if (names !== 'test' && names !== 'production')
-		throw new UsageError(`--names is test or production, not ${String(names)}`)
-	const text = (name: string): string | undefined => values[name] as string | undefined
-	return {
-		host: text('host') ?? '127.0.0.1',
-		port: port(text('port'), '--port', 8443),
-		controlHost: text('control-host') ?? '127.0.0.1',
-		controlPort: port(text('control-port'), '--control-port', 0),
-		names,
-		tenantId: text('tenant'),
-		vaults: (values['vault'] as string[] | undefined) ?? [],
-		caFolder: text('ca-folder'),
-		federateInCluster: values['federate-in-cluster'] === true,
-	}
 }
 
-function port(text: string | undefined, option: string, otherwise: number): number {
-	if (text === undefined) return otherwise
+function port(text: string, option: string): number {
 	const number = /^\d{1,5}$/.test(text) ? Number(text) : -1
 	if (number < 0 || number > 65_535) throw new UsageError(`${option} is a port number, not ${text}`)
 	return number

@@ -1,50 +1,80 @@
-import type { Emulator } from '../start.ts'
-import { startEmulator } from '../start.ts'
+import { homedir } from 'node:os'
+import { join, resolve } from 'node:path'
+import type { TrustIssuer } from '../control/types.ts'
+import { type Emulator, startEmulator } from '../start.ts'
 import { CA_FILE } from '../tls/authority.ts'
-import type { CliOptions } from './args.ts'
-import { inClusterIssuer } from './in-cluster.ts'
+import { type CliOptions, UsageError } from './args.ts'
+import { addDeveloper, environmentLines } from './developer.ts'
+import { inClusterIssuer, kubeconfigIssuer } from './federate.ts'
 
 export interface Surroundings {
 	readonly stdout: { write(text: string): unknown }
+	readonly stderr: { write(text: string): unknown }
 	readonly environment: NodeJS.ProcessEnv
+	readonly isRoot: boolean
 }
 
-/** Starts what the command line asks for, says so in one line of JSON, and ends on SIGTERM or SIGINT. */
-export async function run(options: CliOptions, { stdout, environment }: Surroundings): Promise<void> {
-	const issuer = options.federateInCluster ? await inClusterIssuer(environment) : undefined
-	const emulator = await start(options)
-	if (issuer) await emulator.control.trustIssuer(issuer)
-	const vaults = await emulator.control.listVaults()
-	stdout.write(
-		`${JSON.stringify({
+/** Starts what the command line asks for and says so in one line of JSON. The caller ends it. */
+export async function run(options: CliOptions, surroundings: Surroundings): Promise<Emulator> {
+	const { stdout, stderr, environment } = surroundings
+	const caFolder = resolve(options.caFolder ?? defaultCaFolder(environment))
+	const caFile = join(caFolder, CA_FILE)
+	const issuers = await trusted(options, environment)
+	const emulator = await start(options, caFolder, surroundings.isRoot)
+	try {
+		if (
+			options.printEnvironment &&
+			!emulator.controlUrl.startsWith('http://127.0.0.1') &&
+			!emulator.controlUrl.startsWith('http://localhost')
+		) {
+			throw new UsageError('--env needs the control API on loopback: its proxy is part of it')
+		}
+		for (const issuer of issuers) await emulator.control.trustIssuer(issuer)
+		const vaults = await emulator.control.listVaults()
+		if (options.printEnvironment) {
+			const known = emulator.clients().find((client) => client.name === 'developer')
+			const client = await addDeveloper(emulator, known?.clientId)
+			stdout.write(environmentLines(emulator, client, { caFile, vault: vaults[0]?.name }))
+		}
+		const line = {
 			msg: 'ready',
 			authority: emulator.authorityHost,
 			tenantId: emulator.tenantId,
 			vaults: Object.fromEntries(vaults.map(({ name, url }) => [name, url])),
-			...(options.caFolder === undefined ? {} : { caFile: `${options.caFolder}/${CA_FILE}` }),
+			caFile,
 			control: emulator.controlUrl,
-			...(issuer === undefined ? {} : { trustedIssuer: issuer.issuer }),
-		})}\n`,
-	)
-	const stop = (): void => {
-		// Nothing else keeps the process alive once both servers are closed.
-		void emulator.close()
+			...(issuers.length === 0 ? {} : { trustedIssuers: issuers.map(({ issuer }) => issuer) }),
+		}
+		;(options.printEnvironment ? stderr : stdout).write(`${JSON.stringify(line)}\n`)
+		return emulator
+	} catch (error) {
+		await emulator.close()
+		throw error
 	}
-	process.once('SIGTERM', stop)
-	process.once('SIGINT', stop)
 }
 
-async function start(options: CliOptions): Promise<Emulator> {
-	const { host, port, controlHost, controlPort, names, tenantId, vaults, caFolder } = options
+const defaultCaFolder = (environment: NodeJS.ProcessEnv): string =>
+	join(environment['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'azure-key-vault-emulator')
+
+async function trusted({ federate }: CliOptions, environment: NodeJS.ProcessEnv): Promise<TrustIssuer[]> {
+	const issuers: TrustIssuer[] = federate.issuers.map((issuer) => ({ issuer }))
+	if (federate.kubeconfig !== undefined) issuers.push(await kubeconfigIssuer(federate.kubeconfig))
+	if (federate.inCluster) issuers.push(await inClusterIssuer(environment))
+	return issuers
+}
+
+async function start(options: CliOptions, caFolder: string, isRoot: boolean): Promise<Emulator> {
+	const { host, controlHost, controlPort, names, tenantId, vaults, stateFile } = options
 	try {
 		return await startEmulator({
 			host,
-			port,
+			port: options.port ?? (isRoot && names === 'production' ? 443 : 8443),
 			control: { host: controlHost, port: controlPort },
 			names,
 			vaults,
+			caFolder,
 			...(tenantId === undefined ? {} : { tenantId }),
-			...(caFolder === undefined ? {} : { caFolder }),
+			...(stateFile === undefined ? {} : { stateFile: resolve(stateFile) }),
 		})
 	} catch (error) {
 		const { code, port: taken } = error as NodeJS.ErrnoException & { port?: number }

@@ -1,7 +1,12 @@
-// The control API over plain HTTP. It answers with values and has no login: it belongs on loopback, or in a
-// cluster that is thrown away.
+// The control API over plain HTTP, and beside it what a development machine offers over plain HTTP too: the managed
+// identity endpoint and an HTTPS proxy. The control API answers with values and has no login: it belongs on
+// loopback, or in a cluster that is thrown away.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { readBody } from '../http/body.ts'
+import { parseQuery } from '../http/message.ts'
+import type { EmulatorState } from '../state.ts'
+import { MANAGED_IDENTITY_PATH, managedIdentityToken } from '../tokens/managed-identity.ts'
+import { managedIdentity } from '../tokens/wiring.ts'
 import { CONTROL_PATH } from './client.ts'
 import { checkArgument, OPERATION_NAMES } from './schema.ts'
 import { ControlError, type EmulatorControl } from './types.ts'
@@ -10,72 +15,90 @@ import { ControlError, type EmulatorControl } from './types.ts'
 const MAX_BODY_BYTES = 64 * 1024 * 1024
 const LOOPBACK = /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/i
 
-export function createControlServer(options: {
-	control: EmulatorControl
+export interface ControlServer {
+	readonly state: EmulatorState
+	readonly control: EmulatorControl
 	/** Only requests addressed to a loopback name: a page in a browser must not reach us by rebinding its own name. */
-	loopbackOnly: boolean
-	onDefect: (error: unknown) => void
-}): Server {
-	const { control, loopbackOnly, onDefect } = options
+	readonly loopbackOnly: boolean
+	readonly onDefect: (error: unknown) => void
+}
+
+export function createControlServer(options: ControlServer): Server {
 	return createServer((message, response) => {
-		handle(control, loopbackOnly, message, response).catch((error: unknown) => {
-			onDefect(error)
+		handle(options, message, response).catch((error: unknown) => {
+			if (error instanceof ControlError) {
+				const status = error.code.endsWith('NotFound') ? 404 : (STATUS[error.code] ?? 400)
+				return send(response, status, { error: { code: error.code, message: error.message } })
+			}
+			options.onDefect(error)
 			if (response.headersSent) response.destroy()
-			else send(response, 500, failure('InternalError', 'the emulator failed; see its log'))
+			else send(response, 500, { error: { code: 'InternalError', message: 'the emulator failed; see its log' } })
 		})
 	})
 }
 
-async function handle(
-	control: EmulatorControl,
-	loopbackOnly: boolean,
-	message: IncomingMessage,
-	response: ServerResponse,
-): Promise<void> {
+const STATUS: Readonly<Record<string, number>> = {
+	Forbidden: 403,
+	MethodNotAllowed: 405,
+	TooLarge: 413,
+	UnsupportedMediaType: 415,
+}
+
+/** Operations that change nothing, and may be asked by GET. */
+const READS: readonly string[] = ['requests', 'requestCounts', 'listVaults', 'listFaults']
+
+async function handle(options: ControlServer, message: IncomingMessage, response: ServerResponse): Promise<void> {
 	const [path = '', search = ''] = (message.url ?? '/').split('?')
-	if (loopbackOnly && !LOOPBACK.test(message.headers.host ?? ''))
-		return send(response, 403, failure('Forbidden', 'not addressed to a loopback name'))
-	if (path === '/healthz') return send(response, 200, { status: 'ok' })
-	const operation = path.startsWith(`${CONTROL_PATH}/`) ? path.slice(CONTROL_PATH.length + 1) : ''
-	if (!OPERATION_NAMES.includes(operation as keyof EmulatorControl)) {
-		return send(response, 404, failure('NotFound', `there is no ${path}; operations: ${OPERATION_NAMES.join(', ')}`))
+	if (options.loopbackOnly && !LOOPBACK.test(message.headers.host ?? '')) {
+		throw new ControlError('this is not addressed to a loopback name', 'Forbidden')
 	}
-	let input: unknown
-	if (
-		message.method === 'GET' &&
-		(operation === 'requests' || operation === 'requestCounts' || operation === 'listVaults')
-	) {
+	if (path === '/healthz') return send(response, 200, { status: 'ok' })
+	if (path === MANAGED_IDENTITY_PATH) return identity(options.state, message, response, parseQuery(search))
+	const name = path.startsWith(`${CONTROL_PATH}/`) ? path.slice(CONTROL_PATH.length + 1) : ''
+	const operation = OPERATION_NAMES.find((each) => each === name)
+	if (!operation)
+		throw new ControlError(`there is no ${path.slice(0, 200)}; operations: ${OPERATION_NAMES.join(', ')}`, 'NotFound')
+	const input = await argument(operation, message, search)
+	checkArgument(operation, input)
+	send(response, 200, (await invoke(options.control, operation, input)) ?? {})
+}
+
+async function argument(operation: string, message: IncomingMessage, search: string): Promise<unknown> {
+	if (message.method === 'GET' && READS.includes(operation)) {
 		const since = new URLSearchParams(search).get('since')
-		input = since === null ? {} : { since: Number(since) }
-	} else if (message.method === 'POST') {
-		// A browser cannot send this type to another origin without asking first.
-		if (!/^application\/json\b/i.test(message.headers['content-type'] ?? '')) {
-			return send(response, 415, failure('UnsupportedMediaType', 'send application/json'))
-		}
-		const body = await readBody(message, MAX_BODY_BYTES)
-		if (body === undefined) return send(response, 413, failure('TooLarge', `more than ${MAX_BODY_BYTES} bytes`))
-		try {
-			input = body.length === 0 ? {} : (JSON.parse(body.toString('utf8')) as unknown)
-		} catch {
-			return send(response, 400, failure('BadRequest', 'the body is not JSON'))
-		}
-	} else return send(response, 405, failure('MethodNotAllowed', 'use POST'))
+		return since === null ? {} : { since: Number(since) }
+	}
+	if (message.method !== 'POST') throw new ControlError('use POST', 'MethodNotAllowed')
+	// A browser cannot send this type to another origin without asking first.
+	if (!/^application\/json\b/i.test(message.headers['content-type'] ?? '')) {
+		throw new ControlError('send application/json', 'UnsupportedMediaType')
+	}
+	const body = await readBody(message, MAX_BODY_BYTES)
+	if (body === undefined) throw new ControlError(`the body has more than ${MAX_BODY_BYTES} bytes`, 'TooLarge')
 	try {
-		send(response, 200, (await invoke(control, operation as keyof EmulatorControl, input)) ?? {})
-	} catch (error) {
-		if (!(error instanceof ControlError)) throw error
-		const status = error.code.endsWith('NotFound') ? 404 : 400
-		send(response, status, failure(error.code, error.message))
+		return body.length === 0 ? {} : (JSON.parse(body.toString('utf8')) as unknown)
+	} catch {
+		throw new ControlError('the body is not JSON')
 	}
 }
 
 async function invoke(control: EmulatorControl, operation: keyof EmulatorControl, input: unknown): Promise<unknown> {
-	checkArgument(operation, input)
 	if (operation === 'removeFault') return control.removeFault((input as { id: string }).id)
 	return (control[operation] as (argument: unknown) => Promise<unknown>)(input)
 }
 
-const failure = (code: string, message: string): object => ({ error: { code, message } })
+async function identity(
+	state: EmulatorState,
+	message: IncomingMessage,
+	response: ServerResponse,
+	query: ReadonlyMap<string, string>,
+): Promise<void> {
+	const entry = state.log.begin({ kind: 'token', route: 'managedIdentity', method: message.method ?? '' })
+	const { reply, client } = await managedIdentityToken(managedIdentity(state), query, message.headers)
+	if (client) entry.clientId = client.clientId
+	entry.status = reply.status
+	send(response, reply.status, reply.json)
+}
 
 function send(response: ServerResponse, status: number, body: unknown): void {
 	const text = JSON.stringify(body)

@@ -72,14 +72,12 @@ export interface Grant {
 	secret?: string
 }
 
-/**
- * Everything tests and tools can do to the emulator. In process these are calls, over HTTP each is
- * `POST /emulator/v1/<name>` with the argument as JSON. A wrong argument rejects with an error that says which.
- */
-export interface EmulatorControl {
+/** Vaults and their secrets. Nothing here asks for a permission. */
+export interface VaultControl {
 	createVault(input: {
 		name: string
 		access?: 'rbac' | 'policy'
+		/** 7 to 90, default 90. */
 		recoverableDays?: number
 		tenantId?: string
 	}): Promise<{ url: string }>
@@ -90,6 +88,12 @@ export interface EmulatorControl {
 	setSecret(input: SetSecret): Promise<WrittenSecret>
 	/** Bulk: for 10,000 secrets in one call. */
 	setSecrets(input: { vault: string; secrets: ReadonlyArray<Omit<SetSecret, 'vault'>> }): Promise<{ written: number }>
+	/** The secret of a (self-signed) certificate; again for a renewal. Content type PFX by default. */
+	addCertificate(input: {
+		vault: string
+		name: string
+		contentType?: 'application/x-pkcs12' | 'application/x-pem-file'
+	}): Promise<WrittenSecret>
 	/** Changes metadata of a version, of the current one when none is named; absent means unchanged. */
 	updateSecret(input: Omit<SetSecret, 'value'> & { version?: string }): Promise<WrittenSecret>
 	/** Also of a disabled secret. Rejects when it is not there. */
@@ -97,39 +101,74 @@ export interface EmulatorControl {
 	deleteSecret(input: SecretRef): Promise<void>
 	recoverSecret(input: SecretRef): Promise<void>
 	purgeSecret(input: SecretRef): Promise<void>
+}
 
+/** Who there is, and what they may do. */
+export interface IdentityControl {
 	trustIssuer(input: TrustIssuer): Promise<void>
+	/** Adds a client or replaces its names and credentials; federated credentials and grants stay. */
 	addClient(input: {
 		clientId: string
 		tenantId?: string
 		name?: string
 		resourceGroup?: string
 		clientSecret?: string
+		/** PEM of a certificate whose key signs assertions of this client. */
+		certificatePem?: string
+		/** The managed identity endpoint gives tokens for it. */
+		managedIdentity?: boolean
 	}): Promise<void>
 	addFederatedCredential(input: FederatedCredentialInput): Promise<void>
 	removeFederatedCredential(input: { clientId: string; name: string }): Promise<void>
+	/** Vaults answer the client's present tokens with a claims challenge. */
+	revokeTokens(input: { clientId: string }): Promise<void>
+	/** New signing key of the tenant; with `forgetOld` tokens of the old ones answer AKV10046. */
+	rotateKeys(input?: { forgetOld?: boolean }): Promise<void>
 
 	grant(input: Grant): Promise<void>
 	revoke(input: Grant): Promise<void>
+	/** A custom role; `*` in a data action stands for any run of characters. */
 	defineRole(input: { name: string; dataActions: readonly string[] }): Promise<void>
 	/** Replaces the client's secret permissions in an access-policy vault. */
 	setPolicy(input: { vault: string; clientId: string; secretPermissions: readonly string[] }): Promise<void>
+	/** One `az` line of the three kinds that change identities or access; anything else rejects. */
+	az(input: { command: string }): Promise<{ stdout: string }>
+}
 
+/** The run itself. */
+export interface RunControl {
 	addFault(fault: Fault): Promise<{ id: string }>
 	removeFault(id: string): Promise<void>
 	clearFaults(): Promise<void>
+	/** Active faults, with how often each was met. */
+	listFaults(): Promise<Array<Fault & { id: string; hits: number }>>
 
 	/** Requests that arrived at or after `since` (milliseconds since the epoch), oldest first. */
 	requests(input?: { since?: number }): Promise<LoggedRequest[]>
 	requestCounts(input?: { since?: number }): Promise<RequestCount[]>
 
-	/** Moves the emulator's clock. */
+	/** Moves the emulator's clock against the machine's; negative moves it back. */
 	advanceClock(input: { seconds: number }): Promise<{ now: number }>
-	/** One `az` line of the kinds that the operator prints; anything else rejects. */
-	az(input: { command: string }): Promise<{ stdout: string }>
-	/** Back to the state after start: vaults as configured and empty, no clients, faults or log. */
+	/** Changes settings of a running emulator; they apply to what happens from now on. */
+	configure(input: {
+		visibilityDelayMs?: number
+		propagationDelayMs?: number
+		tokenLifetimeSeconds?: number
+		refreshInSeconds?: number
+		/** Requests per vault and 10 s; the default is the documented one. */
+		throttle?: { create: number; other: number }
+		/** Whether throttled answers carry `Retry-After`; the service's do not. */
+		retryAfter?: boolean
+	}): Promise<void>
+	/** Back to the state after start: vaults as configured and empty, no clients, issuers, faults or log. */
 	reset(): Promise<void>
 }
+
+/**
+ * Everything tests and tools can do to the emulator. In process these are calls, over HTTP each is
+ * `POST /emulator/v1/<name>` with the argument as JSON. A wrong argument rejects with a ControlError that says which.
+ */
+export interface EmulatorControl extends VaultControl, IdentityControl, RunControl {}
 
 /** An argument was wrong, or names something that is not there. */
 export class ControlError extends Error {

@@ -9,11 +9,14 @@ import type { LoggedRequest } from '../control/request-log.ts'
 import { faultReply } from '../faults/reply.ts'
 import type { ActiveFault } from '../faults/rules.ts'
 import { placeOf } from '../names.ts'
-import { authenticate, challengeHeader, effectiveMethod, serve } from '../secrets/plane.ts'
+import { challengeHeader, claimsChallengeHeader } from '../secrets/challenge.ts'
+import { authenticate, effectiveMethod, serve } from '../secrets/plane.ts'
 import { matchRoute, type RouteMatch } from '../secrets/routes.ts'
 import type { EmulatorState, HostedVault } from '../state.ts'
+import { ClaimsChallenge } from '../tokens/access-tokens.ts'
 import { parseForm } from '../tokens/endpoint.ts'
 import { handleLogin, matchLogin } from '../tokens/handler.ts'
+import { loginHandler } from '../tokens/wiring.ts'
 import type { Incoming, Reply } from './message.ts'
 import { ServiceError } from './service-error.ts'
 import { vaultHeaders } from './vault-headers.ts'
@@ -62,10 +65,15 @@ async function vaultRequest(context: Dispatch, request: Incoming, name: string):
 		try {
 			if (caller instanceof ServiceError) throw caller
 			if (match instanceof ServiceError) throw match
-			return vaultReply(state, hosted, request, serve(state, hosted, request, caller, match))
+			const reply = serve(state, hosted, request, caller, match)
+			if (request.method !== 'GET') state.changed()
+			return vaultReply(state, hosted, request, reply)
 		} catch (error) {
 			if (!(error instanceof ServiceError)) throw error
-			return vaultReply(state, hosted, request, error.toReply())
+			const claims: Record<string, string> =
+				error instanceof ClaimsChallenge ? { 'WWW-Authenticate': claimsChallengeHeader(state, request, error) } : {}
+			const reply = error.toReply()
+			return vaultReply(state, hosted, request, { ...reply, headers: { ...reply.headers, ...claims } })
 		}
 	})
 }
@@ -99,24 +107,6 @@ async function loginRequest(context: Dispatch, request: Incoming): Promise<Outco
 	return withFaults(context, request, entry, undefined, () => handleLogin(loginHandler(state), request, match))
 }
 
-function loginHandler(state: EmulatorState): Parameters<typeof handleLogin>[0] {
-	const { settings, clock, random, directory, tokens, issuers } = state
-	const { names, tenantId } = settings
-	const ownIssuer = (issuer: string): boolean =>
-		names.loginHosts.some((host) => issuer.startsWith(`https://${host}/`) || issuer.startsWith(`https://${host}:`)) ||
-		issuer.startsWith('https://sts.windows.net/')
-	return {
-		names,
-		directory,
-		tokens,
-		clock,
-		random,
-		defaultTenant: tenantId,
-		judge: { clock, directory, issuers, ownIssuer },
-		lifetime: { seconds: settings.tokenLifetimeSeconds, refreshIn: settings.refreshInSeconds },
-	}
-}
-
 async function withFaults(
 	context: Dispatch,
 	request: Incoming,
@@ -145,7 +135,7 @@ async function withFaults(
 		case 'html':
 		case 'unauthorized':
 		case 'challenge': {
-			const { reply, body } = faultReply(state, request, hosted, last.fault)
+			const { reply, body } = faultReply({ state, request, hosted, clientId: entry.clientId }, last.fault)
 			const done = hosted ? vaultReply(state, hosted, request, reply) : reply
 			return { ...finish(entry, done), ...(body === undefined ? {} : { body }) }
 		}

@@ -1,9 +1,12 @@
 // One thin function per operation: read the request, ask the model, render the answer.
 import { type Incoming, originOf, originWithPort, type Reply } from '../http/message.ts'
+import { badParameter } from '../http/service-error.ts'
+import { hasOutContentType } from './api-version.ts'
 import { openBackup, sealBackup } from './backup.ts'
 import { type BundleContext, bundle, deletedBundle, deletedItem, listItem } from './bundle.ts'
+import { PEM, PFX } from './certificates.ts'
 import { parseObject, parsePatch, parseSet } from './input.ts'
-import type { Page } from './model.ts'
+import type { Found, Page } from './model.ts'
 import { nextLink, parseMaxResults, parseSkipToken } from './paging.ts'
 import type { RouteMatch, SecretRoute } from './routes.ts'
 import type { Vault } from './vault.ts'
@@ -42,9 +45,26 @@ function page<T>(
 	return ok({ value: items.map(render), nextLink: link })
 }
 
+/** `outContentType` turns a certificate's PFX into PEM; everything else is refused. Older API versions do not know it. */
+function converted({ request, apiVersion }: OperationContext, found: Found): Found {
+	const wanted = request.query.get('outContentType')
+	if (wanted === undefined || !hasOutContentType(apiVersion)) return found
+	const { version } = found
+	if (wanted === PEM && version.contentType === PFX && version.pem !== undefined) {
+		return { ...found, version: { ...version, value: version.pem, contentType: PEM } }
+	}
+	const names: Readonly<Record<string, string>> = { [PFX]: 'PFX', [PEM]: 'PEM' }
+	const [from, to] = [version.managed ? version.contentType : undefined, wanted].map(
+		(type) => names[type ?? ''] ?? 'Unsupported',
+	)
+	throw badParameter(
+		`The '${from}' to '${to}' transformation is not supported. Only PFX to PEM transformation is supported.`,
+	)
+}
+
 export const OPERATIONS: Readonly<Record<SecretRoute, Operation>> = {
 	setSecret: (c) => ok(bundle(contextOf(c), c.vault.set(nameOf(c), parseSet(c.request.body)), { value: true })),
-	getSecret: (c) => ok(bundle(contextOf(c), c.vault.get(nameOf(c), c.match.version), { value: true })),
+	getSecret: (c) => ok(bundle(contextOf(c), converted(c, c.vault.get(nameOf(c), c.match.version)), { value: true })),
 	updateSecret: (c) =>
 		ok(bundle(contextOf(c), c.vault.update(nameOf(c), c.match.version, parsePatch(c.request.body)), { value: false })),
 	deleteSecret: (c) => ok(deletedBundle(contextOf(c), c.vault.delete(nameOf(c)))),

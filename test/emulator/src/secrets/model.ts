@@ -11,6 +11,8 @@ export interface SecretVersion {
 	readonly updated: number
 	/** The secret of a certificate: read-only here. */
 	readonly managed?: true
+	/** The certificate as PEM, for `outContentType`. */
+	readonly pem?: string
 	readonly kid?: string
 	readonly previousVersion?: string
 }

@@ -1,12 +1,13 @@
 // A request to a vault, from the bearer token to the answer.
 import { accessDenied, forbiddenByConnection, forbiddenByFirewall, forbiddenByRbac } from '../access/denials.ts'
-import { type Incoming, originOf, type Reply } from '../http/message.ts'
+import { throttledText } from '../faults/reply.ts'
+import type { Incoming, Reply } from '../http/message.ts'
 import { ServiceError } from '../http/service-error.ts'
 import type { EmulatorState, HostedVault } from '../state.ts'
 import { type Caller, unauthorized } from '../tokens/access-tokens.ts'
 import { checkApiVersion } from './api-version.ts'
 import { OPERATIONS } from './handlers.ts'
-import { matchRoute, PERMISSIONS, type RouteMatch } from './routes.ts'
+import { PERMISSIONS, type RouteMatch, type SecretRoute } from './routes.ts'
 
 /** The caller of a request, or the 401 it gets. Judged before the path is even looked at. */
 export async function authenticate(
@@ -28,20 +29,22 @@ export async function authenticate(
 	}
 }
 
-/** `Bearer authorization="<login>/<tenant>", resource="<parent domain of the vault>"`. */
-export function challengeHeader(state: EmulatorState, hosted: HostedVault, request: Incoming): string {
-	const { names } = state.settings
-	const login = originOf({ ...request, host: names.loginHosts[0] as string })
-	return `Bearer authorization="${login}/${hosted.tenantId}", resource="${names.resource}"`
-}
-
 /** The verb that counts: `X-HTTP-METHOD` over POST is documented. */
 export function effectiveMethod(request: Incoming): string {
 	const override = request.headers['x-http-method']
 	return request.method === 'POST' && typeof override === 'string' ? override.toUpperCase() : request.method
 }
 
-/** Does what an authenticated caller asks; throws a ServiceError otherwise. */
+/** Operations that make a secret; everything else shares the other limit. */
+const CREATES: ReadonlySet<SecretRoute> = new Set(['setSecret', 'restoreSecret'])
+
+/**
+ * Does what an authenticated caller asks; throws a ServiceError otherwise.
+ *
+ * 1. Throttle: a request over the limit is not looked at further, and not counted.
+ * 2. API version, network, permission, in this order.
+ * 3. The operation itself, which checks names' states, bodies and queries.
+ */
 export function serve(
 	state: EmulatorState,
 	hosted: HostedVault,
@@ -49,16 +52,22 @@ export function serve(
 	caller: Caller,
 	match: RouteMatch,
 ): Reply {
+	const { vault } = hosted
+	const over = state.throttle.take(vault.name, CREATES.has(match.route) ? 'create' : 'other')
+	if (over) {
+		const headers: Record<string, string> = state.throttle.retryAfter
+			? { 'Retry-After': String(over.retryAfterSeconds) }
+			: {}
+		throw new ServiceError(429, 'Throttled', throttledText(over.reason), { headers })
+	}
 	const apiVersion = checkApiVersion(request.query)
 	const assignmentId = authorize(state, hosted, request, caller, match)
-	const { vault } = hosted
 	const reply = OPERATIONS[match.route]({ request, vault, match, apiVersion, backupKey: state.backupKey })
-	return assignmentId === undefined
-		? reply
-		: { ...reply, headers: { ...reply.headers, 'x-ms-keyvault-rbac-assignment-id': assignmentId } }
+	if (assignmentId === undefined) return reply
+	return { ...reply, headers: { ...reply.headers, 'x-ms-keyvault-rbac-assignment-id': assignmentId } }
 }
 
-/** Network first, then the permission model of the vault. */
+/** Network first, then the permission model of the vault. The id of the role assignment that allowed it, if one did. */
 function authorize(
 	state: EmulatorState,
 	hosted: HostedVault,
@@ -87,5 +96,3 @@ function authorize(
 /** ARM id of a vault: lower case, as the service prints it. */
 export const vaultResourceId = (subscriptionId: string, vault: string): string =>
 	`/subscriptions/${subscriptionId}/resourcegroups/emulator/providers/microsoft.keyvault/vaults/${vault}`
-
-export { matchRoute }

@@ -46,7 +46,7 @@ export class Vault {
 	}
 
 	/** Adds a version, also when the value is equal to the current one. */
-	set(name: string, input: SecretInput, certificate?: { kid: string }): Found {
+	set(name: string, input: SecretInput, certificate?: { pem: string; kid: (version: string) => string }): Found {
 		const existing = this.#find(name)
 		if (existing) {
 			this.#requireWritable(existing)
@@ -54,13 +54,14 @@ export class Vault {
 		}
 		const secret: Secret = existing ?? { name, state: { kind: 'live', visibleAt: 0 }, versions: [] }
 		const now = this.#options.clock.seconds()
+		const id = this.#options.random.hex(VERSION_LENGTH)
 		const previous = secret.versions.at(-1)
 		const version: SecretVersion = {
-			version: this.#options.random.hex(VERSION_LENGTH),
+			version: id,
 			...strip({ ...input, enabled: input.enabled ?? true }),
 			created: now,
 			updated: now,
-			...(certificate ? { managed: true as const, kid: certificate.kid } : {}),
+			...(certificate ? { managed: true as const, pem: certificate.pem, kid: certificate.kid(id) } : {}),
 			...(certificate && previous ? { previousVersion: previous.version } : {}),
 		}
 		secret.versions.push(version)
@@ -89,7 +90,7 @@ export class Vault {
 	/** Soft delete of the secret with all its versions: gone at once here, seen among the deleted ones later. */
 	delete(name: string): FoundDeleted {
 		const secret = this.#find(name)
-		if (!secret || secret.state.kind !== 'live') throw secretNotFound(name)
+		if (secret?.state.kind !== 'live') throw secretNotFound(name)
 		if (secret.state.visibleAt > this.#now()) throw beingRecovered()
 		if (this.#current(secret).managed) throw managedSecret(secret.name)
 		const deletedDate = this.#options.clock.seconds()
@@ -216,7 +217,7 @@ export class Vault {
 	/** For purge and recover: a delete that does not show yet is still going on. */
 	#requireDeleted(name: string): Secret {
 		const secret = this.#find(name)
-		if (!secret || secret.state.kind !== 'deleted') throw deletedSecretNotFound(name)
+		if (secret?.state.kind !== 'deleted') throw deletedSecretNotFound(name)
 		if (secret.state.visibleAt > this.#now()) throw beingDeleted()
 		return secret
 	}

@@ -45,3 +45,5 @@ export function time(at: Date): Buffer {
 	const digits = at.toISOString().replace(/[-:T]|\.\d+/g, '')
 	return at.getUTCFullYear() < 2050 ? tlv(0x17, Buffer.from(digits.slice(2))) : tlv(0x18, Buffer.from(digits))
 }
+
+export const nullValue = (): Buffer => tlv(0x05, Buffer.alloc(0))

@@ -16,6 +16,8 @@ export interface Caller {
 	/** Whole seconds. */
 	readonly issuedAt: number
 	readonly expiresAt: number
+	/** Generation of the client's tokens; a lower one than the client's is revoked. */
+	readonly generation: number
 }
 
 interface SigningKey {
@@ -31,10 +33,15 @@ interface AccessClaims {
 	readonly iss: string
 	readonly tid: string
 	readonly appid: string
+	readonly uti: string
 	readonly oid: string
 	readonly iat: number
 	readonly exp: number
 }
+
+/** Tokens have a `uti` of 22 characters. */
+const UTI_LENGTH = 22
+const GENERATION_LENGTH = 4
 
 /** Verified tokens remembered; one client has one token an hour. */
 const MAX_VERIFIED = 1000
@@ -104,7 +111,8 @@ export class AccessTokens {
 			oid: client.objectId,
 			sub: client.objectId,
 			tid: client.tenantId,
-			uti: random.hex(22),
+			// Opaque to everybody else; for us its end says which generation of the client's tokens this is.
+			uti: random.hex(UTI_LENGTH - GENERATION_LENGTH) + client.generation.toString(36).padStart(GENERATION_LENGTH, '0'),
 			ver: '1.0',
 			...(options.claims ? { xms_cc: ['CP1'] } : {}),
 		})
@@ -127,8 +135,10 @@ export class AccessTokens {
 			if (this.#verified.size >= MAX_VERIFIED) this.#verified.clear()
 			this.#verified.set(hash, caller)
 		}
-		if (caller.expiresAt <= this.#options.clock.seconds())
-			throw unauthorized("[TokenExpired] Error validating token: 'S2S12086'.")
+		const { clock, directory } = this.#options
+		if (caller.expiresAt <= clock.seconds()) throw unauthorized("[TokenExpired] Error validating token: 'S2S12086'.")
+		if (caller.generation < (directory.client(caller.clientId)?.generation ?? 0))
+			throw new ClaimsChallenge(clock.seconds())
 		return caller
 	}
 
@@ -145,7 +155,7 @@ export class AccessTokens {
 			const { kid } = decodeProtectedHeader(token)
 			key = this.#keys.find((each) => each.kid === kid)
 		} catch {
-			throw unauthorized('AKV10001: The token is not a valid JSON Web Token.')
+			throw unauthorized("[TokenInvalid] Error validating token: 'S2S12000'.")
 		}
 		if (!key)
 			throw unauthorized(
@@ -163,14 +173,35 @@ export class AccessTokens {
 		} catch {
 			throw unauthorized("[InvalidSignature] Error validating token: 'S2S12010'.")
 		}
-		const { aud, iss, tid, appid, oid, iat, exp } = claims
+		const { aud, iss, tid, appid, oid, iat, exp, uti } = claims
 		if (!names.audiences.includes(aud))
 			throw unauthorized(`AKV10022: Invalid audience. Expected ${names.audiences.join(' or ')}, found: ${aud}`)
 		const expected = names.issuer(tid)
 		if (iss !== expected || !directory.hasTenant(tid)) {
 			throw unauthorized(`AKV10032: Invalid issuer. Expected one of ${expected}, found ${iss}`)
 		}
-		return { clientId: appid, objectId: oid, tenantId: tid, issuer: iss, issuedAt: iat, expiresAt: exp }
+		return {
+			clientId: appid,
+			objectId: oid,
+			tenantId: tid,
+			issuer: iss,
+			issuedAt: iat,
+			expiresAt: exp,
+			generation: Number.parseInt(uti.slice(-GENERATION_LENGTH), 36),
+		}
+	}
+}
+
+/** The token was revoked: continuous access evaluation asks for one that is newer. */
+export class ClaimsChallenge extends ServiceError {
+	/** Base64 of the claims to ask for. */
+	readonly claims: string
+
+	constructor(notBefore: number) {
+		super(401, 'Unauthorized', 'Continuous access evaluation resulted in a claims challenge.')
+		this.claims = Buffer.from(
+			JSON.stringify({ access_token: { nbf: { essential: true, value: String(notBefore) } } }),
+		).toString('base64')
 	}
 }
 

@@ -21,8 +21,10 @@ export interface Client {
 	/** PEM certificates whose keys may sign assertions. */
 	readonly certificates: readonly string[]
 	readonly federated: Map<string, FederatedCredential>
-	/** Tokens issued before this second are revoked. */
-	revokedBefore: number
+	/** An identity of the machine: the managed identity endpoint gives tokens for it. */
+	readonly managedIdentity: boolean
+	/** Counts revocations: tokens of an earlier generation are revoked. */
+	generation: number
 }
 
 /** Federated credentials one application can have. */
@@ -52,12 +54,12 @@ export class Directory {
 	}
 
 	/** Adds or replaces; federated credentials of a replaced one stay. */
-	putClient(client: Omit<Client, 'federated' | 'revokedBefore'>): Client {
+	putClient(client: Omit<Client, 'federated' | 'generation'>): Client {
 		const old = this.client(client.clientId)
 		const put: Client = {
 			...client,
 			federated: old?.federated ?? new Map<string, FederatedCredential>(),
-			revokedBefore: old?.revokedBefore ?? 0,
+			generation: old?.generation ?? 0,
 		}
 		this.#clients.set(client.clientId.toLowerCase(), put)
 		this.addTenant(client.tenantId)

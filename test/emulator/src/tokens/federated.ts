@@ -1,18 +1,10 @@
 // Federated assertions: a token of another identity provider, judged as Entra judges it.
 import { decodeJwt, decodeProtectedHeader, errors, type JWTPayload, jwtVerify } from 'jose'
 import type { EmulatorClock } from '../clock.ts'
+import { entraError } from './codes.ts'
 import type { Client, Directory, FederatedCredential } from './directory.ts'
 import { EntraError } from './entra-error.ts'
 import { type IssuerKeys, IssuerUnreachable } from './issuers.ts'
-
-const HELP = 'https://learn.microsoft.com/entra/workload-id/workload-identity-federation'
-const CHECK =
-	'Please check your federated identity credential Subject, Audience and Issuer against the presented assertion.'
-
-const invalidClient = (code: number, message: string): EntraError =>
-	new EntraError(401, 'invalid_client', code, message)
-const invalidRequest = (code: number, message: string): EntraError =>
-	new EntraError(400, 'invalid_request', code, message)
 
 export interface FederatedJudge {
 	readonly clock: EmulatorClock
@@ -38,23 +30,17 @@ export async function judgeAssertion(
 ): Promise<FederatedCredential> {
 	const { header, payload } = parse(assertion)
 	const issuer = typeof payload.iss === 'string' ? payload.iss : ''
-	if (judge.ownIssuer(issuer))
-		throw invalidRequest(700222, 'AAD-issued tokens may not be used for federated identity flows.')
-	const credential = match(client, judge.directory.federated(client), payload, issuer)
+	if (judge.ownIssuer(issuer)) throw entraError(700222)
+	const credential = match(judge, client, payload, issuer)
 	const { kid } = header
 	let keys: Awaited<ReturnType<IssuerKeys['keySet']>>
 	try {
 		keys = await judge.issuers.keySet(issuer, kid)
 	} catch (error) {
 		if (!(error instanceof IssuerUnreachable)) throw error
-		throw invalidRequest(50166, 'Request to External OIDC endpoint failed.')
+		throw entraError(50166)
 	}
-	if (!keys.has) {
-		throw invalidClient(
-			7000272,
-			`The certificate with identifier ${kid ?? ''} used to sign the federated credential could not be found in the metadata of identity provider ${issuer}.`,
-		)
-	}
+	if (!keys.has) throw entraError(7000272, kid ?? '', issuer)
 	const now = judge.clock.now()
 	try {
 		await jwtVerify(assertion, keys.resolve, {
@@ -65,7 +51,7 @@ export async function judgeAssertion(
 	} catch (error) {
 		if (error instanceof errors.JWTExpired || error instanceof errors.JWTClaimValidationFailed)
 			throw outsideItsTime(payload, now)
-		throw invalidClient(700027, 'Client assertion failed signature validation.')
+		throw entraError(700027)
 	}
 	return credential
 }
@@ -74,65 +60,35 @@ function parse(assertion: string): { header: { kid?: string }; payload: JWTPaylo
 	try {
 		const { kid, alg } = decodeProtectedHeader(assertion)
 		const payload = decodeJwt(assertion)
-		if (alg !== 'RS256')
-			throw invalidRequest(
-				5002738,
-				`Invalid JWT token. '${String(alg).slice(0, 20)}' is not a supported signature algorithm.`,
-			)
+		if (alg !== 'RS256') throw entraError(5002738, String(alg))
 		return { header: kid === undefined ? {} : { kid }, payload }
 	} catch (error) {
 		if (error instanceof EntraError) throw error
-		throw invalidRequest(50027, 'JWT token is invalid or malformed.')
+		throw entraError(50027)
 	}
 }
 
 /** The credential that has issuer, subject and audience of the token, or the code of the first that differs. */
-function match(
-	client: Client,
-	credentials: readonly FederatedCredential[],
-	payload: JWTPayload,
-	issuer: string,
-): FederatedCredential {
-	if (credentials.length === 0) {
-		throw invalidClient(
-			70025,
-			`The client '${client.name}'(${client.clientId}) has no configured federated identity credentials.`,
-		)
-	}
-	const none = (code: number, what: string, value: string, rest: string): EntraError =>
-		invalidClient(
-			code,
-			`No matching federated identity record found for presented assertion ${what} '${value}'. ${rest} ${HELP}`,
-		)
-
-	const sameIssuer = credentials.filter((each) => each.issuer === issuer)
-	if (sameIssuer.length === 0) throw none(700211, 'issuer', issuer, CHECK)
-	const subject = payload.sub ?? ''
-	const sameSubject = sameIssuer.filter((each) => each.subject === subject)
-	if (sameSubject.length === 0) {
-		const differsInCase = sameIssuer.some((each) => each.subject.toLowerCase() === subject.toLowerCase())
-		const rest =
-			'Check your federated identity credential Subject, Audience and Issuer against the presented assertion.'
-		if (differsInCase)
-			throw none(
-				7002138,
-				'subject',
-				subject,
-				`The subject matches only when case is ignored; matching is case-sensitive. ${rest}`,
-			)
-		throw none(700213, 'subject', subject, rest)
-	}
+function match(judge: FederatedJudge, client: Client, payload: JWTPayload, issuer: string): FederatedCredential {
 	const audiences = [payload.aud ?? []].flat()
-	const found = audiences.length === 1 ? sameSubject.find((each) => each.audience === audiences[0]) : undefined
-	if (!found) throw none(700212, 'audience', audiences.join(', '), CHECK)
-	return found
+	const subject = payload.sub ?? ''
+	const exact = (each: FederatedCredential): boolean =>
+		each.issuer === issuer && each.subject === subject && audiences.length === 1 && each.audience === audiences[0]
+	const credentials = judge.directory.federated(client)
+	const found = credentials.find(exact)
+	if (found) return found
+	// While a new credential propagates, the older combined text is what people see.
+	if ([...client.federated.values()].some(exact)) throw entraError(70021, issuer, subject, audiences.join(', '))
+	if (credentials.length === 0) throw entraError(70025, client.name, client.clientId)
+	const sameIssuer = credentials.filter((each) => each.issuer === issuer)
+	if (sameIssuer.length === 0) throw entraError(700211, issuer)
+	if (sameIssuer.some((each) => each.subject === subject)) throw entraError(700212, audiences.join(', '))
+	const differsInCase = sameIssuer.some((each) => each.subject.toLowerCase() === subject.toLowerCase())
+	throw entraError(differsInCase ? 7002138 : 700213, subject)
 }
 
 function outsideItsTime(payload: JWTPayload, now: number): EntraError {
 	const shown = (seconds: number | undefined): string =>
 		seconds === undefined ? '(none)' : new Date(seconds * 1000).toISOString()
-	return invalidClient(
-		700024,
-		`Client assertion is not within its valid time range. Current time: ${new Date(now).toISOString()}, assertion valid from ${shown(payload.nbf ?? payload.iat)}, expiry time of assertion ${shown(payload.exp)}. Review the documentation at https://learn.microsoft.com/entra/identity-platform/certificate-credentials .`,
-	)
+	return entraError(700024, new Date(now).toISOString(), shown(payload.nbf ?? payload.iat), shown(payload.exp))
 }

@@ -2,6 +2,7 @@
 import type { EmulatorClock } from '../clock.ts'
 import { type Incoming, originOf, type Reply } from '../http/message.ts'
 import type { Random } from '../random.ts'
+import { entraError } from './codes.ts'
 import { instanceDiscovery, openidConfiguration } from './discovery.ts'
 import { parseForm, requestToken, type TokenEndpoint } from './endpoint.ts'
 import { EntraError } from './entra-error.ts'
@@ -66,15 +67,13 @@ export function entraReply(
 }
 
 async function answer(handler: LoginHandler, request: Incoming, match: LoginMatch | undefined): Promise<Reply> {
-	if (!match)
-		throw new EntraError(404, 'invalid_request', 900561, 'The endpoint does not exist, or does not accept this method.')
+	if (!match) throw entraError(900561, 'POST', request.method)
 	const { tenantId } = match
 	switch (match.route) {
 		case 'token':
-			return requestToken(handler, tenantId, parseForm(request))
+			return requestToken(handler, tenantId, request)
 		case 'openidConfiguration':
-			if (!handler.directory.hasTenant(tenantId))
-				throw new EntraError(400, 'invalid_tenant', 90002, `Tenant '${tenantId.slice(0, 200)}' not found.`)
+			if (!handler.directory.hasTenant(tenantId)) throw entraError(90002, tenantId)
 			return { status: 200, json: openidConfiguration(request, tenantId) }
 		case 'instanceDiscovery':
 			return { status: 200, json: instanceDiscovery(request, handler.defaultTenant, handler.names.loginHosts) }
