@@ -71,16 +71,16 @@ export async function waitForBinding(
 	}
 }
 
-/** Waits as a user does: `kubectl wait --for=condition=Ready`. */
+/** Waits as a user does: `kubectl wait --for=condition=Ready`. The error shows what the binding says. */
 export async function waitReady(world: World, tenant: Tenant, name = 'payments'): Promise<Binding> {
-	await kubectl(world.target, [
-		'-n',
-		tenant.namespace,
-		'wait',
-		`asb/${name}`,
-		'--for=condition=Ready',
-		'--timeout=120s',
-	])
+	try {
+		await kubectl(world.target, [
+			...['-n', tenant.namespace, 'wait', `asb/${name}`, '--for=condition=Ready', '--timeout=120s'],
+		])
+	} catch (error) {
+		const { status } = await getBinding(world, tenant, name)
+		throw new Error(`${(error as Error).message}; status: ${JSON.stringify(status ?? null)}`, { cause: error })
+	}
 	return getBinding(world, tenant, name)
 }
 
