@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { generateKeyPairSync, sign } from 'node:crypto'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -272,32 +273,31 @@ describe('reading beyond the mount', () => {
 
 it('uses the workload identity that the webhook of Azure gives to a pod', async () => {
 	const folder = await mkdtemp(join(tmpdir(), 'asb-identity-'))
-	const { exportJWK, generateKeyPair, SignJWT } = await import('jose')
 	const [issuer, subject, audience] = [
 		'https://kubernetes.default.svc',
 		'system:serviceaccount:payments:payments',
 		'api://AzureADTokenExchange',
 	]
-	const { privateKey, publicKey } = await generateKeyPair('RS256')
+	const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
 	const { control, tenantId, authorityHost, caPem } = vault.emulator
-	await control.trustIssuer({ issuer, jwks: { keys: [{ ...(await exportJWK(publicKey)), kid: 'k' }] } })
+	await control.trustIssuer({ issuer, jwks: { keys: [{ ...publicKey.export({ format: 'jwk' }), kid: 'k' }] } })
 	const clientId = '22222222-2222-4222-8222-222222222222'
 	await control.addClient({ clientId })
 	await control.addFederatedCredential({ clientId, name: 'fic', issuer, subject, audience })
 	await control.grant({ clientId, role: 'Key Vault Secrets Officer', vault: 'payments' })
-	const token = new SignJWT({})
-		.setProtectedHeader({ alg: 'RS256', kid: 'k' })
-		.setIssuer(issuer)
-		.setSubject(subject)
-		.setAudience(audience)
+	const now = Math.floor(Date.now() / 1000)
+	const encode = (part: object) => Buffer.from(JSON.stringify(part)).toString('base64url')
+	const claims = { iss: issuer, sub: subject, aud: [audience], iat: now, nbf: now, exp: now + 3600 }
+	const unsigned = `${encode({ alg: 'RS256', kid: 'k' })}.${encode(claims)}`
+	const token = `${unsigned}.${sign('sha256', Buffer.from(unsigned), privateKey).toString('base64url')}`
 	const [tokenFile, caFile] = [join(folder, 'token'), join(folder, 'ca.crt')]
-	await writeFile(tokenFile, await token.setIssuedAt().setExpirationTime('1h').sign(privateKey))
+	await writeFile(tokenFile, token)
 	await writeFile(caFile, caPem)
 	// Names of the emulator are known to nobody: in a pod hostAliases do what the first lines do.
 	const script = `
 		import dns from 'node:dns'
 		const lookup = dns.lookup
-		dns.lookup = (name, options, done) => lookup(name.endsWith('.emu.test') ? '127.0.0.1' : name, options, done)
+		dns.lookup = (_name, options, done) => lookup('127.0.0.1', options, done)
 		const { AzureMountedSecretStore } = await import(${JSON.stringify(join(import.meta.dirname, 'index.ts'))})
 		const store = new AzureMountedSecretStore({ mountPath: [], vaultUrl: ${JSON.stringify(vault.url)}, enableSet: true, logLevel: 'fatal' })
 		await store.setSecret('by-identity', 'written')
@@ -320,6 +320,5 @@ it('uses the workload identity that the webhook of Azure gives to a pod', async 
 		({ secret, route, status }) => secret === 'by-identity' && route === 'setSecret' && status === 200,
 	)
 	expect(written?.clientId).toBe(clientId)
-	expect(await readFile(tokenFile, 'utf8')).not.toBe('')
 	await rm(folder, { recursive: true })
 }, 40_000)
