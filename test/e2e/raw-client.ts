@@ -1,6 +1,6 @@
-import { X509Certificate } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { request } from 'node:https'
-import { KubeConfig } from '@kubernetes/client-node'
+import { parse } from 'yaml'
 
 /** What the API server answered, whatever it was. */
 export interface RawAnswer {
@@ -24,15 +24,27 @@ export type RawClient = (request: RawRequest) => Promise<RawAnswer>
 /** Milliseconds; an API server that takes longer for one small object is broken. */
 const TIMEOUT_MS = 30_000
 
+interface Kubeconfig {
+	readonly contexts: ReadonlyArray<{ name: string; context: { cluster: string } }>
+	readonly clusters: ReadonlyArray<{
+		name: string
+		cluster: { server: string; 'certificate-authority-data'?: string; 'certificate-authority'?: string }
+	}>
+}
+
+/** Only server and CA are taken from the kubeconfig: its user is an administrator. */
+function serverOf(target: { kubeconfig: string; context: string }): { server: string; ca: Buffer } {
+	const config = parse(readFileSync(target.kubeconfig, 'utf8')) as Kubeconfig
+	const context = config.contexts.find(({ name }) => name === target.context)
+	const found = config.clusters.find(({ name }) => name === context?.context.cluster)?.cluster
+	if (!found) throw new Error(`${target.kubeconfig} has no context ${target.context}`)
+	const { server, 'certificate-authority-data': data, 'certificate-authority': file } = found
+	if (!data && !file) throw new Error(`${target.kubeconfig} has no CA for ${target.context}`)
+	return { server: server.replace(/\/$/, ''), ca: data ? Buffer.from(data, 'base64') : readFileSync(file ?? '') }
+}
+
 export function rawClient(target: { kubeconfig: string; context: string }, token: string): RawClient {
-	const config = new KubeConfig()
-	config.loadFromFile(target.kubeconfig)
-	config.setCurrentContext(target.context)
-	const cluster = config.getCurrentCluster()
-	if (!cluster?.caData) throw new Error(`the context ${target.context} has no CA in it`)
-	const ca = Buffer.from(cluster.caData, 'base64')
-	new X509Certificate(ca) // a CA that does not parse would be reported as an untrusted server
-	const server = cluster.server.replace(/\/$/, '')
+	const { server, ca } = serverOf(target)
 	return ({ method, path, body, contentType }) =>
 		new Promise((resolve, reject) => {
 			const sent = body === undefined ? undefined : JSON.stringify(body)
@@ -44,7 +56,7 @@ export function rawClient(target: { kubeconfig: string; context: string }, token
 					text += chunk
 				})
 				response.on('error', reject)
-				response.on('end', () => resolve({ status: response.statusCode ?? 0, text, json: parse(text) }))
+				response.on('end', () => resolve({ status: response.statusCode ?? 0, text, json: objectIn(text) }))
 			})
 			call.on('timeout', () => call.destroy(new Error(`${method} ${path}: no answer within ${TIMEOUT_MS} ms`)))
 			call.on('error', reject)
@@ -52,7 +64,7 @@ export function rawClient(target: { kubeconfig: string; context: string }, token
 		})
 }
 
-function parse(text: string): Record<string, unknown> {
+function objectIn(text: string): Record<string, unknown> {
 	try {
 		const value: unknown = JSON.parse(text)
 		return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
