@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path'
 import type { Context } from './context.ts'
 import { run, tryRun } from './run.ts'
 import { parseVersion } from './versions.ts'
+import { which } from './which.ts'
 
 /** A docker command line and the engine it talks to. */
 export interface Docker {
@@ -19,15 +20,15 @@ const KEY_LABEL = 'dev.purista.secrets.inputs'
  * Debian's own is 20.10 in /usr/bin, and may be hidden by a newer one on PATH without the plugin.
  */
 export async function findDockerCli(): Promise<string | undefined> {
-	for (const name of ['docker', '/usr/bin/docker']) {
+	for (const name of new Set([which('docker'), '/usr/bin/docker'])) {
+		if (name === undefined) continue
 		const version = await tryRun(name, ['version', '--format', '{{.Client.Version}}'])
 		// Without an engine the command fails, but the version of the client is asked for in any case.
 		const client =
 			parseVersion(version ?? '') ??
 			parseVersion((await tryRun(name, ['--version']))?.replace('Docker version ', '') ?? '')
 		if (!client) continue
-		if (client[0] < 23 || (await tryRun(name, ['buildx', 'version'])) !== undefined)
-			return name.startsWith('/') ? name : (await run('which', [name])).trim()
+		if (client[0] < 23 || (await tryRun(name, ['buildx', 'version'])) !== undefined) return name
 	}
 	return undefined
 }

@@ -2,10 +2,10 @@ import { existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Context } from './context.ts'
 import type { Docker } from './docker.ts'
-import { engineRuns, startEngine, stopEngine } from './engine/daemon.ts'
+import { engineRuns, ownEngine, startEngine, stopEngine } from './engine/daemon.ts'
 import { restoreMachine } from './engine/machine.ts'
 import { deleteCluster } from './kind-cluster.ts'
-import { findUserEngine, ownEngine } from './probe.ts'
+import { findUserEngine } from './probe.ts'
 import { changeState, readState } from './state.ts'
 
 /**

@@ -6,9 +6,9 @@ import { checkContext, type Given, loadIntoGiven, readGiven } from './given.ts'
 import { auditFile, CONTEXT_NAME, loadImages } from './kind-cluster.ts'
 import { acquireLock } from './lock.ts'
 import { cacheFolder, pathsOf } from './paths.ts'
-import { pathOf } from './probe.ts'
 import type { Progress } from './progress.ts'
 import { bringUp, type Ready } from './up.ts'
+import { which, withSystemFolders } from './which.ts'
 
 export { cacheFolder } from './paths.ts'
 export type { Progress } from './progress.ts'
@@ -37,7 +37,9 @@ const token = randomUUID()
 let releaseHold: (() => void) | undefined
 
 export function contextOf(progress: Progress, signal?: AbortSignal): Context {
+	// Every child listens to it.
 	if (signal) setMaxListeners(0, signal)
+	process.env['PATH'] = withSystemFolders(process.env['PATH'] ?? '')
 	return { paths: pathsOf(cacheFolder()), progress, signal }
 }
 
@@ -108,7 +110,8 @@ function ownCluster(context: Context, ready: Ready): Cluster {
 }
 
 async function givenCluster(given: Given): Promise<Cluster> {
-	const kubectl = await pathOf('kubectl')
+	const kubectl = which('kubectl')
+	if (!kubectl) throw new Error('a given cluster needs kubectl on PATH')
 	await checkContext(kubectl, given)
 	return {
 		kubeconfig: given.kubeconfig,

@@ -1,27 +1,16 @@
-import { accessSync, constants, existsSync } from 'node:fs'
-import { delimiter, join } from 'node:path'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { nodeImageTag } from './build/node-image.ts'
 import type { Context } from './context.ts'
 import { type Docker, findDockerCli, hasImage, tryDocker } from './docker.ts'
 import { engineHost } from './engine/daemon.ts'
-import { run, tryRun } from './run.ts'
+import { tryRun } from './run.ts'
 import type { Facts } from './situation.ts'
 import { VERSIONS } from './versions.ts'
+import { which } from './which.ts'
 
 /** A registry that answers delivers the image (about 400 MB) in this time even on a slow line. */
 const PULL_TIMEOUT_MS = 10 * 60_000
-
-/** True when `name` is a command on PATH. */
-export function onPath(name: string): boolean {
-	return (process.env['PATH'] ?? '').split(delimiter).some((folder) => {
-		try {
-			accessSync(join(folder, name), constants.X_OK)
-			return true
-		} catch {
-			return false
-		}
-	})
-}
 
 /** The engine the user has, if one answers: at DOCKER_HOST or where the CLI's context says. */
 export async function findUserEngine(context: Context): Promise<Docker | undefined> {
@@ -31,14 +20,6 @@ export async function findUserEngine(context: Context): Promise<Docker | undefin
 	if (!cli) return undefined
 	const engine = { cli, env: process.env }
 	return (await tryDocker(engine, ['version', '--format', '{{.Server.Version}}'])) === undefined ? undefined : engine
-}
-
-/** Our own engine, started or not. Debian's CLI belongs to Debian's engine, and has BuildKit built in. */
-export function ownEngine(context: Context): Docker {
-	return {
-		cli: '/usr/bin/docker',
-		env: { ...process.env, DOCKER_HOST: engineHost(context), DOCKER_CONTEXT: undefined },
-	}
 }
 
 /** Looks at the machine. Pulls kind's node image when an engine answers and neither node image is there. */
@@ -52,7 +33,7 @@ export async function lookAround(context: Context, engine: Docker | undefined): 
 			((await hasImage(engine, VERSIONS.KINDEST_NODE)) || (!builtImage && (await pull(context, engine)))),
 		linux: process.platform === 'linux',
 		root: process.getuid?.() === 0,
-		debian: existsSync('/etc/debian_version') && onPath('apt-get'),
+		debian: existsSync('/etc/debian_version') && which('apt-get') !== undefined,
 	}
 }
 
@@ -70,6 +51,3 @@ async function pull(context: Context, engine: Docker): Promise<boolean> {
 		return answer !== undefined
 	})
 }
-
-/** Absolute path of a command on PATH. */
-export const pathOf = async (name: string) => (await run('which', [name])).trim()

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it, vi } from 'vitest'
 import { changedSysctls } from './engine/machine.ts'
-import { endProcess, identify, isAlive, processesWith } from './process.ts'
+import { descendantsOf, endProcess, identify, isAlive, processesWith } from './process.ts'
 import { clockText, createProgress } from './progress.ts'
 import { run, tryRun } from './run.ts'
 
@@ -48,6 +48,18 @@ describe('processes', () => {
 		expect(isAlive({ ...id, started: '1' })).toBe(process.platform !== 'linux')
 		await endProcess(id, 5_000)
 		expect(isAlive(id)).toBe(false)
+	})
+
+	it.skipIf(process.platform !== 'linux')('are found below others, at any depth', async () => {
+		const child = spawn('sh', ['-c', 'sh -c "sleep 60 & echo ready; wait" ; true'], {
+			stdio: ['ignore', 'pipe', 'ignore'],
+		})
+		await new Promise((resolve) => child.stdout.once('data', resolve))
+		const id = identify(child.pid ?? 0)
+		const below = descendantsOf([id])
+		expect(below).toHaveLength(2)
+		for (const each of [id, ...below]) await endProcess(each, 0)
+		expect(below.filter(isAlive)).toEqual([])
 	})
 
 	it.skipIf(process.platform !== 'linux')('that ignore a request to end are killed', async () => {

@@ -10,7 +10,7 @@ import { buildNodeImage } from './build/node-image.ts'
 import type { Context } from './context.ts'
 import type { Docker } from './docker.ts'
 import { takeDown } from './down.ts'
-import { engineRuns, startEngine } from './engine/daemon.ts'
+import { engineRuns, ownEngine, startEngine } from './engine/daemon.ts'
 import { noteMachine } from './engine/machine.ts'
 import {
 	clusterAnswers,
@@ -21,11 +21,12 @@ import {
 	nodesOf,
 } from './kind-cluster.ts'
 import { CLUSTER_NAME } from './paths.ts'
-import { findUserEngine, lookAround, onPath, ownEngine, pathOf } from './probe.ts'
+import { findUserEngine, lookAround } from './probe.ts'
 import { tryRun } from './run.ts'
 import { chooseSituation, explainMissing, type Situation } from './situation.ts'
 import { changeState, readState } from './state.ts'
 import { VERSIONS, withinSkew } from './versions.ts'
+import { which } from './which.ts'
 
 export interface Ready extends KindTools {
 	readonly situation: Exclude<Situation['kind'], 'none'>
@@ -56,7 +57,7 @@ export async function prepare(context: Context): Promise<Ready> {
 	if (situation.kind === 'none') throw new Error(explainMissing(situation.missing))
 	const go = lazyGo(context)
 	if (situation.kind === 'private') await startEngine(context)
-	const engine: Docker = user ?? ownEngine(context)
+	const engine: Docker = user ?? (await ownEngine(context))
 	const ready =
 		situation.kind === 'official'
 			? await withOfficialImages(context, engine, go)
@@ -70,11 +71,11 @@ export async function prepare(context: Context): Promise<Ready> {
 async function withOfficialImages(context: Context, engine: Docker, go: () => Promise<Go>): Promise<Ready> {
 	const kind = await findKind(context, go)
 	const cluster = /:(v[0-9.]+)/.exec(VERSIONS.KINDEST_NODE)?.[1] ?? ''
-	const answer = onPath('kubectl') ? await tryRun('kubectl', ['version', '--client', '--output=json']) : undefined
+	const present = which('kubectl')
+	const answer = present ? await tryRun(present, ['version', '--client', '--output=json']) : undefined
 	const version = /"gitVersion": "(v[^"]+)"/.exec(answer ?? '')?.[1] ?? ''
-	const kubectl = withinSkew(version, cluster)
-		? await pathOf('kubectl')
-		: await buildKubernetes(context, await go(), 'kubectl')
+	const kubectl =
+		present && withinSkew(version, cluster) ? present : await buildKubernetes(context, await go(), 'kubectl')
 	const nodeBuildImage = `node:${VERSIONS.NODE}-${VERSIONS.DEBIAN_SUITE}-slim`
 	return { situation: 'official', engine, kind, kubectl, image: VERSIONS.KINDEST_NODE, nodeBuildImage }
 }

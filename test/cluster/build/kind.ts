@@ -4,12 +4,14 @@ import { artifact } from '../artifact.ts'
 import type { Context } from '../context.ts'
 import { run, tryRun } from '../run.ts'
 import { VERSIONS } from '../versions.ts'
+import { which } from '../which.ts'
 import type { Go } from './go.ts'
 
 /** Path of a kind of the right version: the one on PATH, else `go install`. `go` is only asked for when it is needed. */
 export async function findKind(context: Context, go: () => Promise<Go>): Promise<string> {
-	const version = await tryRun('kind', ['version', '--quiet'])
-	if (version?.trim().replace(/^v/, '') === VERSIONS.KIND.slice(1)) return (await run('which', ['kind'])).trim()
+	const present = which('kind')
+	const version = present && (await tryRun(present, ['version', '--quiet']))
+	if (present && version?.trim().replace(/^v/, '') === VERSIONS.KIND.slice(1)) return present
 	const folder = await artifact(context, {
 		name: 'kind',
 		title: `Go: kind ${VERSIONS.KIND}`,

@@ -3,9 +3,11 @@ import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, write
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Context } from '../context.ts'
-import { endProcess, identify, isAlive, processesWith } from '../process.ts'
+import { type Docker, findDockerCli, tryDocker } from '../docker.ts'
+import { descendantsOf, endProcess, identify, isAlive, processesWith } from '../process.ts'
 import { run, tryRun } from '../run.ts'
 import { changeState, readState } from '../state.ts'
+import { which } from '../which.ts'
 import { aptInstall } from './apt.ts'
 import { missingCapabilities, runtimeWrapper } from './capabilities.ts'
 import { restoreRules } from './iptables.ts'
@@ -32,6 +34,16 @@ const files = (context: Pick<Context, 'paths'>) => ({
 	log: join(context.paths.engine, 'log'),
 	runtime: join(context.paths.engine, 'runc-wrapper'),
 })
+
+/** Our own engine, started or not. Rejects when there is no command line for it. */
+export async function ownEngine(context: Pick<Context, 'paths'>): Promise<Docker> {
+	const cli = await findDockerCli()
+	if (!cli)
+		throw new Error(
+			'no docker command that can build with BuildKit: install docker.io, or the buildx plugin of the one on PATH',
+		)
+	return { cli, env: { ...process.env, DOCKER_HOST: engineHost(context), DOCKER_CONTEXT: undefined } }
+}
 
 /** Value of DOCKER_HOST for our own engine. */
 export const engineHost = (context: Pick<Context, 'paths'>) => `unix://${files(context).socket}`
@@ -64,12 +76,15 @@ export async function startEngine(context: Context): Promise<void> {
 				'Two engines on one machine break each other: set DOCKER_HOST to use that one, or stop it.',
 		)
 	}
-	await aptInstall(context, ['docker.io', 'iptables', 'iproute2', 'ca-certificates'])
+	// Another package may have brought a dockerd that is not running: Debian's would replace it.
+	const daemon = which(DAEMON) === undefined ? ['docker.io'] : []
+	await aptInstall(context, [...daemon, 'iptables', 'iproute2', 'ca-certificates'])
 	await context.progress.step('engine: start', async () => {
 		const before = readState(context.paths.state).before ?? (await noteMachine(true))
 		changeState(context.paths.state, (state) => ({ ...state, before, engine: {} }))
 		for (const folder of [data, exec]) mkdirSync(folder, { recursive: true })
-		const runc = (await run('sh', ['-c', 'command -v runc'])).trim()
+		const runc = which('runc')
+		if (!runc) throw new Error('dockerd is there, but no runc: apt-get install runc')
 		const missing = missingCapabilities(readFileSync('/proc/self/status', 'utf8'))
 		writeFileSync(runtime, runtimeWrapper(missing, runc), { mode: 0o755 })
 		await run('ip', ['link', 'add', BRIDGE, 'type', 'bridge'])
@@ -106,10 +121,10 @@ export async function startEngine(context: Context): Promise<void> {
 }
 
 async function waitForEngine(context: Context, log: string): Promise<void> {
-	const env = { ...process.env, DOCKER_HOST: engineHost(context) }
+	const engine = await ownEngine(context)
 	for (const until = performance.now() + START_TIMEOUT_MS; ; await sleep(200)) {
 		context.signal?.throwIfAborted()
-		if ((await tryRun('/usr/bin/docker', ['version', '--format', '{{.Server.Version}}'], { env })) !== undefined) return
+		if ((await tryDocker(engine, ['version', '--format', '{{.Server.Version}}'])) !== undefined) return
 		const alive = readState(context.paths.state).engine?.process
 		if (alive && isAlive(alive) && performance.now() < until) continue
 		const tail = existsSync(log) ? readFileSync(log, 'utf8').trimEnd().split('\n').slice(-8).join('\n') : ''
@@ -129,8 +144,10 @@ export async function stopEngine(context: Context): Promise<void> {
 	if (!state.engine) return
 	const ids = [state.engine.process, readPid(pid)].filter((id) => id !== undefined)
 	for (const id of ids) await endProcess(id, STOP_GRACE_MS)
-	// containerd and shims name our exec folder in their arguments; containers hang below the shims.
-	for (const id of processesWith(exec)) await endProcess(id, 5_000)
+	// After a crash: containerd and shims name our exec folder in their arguments, containers hang below the shims and do not
+	// end with them. Look for them first: once its shim is gone, nothing tells whose a container is.
+	const left = processesWith(exec)
+	for (const id of [...left, ...descendantsOf(left)]) await endProcess(id, 0)
 	const mounts = readFileSync('/proc/mounts', 'utf8')
 		.split('\n')
 		.map((line) => line.split(' ')[1] ?? '')
