@@ -107,7 +107,7 @@ const foreignObjects = async () => {
 		.map(({ kind, metadata }) => `${kind}/${metadata.name} ${metadata.uid} ${metadata.resourceVersion}`)
 		.toSorted()
 }
-let before: string[]
+let before: string[] | undefined
 let bindingUid: string
 const uidOf = async (object: string) =>
 	(await getObject<{ metadata: { uid: string } }>(world.target, ['-n', namespace, object])).metadata.uid
@@ -186,16 +186,8 @@ beforeAll(async () => {
 	before = await foreignObjects()
 })
 afterAll(async () => {
-	await kubectl(world.target, [
-		'-n',
-		namespace,
-		'patch',
-		'secret',
-		'guarded',
-		'--type=merge',
-		'-p',
-		'{"metadata":{"finalizers":null}}',
-	])
+	const patched = ['secret', 'guarded', '--type=merge', '-p', '{"metadata":{"finalizers":null}}']
+	if (before) await kubectl(world.target, ['-n', namespace, 'patch', ...patched])
 	await kubectl(world.target, ['delete', 'namespace', namespace, '--wait=false', '--ignore-not-found'])
 })
 
