@@ -57,6 +57,8 @@ const pause = (ms: number, signal: AbortSignal): Promise<void> =>
  * 4. Drain: when the calls on the old one have ended, or their time is over, dispose of it.
  */
 export class Rotating<T> {
+	/** For `gracefulShutdown`. */
+	readonly name = 'rotating resource'
 	readonly #store: RotatingStore
 	readonly #names: readonly string[]
 	readonly #create: (secrets: Record<string, string>) => Promise<T> | T

@@ -35,6 +35,9 @@ export interface MountOptions {
 // a backup stays back: after two such periods it is what there is.
 const OLDER_GRACE_MS = 180_000
 
+// inotify limits are of the node: what other pods hold may be free again a minute later.
+const WATCH_AGAIN_MS = 60_000
+
 const codeOf = (error: unknown) =>
 	error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
 
@@ -59,6 +62,7 @@ export class Mount {
 
 	readonly #options: MountOptions
 	#watch: DirectoryWatch | undefined
+	#watchAgainAt = 0
 	#looking: Promise<void> | undefined
 	#again = false
 	#closed = false
@@ -183,17 +187,20 @@ export class Mount {
 	}
 
 	#ensureWatch(): void {
-		if (this.#watch !== undefined) return
+		const { clock, watch, onWatchLost } = this.#options
+		if (this.#watch !== undefined || clock.monotonic() < this.#watchAgainAt) return
 		this.watching = true
-		this.#watch = this.#options.watch(
+		const mine = watch(
 			this.path,
 			() => void this.check(),
 			(error) => {
-				if (!this.watching) return
-				this.watching = false
-				this.#options.onWatchLost(this.path, codeOf(error))
+				if (this.#watch !== mine) return
+				this.#watchAgainAt = clock.monotonic() + WATCH_AGAIN_MS
+				onWatchLost(this.path, codeOf(error))
+				void this.#unwatch()
 			},
 		)
+		this.#watch = mine
 	}
 
 	async #unwatch(): Promise<void> {
