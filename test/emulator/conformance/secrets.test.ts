@@ -342,7 +342,7 @@ describe('secrets', () => {
 			expect(pfx.json).toMatchObject({ contentType: 'application/x-pkcs12', managed: true })
 			expect(pfx.json.kid).toBe(pfx.json.id.replace('/secrets/', '/keys/'))
 			const pem = await bench.raw(`/secrets/shop-pem?${API}`)
-			expect(pem.json.value).toMatch(/^-----BEGIN PRIVATE KEY-----[^]+-----BEGIN CERTIFICATE-----/)
+			expect(pem.json.value).toMatch(/^-----BEGIN PRIVATE KEY-----[\s\S]+-----BEGIN CERTIFICATE-----/)
 			expect(await listed('shop')).toMatchObject({ managed: true })
 		})
 

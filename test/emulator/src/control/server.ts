@@ -53,7 +53,9 @@ async function handle(options: ControlServer, message: IncomingMessage, response
 		throw new ControlError('this is not addressed to a loopback name', 'Forbidden')
 	}
 	if (path === '/healthz') return send(response, 200, { status: 'ok' })
-	if (path === MANAGED_IDENTITY_PATH) return identity(options.state, message, response, parseQuery(search))
+	// MSAL asks with a slash at the end.
+	if (path.replace(/\/$/, '') === MANAGED_IDENTITY_PATH)
+		return identity(options.state, message, response, parseQuery(search))
 	const name = path.startsWith(`${CONTROL_PATH}/`) ? path.slice(CONTROL_PATH.length + 1) : ''
 	const operation = OPERATION_NAMES.find((each) => each === name)
 	if (!operation)
