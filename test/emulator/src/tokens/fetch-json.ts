@@ -12,6 +12,9 @@ export interface FetchOptions {
 /** A discovery document or key set is a few KB. */
 const MAX_BYTES = 1024 * 1024
 
+/** An API server answers a key set as application/jwk-set+json only, and 406 to whoever accepts just application/json. */
+const ACCEPT = 'application/json, application/jwk-set+json'
+
 /** GET of a JSON document over https. Rejects for anything but a 200 with JSON. */
 export async function fetchJson(url: string, options: FetchOptions = {}): Promise<unknown> {
 	const { bearerTokenFile, caFile, timeoutMs = 10_000 } = options
@@ -21,7 +24,7 @@ export async function fetchJson(url: string, options: FetchOptions = {}): Promis
 		const call = request(
 			url,
 			{
-				headers: { accept: 'application/json', ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) },
+				headers: { accept: ACCEPT, ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) },
 				signal: AbortSignal.timeout(timeoutMs),
 				...(ca === undefined ? {} : { ca }),
 			},
