@@ -12,7 +12,6 @@ import { which, withSystemFolders } from './which.ts'
 
 export { cacheFolder } from './paths.ts'
 export type { Progress } from './progress.ts'
-export { VERSIONS } from './versions.ts'
 
 /** A cluster that is up. */
 export interface Cluster {
