@@ -84,7 +84,11 @@ export async function sync(
 			return { kind: 'failed', fault: found.fault, at: context() }
 		}
 		const written = await writeSecret(secrets, binding, planned.write)
-		if (written && 'kind' in written && written.kind === 'refused') return written
+		if (written && 'kind' in written && written.kind === 'refused') {
+			// What a human does about it is seen at the next look, not when drift is due.
+			memory.driftCheckedAt = Number.NEGATIVE_INFINITY
+			return written
+		}
 		keep(memory, found, planned, written as SecretObject | undefined, clock)
 		if (!found.fault) deps.observeLook(key.vaultUrl)
 		if (written) observePropagation(planned.results, found, deps)
