@@ -198,7 +198,9 @@ describe('secrets', () => {
 		})
 	})
 
-	const listed = async (name: string): Promise<{ id: string; tags?: object; attributes: Record<string, unknown> }> => {
+	const listed = async (
+		name: string,
+	): Promise<{ id: string; tags?: object; attributes: { enabled: boolean; updated: number } }> => {
 		let path: string | null = `/secrets?${API}`
 		while (path !== null) {
 			const { json }: Answer = await bench.raw(path)

@@ -26,6 +26,8 @@ export function createSecureServer(options: {
 		...defaultLeaf,
 		minVersion: 'TLSv1.2',
 		keepAliveTimeout: KEEP_ALIVE_MS,
+		// A missing Host header is answered by us, in the service's error shape.
+		requireHostHeader: false,
 		SNICallback: (name, done) => done(null, leaves.context(name)),
 	})
 	server.on('request', (message: IncomingMessage, response: ServerResponse) => {

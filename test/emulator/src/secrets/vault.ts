@@ -56,11 +56,17 @@ export class Vault {
 		const now = this.#options.clock.seconds()
 		const id = this.#options.random.hex(VERSION_LENGTH)
 		const previous = secret.versions.at(-1)
+		const { contentType, tags, notBefore, expires } = input
 		const version: SecretVersion = {
 			version: id,
-			...strip({ ...input, enabled: input.enabled ?? true }),
+			value: input.value,
+			enabled: input.enabled ?? true,
 			created: now,
 			updated: now,
+			...(contentType === undefined ? {} : { contentType }),
+			...(tags === undefined ? {} : { tags }),
+			...(notBefore === undefined ? {} : { notBefore }),
+			...(expires === undefined ? {} : { expires }),
 			...(certificate ? { managed: true as const, pem: certificate.pem, kid: certificate.kid(id) } : {}),
 			...(certificate && previous ? { previousVersion: previous.version } : {}),
 		}
@@ -256,7 +262,7 @@ export class Vault {
 	}
 }
 
-/** Without the keys that are undefined: absent and "unchanged" are the same thing here. */
+/** Without the keys that are undefined: absent means unchanged. */
 function strip<T extends object>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } {
 	return Object.fromEntries(Object.entries(value).filter(([, each]) => each !== undefined)) as never
 }
