@@ -248,10 +248,10 @@ export class AzureMountedSecretStore extends SecretStoreBaseClass<AzureMountedSe
 		await super.destroy()
 	}
 
-	protected override async getSecretImpl<SecretNames extends string[]>(
+	protected override getSecretImpl<SecretNames extends string[]>(
 		...secretNames: SecretNames
 	): Promise<ObjectWithKeysFromStringArray<SecretNames, string | undefined>> {
-		return (await this.#core.texts(secretNames)) as ObjectWithKeysFromStringArray<SecretNames, string | undefined>
+		return this.#core.texts(secretNames) as Promise<ObjectWithKeysFromStringArray<SecretNames, string | undefined>>
 	}
 
 	protected override setSecretImpl(name: string, value: string): Promise<void> {

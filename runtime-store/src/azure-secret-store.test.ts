@@ -263,5 +263,7 @@ it('differs from AzureSecretStore as the README says', async () => {
 	const table = ['| | `AzureSecretStore` 3.2.4 | `AzureMountedSecretStore` |', '|---|---|---|', ...rows].join('\n')
 	const readme = await readFile(join(import.meta.dirname, '..', 'README.md'), 'utf8')
 	const printed = readme.match(/<!-- differences -->\n\n([\s\S]*?)\n\n<!-- \/differences -->/)?.[1]
-	expect(printed).toBe(table)
+	// The formatter pads the columns of the README.
+	const cells = (text = '') => text.replace(/ *\| */g, '|').replace(/-{3,}/g, '---')
+	expect(cells(printed)).toBe(cells(table))
 }, 60_000)

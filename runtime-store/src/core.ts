@@ -51,30 +51,38 @@ export class Core {
 		this.#state = options.state
 	}
 
-	/** Texts by name; every name is a key. The names that the mounts have are of one generation. */
-	async texts(names: readonly string[]): Promise<Record<string, string | undefined>> {
-		const state = this.#state
-		if (!state.loaded || state.destroyed) await state.waitPatiently()
-		const { texts } = state.view
+	/**
+	 * Texts by name; every name is a key. The names that the mounts have are of one generation. Not an async function, because one more
+	 * promise would cost a read from memory half of its time again.
+	 */
+	texts(names: readonly string[]): Promise<Record<string, string | undefined>> {
+		const { loaded, destroyed, view } = this.#state
+		if (!loaded || destroyed) return this.#textsWhenLoaded(names)
 		const result: Record<string, string | undefined> = {}
-		let missing: Set<string> | undefined
 		for (const name of names) {
-			const value = texts.get(name)
-			if (value === undefined) {
-				missing ??= new Set()
-				missing.add(name)
-			}
-			put(result, name, value)
+			const value = view.texts.get(name)
+			if (value === undefined || name === '__proto__') return this.#textsBeyond(names)
+			result[name] = value
 		}
-		if (missing === undefined) return result
-		const entries = [...missing].map((name) => [name, this.entryOf(name)] as const)
-		await Promise.all(
-			entries.map(async ([name, entry]) => {
-				if (entry === undefined) put(result, name, (await this.beyond(name))?.value)
-				else if (entry.text === undefined) throw storeError('Binary')
-				else put(result, name, entry.text)
-			}),
-		)
+		return Promise.resolve(result)
+	}
+
+	async #textsWhenLoaded(names: readonly string[]): Promise<Record<string, string | undefined>> {
+		await this.#state.waitPatiently()
+		return this.#textsBeyond(names)
+	}
+
+	/** When a name is not among the texts of the view. */
+	async #textsBeyond(names: readonly string[]): Promise<Record<string, string | undefined>> {
+		const result: Record<string, string | undefined> = {}
+		// First all of the mounts, in one turn.
+		const found = names.map((name) => [name, this.entryOf(name)] as const)
+		for (const [name, entry] of found) {
+			if (entry !== undefined && entry.text === undefined) throw storeError('Binary')
+			put(result, name, entry?.text)
+		}
+		const missing = new Set(found.filter(([, entry]) => entry === undefined).map(([name]) => name))
+		await Promise.all([...missing].map(async (name) => put(result, name, (await this.beyond(name))?.value)))
 		return result
 	}
 

@@ -7,6 +7,7 @@ export interface Bench {
 
 const benches: Readonly<Record<string, () => Promise<{ bench: Bench }>>> = {
 	latency: () => import('./latency.ts'),
+	store: () => import('./store.ts'),
 }
 
 const [name, ...args] = process.argv.slice(2)

@@ -1,8 +1,15 @@
-import { storeError } from '../errors.ts'
+import { type StoreErrorReason, storeError } from '../errors.ts'
 import type { Current } from '../overlay.ts'
 import type { Logger } from '../purista.ts'
 import { describeFault } from './faults.ts'
 import { type SecretAddress, type Vault, VaultFault } from './vault.ts'
+
+const ANSWERS: Partial<Record<StoreErrorReason, 'absent' | 'disabled' | 'denied'>> = {
+	NotFound: 'absent',
+	Disabled: 'disabled',
+	Denied: 'denied',
+	Refused: 'denied',
+}
 
 /** One versionless GET, with its failures as answers. */
 export async function askCurrent(vault: Pick<Vault, 'get'>, address: SecretAddress): Promise<Current> {
@@ -11,17 +18,7 @@ export async function askCurrent(vault: Pick<Vault, 'get'>, address: SecretAddre
 		return { kind: 'value', value, version }
 	} catch (error) {
 		if (!(error instanceof VaultFault)) return { kind: 'denied' } // no vault is configured, or the store is destroyed
-		switch (error.reason) {
-			case 'NotFound':
-				return { kind: 'absent' }
-			case 'Disabled':
-				return { kind: 'disabled' }
-			case 'Denied':
-			case 'Refused':
-				return { kind: 'denied' }
-			default:
-				return { kind: 'unavailable' }
-		}
+		return { kind: ANSWERS[error.reason] ?? 'unavailable' }
 	}
 }
 
