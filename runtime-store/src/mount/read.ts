@@ -14,7 +14,7 @@ export type MountRead =
 	| { kind: 'missing' | 'empty' }
 
 /** The directory changed during each of the attempts. The next event or poll looks again. */
-export class MountBusyError extends Error {
+class MountBusyError extends Error {
 	override name = 'MountBusyError'
 }
 
