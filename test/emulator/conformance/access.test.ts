@@ -37,13 +37,13 @@ describe('access', () => {
 				}),
 		}
 	}
-	const inner = (answer: Answer): unknown => answer.json.error.innererror?.code
+	const inner = (answer: Answer): unknown => answer.error.innererror?.code
 
 	it('refuses a caller without a role with 403 ForbiddenByRbac and its text', async () => {
 		const { clientId, call } = await newClient()
 		const answer = await call('GET', '/secrets/One')
 		expect(answer.status).toBe(403)
-		const { code, message, innererror } = answer.json.error
+		const { code, message, innererror } = answer.error
 		expect([code, innererror]).toEqual(['Forbidden', { code: 'ForbiddenByRbac' }])
 		const lines = (message as string).split('\r\n')
 		expect(lines[0]).toBe('Caller is not authorized to perform action on resource.')
@@ -146,7 +146,7 @@ describe('access', () => {
 		const answer = await call('GET', '/secrets/one', undefined, 'legacy')
 		expect(answer.status).toBe(403)
 		expect(inner(answer)).toBe('AccessDenied')
-		expect(answer.json.error.message).toMatch(
+		expect(answer.error.message).toMatch(
 			new RegExp(
 				`^The user, group or application 'appid=${clientId};oid=.*;iss=.*' does not have secrets get permission on key vault 'legacy;location=westeurope'\\. For help .*linkid=2125287$`,
 			),
@@ -154,7 +154,7 @@ describe('access', () => {
 		await bench.emulator.control.setPolicy({ vault: 'legacy', clientId, secretPermissions: ['get', 'list'] })
 		expect((await call('GET', '/secrets/one', undefined, 'legacy')).status).toBe(200)
 		expect((await call('GET', '/secrets', undefined, 'legacy')).status).toBe(200)
-		expect((await call('PUT', '/secrets/one', { value: 'x' }, 'legacy')).json.error.message).toContain(
+		expect((await call('PUT', '/secrets/one', { value: 'x' }, 'legacy')).error.message).toContain(
 			'does not have secrets set permission',
 		)
 	})
@@ -170,13 +170,13 @@ describe('access', () => {
 		await control.setNetwork({ vault: 'payments', network: 'firewall' })
 		const firewall = await bench.raw(`/secrets/one?${API}`)
 		expect([firewall.status, inner(firewall)]).toEqual([403, 'ForbiddenByFirewall'])
-		expect(firewall.json.error.message).toMatch(
+		expect(firewall.error.message).toMatch(
 			/^Client address is not authorized and caller is not a trusted service\.\r\nClient address: 127\.0\.0\.1\r\nCaller: appid=/,
 		)
 		await control.setNetwork({ vault: 'payments', network: 'private' })
 		const connection = await bench.raw(`/secrets/one?${API}`)
 		expect([connection.status, inner(connection)]).toEqual([403, 'ForbiddenByConnection'])
-		expect(connection.json.error.message).toMatch(
+		expect(connection.error.message).toMatch(
 			/^Public network access is disabled and request is not from a trusted service nor via an approved private link\./,
 		)
 		await control.setNetwork({ vault: 'payments', network: 'open' })
@@ -193,7 +193,7 @@ describe('access', () => {
 		})
 		const answer = await bench.raw(`/secrets/one?${API}`)
 		expect([answer.status, inner(answer)]).toEqual([403, 'ForbiddenByPolicy'])
-		expect(answer.json.error.message).toContain('to use on-behalf-of (OBO) flow')
+		expect(answer.error.message).toContain('to use on-behalf-of (OBO) flow')
 	})
 
 	it('checks permission before existence: an unknown name is 403 without a role', async () => {

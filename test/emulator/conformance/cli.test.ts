@@ -271,7 +271,10 @@ describe('the command line', { timeout: 30_000 }, () => {
 	})
 
 	it('exits with 2 for a wrong command line', async () => {
-		expect(await fails(['--nonsense'])).toMatchObject({ code: 2, err: expect.stringContaining('Try --help.') })
+		expect(await fails(['--nonsense'])).toMatchObject({
+			code: 2,
+			err: expect.stringContaining('Try --help.') as unknown,
+		})
 	})
 
 	it('says what --federate-in-cluster and --federate-kubeconfig need when it is not there', async () => {

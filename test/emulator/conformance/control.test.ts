@@ -34,7 +34,7 @@ describe('the control API', () => {
 			versions: [version],
 		})
 		expect(await remote.getSecret({ vault: 'payments', name: 'api-key' })).toEqual(stored)
-		expect((await bench.raw(`/secrets/api-key?${API}`)).json.id).toBe(id)
+		expect((await bench.raw(`/secrets/api-key?${API}`)).bundle.id).toBe(id)
 	})
 
 	it('rejects with the code and message of the emulator, both ways', async () => {
@@ -117,7 +117,7 @@ describe('the control API', () => {
 		])
 		const [first] = (await remote.requests({ since: before })).filter((each) => each.route === 'getSecret')
 		expect(first).toEqual({
-			at: expect.any(Number),
+			at: expect.any(Number) as unknown,
 			...base,
 			method: 'GET',
 			clientId: CLIENT,
@@ -158,7 +158,7 @@ describe('the control API', () => {
 
 		it('executes the three lines that our conditions print, after which the client can read', async () => {
 			const denied = await bench.askToken(await bench.form({ client_id: clientId }))
-			expect(denied.json.error_codes).toEqual([70025])
+			expect(denied.entra.error_codes).toEqual([70025])
 			await remote.az({ command: federate })
 			const token = await bench.token(clientId)
 			await remote.setSecret({ vault: 'payments', name: 'az', value: 'v' })
@@ -213,7 +213,7 @@ describe('the control API', () => {
 		await control.reset()
 		expect((await control.listVaults()).map(({ name, secrets }) => [name, secrets])).toEqual([['payments', 0]])
 		expect([await control.requests(), await control.listFaults()]).toEqual([[], []])
-		expect((await fresh.askToken(await fresh.form())).json.error_codes).toEqual([700016])
+		expect((await fresh.askToken(await fresh.form())).entra.error_codes).toEqual([700016])
 		await fresh.close()
 	})
 })

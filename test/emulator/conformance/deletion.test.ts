@@ -19,7 +19,7 @@ describe('deletion', () => {
 		await call('PUT', '/secrets/gone', { value: 'v', contentType: 'c', tags: { a: 'b' } })
 		const answer = await call('DELETE', '/secrets/gone')
 		expect(answer.status).toBe(200)
-		expect(Object.keys(answer.json)).toEqual([
+		expect(Object.keys(answer.bundle)).toEqual([
 			'recoveryId',
 			'deletedDate',
 			'scheduledPurgeDate',
@@ -28,9 +28,9 @@ describe('deletion', () => {
 			'attributes',
 			'tags',
 		])
-		expect(answer.json.recoveryId).toBe(`${bench.emulator.vaultUrl('payments')}/deletedsecrets/gone`)
-		expect(answer.json.scheduledPurgeDate - answer.json.deletedDate).toBe(90 * DAY)
-		expect(Number.isInteger(answer.json.deletedDate)).toBe(true)
+		expect(answer.bundle.recoveryId).toBe(`${bench.emulator.vaultUrl('payments')}/deletedsecrets/gone`)
+		expect(answer.bundle.scheduledPurgeDate - answer.bundle.deletedDate).toBe(90 * DAY)
+		expect(Number.isInteger(answer.bundle.deletedDate)).toBe(true)
 	})
 
 	it('makes a deleted secret 404 at once, its deleted form 404 for some seconds and then 200, and PUT of the name 409', async () => {
@@ -38,20 +38,20 @@ describe('deletion', () => {
 		await call('DELETE', '/secrets/slow')
 		expect((await call('GET', '/secrets/slow')).status).toBe(404)
 		const early = await call('GET', '/deletedsecrets/slow')
-		expect([early.status, early.json.error]).toEqual([
+		expect([early.status, early.error]).toEqual([
 			404,
 			{ code: 'SecretNotFound', message: 'Deleted Secret not found: slow' },
 		])
 		const during = await call('PUT', '/secrets/slow', { value: 'w' })
-		expect([during.status, during.json.error]).toEqual([
+		expect([during.status, during.error]).toEqual([
 			409,
 			{ code: 'Conflict', message: 'Secret is currently being deleted.', innererror: { code: 'ObjectIsBeingDeleted' } },
 		])
 		await settle()
 		const late = await call('GET', '/deletedsecrets/slow')
-		expect([late.status, late.json.value]).toEqual([200, undefined])
+		expect([late.status, late.bundle.value]).toEqual([200, undefined])
 		const after = await call('PUT', '/secrets/slow', { value: 'w' })
-		expect([after.status, after.json.error]).toEqual([
+		expect([after.status, after.error]).toEqual([
 			409,
 			{
 				code: 'Conflict',
@@ -66,14 +66,14 @@ describe('deletion', () => {
 		await call('PUT', '/secrets/listgone', { value: 'v' })
 		await call('DELETE', '/secrets/listgone')
 		const names = async (path: string): Promise<string[]> =>
-			(await call('GET', path)).json.value.map((item: { id: string }) => item.id.split('/').at(-1))
+			(await call('GET', path)).page.value.map((item) => item.id.split('/').at(-1) ?? '')
 		expect(await names('/secrets')).not.toContain('listgone')
 		expect(await names('/deletedsecrets')).not.toContain('listgone')
 		await settle()
 		expect(await names('/deletedsecrets')).toContain('listgone')
-		const { json } = await call('GET', '/deletedsecrets')
+		const { page: json } = await call('GET', '/deletedsecrets')
 		const item = json.value.find((each: { id: string }) => each.id.endsWith('/listgone'))
-		expect(Object.keys(item)).toEqual(['recoveryId', 'deletedDate', 'scheduledPurgeDate', 'id', 'attributes'])
+		expect(Object.keys(item ?? {})).toEqual(['recoveryId', 'deletedDate', 'scheduledPurgeDate', 'id', 'attributes'])
 	})
 
 	it('brings back the same versions with recover, after GET answered 404 for some seconds', async () => {
@@ -82,14 +82,14 @@ describe('deletion', () => {
 		await call('DELETE', '/secrets/back')
 		await settle()
 		const recovered = await call('POST', '/deletedsecrets/back/recover')
-		expect([recovered.status, recovered.json.id, recovered.json.value]).toEqual([200, second.json.id, undefined])
+		expect([recovered.status, recovered.bundle.id, recovered.bundle.value]).toEqual([200, second.bundle.id, undefined])
 		expect((await call('GET', '/secrets/back')).status).toBe(404)
 		const during = await call('PUT', '/secrets/back', { value: '3' })
-		expect([during.status, during.json.error.innererror.code]).toEqual([409, 'ObjectIsBeingRecovered'])
+		expect([during.status, during.error.innererror?.code]).toEqual([409, 'ObjectIsBeingRecovered'])
 		await settle()
-		expect((await call('GET', '/secrets/back')).json.value).toBe('2')
-		const { json } = await call('GET', '/secrets/back/versions')
-		expect(json.value.map((item: { id: string }) => item.id)).toEqual([first.json.id, second.json.id].sort())
+		expect((await call('GET', '/secrets/back')).bundle.value).toBe('2')
+		const { page: json } = await call('GET', '/secrets/back/versions')
+		expect(json.value.map((item: { id: string }) => item.id)).toEqual([first.bundle.id, second.bundle.id].sort())
 	})
 
 	it('answers purge with 204 and frees the name after some seconds', async () => {
@@ -102,7 +102,7 @@ describe('deletion', () => {
 		expect((await call('PUT', '/secrets/purged', { value: 'w' })).status).toBe(409)
 		await settle()
 		expect((await call('PUT', '/secrets/purged', { value: 'w' })).status).toBe(200)
-		expect((await call('GET', '/secrets/purged/versions')).json.value).toHaveLength(1)
+		expect((await call('GET', '/secrets/purged/versions')).bundle.value).toHaveLength(1)
 	})
 
 	it('purges by itself at the scheduled purge date', async () => {
@@ -128,11 +128,11 @@ describe('deletion', () => {
 		['POST', '/secrets/unknown/backup'],
 	])('answers %s %s with 404 SecretNotFound', async (method, path) => {
 		const answer = await call(method, path)
-		expect([answer.status, answer.json.error.code]).toEqual([404, 'SecretNotFound'])
+		expect([answer.status, answer.error.code]).toEqual([404, 'SecretNotFound'])
 	})
 
 	it('deletes whole secrets only: a single version cannot be deleted', async () => {
-		const { json } = await call('PUT', '/secrets/whole', { value: 'v' })
+		const { bundle: json } = await call('PUT', '/secrets/whole', { value: 'v' })
 		const version = (json.id as string).split('/').at(-1)
 		expect((await call('DELETE', `/secrets/whole/${version}`)).status).toBe(405)
 	})
@@ -146,9 +146,12 @@ describe('deletion', () => {
 		})
 		const origin = bench.emulator.vaultUrl('short')
 		const set = await bench.raw(`/secrets/s?${API}`, { origin, method: 'PUT', body: { value: 'v' } })
-		expect(set.json.attributes).toMatchObject({ recoveryLevel: 'CustomizedRecoverable+Purgeable', recoverableDays: 7 })
+		expect(set.bundle.attributes).toMatchObject({
+			recoveryLevel: 'CustomizedRecoverable+Purgeable',
+			recoverableDays: 7,
+		})
 		const gone = await bench.raw(`/secrets/s?${API}`, { origin, method: 'DELETE' })
-		expect(gone.json.scheduledPurgeDate - gone.json.deletedDate).toBe(7 * DAY)
+		expect(gone.bundle.scheduledPurgeDate - gone.bundle.deletedDate).toBe(7 * DAY)
 	})
 
 	it('backs a secret up with all versions as base64url and restores it when the name is free', async () => {
@@ -157,23 +160,23 @@ describe('deletion', () => {
 			await call('PUT', '/secrets/saved', { value: 'CANARY' }),
 		]
 		const backup = await call('POST', '/secrets/saved/backup')
-		expect(Object.keys(backup.json)).toEqual(['value'])
-		expect(backup.json.value).toMatch(/^[A-Za-z0-9_-]+$/)
-		expect(Buffer.from(backup.json.value as string, 'base64url').toString('latin1')).not.toContain('CANARY')
-		expect((await call('POST', '/secrets/restore', { value: backup.json.value })).status).toBe(409)
+		expect(Object.keys(backup.bundle)).toEqual(['value'])
+		expect(backup.bundle.value).toMatch(/^[A-Za-z0-9_-]+$/)
+		expect(Buffer.from(backup.bundle.value as string, 'base64url').toString('latin1')).not.toContain('CANARY')
+		expect((await call('POST', '/secrets/restore', { value: backup.bundle.value })).status).toBe(409)
 		await call('DELETE', '/secrets/saved')
 		await settle()
 		await call('DELETE', '/deletedsecrets/saved')
 		await settle()
-		const restored = await call('POST', '/secrets/restore', { value: backup.json.value })
-		expect([restored.status, restored.json.id, restored.json.value]).toEqual([200, made[1]?.json.id, undefined])
-		expect((await call('GET', '/secrets/saved/versions')).json.value).toHaveLength(2)
-		expect((await call('GET', '/secrets/saved')).json.value).toBe('CANARY')
+		const restored = await call('POST', '/secrets/restore', { value: backup.bundle.value })
+		expect([restored.status, restored.bundle.id, restored.bundle.value]).toEqual([200, made[1]?.bundle.id, undefined])
+		expect((await call('GET', '/secrets/saved/versions')).bundle.value).toHaveLength(2)
+		expect((await call('GET', '/secrets/saved')).bundle.value).toBe('CANARY')
 	})
 
 	it('refuses a backup that was tampered with, and one that is none', async () => {
 		await call('PUT', '/secrets/tampered', { value: 'v' })
-		const { json } = await call('POST', '/secrets/tampered/backup')
+		const { bundle: json } = await call('POST', '/secrets/tampered/backup')
 		const blob = Buffer.from(json.value as string, 'base64url')
 		blob[blob.length - 1] = (blob.at(-1) ?? 0) ^ 1
 		for (const value of [blob.toString('base64url'), 'AAAA', '', 7]) {

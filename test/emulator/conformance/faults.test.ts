@@ -31,7 +31,7 @@ describe('throttling', () => {
 		expect(await times(4_000, get)).toEqual(new Map([[200, 4_000]]))
 		const answer = await get()
 		expect(answer.status).toBe(429)
-		expect(answer.json).toEqual({
+		expect(answer.body).toEqual({
 			error: {
 				code: 'Throttled',
 				message:
@@ -76,7 +76,7 @@ describe('throttling', () => {
 		}
 		for (let i = 0; i < 5; i += 1) expect(await times(10, () => ask(`vault-${i}`))).toEqual(new Map([[200, 10]]))
 		const answer = await ask('vault-5')
-		expect([answer.status, answer.json.error.message]).toEqual([
+		expect([answer.status, answer.error.message]).toEqual([
 			429,
 			expect.stringContaining('SubscriptionRequestTypeLimitReached'),
 		])
@@ -114,7 +114,7 @@ describe('faults', () => {
 		await bench.emulator.control.addFault({ match, action: 'status', status: 429, times: 1 })
 		await bench.emulator.control.addFault({ match, action: 'status', status: 429, retryAfter: 7, times: 1 })
 		const [bare, kind] = [await get(), await get()]
-		expect([bare.status, bare.json.error.code, bare.headers['retry-after']]).toEqual([429, 'Throttled', undefined])
+		expect([bare.status, bare.error.code, bare.headers['retry-after']]).toEqual([429, 'Throttled', undefined])
 		expect([kind.status, kind.headers['retry-after']]).toEqual([429, '7'])
 	})
 
@@ -154,7 +154,7 @@ describe('faults', () => {
 		await bench.emulator.control.addFault({ match, action: 'garbage', times: 1 })
 		await bench.emulator.control.addFault({ match, action: 'html', times: 1 })
 		const [garbage, html] = [await get(), await get()]
-		expect([garbage.status, garbage.json]).toEqual([200, undefined])
+		expect([garbage.status, garbage.body]).toEqual([200, undefined])
 		expect([html.status, html.headers['content-type'], html.text.slice(0, 15)]).toEqual([
 			403,
 			'text/html; charset=utf-8',
@@ -166,7 +166,7 @@ describe('faults', () => {
 		await bench.emulator.control.addFault({ match, action: 'unauthorized', times: 1 })
 		await bench.emulator.control.addFault({ match, action: 'challenge', times: 1 })
 		const [transient, challenge] = [await get(), await get()]
-		expect([transient.status, transient.json.error.message]).toEqual([401, expect.stringContaining('AKV10046')])
+		expect([transient.status, transient.error.message]).toEqual([401, expect.stringContaining('AKV10046')])
 		expect(transient.headers['www-authenticate']).toContain('resource="https://vault.emu.test"')
 		expect(challenge.headers['www-authenticate']).toContain('error="insufficient_claims"')
 	})
@@ -224,7 +224,7 @@ describe('faults', () => {
 		AccessTokens.prototype.verify = () => Promise.reject(new TypeError('planted'))
 		try {
 			const answer = await broken.raw(`/secrets/x?${API}`, { token })
-			expect([answer.status, answer.json.error.code]).toEqual([500, 'InternalServerError'])
+			expect([answer.status, answer.error.code]).toEqual([500, 'InternalServerError'])
 			expect(answer.text).not.toContain('planted')
 			expect(defects).toEqual([new TypeError('planted')])
 		} finally {

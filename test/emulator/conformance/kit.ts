@@ -14,12 +14,57 @@ export const OFFICER = 'Key Vault Secrets Officer'
 export const USER = 'Key Vault Secrets User'
 export const API = 'api-version=7.6'
 
+/** A secret as the service answers it; which fields are there is what the tests are about. */
+export interface Bundle {
+	readonly value: string
+	readonly contentType: string
+	readonly id: string
+	readonly attributes: {
+		readonly enabled: boolean
+		readonly nbf: number
+		readonly exp: number
+		readonly created: number
+		readonly updated: number
+		readonly recoveryLevel: string
+		readonly recoverableDays: number
+	}
+	readonly tags: Readonly<Record<string, string>>
+	readonly kid: string
+	readonly managed: boolean
+	readonly previousVersion: string
+	readonly recoveryId: string
+	readonly deletedDate: number
+	readonly scheduledPurgeDate: number
+}
+
+/** A document of the login host. */
+export interface EntraBody {
+	readonly error: string
+	readonly error_description: string
+	readonly error_codes: readonly number[]
+	readonly timestamp: string
+	readonly trace_id: string
+	readonly correlation_id: string
+	readonly access_token: string
+	readonly expires_in: number
+	readonly keys: ReadonlyArray<{ kid: string }>
+	readonly metadata: ReadonlyArray<{ aliases: readonly string[] }>
+	readonly issuer: string
+	readonly authorization_endpoint: string
+	readonly token_endpoint: string
+	readonly jwks_uri: string
+}
+
+/** An answer, with its body parsed and typed as what the test expects it to be; undefined when it is not JSON. */
 export interface Answer {
 	readonly status: number
 	readonly headers: IncomingHttpHeaders
 	readonly text: string
-	// biome-ignore lint/suspicious/noExplicitAny: tests look into bodies of many shapes
-	readonly json: any
+	readonly body: unknown
+	readonly bundle: Bundle
+	readonly page: { readonly value: readonly Bundle[]; readonly nextLink: string | null }
+	readonly error: { readonly code: string; readonly message: string; readonly innererror?: { readonly code: string } }
+	readonly entra: EntraBody
 }
 
 export interface RawRequest {
@@ -111,7 +156,7 @@ export async function openBench(options: EmulatorOptions = {}): Promise<Bench> {
 			body: new URLSearchParams(fields).toString(),
 		})
 	const token: Bench['token'] = async (clientId = CLIENT) =>
-		(await askToken(await form({ client_id: clientId }))).json.access_token as string
+		(await askToken(await form({ client_id: clientId }))).entra.access_token
 	const credential: Bench['credential'] = (clientId = CLIENT) =>
 		new ClientAssertionCredential(emulator.tenantId, clientId, () => assertion(), {
 			authorityHost: emulator.authorityHost,
@@ -177,19 +222,28 @@ export function send(agent: Agent, url: string, request: RawRequest): Promise<An
 				received += chunk
 			})
 			answer.on('error', reject)
-			answer.on('end', () =>
-				resolve({ status: answer.statusCode ?? 0, headers: answer.headers, text: received, json: parsed(received) }),
-			)
+			answer.on('end', () => resolve(answered(answer.statusCode ?? 0, answer.headers, received)))
 		})
 		call.end(text)
 	})
 }
 
-function parsed(text: string): unknown {
+function answered(status: number, headers: IncomingHttpHeaders, text: string): Answer {
+	let body: unknown
 	try {
-		return JSON.parse(text) as unknown
+		body = JSON.parse(text)
 	} catch {
-		return undefined
+		body = undefined
+	}
+	return {
+		status,
+		headers,
+		text,
+		body,
+		bundle: body as Bundle,
+		page: body as Answer['page'],
+		error: (body as { error: Answer['error'] } | undefined)?.error as Answer['error'],
+		entra: body as EntraBody,
 	}
 }
 

@@ -164,7 +164,9 @@ describe('the unmodified JS SDK', () => {
 		await bench.emulator.control.addClient({ clientId, name: 'unfederated' })
 		await expect(bench.sdk('payments', clientId).getSecret('db')).rejects.toMatchObject({
 			name: 'AuthenticationRequiredError',
-			message: expect.stringMatching(/^invalid_client: Error\(s\): 70025 - Timestamp: .* - Description: AADSTS70025: /),
+			message: expect.stringMatching(
+				/^invalid_client: Error\(s\): 70025 - Timestamp: .* - Description: AADSTS70025: /,
+			) as unknown,
 		})
 	})
 

@@ -22,8 +22,8 @@ describe('secrets', () => {
 				attributes: { enabled: true, nbf: 1559081980, exp: 1798761600 },
 			})
 			expect(answer.status).toBe(200)
-			expect(keys(answer.json)).toEqual(['value', 'contentType', 'id', 'attributes', 'tags'])
-			expect(keys(answer.json.attributes)).toEqual([
+			expect(keys(answer.bundle)).toEqual(['value', 'contentType', 'id', 'attributes', 'tags'])
+			expect(keys(answer.bundle.attributes)).toEqual([
 				'enabled',
 				'nbf',
 				'exp',
@@ -32,7 +32,7 @@ describe('secrets', () => {
 				'recoveryLevel',
 				'recoverableDays',
 			])
-			expect(answer.json).toMatchObject({
+			expect(answer.body).toMatchObject({
 				value: 'v',
 				contentType: 'text/plain',
 				tags: { a: 'b' },
@@ -48,50 +48,50 @@ describe('secrets', () => {
 		})
 
 		it('omits absent things: no tags, contentType, nbf, exp, managed or kid keys when unset; enabled default true', async () => {
-			const { json } = await put('bare', { value: 'v', attributes: {} })
+			const { bundle: json } = await put('bare', { value: 'v', attributes: {} })
 			expect(keys(json)).toEqual(['value', 'id', 'attributes'])
 			expect(keys(json.attributes)).toEqual(['enabled', 'created', 'updated', 'recoveryLevel', 'recoverableDays'])
 			expect(json.attributes.enabled).toBe(true)
 		})
 
 		it('gives versions of 32 lower-case hex characters and ids https://host/secrets/{name}/{version}', async () => {
-			const { json } = await put('shape', { value: 'v' })
+			const { bundle: json } = await put('shape', { value: 'v' })
 			const origin = bench.emulator.vaultUrl('payments')
 			expect(json.id).toMatch(new RegExp(`^${origin}/secrets/shape/[0-9a-f]{32}$`))
 		})
 
 		it('makes a new version each time, also when the value is equal', async () => {
 			const [one, two] = [await put('twice', { value: 'v' }), await put('twice', { value: 'v' })]
-			expect(one.json.id).not.toBe(two.json.id)
+			expect(one.bundle.id).not.toBe(two.bundle.id)
 		})
 
 		it('compares names and ids case-insensitively and keeps the case of the first write', async () => {
 			const first = await put('CamelCase', { value: 'one' })
 			const second = await put('camelcase', { value: 'two' })
-			expect(second.json.id).toContain('/secrets/CamelCase/')
-			const version = (first.json.id as string).split('/').at(-1) ?? ''
-			expect((await bench.raw(`/secrets/CAMELCASE/${version.toUpperCase()}?${API}`)).json.value).toBe('one')
+			expect(second.bundle.id).toContain('/secrets/CamelCase/')
+			const version = (first.bundle.id as string).split('/').at(-1) ?? ''
+			expect((await bench.raw(`/secrets/CAMELCASE/${version.toUpperCase()}?${API}`)).bundle.value).toBe('one')
 		})
 
 		it('counts times in whole seconds of the emulator clock', async () => {
-			const { json } = await put('seconds', { value: 'v' })
+			const { bundle: json } = await put('seconds', { value: 'v' })
 			expect(Number.isInteger(json.attributes.created)).toBe(true)
 			const { now } = await bench.emulator.control.advanceClock({ seconds: 3_600 })
 			const later = await put('seconds', { value: 'v' })
-			expect(later.json.attributes.created).toBeGreaterThanOrEqual(Math.floor(now / 1000))
-			expect(later.json.attributes.created - json.attributes.created).toBeGreaterThanOrEqual(3_600)
+			expect(later.bundle.attributes.created).toBeGreaterThanOrEqual(Math.floor(now / 1000))
+			expect(later.bundle.attributes.created - json.attributes.created).toBeGreaterThanOrEqual(3_600)
 			await bench.emulator.control.advanceClock({ seconds: -3_600 })
 		})
 
 		it('stores an empty string as an empty value', async () => {
 			await put('empty', { value: '' })
-			expect((await bench.raw(`/secrets/empty?${API}`)).json.value).toBe('')
+			expect((await bench.raw(`/secrets/empty?${API}`)).bundle.value).toBe('')
 		})
 
 		it('passes every character through, byte-exact', async () => {
 			const value = '\r\n\t"\\\u0000é漢😀\u2028 trailing \n'
 			await put('bytes', { value })
-			expect((await bench.raw(`/secrets/bytes?${API}`)).json.value).toBe(value)
+			expect((await bench.raw(`/secrets/bytes?${API}`)).bundle.value).toBe(value)
 		})
 
 		it('answers PATCH without the value, bumps updated, and leaves what is missing unchanged', async () => {
@@ -102,18 +102,18 @@ describe('secrets', () => {
 				body: { attributes: { exp: 1798761600 } },
 			})
 			expect(answer.status).toBe(200)
-			expect(keys(answer.json)).toEqual(['contentType', 'id', 'attributes', 'tags'])
-			expect(answer.json).toMatchObject({ id: set.json.id, contentType: 'a', tags: { t: '1' } })
-			expect(answer.json.attributes.exp).toBe(1798761600)
-			expect(answer.json.attributes.created).toBe(set.json.attributes.created)
-			expect(answer.json.attributes.updated - set.json.attributes.updated).toBeGreaterThanOrEqual(5)
-			expect((await bench.raw(`/secrets/patched?${API}`)).json.value).toBe('v')
+			expect(keys(answer.bundle)).toEqual(['contentType', 'id', 'attributes', 'tags'])
+			expect(answer.body).toMatchObject({ id: set.bundle.id, contentType: 'a', tags: { t: '1' } })
+			expect(answer.bundle.attributes.exp).toBe(1798761600)
+			expect(answer.bundle.attributes.created).toBe(set.bundle.attributes.created)
+			expect(answer.bundle.attributes.updated - set.bundle.attributes.updated).toBeGreaterThanOrEqual(5)
+			expect((await bench.raw(`/secrets/patched?${API}`)).bundle.value).toBe('v')
 		})
 
 		it('lets PATCH replace tags, and with {} remove them', async () => {
 			await put('tags', { value: 'v', tags: { a: '1', b: '2' } })
 			const answer = await bench.raw(`/secrets/tags?${API}`, { method: 'PATCH', body: { tags: {} } })
-			expect(answer.json.tags).toEqual({})
+			expect(answer.bundle.tags).toEqual({})
 		})
 	})
 
@@ -136,7 +136,7 @@ describe('secrets', () => {
 			['enabled that is a string', { value: 'v', attributes: { enabled: 'true' } }],
 		])('refuses %s with 400 BadParameter', async (_what, body) => {
 			const answer = await put('limits', body)
-			expect([answer.status, answer.json.error.code]).toEqual([400, 'BadParameter'])
+			expect([answer.status, answer.error.code]).toEqual([400, 'BadParameter'])
 			expect((await bench.raw(`/secrets/limits?${API}`)).status).toBe(404)
 		})
 
@@ -148,7 +148,7 @@ describe('secrets', () => {
 
 		it.each(['', '{', 'null', '[]', '"x"', '{"value":"\\ud800'])('refuses the body %j with 400', async (body) => {
 			const answer = await bench.raw(`/secrets/x?${API}`, { method: 'PUT', body })
-			expect([answer.status, answer.json.error.code]).toEqual([400, 'BadParameter'])
+			expect([answer.status, answer.error.code]).toEqual([400, 'BadParameter'])
 		})
 	})
 
@@ -157,19 +157,19 @@ describe('secrets', () => {
 			const text = (id: string): string =>
 				`A secret with (name/id) ${id} was not found in this key vault. If you recently deleted this secret you may be able to recover it using the correct recovery command. For help resolving this issue, please see https://go.microsoft.com/fwlink/?linkid=2125182`
 			const unknown = await bench.raw(`/secrets/Nope?${API}`)
-			expect([unknown.status, unknown.json]).toEqual([
+			expect([unknown.status, unknown.body]).toEqual([
 				404,
 				{ error: { code: 'SecretNotFound', message: text('Nope') } },
 			])
 			await put('known', { value: 'v' })
 			const version = 'f'.repeat(32)
 			const noVersion = await bench.raw(`/secrets/known/${version}?${API}`)
-			expect([noVersion.status, noVersion.json.error.message]).toEqual([404, text(`known/${version}`)])
+			expect([noVersion.status, noVersion.error.message]).toEqual([404, text(`known/${version}`)])
 		})
 
 		it('treats nbf and exp as informational: GET works before nbf and after exp', async () => {
 			await put('dated', { value: 'v', attributes: { nbf: 2147483647, exp: 1 } })
-			expect((await bench.raw(`/secrets/dated?${API}`)).json.value).toBe('v')
+			expect((await bench.raw(`/secrets/dated?${API}`)).bundle.value).toBe('v')
 		})
 
 		it('blocks a disabled secret with 403 SecretDisabled, without falling back to an older enabled version, which is readable by id', async () => {
@@ -180,21 +180,21 @@ describe('secrets', () => {
 			expect(answer.text).toBe(
 				'{"error":{"code":"Forbidden","message":"Operation get is not allowed on a disabled secret.","innererror":{"code":"SecretDisabled"}}}',
 			)
-			const version = (old.json.id as string).split('/').at(-1)
-			expect((await bench.raw(`/secrets/disabled/${version}?${API}`)).json.value).toBe('old')
+			const version = (old.bundle.id as string).split('/').at(-1)
+			expect((await bench.raw(`/secrets/disabled/${version}?${API}`)).bundle.value).toBe('old')
 		})
 
 		it('lets PATCH without version hit the current version, and with a version that one; PATCHing an older version does not show in the list', async () => {
 			const old = await put('older', { value: 'old' })
 			const current = await put('older', { value: 'new' })
-			const version = (old.json.id as string).split('/').at(-1)
+			const version = (old.bundle.id as string).split('/').at(-1)
 			await bench.emulator.control.advanceClock({ seconds: 10 })
 			await bench.raw(`/secrets/older/${version}?${API}`, { method: 'PATCH', body: { tags: { old: 'yes' } } })
 			const item = await listed('older')
-			expect([item.tags, item.attributes.updated]).toEqual([undefined, current.json.attributes.updated])
+			expect([item.tags, item.attributes.updated]).toEqual([undefined, current.bundle.attributes.updated])
 			await bench.raw(`/secrets/older?${API}`, { method: 'PATCH', body: { attributes: { enabled: false } } })
 			expect((await listed('older')).attributes).toMatchObject({ enabled: false })
-			expect((await bench.raw(`/secrets/older/${version}?${API}`)).json.tags).toEqual({ old: 'yes' })
+			expect((await bench.raw(`/secrets/older/${version}?${API}`)).bundle.tags).toEqual({ old: 'yes' })
 		})
 	})
 
@@ -203,7 +203,7 @@ describe('secrets', () => {
 	): Promise<{ id: string; tags?: object; attributes: { enabled: boolean; updated: number } }> => {
 		let path: string | null = `/secrets?${API}`
 		while (path !== null) {
-			const { json }: Answer = await bench.raw(path)
+			const { page: json }: Answer = await bench.raw(path)
 			const found = json.value.find((item: { id: string }) => item.id.endsWith(`/secrets/${name}`))
 			if (found) return found
 			path =
@@ -233,8 +233,8 @@ describe('secrets', () => {
 			const names: string[] = []
 			let path: string | null = `/secrets?${API}&maxresults=3`
 			while (path !== null) {
-				const { json }: Answer = await bench.raw(path)
-				names.push(...json.value.map((item: { id: string }) => item.id.split('/').at(-1)))
+				const { page: json }: Answer = await bench.raw(path)
+				names.push(...json.value.map((item) => item.id.split('/').at(-1) ?? ''))
 				path = json.nextLink === null ? null : (json.nextLink as string).replace(/^https:\/\/[^/]+/, '')
 			}
 			expect(names.filter((name) => name.toLowerCase().startsWith('zz'))).toEqual([
@@ -249,8 +249,8 @@ describe('secrets', () => {
 
 		it('orders versions by version id ascending (not by time), full ids', async () => {
 			const made: string[] = []
-			for (let i = 0; i < 12; i += 1) made.push((await put('many', { value: `${i}` })).json.id as string)
-			const { json } = await bench.raw(`/secrets/many/versions?${API}`)
+			for (let i = 0; i < 12; i += 1) made.push((await put('many', { value: `${i}` })).bundle.id as string)
+			const { page: json } = await bench.raw(`/secrets/many/versions?${API}`)
 			const ids = json.value.map((item: { id: string }) => item.id)
 			expect(ids).toEqual([...made].sort())
 			expect(ids).not.toEqual(made)
@@ -263,16 +263,16 @@ describe('secrets', () => {
 			const made = []
 			for (let i = 0; i < 7; i += 1)
 				made.push(await control.setSecret({ vault: 'payments', name: 'tied', value: `${i}` }))
-			const { json } = await bench.raw(`/secrets/tied/versions?${API}`)
+			const { page: json } = await bench.raw(`/secrets/tied/versions?${API}`)
 			const times = new Set(json.value.map((item: { attributes: { created: number } }) => item.attributes.created))
 			// Seven writes in process take milliseconds: they are in one second, or at its turn in two.
 			expect(times.size).toBeLessThanOrEqual(2)
-			expect((await bench.raw(`/secrets/tied?${API}`)).json.id).toBe(made.at(-1)?.id)
+			expect((await bench.raw(`/secrets/tied?${API}`)).bundle.id).toBe(made.at(-1)?.id)
 		})
 
 		it('answers the versions of an unknown name with 200 and value: [], not 404', async () => {
 			const answer = await bench.raw(`/secrets/never/versions?${API}`)
-			expect([answer.status, answer.json]).toEqual([200, { value: [], nextLink: null }])
+			expect([answer.status, answer.body]).toEqual([200, { value: [], nextLink: null }])
 		})
 
 		it('gives pages of 25 by default, and a nextLink that is an absolute URL with explicit port and $skiptoken', async () => {
@@ -289,7 +289,7 @@ describe('secrets', () => {
 			const seen = new Set<string>()
 			let next: string | null = `${origin}/secrets?${API}`
 			while (next !== null) {
-				const { json }: Answer = await bench.raw(next.slice(origin.length), { origin })
+				const { page: json }: Answer = await bench.raw(next.slice(origin.length), { origin })
 				sizes.push(json.value.length)
 				for (const item of json.value) seen.add(item.id as string)
 				next = json.nextLink as string | null
@@ -319,7 +319,7 @@ describe('secrets', () => {
 				role: 'Key Vault Reader',
 				vault: 'exact',
 			})
-			const { json } = await bench.raw(`/secrets?${API}`, { origin: bench.emulator.vaultUrl('exact') })
+			const { page: json } = await bench.raw(`/secrets?${API}`, { origin: bench.emulator.vaultUrl('exact') })
 			expect([json.value.length, json.nextLink]).toEqual([25, null])
 		})
 
@@ -340,18 +340,18 @@ describe('secrets', () => {
 			await control.addCertificate({ vault: 'payments', name: 'shop' })
 			await control.addCertificate({ vault: 'payments', name: 'shop-pem', contentType: 'application/x-pem-file' })
 			const pfx = await bench.raw(`/secrets/shop?${API}`)
-			expect(keys(pfx.json)).toEqual(['value', 'contentType', 'id', 'attributes', 'kid', 'managed'])
-			expect(pfx.json).toMatchObject({ contentType: 'application/x-pkcs12', managed: true })
-			expect(pfx.json.kid).toBe(pfx.json.id.replace('/secrets/', '/keys/'))
+			expect(keys(pfx.bundle)).toEqual(['value', 'contentType', 'id', 'attributes', 'kid', 'managed'])
+			expect(pfx.body).toMatchObject({ contentType: 'application/x-pkcs12', managed: true })
+			expect(pfx.bundle.kid).toBe(pfx.bundle.id.replace('/secrets/', '/keys/'))
 			const pem = await bench.raw(`/secrets/shop-pem?${API}`)
-			expect(pem.json.value).toMatch(/^-----BEGIN PRIVATE KEY-----[\s\S]+-----BEGIN CERTIFICATE-----/)
+			expect(pem.bundle.value).toMatch(/^-----BEGIN PRIVATE KEY-----[\s\S]+-----BEGIN CERTIFICATE-----/)
 			expect(await listed('shop')).toMatchObject({ managed: true })
 		})
 
 		it('gives a PFX without a password that OpenSSL reads, with the key of its certificate', async () => {
 			const { createSecureContext } = await import('node:tls')
 			await bench.emulator.control.addCertificate({ vault: 'payments', name: 'pfx' })
-			const { json } = await bench.raw(`/secrets/pfx?${API}`)
+			const { bundle: json } = await bench.raw(`/secrets/pfx?${API}`)
 			const pfx = Buffer.from(json.value as string, 'base64')
 			expect(() => createSecureContext({ pfx, passphrase: '' })).not.toThrow()
 			expect(() => createSecureContext({ pfx, passphrase: 'wrong' })).toThrow(/mac verify failure/i)
@@ -360,20 +360,20 @@ describe('secrets', () => {
 		it('has previousVersion for certificate-backed secrets only', async () => {
 			const first = await bench.emulator.control.addCertificate({ vault: 'payments', name: 'renewed' })
 			await bench.emulator.control.addCertificate({ vault: 'payments', name: 'renewed' })
-			expect((await bench.raw(`/secrets/renewed?${API}`)).json.previousVersion).toBe(first.version)
+			expect((await bench.raw(`/secrets/renewed?${API}`)).bundle.previousVersion).toBe(first.version)
 			await put('plain', { value: '1' })
-			expect((await put('plain', { value: '2' })).json).not.toHaveProperty('previousVersion')
+			expect((await put('plain', { value: '2' })).body).not.toHaveProperty('previousVersion')
 		})
 
 		it('converts PFX to PEM for outContentType, and refuses everything else with its text', async () => {
 			await bench.emulator.control.addCertificate({ vault: 'payments', name: 'convert' })
 			const query = 'api-version=2025-07-01&outContentType=application/x-pem-file'
 			const pem = await bench.raw(`/secrets/convert?${query}`)
-			expect([pem.status, pem.json.contentType]).toEqual([200, 'application/x-pem-file'])
-			expect(pem.json.value).toContain('-----BEGIN CERTIFICATE-----')
+			expect([pem.status, pem.bundle.contentType]).toEqual([200, 'application/x-pem-file'])
+			expect(pem.bundle.value).toContain('-----BEGIN CERTIFICATE-----')
 			await put('text', { value: 'v' })
 			const refused = await bench.raw(`/secrets/text?${query}`)
-			expect([refused.status, refused.json.error]).toEqual([
+			expect([refused.status, refused.error]).toEqual([
 				400,
 				{
 					code: 'BadParameter',

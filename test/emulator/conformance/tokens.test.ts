@@ -27,22 +27,22 @@ describe('tokens', () => {
 	afterAll(() => bench.close())
 
 	const refused = (answer: Answer, status: number, error: string, code: number, text: RegExp): void => {
-		expect([answer.status, answer.json.error, answer.json.error_codes]).toEqual([status, error, [code]])
-		expect(answer.json.error_description).toMatch(new RegExp(`^AADSTS${code}: `))
-		expect(answer.json.error_description).toMatch(text)
+		expect([answer.status, answer.entra.error, answer.entra.error_codes]).toEqual([status, error, [code]])
+		expect(answer.entra.error_description).toMatch(new RegExp(`^AADSTS${code}: `))
+		expect(answer.entra.error_description).toMatch(text)
 	}
 
 	describe('the token endpoint', () => {
 		it('answers token_type, expires_in, ext_expires_in, refresh_in (only for long-lived tokens), access_token', async () => {
 			const long = await bench.askToken(await bench.form())
-			expect(Object.keys(long.json)).toEqual([
+			expect(Object.keys(long.entra)).toEqual([
 				'token_type',
 				'expires_in',
 				'ext_expires_in',
 				'refresh_in',
 				'access_token',
 			])
-			expect(long.json).toMatchObject({
+			expect(long.entra).toMatchObject({
 				token_type: 'Bearer',
 				expires_in: 86399,
 				ext_expires_in: 86399,
@@ -50,18 +50,18 @@ describe('tokens', () => {
 			})
 			await bench.emulator.control.configure({ tokenLifetimeSeconds: 3600 })
 			const short = await bench.askToken(await bench.form())
-			expect(Object.keys(short.json)).toEqual(['token_type', 'expires_in', 'ext_expires_in', 'access_token'])
-			expect(short.json.expires_in).toBe(3599)
+			expect(Object.keys(short.entra)).toEqual(['token_type', 'expires_in', 'ext_expires_in', 'access_token'])
+			expect(short.entra.expires_in).toBe(3599)
 			await bench.emulator.control.configure({ tokenLifetimeSeconds: 86_400 })
 		})
 
 		it('issues v1 tokens: aud, iss https://sts.windows.net/{tid}/, appid, appidacr "2" for assertions, oid, sub, tid, idp, uti, ver "1.0", xms_cc when claims were asked', async () => {
 			const { tenantId } = bench.emulator
-			const { json } = await bench.askToken(
+			const { entra: json } = await bench.askToken(
 				await bench.form({ claims: '{"access_token":{"xms_cc":{"values":["cp1"]}}}' }),
 			)
 			const issuer = `https://sts.windows.net/${tenantId}/`
-			expect(decodeJwt(json.access_token as string)).toMatchObject({
+			expect(decodeJwt(json.access_token)).toMatchObject({
 				aud: 'https://vault.emu.test',
 				iss: issuer,
 				idp: issuer,
@@ -70,16 +70,16 @@ describe('tokens', () => {
 				tid: tenantId,
 				ver: '1.0',
 				xms_cc: ['CP1'],
-				uti: expect.stringMatching(/^.{22}$/),
-				oid: expect.stringMatching(/^[0-9a-f-]{36}$/),
+				uti: expect.stringMatching(/^.{22}$/) as unknown,
+				oid: expect.stringMatching(/^[0-9a-f-]{36}$/) as unknown,
 			})
-			const { sub, oid } = decodeJwt(json.access_token as string)
+			const { sub, oid } = decodeJwt(json.access_token)
 			expect(sub).toBe(oid)
-			expect(decodeProtectedHeader(json.access_token as string)).toMatchObject({ alg: 'RS256', typ: 'JWT' })
+			expect(decodeProtectedHeader(json.access_token)).toMatchObject({ alg: 'RS256', typ: 'JWT' })
 		})
 
 		it('has the error body error, error_description, error_codes, timestamp, trace_id, correlation_id, error_uri', async () => {
-			const { json } = await bench.askToken({})
+			const { entra: json } = await bench.askToken({})
 			expect(Object.keys(json)).toEqual([
 				'error',
 				'error_description',
@@ -97,7 +97,7 @@ describe('tokens', () => {
 
 		it('takes client-request-id of the form as the correlation id', async () => {
 			const id = randomUUID()
-			expect((await bench.askToken({ 'client-request-id': id })).json.correlation_id).toBe(id)
+			expect((await bench.askToken({ 'client-request-id': id })).entra.correlation_id).toBe(id)
 		})
 
 		it('accepts a client secret, with appidacr "1"', async () => {
@@ -109,7 +109,7 @@ describe('tokens', () => {
 				client_assertion_type: undefined,
 				client_secret: 's3cr3t~value',
 			})
-			expect(decodeJwt((await bench.askToken(form)).json.access_token as string)['appidacr']).toBe('1')
+			expect(decodeJwt((await bench.askToken(form)).entra.access_token as string)['appidacr']).toBe('1')
 			refused(
 				await bench.askToken({ ...form, client_secret: 'wrong' }),
 				401,
@@ -260,7 +260,7 @@ describe('tokens', () => {
 			const hmac = await new SignJWT(claims).setProtectedHeader({ alg: 'HS256' }).sign(new Uint8Array(32))
 			for (const assertion of [ec, none, hmac]) {
 				const answer = await bench.askToken(await bench.form({ client_assertion: assertion }))
-				expect([answer.status, answer.json.error_codes]).toEqual([400, [5002738]])
+				expect([answer.status, answer.entra.error_codes]).toEqual([400, [5002738]])
 			}
 		})
 
@@ -268,7 +268,7 @@ describe('tokens', () => {
 			'refuses the malformed assertion %s',
 			async (assertion) => {
 				const answer = await bench.askToken(await bench.form({ client_assertion: assertion }))
-				expect([answer.status, answer.json.error_codes]).toEqual([400, [50027]])
+				expect([answer.status, answer.entra.error_codes]).toEqual([400, [50027]])
 			},
 		)
 
@@ -366,7 +366,7 @@ describe('tokens', () => {
 			const { control } = bench.emulator
 			await control.addFault({ match: { route: 'token' }, action: 'status', times: 1, ...fault })
 			const answer = await bench.askToken(await bench.form())
-			expect([answer.status, answer.json.error_codes]).toEqual([status, [code]])
+			expect([answer.status, answer.entra.error_codes]).toEqual([status, [code]])
 			expect(answer.headers['retry-after']).toBe('retryAfter' in fault ? '60' : undefined)
 			expect((await bench.askToken(await bench.form())).status).toBe(200)
 		})
@@ -377,19 +377,19 @@ describe('tokens', () => {
 			send(bench.emulator.agent(), `${bench.emulator.authorityHost}${path}`, {})
 
 		it('serves an openid-configuration whose issuer has the same origin as the authority', async () => {
-			const { json } = await get(`/${bench.emulator.tenantId}/v2.0/.well-known/openid-configuration`)
-			for (const name of ['issuer', 'authorization_endpoint', 'token_endpoint', 'jwks_uri']) {
-				expect(new URL(json[name] as string).origin).toBe(bench.emulator.authorityHost)
+			const { entra: json } = await get(`/${bench.emulator.tenantId}/v2.0/.well-known/openid-configuration`)
+			for (const name of ['issuer', 'authorization_endpoint', 'token_endpoint', 'jwks_uri'] as const) {
+				expect(new URL(json[name]).origin).toBe(bench.emulator.authorityHost)
 			}
 		})
 
 		it('serves instance discovery for its own hosts', async () => {
-			const { json } = await get('/common/discovery/instance?api-version=1.1&authorization_endpoint=x')
-			expect(json.metadata[0].aliases).toContain('login.emu.test')
+			const { entra: json } = await get('/common/discovery/instance?api-version=1.1&authorization_endpoint=x')
+			expect(json.metadata[0]?.aliases).toContain('login.emu.test')
 		})
 
 		it('serves the public keys that verify its tokens', async () => {
-			const { json } = await get(`/${bench.emulator.tenantId}/discovery/v2.0/keys`)
+			const { entra: json } = await get(`/${bench.emulator.tenantId}/discovery/v2.0/keys`)
 			const { kid } = decodeProtectedHeader(await bench.token())
 			expect(json.keys.map((key: { kid: string }) => key.kid)).toContain(kid)
 			expect(JSON.stringify(json)).not.toMatch(/"(d|p|q)":/)
@@ -409,7 +409,7 @@ describe('tokens', () => {
 			const text = async (token: string): Promise<[number, string]> => {
 				const answer = await bench.raw(`/secrets/x?${API}`, { token })
 				expect(answer.headers['www-authenticate']).toContain('Bearer authorization=')
-				return [answer.status, answer.json.error.message as string]
+				return [answer.status, answer.error.message as string]
 			}
 			expect(await text(slashed)).toEqual([
 				401,
@@ -428,7 +428,7 @@ describe('tokens', () => {
 				},
 				{ tenant: otherTenant },
 			)
-			expect(await text(foreign.json.access_token as string)).toEqual([
+			expect(await text(foreign.entra.access_token as string)).toEqual([
 				401,
 				`AKV10032: Invalid issuer. Expected one of https://sts.windows.net/${tenantId}/, found https://sts.windows.net/${otherTenant}/`,
 			])
@@ -463,7 +463,7 @@ describe('tokens', () => {
 			expect((await bench.raw(`/secrets?${API}`, { token })).status).toBe(200)
 			await bench.emulator.control.rotateKeys({ forgetOld: true })
 			const answer = await bench.raw(`/secrets?${API}`, { token })
-			expect([answer.status, answer.json.error.message]).toEqual([401, expect.stringContaining('AKV10046')])
+			expect([answer.status, answer.error.message]).toEqual([401, expect.stringContaining('AKV10046')])
 			expect((await bench.raw(`/secrets?${API}`, { token: await bench.token() })).status).toBe(200)
 		})
 

@@ -24,7 +24,7 @@ describe('the wire', () => {
 		for (const path of ['/no/such/route', '/secrets/my_secret', '/secrets/foo', '/', '/keys/k?api-version=0']) {
 			const answer = await bench.raw(path, { token: null })
 			expect([path, answer.status]).toEqual([path, 401])
-			expect(answer.json).toEqual({
+			expect(answer.body).toEqual({
 				error: { code: 'Unauthorized', message: 'AKV10000: Request is missing a Bearer, PoP, or MTLS_POP token.' },
 			})
 		}
@@ -58,7 +58,7 @@ describe('the wire', () => {
 				'x-content-type-options': 'nosniff',
 				'x-ms-keyvault-region': 'westeurope',
 				'x-ms-client-request-id': id,
-				'x-ms-request-id': expect.stringMatching(/^[0-9a-f-]{36}$/),
+				'x-ms-request-id': expect.stringMatching(/^[0-9a-f-]{36}$/) as unknown,
 				'x-ms-keyvault-service-version': '1.9.3070.1',
 				'x-ms-keyvault-network-info': 'conn_type=Ipv4;addr=127.0.0.1;act_addr_fam=InterNetwork;',
 			})
@@ -71,13 +71,13 @@ describe('the wire', () => {
 
 	it('has no default api-version: the query parameter is mandatory', async () => {
 		const answer = await bench.raw('/secrets/foo')
-		expect([answer.status, answer.json.error.code]).toEqual([400, 'BadParameter'])
+		expect([answer.status, answer.error.code]).toEqual([400, 'BadParameter'])
 	})
 
 	it('refuses an unknown api-version with 400 BadParameter and its text', async () => {
 		const answer = await bench.raw('/secrets/foo?api-version=7.9')
 		expect(answer.status).toBe(400)
-		expect(answer.json).toEqual({
+		expect(answer.body).toEqual({
 			error: {
 				code: 'BadParameter',
 				message: 'The specified version (7.9) is not recognized. Consider using the latest supported version (7.6).',
@@ -95,13 +95,13 @@ describe('the wire', () => {
 	it('answers PUT /secrets/ with 405 MethodNotAllowed "HTTP PUT not allowed"', async () => {
 		const answer = await bench.raw(`/secrets/?${API}`, { method: 'PUT', body: { value: 'x' } })
 		expect(answer.status).toBe(405)
-		expect(answer.json).toEqual({ error: { code: 'MethodNotAllowed', message: 'HTTP PUT not allowed' } })
+		expect(answer.body).toEqual({ error: { code: 'MethodNotAllowed', message: 'HTTP PUT not allowed' } })
 	})
 
 	it('refuses a name with _ or . with "The request URI contains an invalid name: my_secret"', async () => {
 		const answer = await bench.raw(`/secrets/my_secret?${API}`)
 		expect(answer.status).toBe(400)
-		expect(answer.json).toEqual({
+		expect(answer.body).toEqual({
 			error: { code: 'BadParameter', message: 'The request URI contains an invalid name: my_secret' },
 		})
 		expect((await bench.raw(`/secrets/a.b?${API}`)).status).toBe(400)
@@ -112,11 +112,11 @@ describe('the wire', () => {
 	it('honours the documented X-HTTP-METHOD override over POST', async () => {
 		const headers = { 'x-http-method': 'PUT' }
 		const answer = await bench.raw(`/secrets/overridden?${API}`, { method: 'POST', headers, body: { value: 'v' } })
-		expect([answer.status, answer.json.value]).toEqual([200, 'v'])
+		expect([answer.status, answer.bundle.value]).toEqual([200, 'v'])
 	})
 
 	it('answers for a host that is no vault of its own with an error, not with another vault', async () => {
 		const answer = await bench.raw(`/secrets/foo?${API}`, { origin: bench.emulator.vaultUrl('other') })
-		expect([answer.status, answer.json.error.code]).toEqual([404, 'VaultNotFound'])
+		expect([answer.status, answer.error.code]).toEqual([404, 'VaultNotFound'])
 	})
 })
