@@ -1,0 +1,41 @@
+// Runs in a pod: reads all keys of its mount as fast as a service under load would, and reports for each change how long after the kubelet's
+// swap of the link the store had it. One JSON line a change on standard output; the last update ends the lines, not the process.
+import { lstatSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { AzureMountedSecretStore } from '../src/index.ts'
+
+const [mountPath = '', keyCount = '0', last = '0'] = process.argv.slice(2)
+const keys = Array.from({ length: Number(keyCount) }, (_, i) => `key-${i}`)
+const store = new AzureMountedSecretStore({ mountPath, logLevel: 'warn' })
+let [reads, torn, back, newest] = [0, 0, 0, 0]
+
+/** All values of one read must be the number of one update, and numbers never go down. */
+async function read(): Promise<number> {
+	const values = new Set(Object.values(await store.getSecret(...keys)))
+	const [value] = values
+	reads += 1
+	if (values.size !== 1) torn += 1
+	const seen = Number(value)
+	if (seen < newest) back += 1
+	newest = Math.max(newest, seen)
+	return seen
+}
+
+await store.ready(120_000)
+store.onChange(async () => {
+	const at = Date.now()
+	const { ctimeMs } = lstatSync(join(mountPath, '..data'))
+	const update = await read()
+	const { loads, watching } = store.status().mounts[0] ?? {}
+	process.stdout.write(`${JSON.stringify({ update, afterSwapMs: at - ctimeMs, reads, torn, back, loads, watching })}\n`)
+})
+process.stdout.write(`${JSON.stringify({ update: await read(), ready: true })}\n`)
+process.once('SIGTERM', () => process.exit(0))
+while (newest < Number(last)) {
+	await read()
+	// Lets the watcher have its turn; some hundred reads a second, between which a swap may fall anywhere.
+	await pause(1)
+}
+// The pod stays for its log.
+setInterval(() => {}, 60_000)

@@ -1,0 +1,151 @@
+import { randomUUID } from 'node:crypto'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { gzipSync } from 'node:zlib'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { quantile, seededRandom } from '../bench/numbers.ts'
+import { bundle } from '../images/bundle.ts'
+import { applyObjects, kubectl } from '../kit/kubectl.ts'
+import { until } from '../kit/until.ts'
+import { connectWorld, type World } from '../kit/world.ts'
+
+const UPDATES = 500
+const BURST = 10
+const READERS = ['reader-0', 'reader-1', 'reader-2', 'reader-3']
+const HOGS = 3
+const KEYS = 16
+
+interface Line {
+	update: number
+	afterSwapMs?: number
+	reads?: number
+	torn?: number
+	back?: number
+	loads?: number
+	watching?: boolean
+}
+
+const data = (update: number) =>
+	Object.fromEntries(
+		Array.from({ length: KEYS }, (_, i) => [`key-${i}`, Buffer.from(String(update)).toString('base64')]),
+	)
+
+describe('the store behind a real kubelet', () => {
+	let world: World
+	let folder: string | undefined
+	const namespace = `store-kubelet-${randomUUID().slice(0, 8)}`
+	const api = (path: string) => `/api/v1/namespaces/${namespace}${path}`
+
+	beforeAll(async () => {
+		world = await connectWorld()
+		folder = await mkdtemp(join(tmpdir(), 'asb-reader-'))
+		const script = join(folder, 'reader.mjs')
+		await bundle(join(import.meta.dirname, '../../runtime-store/test/kubelet-reader.ts'), script)
+		const reader = gzipSync(await readFile(script)).toString('base64')
+		// A ConfigMap holds 1 MiB, the bundle with @purista/core is larger.
+		const start = `import { gunzipSync } from 'node:zlib'; import { readFileSync, writeFileSync } from 'node:fs'
+			writeFileSync('/tmp/reader.mjs', gunzipSync(readFileSync('/reader/reader.mjs.gz'))); await import('/tmp/reader.mjs')`
+		const node = (name: string, code: string, args: string[]) => ({
+			name,
+			image: world.images.service,
+			imagePullPolicy: 'IfNotPresent',
+			command: ['/usr/local/bin/node', '--input-type=module', '-e', code, ...args],
+			resources: { requests: { cpu: '10m', memory: '16Mi' } },
+			securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } },
+		})
+		const pod = (name: string, spec: object) => ({
+			apiVersion: 'v1',
+			kind: 'Pod',
+			metadata: { namespace, name },
+			spec: { terminationGracePeriodSeconds: 1, ...spec },
+		})
+		const secure = { runAsNonRoot: true, runAsUser: 65532, fsGroup: 2000, seccompProfile: { type: 'RuntimeDefault' } }
+		await applyObjects(world.target, [
+			{ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } },
+			{
+				apiVersion: 'v1',
+				kind: 'ConfigMap',
+				metadata: { namespace, name: 'reader' },
+				binaryData: { 'reader.mjs.gz': reader },
+			},
+			{ apiVersion: 'v1', kind: 'Secret', metadata: { namespace, name: 'numbers' }, data: data(0) },
+			...READERS.map((name) =>
+				pod(name, {
+					securityContext: secure,
+					containers: [
+						{
+							...node('reader', start, ['/secrets', String(KEYS), String(UPDATES)]),
+							volumeMounts: [
+								{ name: 'secrets', mountPath: '/secrets', readOnly: true },
+								{ name: 'reader', mountPath: '/reader', readOnly: true },
+								{ name: 'tmp', mountPath: '/tmp' },
+							],
+						},
+					],
+					volumes: [
+						{ name: 'secrets', secret: { secretName: 'numbers', defaultMode: 0o440 } },
+						{ name: 'reader', configMap: { name: 'reader' } },
+						{ name: 'tmp', emptyDir: {} },
+					],
+				}),
+			),
+			pod('hogs', {
+				securityContext: { ...secure, fsGroup: undefined },
+				containers: Array.from({ length: HOGS }, (_, i) => node(`hog-${i}`, 'for (;;);', [])),
+			}),
+		])
+		await kubectl(world.target, ['-n', namespace, 'wait', 'pods', '--all', '--for=condition=Ready', '--timeout=180s'])
+	})
+	afterAll(async () => {
+		if (folder === undefined) return
+		await kubectl(world.target, ['delete', 'namespace', namespace, '--wait=false'])
+		await rm(folder, { recursive: true, force: true })
+	})
+
+	const lines = async (pod: string): Promise<Line[]> =>
+		(await kubectl(world.target, ['-n', namespace, 'logs', pod]))
+			.split('\n')
+			.filter((line) => line.startsWith('{"update"'))
+			.map((line) => JSON.parse(line) as Line)
+
+	it(`${UPDATES} updates in bursts, with fsGroup and ${HOGS} busy neighbours: no torn read, and the last update within a second`, async () => {
+		for (const pod of READERS) await until(`${pod} ready`, async () => (await lines(pod)).length > 0)
+		const random = seededRandom(1)
+		const patch = (path: string, body: object) =>
+			world.api.request({ method: 'PATCH', path: api(path), body, contentType: 'application/merge-patch+json' })
+		for (let update = 1; update <= UPDATES; update++) {
+			await patch('/secrets/numbers', { data: data(update) })
+			// What the operator does after a write: a changed annotation makes the kubelet look at the pod's volumes at once.
+			const nudge = { metadata: { annotations: { 'secrets.purista.dev/refreshed': String(update) } } }
+			await Promise.all(READERS.map((pod) => patch(`/pods/${pod}`, nudge)))
+			// Between bursts up to 300 ms: shorter and longer than a sync of the kubelet.
+			if (update % BURST === 0) await pause(random() * 300)
+		}
+		const all = await Promise.all(
+			READERS.map((pod) =>
+				until(`the last update in ${pod}`, async () => {
+					const found = await lines(pod)
+					return found.at(-1)?.update === UPDATES && found
+				}),
+			),
+		)
+		const finals = all.map((found) => found.at(-1))
+		const delays = all.flatMap((found) =>
+			found.flatMap(({ afterSwapMs }) => (afterSwapMs === undefined ? [] : [afterSwapMs])),
+		)
+		const sum = (pick: (line: Line) => number | undefined) =>
+			finals.reduce((total, line) => total + ((line && pick(line)) ?? 0), 0)
+		process.stdout.write(
+			`${UPDATES} updates, ${READERS.length} readers: ${sum((line) => line.loads)} generations loaded, ${sum((line) => line.reads)} reads, ` +
+				`${sum((line) => line.torn)} torn, ${sum((line) => line.back)} backwards; from swap to onChange p50 ${quantile(delays, 0.5).toFixed(0)} ms, ` +
+				`p99 ${quantile(delays, 0.99).toFixed(0)} ms, last ${finals.map((line) => line?.afterSwapMs?.toFixed(0)).join(', ')} ms\n`,
+		)
+		for (const line of finals) {
+			expect(line).toMatchObject({ torn: 0, back: 0, watching: true })
+			expect(line?.loads).toBeGreaterThan(UPDATES / BURST / 2)
+			expect(line?.afterSwapMs).toBeLessThan(1_000)
+		}
+	})
+})
