@@ -11,12 +11,43 @@ type OAuthError =
 	| 'unsupported_grant_type'
 	| 'temporarily_unavailable'
 
+/** The codes of this table. */
+export type EntraCode =
+	| 50027
+	| 50166
+	| 50196
+	| 70003
+	| 70011
+	| 70021
+	| 70025
+	| 90002
+	| 90033
+	| 90061
+	| 500011
+	| 501661
+	| 700016
+	| 700024
+	| 700027
+	| 700211
+	| 700212
+	| 700213
+	| 700222
+	| 900144
+	| 900382
+	| 900561
+	| 1002012
+	| 5002738
+	| 7000215
+	| 7000218
+	| 7000272
+	| 7002138
+
 const CHECK =
 	'Please check your federated identity credential Subject, Audience and Issuer against the presented assertion.'
 const HELP = 'https://learn.microsoft.com/entra/workload-id/workload-identity-federation'
 const NO_MATCH = 'No matching federated identity record found for presented assertion'
 
-const CODES = {
+const CODES: Readonly<Record<EntraCode, readonly [status: number, error: OAuthError, text: string]>> = {
 	50027: [400, 'invalid_request', 'JWT token is invalid or malformed.'],
 	50166: [400, 'invalid_request', 'Request to External OIDC endpoint failed.'],
 	50196: [
@@ -97,11 +128,7 @@ const CODES = {
 		'invalid_client',
 		`${NO_MATCH} subject '{0}'. The subject matches only when case is ignored; matching is case-sensitive. ${HELP}`,
 	],
-} as const satisfies Record<number, readonly [status: number, error: OAuthError, text: string]>
-
-export type EntraCode = keyof typeof CODES
-
-export const ENTRA_CODES: readonly number[] = Object.keys(CODES).map(Number)
+}
 
 export const isEntraCode = (code: number): code is EntraCode => Object.hasOwn(CODES, code)
 
