@@ -131,8 +131,8 @@ export function createReconciler(deps: ReconcileDeps): Reconciler {
 
 	async function nudge(parsed: ParsedBinding, memory: Memory, signal: AbortSignal): Promise<void> {
 		const { nudge: pending } = memory
-		if (!pending || parsed.kind !== 'active' || pending.dueAt > clock.monotonic()) return
-		if (!parsed.binding.delivery.refreshPods) {
+		if (!pending || pending.dueAt > clock.monotonic()) return
+		if (parsed.kind !== 'active' || !parsed.binding.delivery.refreshPods) {
 			memory.nudge = undefined
 			return
 		}
@@ -151,9 +151,12 @@ function isLookDue(parsed: ParsedBinding, previous: BindingStatus, memory: Memor
 	return memory.generation !== parsed.binding.generation || isRequested(parsed.binding, previous, memory)
 }
 
+// Nothing that is due now is left undone, so this only keeps a mistake of ours from spinning: a busy loop loses the lease.
+const MIN_CALL_MS = 50
+
 function nextCall({ nextLookAt, nudge }: Memory, at: number): number | undefined {
 	const next = Math.min(nextLookAt ?? at, nudge?.dueAt ?? Number.POSITIVE_INFINITY)
-	return next === Number.POSITIVE_INFINITY ? undefined : Math.max(next - at, 0)
+	return next === Number.POSITIVE_INFINITY ? undefined : Math.max(next - at, MIN_CALL_MS)
 }
 
 const versionsOf = ({ secrets = [] }: BindingStatus) =>
