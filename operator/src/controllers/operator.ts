@@ -23,6 +23,8 @@ import { type BindingObject, createReconciler } from './reconcile.ts'
 export interface OperatorOptions {
 	kubeConfig: KubeConfig
 	clock: Clock
+	/** default: `clock`; apart for tests, which hurry the work and must not hurry the lease */
+	leaseClock?: Clock | undefined
 	random: () => number
 	log: Logger
 	metrics: Metrics
@@ -103,7 +105,7 @@ export async function startOperator(options: OperatorOptions): Promise<Operator>
 						namespace: options.namespace,
 						name: options.leaseName ?? 'azure-secret-binding-operator',
 						identity: options.identity,
-						clock,
+						clock: options.leaseClock ?? clock,
 						random: options.random,
 						signal,
 						onLost: (error: LeaseLostError) => {
@@ -133,7 +135,10 @@ export async function startOperator(options: OperatorOptions): Promise<Operator>
 				await transport.close()
 			}
 		}
-		return { done: run(), port: probes?.port, ready: ready.promise }
+		const done = run()
+		// A rejection before somebody waits for it is not unhandled: it is told to whoever does.
+		done.catch(() => {})
+		return { done, port: probes?.port, ready: ready.promise }
 	} catch (error) {
 		await transport.close()
 		throw error
