@@ -9,7 +9,11 @@ describe('while the vault is down', () => {
 	let world: World
 	let tenant: Tenant
 	let value: string
-	let fault: string
+	let fault: string | undefined
+	const endOutage = async () => {
+		if (fault) await world.control.removeFault(fault)
+		fault = undefined
+	}
 	beforeAll(async () => {
 		world = await connectWorld()
 		tenant = await createTenant({ ...world, name: 'outage', vault: 'outage' })
@@ -21,7 +25,7 @@ describe('while the vault is down', () => {
 		await kubectl(world.target, ['-n', tenant.namespace, 'rollout', 'status', 'deployment/payments', '--timeout=180s'])
 	})
 	afterAll(async () => {
-		if (fault) await world.control.removeFault(fault)
+		await endOutage()
 		await tenant?.remove()
 	})
 
