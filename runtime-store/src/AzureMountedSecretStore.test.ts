@@ -219,6 +219,15 @@ describe('ending', () => {
 		await reading
 	})
 
+	it('keeps a process alive that waits for it, until the deadline', async () => {
+		const script = `
+			const { AzureMountedSecretStore } = await import(${JSON.stringify(join(import.meta.dirname, 'index.ts'))})
+			const store = new AzureMountedSecretStore({ mountPath: '/none', logLevel: 'fatal' })
+			await store.ready(200).catch((error) => console.log(error.data.reason))`
+		const run = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script], { timeout: 20_000 })
+		expect(run.stdout).toBe('NotReady\n')
+	})
+
 	it('does not keep the process alive, and loads no Azure SDK to read', async () => {
 		await writer.write({ a: 'one' })
 		const script = `

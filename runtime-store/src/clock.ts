@@ -4,16 +4,18 @@ export interface Clock {
 	now(): number
 	/** Milliseconds on a scale that no clock step moves, for deadlines and ages. */
 	monotonic(): number
-	/** Calls once after `ms` milliseconds and never keeps the process alive. Returns a function that cancels. */
-	after(ms: number, call: () => void): () => void
+	/**
+	 * Calls once after `ms` milliseconds. Keeps the process alive only if told to: somebody waits for it. Returns a function that cancels.
+	 */
+	after(ms: number, call: () => void, keepAlive?: boolean): () => void
 }
 
 export const systemClock: Clock = {
 	now: () => Date.now(),
 	monotonic: () => performance.now(),
-	after(ms, call) {
+	after(ms, call, keepAlive = false) {
 		const timer = setTimeout(call, ms)
-		timer.unref()
+		if (!keepAlive) timer.unref()
 		return () => clearTimeout(timer)
 	},
 }

@@ -38,10 +38,11 @@ interface Slot<T> {
 // Doubling from a quarter of a second: a database password is usually valid within seconds of being in the vault.
 const MAX_RETRY_MS = 30_000
 
-const pause = (ms: number, signal: AbortSignal): Promise<void> =>
+/** Keeps the process alive only when a caller waits for it. */
+const pause = (ms: number, signal: AbortSignal, keepAlive = false): Promise<void> =>
 	new Promise((resolve) => {
 		const timer = setTimeout(resolve, ms)
-		timer.unref()
+		if (!keepAlive) timer.unref()
 		signal.addEventListener('abort', () => {
 			clearTimeout(timer)
 			resolve()
@@ -232,7 +233,7 @@ export class Rotating<T> {
 		const timeout = new AbortController()
 		if (this.#current === slot && waitMs > 0) {
 			const switched = new Promise<void>((resolve) => this.#switched.push(resolve))
-			await Promise.race([switched, pause(waitMs, timeout.signal)])
+			await Promise.race([switched, pause(waitMs, timeout.signal, true)])
 			timeout.abort()
 		}
 		return this.#current === slot ? undefined : this.#current

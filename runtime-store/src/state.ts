@@ -64,7 +64,8 @@ export class State {
 					this.#waiting.delete(wake)
 					resolve()
 				}
-				const cancel = this.#options.clock.after(timeoutMs, wake)
+				// Kept alive: a program that begins with `await store.ready()` has nothing else to live for yet.
+				const cancel = this.#options.clock.after(timeoutMs, wake, true)
 				this.#waiting.add(wake)
 				this.start()
 			})

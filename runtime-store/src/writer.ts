@@ -99,7 +99,7 @@ export class Writer {
 				const taken = error instanceof VaultFault && (error.reason === 'Deleted' || error.reason === 'Conflict')
 				if (!taken || !recoverDeleted || attempt === BUSY_ATTEMPTS) throw error
 				const recovered = error.reason === 'Deleted' && (await this.#recovered(address))
-				if (!recovered) await new Promise<void>((resolve) => clock.after(BUSY_PAUSE_MS, resolve))
+				if (!recovered) await new Promise<void>((resolve) => clock.after(BUSY_PAUSE_MS, resolve, true))
 			}
 		}
 	}

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { AzureMountedSecretStore } from '../src/index.ts'
 
-const [mountPath = '', keyCount = '0', last = '0'] = process.argv.slice(2)
+const { MOUNT_PATH: mountPath = '', KEYS: keyCount, LAST: last } = process.env
 const keys = Array.from({ length: Number(keyCount) }, (_, i) => `key-${i}`)
 const store = new AzureMountedSecretStore({ mountPath, logLevel: 'warn' })
 let [reads, torn, back, newest] = [0, 0, 0, 0]

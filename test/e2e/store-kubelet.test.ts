@@ -47,11 +47,12 @@ describe('the store behind a real kubelet', () => {
 		// A ConfigMap holds 1 MiB, the bundle with @purista/core is larger.
 		const start = `import { gunzipSync } from 'node:zlib'; import { readFileSync, writeFileSync } from 'node:fs'
 			writeFileSync('/tmp/reader.mjs', gunzipSync(readFileSync('/reader/reader.mjs.gz'))); await import('/tmp/reader.mjs')`
-		const node = (name: string, code: string, args: string[]) => ({
+		const node = (name: string, code: string, env: Record<string, string>) => ({
 			name,
 			image: world.images.service,
 			imagePullPolicy: 'IfNotPresent',
-			command: ['/usr/local/bin/node', '--input-type=module', '-e', code, ...args],
+			command: ['/usr/local/bin/node', '--input-type=module', '-e', code],
+			env: Object.entries(env).map(([key, value]) => ({ name: key, value })),
 			resources: { requests: { cpu: '10m', memory: '16Mi' } },
 			securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } },
 		})
@@ -76,7 +77,7 @@ describe('the store behind a real kubelet', () => {
 					securityContext: secure,
 					containers: [
 						{
-							...node('reader', start, ['/secrets', String(KEYS), String(UPDATES)]),
+							...node('reader', start, { MOUNT_PATH: '/secrets', KEYS: String(KEYS), LAST: String(UPDATES) }),
 							volumeMounts: [
 								{ name: 'secrets', mountPath: '/secrets', readOnly: true },
 								{ name: 'reader', mountPath: '/reader', readOnly: true },
@@ -93,7 +94,7 @@ describe('the store behind a real kubelet', () => {
 			),
 			pod('hogs', {
 				securityContext: { ...secure, fsGroup: undefined },
-				containers: Array.from({ length: HOGS }, (_, i) => node(`hog-${i}`, 'for (;;);', [])),
+				containers: Array.from({ length: HOGS }, (_, i) => node(`hog-${i}`, 'for (;;);', {})),
 			}),
 		])
 		await kubectl(world.target, ['-n', namespace, 'wait', 'pods', '--all', '--for=condition=Ready', '--timeout=180s'])

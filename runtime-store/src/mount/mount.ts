@@ -55,7 +55,7 @@ export class Mount {
 	problem: MountProblem | undefined
 	/** True while events arrive, false while only the poll looks. */
 	watching = false
-	/** Monotonic milliseconds of the last look that could read the directory. */
+	/** Monotonic milliseconds of the last look that found the directory in order. */
 	lastSeen: number | undefined
 	/** Snapshots taken so far. */
 	loads = 0
@@ -127,9 +127,9 @@ export class Mount {
 				return this.#options.absentIsFine ? this.#takeNothing() : this.#report('missing')
 			}
 			this.#ensureWatch()
-			this.lastSeen = this.#options.clock.monotonic()
 			switch (read.kind) {
 				case 'unchanged':
+					this.lastSeen = this.#options.clock.monotonic()
 					return this.#report(undefined)
 				case 'empty':
 					return this.#options.absentIsFine ? this.#takeNothing() : this.#report('empty')
@@ -145,6 +145,7 @@ export class Mount {
 	#takeNothing(): void {
 		// The id of a plain directory without files.
 		if (this.snapshot?.id !== 'plain ') this.#take(snapshotOf({ kind: 'plain', id: 'plain ', files: new Map() }))
+		this.lastSeen = this.#options.clock.monotonic()
 	}
 
 	#offer(next: MountSnapshot): void {
@@ -173,6 +174,7 @@ export class Mount {
 	#take(next: MountSnapshot): void {
 		const before = this.snapshot
 		this.snapshot = next
+		this.lastSeen = this.#options.clock.monotonic()
 		this.loads += 1
 		this.#olderSince = undefined
 		this.#report(undefined)
