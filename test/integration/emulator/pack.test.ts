@@ -65,7 +65,17 @@ describe('the packed tarball', () => {
 		async (version) => {
 			const bin = version === 'ours' ? dirname(process.execPath) : await nodeFolder(version)
 			const empty = await mkdtemp(join(folder, 'empty-'))
-			const args = ['--yes', `--package=${tarball}`, 'azure-key-vault-emulator', '--port', '0', '--vault', 'payments', '--ca-folder', join(empty, 'ca')]
+			const args = [
+				'--yes',
+				`--package=${tarball}`,
+				'azure-key-vault-emulator',
+				'--port',
+				'0',
+				'--vault',
+				'payments',
+				'--ca-folder',
+				join(empty, 'ca'),
+			]
 			const child = spawn('npx', args, {
 				cwd: empty,
 				detached: true,
@@ -89,7 +99,7 @@ describe('the packed tarball', () => {
 					.poll(() => (child.exitCode === null ? out : `ended: ${err}`), { timeout: 200_000, interval: 100 })
 					.toMatch(/\n|ended/)
 				expect(out, err).not.toBe('')
-			const ready = JSON.parse(out) as { control: string; vaults: Record<string, string>; caFile: string }
+				const ready = JSON.parse(out) as { control: string; vaults: Record<string, string>; caFile: string }
 				expect(Object.keys(ready.vaults)).toEqual(['payments'])
 				const control = emulatorControl(ready.control)
 				await control.setSecret({ vault: 'payments', name: 'packed', value: 'v' })

@@ -7,7 +7,7 @@ export interface CallerText {
 	readonly issuer: string
 }
 
-export const callerText = (caller: CallerText): string =>
+const callerText = (caller: CallerText): string =>
 	`appid=${caller.clientId};oid=${caller.objectId};iss=${caller.issuer}`
 
 const forbidden = (inner: string, message: string): ServiceError =>

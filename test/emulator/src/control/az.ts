@@ -27,7 +27,7 @@ type Word = { kind: 'text'; text: string } | { kind: 'substitution'; text: strin
 const bad = (why: string): ControlError =>
 	new ControlError(`not one of the az lines that this emulator executes: ${why}`, 'AzNotSupported')
 
-export function splitLine(line: string): Word[] {
+function splitLine(line: string): Word[] {
 	if (line.length > MAX_LENGTH) throw bad('too long')
 	const words: Word[] = []
 	let rest = line.trim()

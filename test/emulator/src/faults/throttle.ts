@@ -11,8 +11,8 @@ export interface ThrottleLimits {
 }
 
 /** 300 creates and 4,000 others per vault, region and window. */
-export const DOCUMENTED_LIMITS: ThrottleLimits = { create: 300, other: 4_000 }
-export const WINDOW_MS = 10_000
+const DOCUMENTED_LIMITS: ThrottleLimits = { create: 300, other: 4_000 }
+const WINDOW_MS = 10_000
 /** The limit of a subscription is this many times the limit of a vault. */
 const SUBSCRIPTION_FACTOR = 5
 

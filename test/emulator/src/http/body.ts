@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 
 /** The largest body that is read: a value of 25 KB, JSON-escaped, with room; a backup of 500 versions needs more. */
-export const MAX_BODY_BYTES: number = 32 * 1024 * 1024
+const MAX_BODY_BYTES: number = 32 * 1024 * 1024
 
 /** Whole body; undefined when it is larger than `limit` (the rest is not read). */
 export async function readBody(message: IncomingMessage, limit: number = MAX_BODY_BYTES): Promise<Buffer | undefined> {

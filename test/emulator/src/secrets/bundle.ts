@@ -8,7 +8,7 @@ export interface BundleContext {
 	readonly recoverableDays: number
 }
 
-export const secretId = (context: BundleContext, name: string, version?: string): string =>
+const secretId = (context: BundleContext, name: string, version?: string): string =>
 	`${context.origin}/secrets/${name}${version === undefined ? '' : `/${version}`}`
 
 const attributes = (context: BundleContext, version: SecretVersion): object => ({

@@ -11,7 +11,7 @@ import { nextLink, parseMaxResults, parseSkipToken } from './paging.ts'
 import type { RouteMatch, SecretRoute } from './routes.ts'
 import type { Vault } from './vault.ts'
 
-export interface OperationContext {
+interface OperationContext {
 	readonly request: Incoming
 	readonly vault: Vault
 	readonly match: RouteMatch

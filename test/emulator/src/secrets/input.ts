@@ -2,7 +2,7 @@ import { badParameter } from '../http/service-error.ts'
 import type { SecretInput, SecretPatch } from './model.ts'
 
 /** "25k bytes" in the documentation; the exact boundary is not documented, we take 25 x 1024 bytes of UTF-8. */
-export const MAX_VALUE_BYTES: number = 25 * 1024
+const MAX_VALUE_BYTES: number = 25 * 1024
 const MAX_CONTENT_TYPE = 255
 const MAX_TAGS = 15
 const MAX_TAG_LENGTH = 512

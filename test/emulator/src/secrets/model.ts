@@ -35,7 +35,7 @@ export type SecretPatch = Omit<SecretInput, 'value'>
  * `live` with a `visibleAt` in the future is being recovered; `deleted` with one is being deleted.
  * Moments are milliseconds of the emulator's clock, dates are whole seconds.
  */
-export type SecretState =
+type SecretState =
 	| { readonly kind: 'live'; readonly visibleAt: number }
 	| {
 			readonly kind: 'deleted'

@@ -1,7 +1,7 @@
 import { badParameter } from '../http/service-error.ts'
 
 /** `maxresults` is 1 to 25, 25 when absent. */
-export const MAX_RESULTS = 25
+const MAX_RESULTS = 25
 
 export function parseMaxResults(query: ReadonlyMap<string, string>): number {
 	const text = query.get('maxresults')
@@ -12,7 +12,7 @@ export function parseMaxResults(query: ReadonlyMap<string, string>): number {
 }
 
 /** Opaque to clients: base64 JSON around a marker, as the service's storage continuation looks. */
-export const encodeSkipToken = (after: string): string =>
+const encodeSkipToken = (after: string): string =>
 	Buffer.from(JSON.stringify({ NextMarker: Buffer.from(after).toString('base64'), TargetLocation: 0 })).toString(
 		'base64',
 	)

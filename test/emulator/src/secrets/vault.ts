@@ -13,6 +13,7 @@ import {
 } from './errors.ts'
 import type { Found, FoundDeleted, Page, Secret, SecretInput, SecretPatch, SecretVersion } from './model.ts'
 import { SortedKeys } from './sorted-keys.ts'
+import { pageOfVersions, strip } from './versions.ts'
 
 export interface VaultOptions {
 	readonly clock: EmulatorClock
@@ -139,11 +140,7 @@ export class Vault {
 	listVersions(name: string, after: string | undefined, limit: number): Page<Found> {
 		const secret = this.#find(name)
 		if (!secret || !this.#visible(secret)) return { items: [] }
-		const sorted = [...secret.versions].sort((a, b) => (a.version < b.version ? -1 : 1))
-		const start = after === undefined ? 0 : sorted.findIndex((each) => each.version > after)
-		const items = start < 0 ? [] : sorted.slice(start, start + limit).map((version) => ({ name: secret.name, version }))
-		const last = items.at(-1)
-		return last && start + limit < sorted.length ? { items, next: last.version.version } : { items }
+		return pageOfVersions(secret, after, limit)
 	}
 
 	/** Everything of one secret, for a backup. */
@@ -260,9 +257,4 @@ export class Vault {
 		}
 		return { items }
 	}
-}
-
-/** Without the keys that are undefined: absent means unchanged. */
-function strip<T extends object>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } {
-	return Object.fromEntries(Object.entries(value).filter(([, each]) => each !== undefined)) as never
 }

@@ -7,7 +7,7 @@ import { instanceDiscovery, openidConfiguration } from './discovery.ts'
 import { parseForm, requestToken, type TokenEndpoint } from './endpoint.ts'
 import { EntraError } from './entra-error.ts'
 
-export type LoginRoute = 'token' | 'openidConfiguration' | 'instanceDiscovery' | 'keys'
+type LoginRoute = 'token' | 'openidConfiguration' | 'instanceDiscovery' | 'keys'
 
 export interface LoginMatch {
 	readonly route: LoginRoute

@@ -3,7 +3,7 @@ import { createLocalJWKSet, type JSONWebKeySet, type JWK, type JWTVerifyGetKey }
 import type { EmulatorClock } from '../clock.ts'
 
 /** Fetches a JSON document; rejects when it cannot. */
-export type FetchJson = () => Promise<unknown>
+type FetchJson = () => Promise<unknown>
 
 /** Where an issuer's keys come from: given, or fetched (again when a key id is not among them). */
 export type KeySource = { readonly keys: JSONWebKeySet } | { readonly fetch: FetchJson }

@@ -1,0 +1,15 @@
+import type { Found, Page, Secret } from './model.ts'
+
+/** Versions after an id, ascending by id: a random order in time, as the service has it. */
+export function pageOfVersions(secret: Secret, after: string | undefined, limit: number): Page<Found> {
+	const sorted = [...secret.versions].sort((a, b) => (a.version < b.version ? -1 : 1))
+	const start = after === undefined ? 0 : sorted.findIndex((each) => each.version > after)
+	const items = start < 0 ? [] : sorted.slice(start, start + limit).map((version) => ({ name: secret.name, version }))
+	const last = items.at(-1)
+	return last && start + limit < sorted.length ? { items, next: last.version.version } : { items }
+}
+
+/** Without the keys that are undefined: absent means unchanged. */
+export function strip<T extends object>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+	return Object.fromEntries(Object.entries(value).filter(([, each]) => each !== undefined)) as never
+}
