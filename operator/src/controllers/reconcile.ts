@@ -120,6 +120,7 @@ export function createReconciler(deps: ReconcileDeps): Reconciler {
 			{
 				binding: `${object.namespace}/${object.name}`,
 				outcome: outcome.kind,
+				...(outcome.kind === 'failed' ? { fault: outcome.fault.kind } : {}),
 				reason: fresh?.reason,
 				synced: summary.status.synced,
 				...(outcome.kind === 'looked' && outcome.changed ? { versions: versionsOf(summary.status) } : {}),

@@ -12,46 +12,61 @@ const INNER_CODES: Record<string, VaultFault> = {
 	SecretDisabled: { kind: 'disabled' },
 }
 
-/** Reduces whatever the Key Vault client threw. Its errors hold request headers and bodies, so they end here. */
-export function vaultFaultOf(error: unknown): VaultFault {
+/** The last answer within a call, as far as faults need it. */
+export interface Answer {
+	status: number
+	/** text of the body; only of answers of 400 and above */
+	body: string | undefined
+	retryAfter: string | undefined
+}
+
+/**
+ * Reduces whatever the Key Vault client threw. Its errors hold request headers and bodies, so they end here; and those of
+ * lists hold no body at all, so what was answered is taken from the pipeline instead.
+ */
+export function vaultFaultOf(error: unknown, answer: Answer | undefined): VaultFault {
 	if (error instanceof VaultError) return error.fault
-	if (error instanceof RestError)
-		return error.statusCode === undefined ? { kind: 'unreachable' } : httpFault(error, error.statusCode)
-	if (error instanceof Error) {
-		// The client's own timeout arrives as an abort; the caller's was looked at before.
-		if (error.name === 'AbortError' || error.name === 'TimeoutError') return { kind: 'timeout' }
-		// A body that is no JSON, a challenge that names another host, a redirect: something else answers there.
-		return { kind: 'garbage' }
-	}
+	// The client's own timeout arrives as an abort; the caller's was looked at before.
+	if (error instanceof Error && (error.name === 'AbortError' || error.name === 'TimeoutError'))
+		return { kind: 'timeout' }
+	if (answer && answer.status >= 400) return httpFault(answer)
+	if (!answer && error instanceof RestError) return { kind: 'unreachable' }
+	// A good status with a body that is no JSON or breaks off, a redirect, a challenge that names another host.
 	return { kind: 'garbage' }
 }
 
-function httpFault(error: RestError, status: number): VaultFault {
-	const body = errorBody(error)
+function httpFault(answer: Answer): VaultFault {
+	const { status } = answer
+	const { code, inner } = codesOf(answer)
 	switch (status) {
 		case 401:
 			return { kind: 'unauthorized' }
 		case 403:
 			// Without Key Vault's own shape it is somebody else's refusal: a proxy, or a page of a firewall.
-			if (body.code === undefined) return { kind: 'garbage' }
-			return INNER_CODES[body.inner ?? ''] ?? { kind: 'forbidden' }
+			if (code === undefined) return { kind: 'garbage' }
+			return INNER_CODES[inner ?? ''] ?? { kind: 'forbidden' }
 		case 404:
 			// Only the service itself can say that a secret is absent. A proxy's 404 must never remove anything.
-			return body.code === 'SecretNotFound' ? { kind: 'absent' } : { kind: 'garbage' }
+			return code === 'SecretNotFound' ? { kind: 'absent' } : { kind: 'garbage' }
 		case 408:
 			return { kind: 'timeout' }
 		case 429:
-			return { kind: 'throttled', ...retryAfter(error) }
+			return { kind: 'throttled', ...waitOf(answer) }
 		default:
-			if (status >= 500) return { kind: 'server', ...retryAfter(error) }
-			return status < 400 && error.code === 'PARSE_ERROR' ? { kind: 'garbage' } : { kind: 'garbage' }
+			return status >= 500 ? { kind: 'server', ...waitOf(answer) } : { kind: 'garbage' }
 	}
 }
 
-function errorBody({ details }: RestError): { code: string | undefined; inner: string | undefined } {
-	const outer = field(details, 'error')
-	const inner = field(outer, 'innerError') ?? field(outer, 'innererror')
-	return { code: text(field(outer, 'code')), inner: text(field(inner, 'code')) }
+/** `error.code` and `error.innererror.code` of Key Vault's error shape. */
+function codesOf({ body }: Answer): { code: string | undefined; inner: string | undefined } {
+	let parsed: unknown
+	try {
+		parsed = JSON.parse(body ?? '')
+	} catch {
+		// Not Key Vault's: no codes.
+	}
+	const outer = field(parsed, 'error')
+	return { code: text(field(outer, 'code')), inner: text(field(field(outer, 'innererror'), 'code')) }
 }
 
 const field = (value: unknown, key: string): unknown =>
@@ -61,8 +76,8 @@ const text = (value: unknown) => (typeof value === 'string' ? value : undefined)
 // Nothing of ours waits longer than five minutes, whatever the other side asks for.
 const MAX_RETRY_AFTER_MS = 300_000
 
-function retryAfter({ response }: RestError): { retryAfterMs?: number } {
-	const seconds = Number(response?.headers.get('retry-after'))
+function waitOf({ retryAfter }: Answer): { retryAfterMs?: number } {
+	const seconds = Number(retryAfter)
 	return seconds > 0 ? { retryAfterMs: Math.min(seconds * 1000, MAX_RETRY_AFTER_MS) } : {}
 }
 

@@ -190,6 +190,23 @@ describe('a session', () => {
 		expect((await reader.read('db', undefined, signal)).value()).toBe('v')
 	})
 
+	it.each([
+		['no role', 'forbiddenRbac'],
+		['a firewall', 'firewall'],
+		['throttling', 'throttled'],
+		['a proxy', 'garbage'],
+	])('a list is refused for the same causes as a read: %s', async (cause, kind) => {
+		const reader = open()
+		expect(await reader.list(1, signal)).toMatchObject({ complete: true })
+		const { control } = emulator
+		if (cause === 'no role') await control.revoke({ clientId: key.clientId, role: ROLE, vault: 'payments' })
+		if (cause === 'a firewall') await control.setNetwork({ vault: 'payments', network: 'firewall' })
+		if (cause === 'throttling')
+			await control.addFault({ match: { route: 'listSecrets' }, action: 'status', status: 429 })
+		if (cause === 'a proxy') await control.addFault({ match: { route: 'listSecrets' }, action: 'html', status: 403 })
+		expect(await faultOf(reader.list(1, signal))).toBe(kind)
+	})
+
 	it('a list that hangs on its second page ends at the deadline', async () => {
 		const secrets = Array.from({ length: 30 }, (_, i) => ({ name: `s${i}`, value: 'v' }))
 		await emulator.control.setSecrets({ vault: 'payments', secrets })

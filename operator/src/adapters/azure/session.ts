@@ -15,7 +15,7 @@ import {
 import type { Clock } from '../../runtime/clock.ts'
 import { KubeError } from '../kube/errors.ts'
 import { createAssertions } from './assertion.ts'
-import { vaultFaultOf } from './classify.ts'
+import { type Answer, vaultFaultOf } from './classify.ts'
 import { createSingleFlightCredential } from './credential.ts'
 import type { Limit } from './limit.ts'
 
@@ -46,6 +46,7 @@ interface Call {
 	signal: AbortSignal
 	/** the server's Date header of the last answer within this call */
 	date: string | undefined
+	answer: Answer | undefined
 }
 
 /**
@@ -75,9 +76,18 @@ export function createSession(key: SessionKey, options: AzureOptions, limit: Lim
 		async sendRequest(request, next) {
 			const call = calls.getStore()
 			request.timeout = timeoutMs
-			if (call) request.abortSignal = call.signal
+			if (!call) return next(request)
+			request.abortSignal = call.signal
+			// An answer before this one (the challenge) must not explain what happens to this one.
+			call.answer = undefined
 			const response = await next(request)
-			if (call) call.date = response.headers.get('date')
+			const { status, headers, bodyAsText } = response
+			call.date = headers.get('date')
+			call.answer = {
+				status,
+				body: status >= 400 ? (bodyAsText ?? undefined) : undefined,
+				retryAfter: headers.get('retry-after'),
+			}
 			return response
 		},
 	}
@@ -108,7 +118,7 @@ export function createSession(key: SessionKey, options: AzureOptions, limit: Lim
 	const vault = new URL(key.vaultUrl).hostname
 	const call = async <T>(kind: 'get' | 'list', signal: AbortSignal, work: (at: Call) => Promise<T>): Promise<T> => {
 		const release = await limit.acquire(signal)
-		const at: Call = { signal, date: undefined }
+		const at: Call = { signal, date: undefined, answer: undefined }
 		try {
 			const answer = await calls.run(at, () => work(at))
 			observeVault(vault, kind, 'ok')
@@ -117,7 +127,7 @@ export function createSession(key: SessionKey, options: AzureOptions, limit: Lim
 			if (signal.aborted) throw signal.reason
 			// The API server's refusal of a token is told as such, further up.
 			if (error instanceof KubeError) throw error
-			const fault = vaultFaultOf(error)
+			const fault = vaultFaultOf(error, at.answer)
 			observeVault(vault, kind, fault.kind)
 			if (fault.kind === 'unauthorized') {
 				assertions.drop()
