@@ -18,15 +18,15 @@ import { until } from '../../kit/until.ts'
 export const AUDIENCE = 'api://AzureADTokenExchange'
 export const ROLE = 'Key Vault Secrets User'
 
-/** Durations pass this many times faster for the operator; wall clock times stay true, because servers judge them. */
-const HURRY = 10
-
-/** A clock whose seconds are a tenth of one, so that intervals of 5 s and waits of 10 s fit into a test. */
-const hurried: Clock = {
+/**
+ * A clock that makes durations pass `times` as fast for the operator, so that intervals of 5 s and waits of 10 s fit into a
+ * test. Wall clock times stay true, because servers judge them.
+ */
+const hurried = (times: number): Clock => ({
 	now: () => Date.now(),
-	monotonic: () => systemClock.monotonic() * HURRY,
-	sleep: (ms, signal) => systemClock.sleep(ms / HURRY, signal),
-}
+	monotonic: () => systemClock.monotonic() * times,
+	sleep: (ms, signal) => systemClock.sleep(ms / times, signal),
+})
 
 export interface BindingObject {
 	metadata: { name: string; uid: string; generation: number; resourceVersion: string }
@@ -92,13 +92,15 @@ const GROUP_PATH = '/apis/secrets.purista.dev/v1alpha1'
 
 export interface StageOptions {
 	name: string
+	/** how many times faster durations pass for the operator; default 10 */
+	times?: number
 	/** default: federated and with the role */
 	federate?: boolean
 	role?: boolean
 	access?: 'rbac' | 'policy'
 }
 
-export async function openStage({ name, federate = true, role = true, access = 'rbac' }: StageOptions): Promise<Stage> {
+export async function openStage({ name, federate = true, role = true, access = 'rbac', times = 10 }: StageOptions): Promise<Stage> {
 	const quiet = { step: <T>(_: string, run: (say: (detail: string) => void) => Promise<T>) => run(() => {}) }
 	const cluster = await ensureCluster({ progress: quiet, holder: 'integration tests of the operator' })
 	const kubeConfig = new KubeConfig()
@@ -160,10 +162,12 @@ export async function openStage({ name, federate = true, role = true, access = '
 		async start() {
 			const stopping = new AbortController()
 			const logs: string[] = []
-			const metrics = createMetrics({ clock: hurried, process: false })
+			const clock = hurried(times)
+			const metrics = createMetrics({ clock, process: false })
 			const operator = await startOperator({
 				kubeConfig,
-				clock: hurried,
+				clock,
+				leaseClock: systemClock,
 				random: Math.random,
 				log: createLogger({ level: 'debug', destination: { write: (line: string) => void logs.push(line) } }),
 				metrics,
