@@ -113,6 +113,8 @@ describe('deletion', () => {
 		await bench.emulator.control.advanceClock({ seconds: 89 * DAY })
 		expect((await bench.raw(`/deletedsecrets/expired?${API}`, { token })).status).toBe(200)
 		await bench.emulator.control.advanceClock({ seconds: DAY })
+		const listed = await bench.raw(`/deletedsecrets?${API}`, { token })
+		expect(listed.page.value.filter(({ id }) => id.includes('/expired/') || id.endsWith('/expired'))).toEqual([])
 		expect((await bench.raw(`/deletedsecrets/expired?${API}`, { token })).status).toBe(404)
 		expect((await bench.raw(`/secrets/expired?${API}`, { method: 'PUT', body: { value: 'v' }, token })).status).toBe(
 			200,

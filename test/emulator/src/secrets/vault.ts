@@ -228,6 +228,7 @@ export class Vault {
 	#asDeleted(secret: Secret): FoundDeleted | undefined {
 		const { state } = secret
 		if (state.kind !== 'deleted' || state.visibleAt > this.#now()) return undefined
+		if (state.scheduledPurgeDate <= this.#options.clock.seconds()) return undefined
 		const { deletedDate, scheduledPurgeDate } = state
 		return { name: secret.name, version: this.#current(secret), deletedDate, scheduledPurgeDate }
 	}
