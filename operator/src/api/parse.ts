@@ -66,7 +66,11 @@ const metadataSchema = z.object({
 	generation: z.number().default(0),
 	annotations: z.record(z.string(), z.string()).optional(),
 })
-const objectSchema = z.object({ metadata: metadataSchema, spec: z.unknown().optional(), status: z.unknown().optional() })
+const objectSchema = z.object({
+	metadata: metadataSchema,
+	spec: z.unknown().optional(),
+	status: z.unknown().optional(),
+})
 
 const UNITS = { h: 3_600_000, m: 60_000, s: 1_000 } as const
 

@@ -1,0 +1,126 @@
+import { readFileSync } from 'node:fs'
+import { describe, expect, it } from 'vitest'
+import { parse } from 'yaml'
+import { REASONS } from './conditions.ts'
+import { buildCrd } from './crd.ts'
+import { parseBinding, parseDuration } from './parse.ts'
+
+const root = new URL('../../../crds/', import.meta.url)
+
+describe('the CRD', () => {
+	const crd = JSON.parse(JSON.stringify(buildCrd())) as Record<string, unknown>
+	it('is the committed file', () => {
+		expect(parse(readFileSync(new URL('secrets.purista.dev_azuresecretbindings.yaml', root), 'utf8'))).toEqual(crd)
+	})
+
+	it('describes every field, bounds every list, map and text, and has no union', () => {
+		const problems: string[] = []
+		const walk = (schema: Record<string, unknown>, path: string) => {
+			for (const key of ['oneOf', 'anyOf', 'allOf', 'not']) if (key in schema) problems.push(`${path}: ${key}`)
+			if (schema['type'] === 'array' && schema['maxItems'] === undefined) problems.push(`${path}: no maxItems`)
+			if (schema['type'] === 'string' && schema['maxLength'] === undefined && schema['enum'] === undefined)
+				problems.push(`${path}: no maxLength`)
+			if (schema['additionalProperties'] && schema['maxProperties'] === undefined)
+				problems.push(`${path}: no maxProperties`)
+			for (const child of ['items', 'additionalProperties']) {
+				if (schema[child]) walk(schema[child] as Record<string, unknown>, `${path}.${child}`)
+			}
+			for (const [name, field] of Object.entries(
+				(schema['properties'] ?? {}) as Record<string, Record<string, unknown>>,
+			)) {
+				if (!field['description']) problems.push(`${path}.${name}: no description`)
+				walk(field, `${path}.${name}`)
+			}
+		}
+		const { versions } = crd['spec'] as {
+			versions: { schema: { openAPIV3Schema: { properties: Record<string, Record<string, unknown>> } } }[]
+		}
+		const { spec, status } = versions[0]?.schema.openAPIV3Schema.properties ?? {}
+		for (const [name, schema] of Object.entries({ spec, status })) walk(schema ?? {}, name)
+		expect(problems).toEqual([])
+	})
+
+	it('is explained: a heading for each field, a word on each reason', () => {
+		const text = readFileSync(new URL('README.md', root), 'utf8')
+		const fields = [
+			'spec.vault',
+			'spec.identity',
+			'spec.secrets',
+			'spec.delivery',
+			'spec.refresh',
+			'spec.policy',
+			'spec.suspend',
+			'status.conditions',
+		]
+		for (const field of fields) expect(text).toMatch(new RegExp(`^#+ .*\`${field.replace('.', '\\.')}\``, 'm'))
+		expect(Object.keys(REASONS).filter((reason) => !text.includes(`\`${reason}\``))).toEqual([])
+	})
+})
+
+describe('a binding', () => {
+	const object = (spec: object, metadata: object = {}) => ({
+		metadata: { namespace: 'ns', name: 'b', uid: 'u', generation: 3, ...metadata },
+		spec: {
+			identity: { serviceAccountName: 'app' },
+			secrets: [{ name: 'a' }],
+			delivery: { secret: { name: 's' } },
+			...spec,
+		},
+	})
+	it('gets its defaults', () => {
+		expect(parseBinding(object({ vault: { url: 'https://v12.vault.azure.net/' } }))).toMatchObject({
+			kind: 'active',
+			status: {},
+			binding: {
+				generation: 3,
+				vaultUrl: 'https://v12.vault.azure.net',
+				identity: { audience: 'api://AzureADTokenExchange', clientId: undefined },
+				secrets: [{ name: 'a', objectName: 'a', optional: false }],
+				delivery: {
+					type: 'Secret',
+					secretType: 'Opaque',
+					manifest: true,
+					onDelete: 'Delete',
+					refreshPods: true,
+					labels: {},
+				},
+				interval: 60_000,
+				staleAfter: 86_400_000,
+				absent: 'Keep',
+			},
+		})
+	})
+	it.each([
+		['a name that is reserved', { secrets: [{ name: '.binding.json', objectName: 'x' }] }, 'binding.json'],
+		[
+			'a name that readers keep for older versions',
+			{ secrets: [{ name: 'a.previous', objectName: 'x' }] },
+			'.previous',
+		],
+		['a name twice', { secrets: [{ name: 'a' }, { name: 'a' }] }, 'twice'],
+		['a field that this version does not know', { decode: 'None' }, 'decode'],
+		[
+			'our own label',
+			{ delivery: { secret: { name: 's', labels: { 'secrets.purista.dev/binding': 'x' } } } },
+			"operator's own",
+		],
+	])('with %s is invalid, and the problem says so', (_, spec, text) => {
+		const parsed = parseBinding(object(spec))
+		expect(parsed.kind).toBe('invalid')
+		expect(parsed.kind === 'invalid' && parsed.problem).toContain(text)
+	})
+	it('that is suspended is not looked into further', () => {
+		expect(parseBinding(object({ suspend: true }))).toEqual({ kind: 'suspended', generation: 3, status: {} })
+	})
+	it('with a status that cannot be read has none', () => {
+		expect(parseBinding({ ...object({}), status: { conditions: 'nonsense' } })).toMatchObject({
+			kind: 'active',
+			status: {},
+		})
+	})
+	it.each([
+		['5s', 5_000],
+		['1h30m', 5_400_000],
+		['24h', 86_400_000],
+	])('reads %s as %s ms', (text, ms) => expect(parseDuration(text)).toBe(ms))
+})

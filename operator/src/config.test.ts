@@ -1,0 +1,59 @@
+import { describe, expect, it } from 'vitest'
+import { parseConfig } from './config.ts'
+
+const env = { POD_NAMESPACE: 'ns', POD_SERVICE_ACCOUNT: 'sa', POD_NAME: 'pod-1' }
+
+describe('the configuration', () => {
+	it('of a pod needs no flags', () => {
+		expect(parseConfig([], env)).toMatchObject({
+			kind: 'run',
+			config: {
+				namespace: 'ns',
+				serviceAccount: 'sa',
+				identity: 'pod-1',
+				port: 8080,
+				logLevel: 'info',
+				allowUnfenced: false,
+				kubeconfig: undefined,
+			},
+		})
+	})
+	it('prefers flags to the environment', () => {
+		const args = [
+			'--namespace',
+			'other',
+			'--port',
+			'0',
+			'--allow-unfenced',
+			'--vault-suffix',
+			'vault.emu.test',
+			'--vault-suffix',
+			'v.example',
+		]
+		expect(parseConfig(args, env)).toMatchObject({
+			config: { namespace: 'other', port: 0, allowUnfenced: true, vaultSuffixes: ['vault.emu.test', 'v.example'] },
+		})
+	})
+	it.each([
+		[['--port', 'x'], '--port'],
+		[['--port', '70000'], '--port'],
+		[['--log-level', 'loud'], '--log-level'],
+		[['--concurrency', '0'], '--concurrency'],
+		[['--vault-suffix', 'nonsense'], '--vault-suffix'],
+		[['--authority-host', 'http://login'], '--authority-host'],
+		[['--unknown'], '--unknown'],
+	])('with %s is refused by name', (args, text) => {
+		const parsed = parseConfig(args, env)
+		expect(parsed.kind).toBe('invalid')
+		expect(parsed.kind === 'invalid' && parsed.problem).toContain(text)
+	})
+	it('without a namespace says what to write', () => {
+		expect(parseConfig([], {})).toMatchObject({
+			kind: 'invalid',
+			problem: expect.stringContaining('POD_NAMESPACE') as string,
+		})
+	})
+	it('explains itself', () => {
+		expect(parseConfig(['--help'], {})).toMatchObject({ kind: 'help' })
+	})
+})
