@@ -139,6 +139,7 @@ export class AzureMountedSecretStore extends SecretStoreBaseClass<AzureMountedSe
 			fallback: this.#fallback,
 			writer,
 			readsVault: () => rest.readFallback ?? this.#clients.hasDefault,
+			defaultVault: () => this.#clients.defaultVault,
 			folder: rest.writeTo === 'folder' ? paths[0] : undefined,
 			logger: () => this.logger,
 		})

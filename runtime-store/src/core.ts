@@ -26,6 +26,8 @@ export interface CoreOptions {
 	readonly writer: Writer
 	/** True when names that no mount covers are the vault's. */
 	readonly readsVault: () => boolean
+	/** Vault of names that no mount covers, if it is known. */
+	readonly defaultVault: () => string | undefined
 	/** Plain directory that is written instead of the vault. */
 	readonly folder: string | undefined
 	readonly logger: () => Logger
@@ -114,9 +116,8 @@ export class Core {
 			return text
 		}
 		if (!this.#options.readsVault()) throw storeError('VersionNotMounted')
-		const { vault, objectName } = this.#state.resolve(name)
 		try {
-			return (await this.#options.vault.get({ vault, objectName: checkObjectName(objectName) }, version)).value
+			return (await this.#options.vault.get(this.#addressOf(this.#state.resolve(name)), version)).value
 		} catch (error) {
 			if (error instanceof VaultFault && error.reason === 'NotFound') return undefined
 			throw failureOf(error, this.#options.logger())
@@ -133,7 +134,8 @@ export class Core {
 	/** Reads what is not in memory: nothing if the mounts cover the name or this process removed it, otherwise what the vault has. */
 	async beyond(name: string): Promise<VaultValue | undefined> {
 		const { view, loaded } = this.#state
-		const { fileName, objectName, vault } = this.#state.resolve(name)
+		const target = this.#state.resolve(name)
+		const { fileName, objectName } = target
 		if (view.removed.has(name) || view.removed.has(fileName ?? objectName)) return undefined
 		if (fileName !== undefined && loaded) return undefined
 		if (!this.#options.readsVault()) {
@@ -141,7 +143,7 @@ export class Core {
 			throw storeError('NotReady')
 		}
 		try {
-			return await this.#options.fallback.read({ vault, objectName: checkObjectName(objectName) })
+			return await this.#options.fallback.read(this.#addressOf(target))
 		} catch (error) {
 			throw failureOf(error, this.#options.logger())
 		}
@@ -170,8 +172,7 @@ export class Core {
 		const state = this.#state
 		// A mount that is not there yet cannot map the name. With a vault of its own the store goes on, as AzureSecretStore would.
 		if (!(await state.waitPatiently()) && !readsVault()) throw storeError('NotReady')
-		const { vault, objectName } = state.resolve(name)
-		const address = { vault, objectName: checkObjectName(objectName) }
+		const address = this.#addressOf(state.resolve(name))
 		await this.#serial.run(addressKey(address), async () => {
 			const target = state.resolve(name)
 			const beyond = target.fileName === undefined
@@ -191,6 +192,11 @@ export class Core {
 			state.overlay.add(shownAs, { address, beyond, ...done, base })
 			state.refresh()
 		})
+	}
+
+	/** @throws UnhandledError (400) for a name that no vault can have */
+	#addressOf({ vault, objectName }: Target): SecretAddress {
+		return { vault: vault ?? this.#options.defaultVault(), objectName: checkObjectName(objectName) }
 	}
 
 	async #changeFolder(name: string, change: (folder: string, fileName: string) => Promise<void>): Promise<void> {

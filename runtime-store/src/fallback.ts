@@ -88,11 +88,14 @@ export class Fallback {
 		}
 	}
 
-	/** Forgets what is known of a secret, because it was written. */
-	forget(address: SecretAddress): void {
-		const key = addressKey(address)
-		this.#entries.delete(key)
-		this.#flights.delete(key)
+	/**
+	 * Forgets what is known of a secret, because it was written. Of that name in any vault: a mount may name the vault in another way than
+	 * the configuration does, and asking once more harms nobody.
+	 */
+	forget({ objectName }: SecretAddress): void {
+		const end = addressKey({ vault: undefined, objectName })
+		for (const map of [this.#entries, this.#flights])
+			for (const key of map.keys()) if (key.endsWith(end)) map.delete(key)
 	}
 
 	clear(): void {

@@ -1,6 +1,7 @@
 import type { TokenCredential } from '@azure/identity'
 import type { SecretClient, SecretClientOptions } from '@azure/keyvault-secrets'
 import { storeError } from '../errors.ts'
+import { normalUrl } from './vault.ts'
 
 export interface ClientsOptions {
 	/** Vault of names that no mount covers. */
@@ -9,8 +10,6 @@ export interface ClientsOptions {
 	readonly options: SecretClientOptions | undefined
 	readonly allowInsecureConnection: boolean | undefined
 }
-
-const normal = (url: string) => url.replace(/\/+$/, '').toLowerCase()
 
 /**
  * The clients of the vaults that are written to and read from. The Azure SDK costs about 200 ms and 19 MB (@azure/identity 4.14,
@@ -34,6 +33,11 @@ export class VaultClients {
 		return this.given !== undefined || this.#options.vaultUrl !== undefined
 	}
 
+	/** Their vault, if it is known: a client that was given may not say. */
+	get defaultVault(): string | undefined {
+		return this.#options.vaultUrl ?? this.given?.vaultUrl
+	}
+
 	/**
 	 * Client of a vault.
 	 *
@@ -43,10 +47,10 @@ export class VaultClients {
 	async of(url: string | undefined): Promise<SecretClient> {
 		const own = this.given?.vaultUrl
 		const wanted = url ?? this.#options.vaultUrl
-		if (this.given !== undefined && (own === undefined || wanted === undefined || normal(own) === normal(wanted)))
+		if (this.given !== undefined && (own === undefined || wanted === undefined || normalUrl(own) === normalUrl(wanted)))
 			return this.given
 		if (wanted === undefined) throw storeError('NoVault')
-		const key = normal(wanted)
+		const key = normalUrl(wanted)
 		const made = this.#made.get(key) ?? this.#make(wanted)
 		this.#made.set(key, made)
 		try {

@@ -27,8 +27,12 @@ export interface SecretAddress {
 	readonly objectName: string
 }
 
-/** A key for maps: vault names have no case. */
-export const addressKey = ({ vault, objectName }: SecretAddress): string => `${vault ?? ''} ${objectName.toLowerCase()}`
+/** A URL in the one form that is compared. */
+export const normalUrl = (url: string): string => url.replace(/\/+$/, '').toLowerCase()
+
+/** A key for maps: neither URLs nor vault names have case. */
+export const addressKey = ({ vault, objectName }: SecretAddress): string =>
+	`${normalUrl(vault ?? '')} ${objectName.toLowerCase()}`
 
 /** A call that failed, with what it means. */
 export class VaultFault extends Error {
