@@ -39,6 +39,8 @@ export default defineConfig({
 			{
 				resolve,
 				ssr,
+				// The global setup is run in an environment of its own, by this name.
+				environments: { __vitest__: { resolve } },
 				test: {
 					name: 'e2e',
 					include: ['test/e2e/**/*.test.ts'],

@@ -46,7 +46,7 @@ describe('while the vault is down', () => {
 	it('a rotation made meanwhile arrives once it is back', async () => {
 		const next = world.canary('outage-next')
 		await world.control.setSecret({ vault: 'outage', name: 'apiKey', value: next })
-		await world.control.removeFault(fault)
+		await endOutage()
 		await until(
 			'the new value in the file',
 			async () => (await world.mountedFiles(tenant)).files['apiKey']?.sha256 === sha256(next),
