@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { API, type Bench, CLIENT, openBench } from './kit.ts'
 
-/** A small number in the unit run; the whole 20,000 with ASB_LONG=1, in about four minutes. */
+/** A small number in the unit run; the whole 20,000 with ASB_LONG=1, in one to two minutes. */
 const REQUESTS = process.env['ASB_LONG'] ? 20_000 : 500
 /** Each property draws its share of all requests. */
 const share = (part: number): number => Math.ceil(REQUESTS * part)
