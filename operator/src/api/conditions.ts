@@ -1,15 +1,13 @@
 /** Types of conditions. `Reconciling` and `Stalled` follow kstatus: they are there only while they are true. */
-export const CONDITIONS = {
+export type ConditionType =
 	/** What the spec asks for is delivered. An outage of the vault does not turn it, until `refresh.staleAfter`. */
-	Ready: 'Ready',
+	| 'Ready'
 	/** The last look at the vault worked and what is delivered is what the vault says under the policy. */
-	Fresh: 'Fresh',
+	| 'Fresh'
 	/** Work is under way or waits for something that is expected to come by itself. */
-	Reconciling: 'Reconciling',
+	| 'Reconciling'
 	/** Somebody has to change something. It is tried again anyway, at least every five minutes. */
-	Stalled: 'Stalled',
-} as const
-export type ConditionType = keyof typeof CONDITIONS
+	| 'Stalled'
 
 /** Every reason that a condition (or a secret in status) may carry, with what it means. `crds/README.md` shows each. */
 export const REASONS = {

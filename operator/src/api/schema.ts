@@ -300,9 +300,6 @@ export const statusSchema = z
 	})
 	.meta({ description: 'What is true. Written by the operator.' })
 
-/** The spec as stored: defaults are filled in by the API server, or by the parser for objects older than a default. */
-export type BindingSpec = z.output<typeof specSchema>
 export type BindingStatus = z.output<typeof statusSchema>
 export type Condition = z.output<typeof condition>
 export type SecretStatus = z.output<typeof secretStatus>
-export type SecretEntry = z.output<typeof secretEntry>

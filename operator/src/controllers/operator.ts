@@ -172,7 +172,10 @@ async function lead(
 	const store = createStore<BindingObject>({ key: keyOf })
 	const queue = new KeyedQueue({
 		clock,
-		onError: (key, error) => log.warn({ binding: key, err: error }, 'reconcile failed'),
+		onError: (key, error) => {
+			// A reconcile that is cut short because we stop is no failure.
+			if (!signal.aborted) log.warn({ binding: key, err: error }, 'reconcile failed')
+		},
 	})
 	metrics.setQueue(queue)
 	const vaults = createVaults({

@@ -74,12 +74,5 @@ export const traitsOf = (fault: VaultFault): FaultTraits => TRAITS[fault.kind]
 
 /** How long the other side asked to wait, in milliseconds. */
 export function retryAfterOf(fault: VaultFault): number {
-	switch (fault.kind) {
-		case 'entraUnavailable':
-		case 'throttled':
-		case 'server':
-			return fault.retryAfterMs ?? 0
-		default:
-			return 0
-	}
+	return 'retryAfterMs' in fault ? (fault.retryAfterMs ?? 0) : 0
 }

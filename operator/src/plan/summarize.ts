@@ -1,4 +1,4 @@
-import type { Reason } from '../api/conditions.ts'
+import type { ConditionType, Reason } from '../api/conditions.ts'
 import type { WantedSecret } from '../api/parse.ts'
 import type { BindingStatus, Condition, SecretStatus } from '../api/schema.ts'
 import { formatTime, parseTime } from '../api/time.ts'
@@ -264,12 +264,12 @@ function progressOf(
 	ready: Verdict,
 	worst: Worst | undefined,
 	failingFor: number,
-): ['Reconciling' | 'Stalled', Verdict][] {
+): [ConditionType, Verdict][] {
 	const { outcome } = input
 	// A delivered binding is done, also while the vault is away: kstatus would make a waiting rollout of it.
 	if (ready.status === 'True') return []
 	const { reason, message } = ready
-	const on = (type: 'Reconciling' | 'Stalled'): ['Reconciling' | 'Stalled', Verdict][] => [
+	const on = (type: 'Reconciling' | 'Stalled'): [ConditionType, Verdict][] => [
 		[type, { status: 'True', reason, message }],
 	]
 	switch (outcome.kind) {
@@ -288,7 +288,7 @@ function progressOf(
 	}
 }
 
-function condition(type: Condition['type'], v: Verdict, { previous, generation, now }: SummaryInput): Condition {
+function condition(type: ConditionType, v: Verdict, { previous, generation, now }: SummaryInput): Condition {
 	const before = previous.conditions?.find((each) => each.type === type)
 	const lastTransitionTime = before?.status === v.status ? before.lastTransitionTime : formatTime(now)
 	return { type, ...v, lastTransitionTime, observedGeneration: generation }

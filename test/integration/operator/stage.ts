@@ -100,7 +100,13 @@ export interface StageOptions {
 	access?: 'rbac' | 'policy'
 }
 
-export async function openStage({ name, federate = true, role = true, access = 'rbac', times = 10 }: StageOptions): Promise<Stage> {
+export async function openStage({
+	name,
+	federate = true,
+	role = true,
+	access = 'rbac',
+	times = 10,
+}: StageOptions): Promise<Stage> {
 	const quiet = { step: <T>(_: string, run: (say: (detail: string) => void) => Promise<T>) => run(() => {}) }
 	const cluster = await ensureCluster({ progress: quiet, holder: 'integration tests of the operator' })
 	const kubeConfig = new KubeConfig()
