@@ -58,24 +58,21 @@ export class Core {
 	 * promise would cost a read from memory half of its time again.
 	 */
 	texts(names: readonly string[]): Promise<Record<string, string | undefined>> {
-		const { loaded, destroyed, view } = this.#state
-		if (!loaded || destroyed) return this.#textsWhenLoaded(names)
+		const { ready } = this.#state
 		const result: Record<string, string | undefined> = {}
 		for (const name of names) {
-			const value = view.texts.get(name)
-			if (value === undefined || name === '__proto__') return this.#textsBeyond(names)
+			const value = ready.get(name)
+			if (value === undefined) return this.#textsBeyond(names)
 			result[name] = value
 		}
 		return Promise.resolve(result)
 	}
 
-	async #textsWhenLoaded(names: readonly string[]): Promise<Record<string, string | undefined>> {
-		await this.#state.waitPatiently()
-		return this.#textsBeyond(names)
-	}
-
-	/** When a name is not among the texts of the view. */
+	/** When a name is not among the texts that are ready. */
 	async #textsBeyond(names: readonly string[]): Promise<Record<string, string | undefined>> {
+		const { loaded, destroyed } = this.#state
+		this.#state.start()
+		if (!loaded || destroyed) await this.#state.waitPatiently()
 		const result: Record<string, string | undefined> = {}
 		// First all of the mounts, in one turn.
 		const found = names.map((name) => [name, this.entryOf(name)] as const)

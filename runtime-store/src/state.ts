@@ -28,6 +28,8 @@ export class State {
 	readonly mounts: readonly Mount[]
 	readonly overlay: Overlay
 	view: View = EMPTY_VIEW
+	/** The texts of the view once all mounts are loaded, for reads that need to look at nothing else. */
+	ready: ReadonlyMap<string, string> = EMPTY_VIEW.texts
 	/** All mounts have been read. */
 	loaded = false
 	destroyed = false
@@ -111,8 +113,10 @@ export class State {
 		if (!this.loaded) {
 			if (snapshots.includes(undefined)) return
 			this.loaded = true
+			this.ready = this.view.texts
 			for (const wake of [...this.#waiting]) wake()
 		} else {
+			this.ready = this.view.texts
 			const changes = changesBetween(before, this.view)
 			if (changes.length > 0) this.#listeners.emit(changes)
 		}
@@ -137,6 +141,7 @@ export class State {
 		this.#onView.clear()
 		this.overlay.clear()
 		this.view = EMPTY_VIEW
+		this.ready = EMPTY_VIEW.texts
 		for (const wake of [...this.#waiting]) wake()
 		await Promise.all(this.mounts.map((mount) => mount.close()))
 	}

@@ -21,7 +21,7 @@ export interface ViewEntry {
  * always of one moment.
  */
 export interface View {
-	/** Texts by every name they can be asked by. */
+	/** Texts by every name they can be asked by, but "__proto__", which cannot simply be assigned to an answer. */
 	readonly texts: ReadonlyMap<string, string>
 	/** By file name and alias: what a change is told of. */
 	readonly entries: ReadonlyMap<string, ViewEntry>
@@ -83,6 +83,7 @@ export function buildView(
 		if (text !== undefined) texts.set(objectName, text)
 		if (removed.has(name)) removed.add(objectName)
 	}
+	texts.delete('__proto__')
 	return { texts, entries, removed }
 }
 
