@@ -86,7 +86,8 @@ const MAX_ENTRIES = 10_000
  *    deadline, and reads ask the vault.
  * 5. M is anything else, or the deadline has come: one versionless GET asks the vault which is current. `created` is not asked: its
  *    whole seconds do not order two writes. With the answer C:
- *    a. C is M: the entry goes, the mount is right.
+ *    a. C is M: the entry goes, the mount is right. (Not so only if the vault was restored to the very version that a mount still shows which is
+ *       later than the deadline, and which shows after that what came between.)
  *    b. C is what was written: the entry stays with a new deadline, and M as it was when the question began is older from now on.
  *    c. C is another version: somebody wrote after us. The entry becomes C, because M is not even as new as that; new deadline.
  *    d. Absent: the entry goes if M is absent too. Otherwise it becomes, or stays, a removal with a new deadline, and M is older: the mount keeps the

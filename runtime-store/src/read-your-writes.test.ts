@@ -491,6 +491,9 @@ async function perform(world: World, step: Action): Promise<void> {
 		case 'foreignRecover':
 			return vault[step.do](step.name)
 		case 'restore':
+			// An old version is current again: a mount that still shows it, and only after the deadline what came between, deceives anybody.
+			for (const { until } of world.processes)
+				until.set(step.name, Math.min(until.get(step.name) ?? 0, world.clock.time + KEEP_MS))
 			return vault.restore(step.name, step.back)
 		case 'toggle':
 			return vault.toggle(step.name)
