@@ -85,8 +85,21 @@ describe('the overlay', () => {
 			expect(made.pending().has('a')).toBe(true)
 		}
 		world.token = ABSENT
-		await later(0)
-		expect(made.size).toBe(0)
+		await later(KEEP_MS - 1)
+		expect(made.size).toBe(1)
+		await later(1)
+		expect([made.size, world.asked]).toStrictEqual([0, 3])
+	})
+
+	it('hides what was written before a removal also when the mount shows an earlier absence first', async () => {
+		const { world, made, add, later } = overlay({ kind: 'absent' })
+		// In the vault: v1, absent, v2, absent. The mount is late and shows all of it after our removal.
+		add(undefined, undefined)
+		for (const token of [ABSENT, tokenOfVersion('v2'), ABSENT]) {
+			world.token = token
+			await later(2_000)
+			expect(made.pending().get('a')).toMatchObject({ value: undefined })
+		}
 	})
 
 	it('ends when nobody may answer, at the deadline, and when nobody can, an hour later, and says so', async () => {

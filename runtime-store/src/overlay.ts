@@ -81,7 +81,8 @@ const MAX_ENTRIES = 10_000
  * 1. An entry is made when the vault has accepted the call. What M was when the call *began* counts as older, and so does what this process
  *    wrote under the name before. A call whose outcome is unknown makes no entry.
  * 2. M is pinned, or the file is of another secret by now: the entry goes, the binding decides.
- * 3. M is what was written (for a removal: absent) and not older as well: the entry goes, the mount has caught up.
+ * 3. M is the version that was written: the entry goes, the mount has caught up. After a removal an absent M is no such sign, for absences have
+ *    no ids: it may be one from before a value that is still on its way. So a removal stays until its deadline, and goes then if M is absent.
  * 4. M is older: the entry stays until its deadline (2 x interval + 90 s). A name that no mount covers has no M to wait for: its entry goes at the
  *    deadline, and reads ask the vault.
  * 5. M is anything else, or the deadline has come: one versionless GET asks the vault which is current. `created` is not asked: its
@@ -90,8 +91,7 @@ const MAX_ENTRIES = 10_000
  *       later than the deadline, and which shows after that what came between.)
  *    b. C is what was written: the entry stays with a new deadline, and M as it was when the question began is older from now on.
  *    c. C is another version: somebody wrote after us. The entry becomes C, because M is not even as new as that; new deadline.
- *    d. Absent: the entry goes if M is absent too. Otherwise it becomes, or stays, a removal with a new deadline, and M is older: the mount keeps the
- *       file by policy, or does not know yet.
+ *    d. Absent: the entry becomes, or stays, a removal with a new deadline, and M is older: the mount keeps the file by policy, or does not know yet.
  *    e. Disabled: the entry goes; the policy of the binding decides what M is.
  *    f. Denied: the entry stays until its deadline, then goes with a warning. Unavailable: asked again with backoff, at most for an hour beyond
  *       the deadline, then the same.
@@ -183,9 +183,9 @@ export class Overlay {
 		const { token, pinned, objectName } = this.#options.shown(name)
 		if (pinned) return false
 		if (objectName !== undefined && objectName.toLowerCase() !== entry.address.objectName.toLowerCase()) return false
-		const caughtUp = entry.value === undefined ? token === ABSENT : entry.written.has(token)
-		if (caughtUp && !entry.older.has(token)) return false
+		if (entry.written.has(token) && !entry.older.has(token)) return false
 		const due = now >= entry.deadline
+		if (entry.value === undefined && token === ABSENT) return !due
 		if (entry.older.has(token) && !due) return true
 		if (due && entry.beyond && token === ABSENT) return false
 		if (now >= entry.deadline + PATIENCE_MS) {
@@ -221,9 +221,7 @@ export class Overlay {
 				return
 			}
 			case 'absent': {
-				if (token === ABSENT) return void this.#entries.delete(name)
 				const older = new Set([...entry.older, ...entry.written, asked])
-				older.delete(ABSENT)
 				this.#renew(name, entry, { value: undefined, version: undefined, written: new Set(), older })
 				return
 			}
