@@ -45,6 +45,7 @@ export async function runDemo({ progress, say, signal, keep }: DemoOptions): Pro
 		await writeThroughStore(world, tenant, step, say)
 		await wrongCredential(world, step, say)
 		if (keep) lookAround(world, tenant, say)
+		else say('\nTo look around next time: npm run demo -- --keep, and npm run demo -- down when done')
 	} finally {
 		await world.close()
 	}
