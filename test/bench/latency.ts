@@ -68,16 +68,20 @@ export const bench: Bench = {
 				)
 				const log = await world.control.requests({ since: written })
 				const looked = log.find((each) => each.route === 'listSecrets' && each.at >= written)?.at
-				const patched = secretPatchedAt(world.auditLog, tenant.namespace, looked ?? Infinity)
-				if (looked === undefined || patched === undefined || change.swappedAt === undefined) {
+				const swapped = change.swappedAt
+				const patched =
+					looked === undefined || swapped === undefined
+						? undefined
+						: secretPatchedAt(world.auditLog, tenant.namespace, { looked, swapped })
+				if (looked === undefined || patched === undefined || swapped === undefined) {
 					console.log(`rotation ${rotation}: incomplete record, left out`)
 					continue
 				}
 				all.push({
 					poll: looked - written,
 					write: patched - looked,
-					kubelet: change.swappedAt - patched,
-					watcher: change.at - change.swappedAt,
+					kubelet: swapped - patched,
+					watcher: change.at - swapped,
 				})
 			}
 			print(all)
@@ -88,23 +92,31 @@ export const bench: Bench = {
 	},
 }
 
-/** When the API server had answered the first patch of a Secret in the namespace after `since`, in ms since the epoch. */
-function secretPatchedAt(auditLog: string | undefined, namespace: string, since: number): number | undefined {
+/**
+ * When the API server had answered the patch that brought the new value, in ms since the epoch: the last one of a Secret of
+ * the namespace between the look and the swap. An empty patch, which reads the Secret back, may come before it.
+ */
+function secretPatchedAt(
+	auditLog: string | undefined,
+	namespace: string,
+	{ looked, swapped }: { looked: number; swapped: number },
+): number | undefined {
 	if (auditLog === undefined) return undefined
 	interface AuditEvent {
 		stage: string
 		verb: string
-		objectRef?: { resource?: string; subresource?: string; namespace?: string }
 		requestReceivedTimestamp: string
 		stageTimestamp: string
 	}
+	let patched: number | undefined
 	for (const line of readFileSync(auditLog, 'utf8').split('\n')) {
 		if (!line.includes(`"namespace":"${namespace}"`) || !line.includes('"resource":"secrets"')) continue
 		const event = JSON.parse(line) as AuditEvent
 		if (event.verb !== 'patch' || event.stage !== 'ResponseComplete') continue
-		if (Date.parse(event.requestReceivedTimestamp) >= since) return Date.parse(event.stageTimestamp)
+		const answered = Date.parse(event.stageTimestamp)
+		if (Date.parse(event.requestReceivedTimestamp) >= looked && answered <= swapped) patched = answered
 	}
-	return undefined
+	return patched
 }
 
 function print(all: readonly Shares[]): void {

@@ -1,6 +1,6 @@
 // The installed system as demo, end-to-end tests and benchmarks see it: cluster, emulator, operator, images.
 import { randomBytes, randomUUID } from 'node:crypto'
-import { appendFileSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { KubeConfig } from '@kubernetes/client-node'
@@ -56,6 +56,7 @@ export interface World extends WorldState {
 	fingerprint(tenant: Tenant, name: string): Promise<string | null>
 	/** Makes the service store a new random secret through `context.secrets`; answers its fingerprint. */
 	renew(tenant: Tenant, name: string): Promise<string>
+	/** Ends connections; where the world was opened, its folder goes, too. */
 	close(): Promise<void>
 }
 
@@ -82,7 +83,13 @@ export async function openWorld(options: {
 		folder: mkdtempSync(join(tmpdir(), 'asb-world-')),
 		auditLog: await cluster.auditLog(),
 	}
-	return { world: worldOf(state), cluster }
+	const world = worldOf(state)
+	// Canaries are values: they go with the process that made the world.
+	const close = async () => {
+		await world.close()
+		rmSync(state.folder, { recursive: true, force: true })
+	}
+	return { world: { ...world, close }, cluster }
 }
 
 /** Leaves word for test processes that this one starts. */
