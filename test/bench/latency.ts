@@ -15,9 +15,9 @@ const INTERVAL = 5_000
 
 /** Where the time of one rotation went, in ms. */
 interface Shares {
-	/** From the vault's write to the list that showed it: chance, U(0, interval). */
+	/** From the vault's write to the look that showed it: chance, U(0, interval). */
 	poll: number
-	/** From that list to the Secret written: read of the value, merge patch. */
+	/** From that look to the Secret written: read of the value, merge patch. */
 	write: number
 	/** From the Secret written to the swap of the mounted directory: nudge, kubelet. */
 	kubelet: number
@@ -30,7 +30,7 @@ interface Shares {
  *
  * 1. Wait U(0, interval), note the time, write a new version.
  * 2. Wait for `onChange` with that version; the service notes its time and the change time of the `..data` link.
- * 3. The emulator's request log gives the first list after the write; the audit log gives the end of the Secret's patch.
+ * 3. The emulator's request log gives the first look after the write; the audit log gives the end of the Secret's patch.
  *
  * All on one machine, so on one clock.
  */
@@ -67,7 +67,8 @@ export const bench: Bench = {
 					(await world.changes(tenant)).find((each) => each.changes.some((change) => change.version === version)),
 				)
 				const log = await world.control.requests({ since: written })
-				const looked = log.find((each) => each.route === 'listSecrets' && each.at >= written)?.at
+				// Most looks are a list; one that follows a change, to see it settled, reads the secret.
+				const looked = log.find((each) => each.kind === 'vault' && each.at >= written)?.at
 				const swapped = change.swappedAt
 				const patched =
 					looked === undefined || swapped === undefined
