@@ -20,6 +20,7 @@ COPY operator/package.json operator/
 COPY runtime-store/package.json runtime-store/
 COPY test/emulator/package.json test/emulator/
 COPY test/service/package.json test/service/
+COPY test/apidoc/package.json test/apidoc/
 COPY test/stubs test/stubs
 # No install scripts: nothing needed here has one that matters, and none then runs with the network of the build.
 RUN npm ci --ignore-scripts

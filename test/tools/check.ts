@@ -6,7 +6,8 @@ const steps: ReadonlyArray<readonly [name: string, command: string, ...args: str
 	['types', 'tsc', '--noEmit'],
 	['type-aware lint', 'oxlint', '--type-aware', '--deny-warnings'],
 	['unused code', 'knip', '--no-progress'],
-	['generated files', 'node', '--conditions=asb-source', 'operator/src/api/generate.ts', '--check'],
+	['generated CRD', 'node', '--conditions=asb-source', 'operator/src/api/generate.ts', '--check'],
+	['generated API reference', 'node', '--conditions=asb-source', 'test/apidoc/generate.ts', '--check'],
 ]
 
 const run = ([name, command, ...args]: (typeof steps)[number]) =>
