@@ -9,6 +9,7 @@ export type Target = 'operator' | 'emulator' | 'service'
 const COMMON = [
 	...['Dockerfile', '.dockerignore', 'package.json', 'package-lock.json', '.npmrc', 'tsconfig.json'],
 	...['operator/package.json', 'runtime-store/package.json', 'test/emulator/package.json', 'test/service/package.json'],
+	'test/apidoc/package.json',
 	...['test/stubs', 'test/images/bundle.ts', 'test/images/collect-runtime.mjs'],
 ]
 const SOURCES: Readonly<Record<Target, readonly string[]>> = {
