@@ -2,7 +2,7 @@ import type { ConditionType, Reason } from '../api/conditions.ts'
 import type { WantedSecret } from '../api/parse.ts'
 import type { BindingStatus, Condition, SecretStatus } from '../api/schema.ts'
 import { formatTime, parseTime } from '../api/time.ts'
-import { retryAfterOf, traitsOf, type VaultFault } from './fault.ts'
+import { retryAfterOf, sameFault, traitsOf, type VaultFault } from './fault.ts'
 import type { EntryResult } from './found.ts'
 import { explainFault, type FaultContext, listed } from './messages.ts'
 import { breaksReady, type Outcome } from './outcome.ts'
@@ -181,8 +181,9 @@ function worstFault(outcome: Outcome): Worst | undefined {
 		if (!worst || SEVERITY[traitsOf(result.fault).class] > SEVERITY[traitsOf(worst).class]) worst = result.fault
 	}
 	if (!worst) return undefined
-	const { kind } = worst
-	const names = outcome.results.filter(({ fault }) => fault?.kind === kind).map(({ wanted }) => wanted.name)
+	const found = worst
+	const alike = outcome.results.filter(({ fault }) => fault !== undefined && sameFault(fault, found))
+	const names = alike.map(({ wanted }) => wanted.name)
 	return { fault: worst, at: outcome.at, names }
 }
 
