@@ -244,7 +244,8 @@ const policy = z
 	.meta({ description: 'What happens to delivered secrets when the vault changes its mind.' })
 
 const MAX_SECRETS = 500
-const MAX_CERTIFICATES = 32
+// More, and the API server would call the comparison of 500 names with each of their files too expensive.
+const MAX_CERTIFICATES = 16
 /** cert, key and ca */
 const FILES_OF_CERTIFICATE = 3
 
@@ -297,7 +298,7 @@ export const specSchema = z
 			.max(MAX_CERTIFICATES)
 			.default([])
 			.meta({
-				description: 'Which certificates, at most 32. Each is two or three files of one version.',
+				description: 'Which certificates, at most 16. Each is two or three files of one version.',
 				'x-kubernetes-list-type': 'map',
 				'x-kubernetes-list-map-keys': ['cert'],
 			}),

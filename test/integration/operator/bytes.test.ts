@@ -139,7 +139,12 @@ describe('how values become files', () => {
 
 	it('says why a certificate cannot be used, and touches neither file', async () => {
 		const name = 'broken'
-		await stage.emulator.control.addCertificate({ vault: stage.vault, name })
+		const { control } = stage.emulator
+		const contentType = 'application/x-pem-file'
+		// A certificate's own secret cannot be overwritten in a vault; an ordinary one with the same value can.
+		await control.addCertificate({ vault: stage.vault, name: 'good', contentType })
+		const { value: pem } = await control.getSecret({ vault: stage.vault, name: 'good' })
+		await control.setSecret({ vault: stage.vault, name, value: pem, contentType })
 		await stage.apply(name, { certificates: [{ objectName: name, cert: 'tls.crt', key: 'tls.key' }] })
 		await stage.wait(name, 'Fresh', (b) => isTrue(b, 'Fresh'))
 		const before = await stage.secret(`${name}-secrets`)

@@ -102,7 +102,7 @@ describe('the API server', () => {
 			objectName: 'o'.repeat(127),
 			version: 'f'.repeat(32),
 		}))
-		const certificates = Array.from({ length: 32 }, (_, i) => ({
+		const certificates = Array.from({ length: 16 }, (_, i) => ({
 			objectName: 'o'.repeat(127),
 			cert: `cert-${i}-`.padEnd(220, 'x'),
 			key: `key-${i}-`.padEnd(220, 'x'),

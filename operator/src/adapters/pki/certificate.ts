@@ -37,14 +37,9 @@ const mediaType = (contentType: string | undefined) => contentType?.trim().toLow
 const pem = (certificate: X509Certificate): string => `${certificate.toString().trimEnd()}\n`
 
 function open(value: string, contentType: string | undefined): Bundle {
-	switch (mediaType(contentType)) {
-		case 'application/x-pkcs12':
-			return openPfx(value)
-		case 'application/x-pem-file':
-			return openPem(value)
-		default:
-			throw new BrokenCertificate('contentType')
-	}
+	if (isPfx(contentType)) return openPfx(value)
+	if (mediaType(contentType) === 'application/x-pem-file') return openPem(value)
+	throw new BrokenCertificate('contentType')
 }
 
 const BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----[^-]*-----END \1-----/g
