@@ -187,6 +187,13 @@ function worstFault(outcome: Outcome): Worst | undefined {
 	return { fault: worst, at: outcome.at, names }
 }
 
+/** Whether a secret failed by the very fault that is to be explained: the others have their own words. */
+function isAlike(outcome: Outcome, name: string, fault: VaultFault | undefined): boolean {
+	if (outcome.kind !== 'looked' || !fault) return false
+	const own = outcome.results.find(({ wanted }) => wanted.name === name)?.fault
+	return own !== undefined && sameFault(own, fault)
+}
+
 /** Absent and nothing delivered is what the vault says: that keeps a binding from Ready, not from Fresh. */
 const counts = ({ fault, delivered, state }: EntryResult) =>
 	fault !== undefined && !(fault.kind === 'absent' && (delivered === undefined || state === 'Pending'))
@@ -247,7 +254,8 @@ function readyOf(
 		}
 		const result =
 			outcome.kind === 'looked' ? outcome.results.find(({ wanted }) => wanted.name === names[0]) : undefined
-		const why = result?.fault && outcome.kind === 'looked' ? ` ${explainFault(result.fault, outcome.at, names)}` : ''
+		const alike = names.filter((name) => isAlike(outcome, name, result?.fault))
+		const why = result?.fault && outcome.kind === 'looked' ? ` ${explainFault(result.fault, outcome.at, alike)}` : ''
 		return verdict('False', result?.reason ?? 'SecretAbsent', `${text}${why}`)
 	}
 	if (track.lastLook !== undefined && now - track.lastLook > spec.staleAfter) {
