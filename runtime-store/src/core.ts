@@ -113,6 +113,7 @@ export class Core {
 			return text
 		}
 		if (!this.#options.readsVault()) throw storeError('VersionNotMounted')
+		if (mounted?.meta?.form !== undefined) throw storeError('Derived')
 		try {
 			return (await this.#options.vault.get(this.#addressOf(this.#state.resolve(name)), version)).value
 		} catch (error) {
@@ -172,6 +173,7 @@ export class Core {
 		const address = this.#addressOf(state.resolve(name))
 		await this.#serial.run(addressKey(address), async () => {
 			const target = state.resolve(name)
+			if (target.meta?.form !== undefined) throw storeError('Derived')
 			const beyond = target.fileName === undefined
 			if (beyond && !readsVault()) throw storeError('NotCovered')
 			const shownAs = target.fileName ?? target.objectName

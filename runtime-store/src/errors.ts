@@ -15,6 +15,8 @@ export type StoreErrorReason =
 	| 'InvalidName'
 	/** No mount covers the name and no vault is configured. */
 	| 'NotCovered'
+	/** The file is made of a part of the vault's secret, so a value cannot be written, deleted or read back under its name. */
+	| 'Derived'
 	/** No vault is known to write to. */
 	| 'NoVault'
 	/** The directory is written by the kubelet or a CSI driver, so `writeTo: 'folder'` is not for it. */
@@ -55,6 +57,10 @@ const TEXTS: Readonly<Record<StoreErrorReason, readonly [StatusCode, string]>> =
 	NotCovered: [
 		StatusCode.NotImplemented,
 		'no mount covers this secret: add it to spec.secrets of the AzureSecretBinding, or set vaultUrl of the store',
+	],
+	Derived: [
+		StatusCode.NotImplemented,
+		'the file is a part or another form of the secret in the vault (property, decode, certificate): use the name in the vault',
 	],
 	NoVault: [StatusCode.NotImplemented, 'no vault is known to write to: set vaultUrl of the store'],
 	Mounted: [StatusCode.NotImplemented, 'the directory is a mounted volume: writeTo "folder" is for plain directories'],

@@ -100,6 +100,23 @@ describe('writing', () => {
 		expect((await vault.emulator.control.getSecret({ vault: 'payments', name: 'pinned' })).value).toBe('newer')
 	})
 
+	it('writes and deletes nothing under the name of a file that is a part of the secret', async () => {
+		const { control } = vault.emulator
+		await control.setSecret({ vault: 'payments', name: 'json', value: '{"password":"pw"}' })
+		const test = await writable()
+		await test.write({ password: 'pw' }, { objectName: 'json', version: '1', form: 'property=/password' })
+		await expect.poll(() => test.store.getSecret('password')).toStrictEqual({ password: 'pw' })
+		const derived = { errorCode: 501, data: { reason: 'Derived' } }
+		await expect(test.store.setSecret('password', 'x')).rejects.toMatchObject(derived)
+		await expect(test.store.removeSecret('password')).rejects.toMatchObject(derived)
+		await expect(test.store.getSecretVersion('password', 'f'.repeat(32))).rejects.toMatchObject(derived)
+		// The vault name means the whole.
+		expect(await test.store.getSecret('json')).toStrictEqual({ json: '{"password":"pw"}' })
+		await test.store.setSecret('json', '{"password":"other"}')
+		expect((await control.getSecret({ vault: 'payments', name: 'json' })).value).toBe('{"password":"other"}')
+		expect(await test.store.getSecret('password')).toStrictEqual({ password: 'pw' })
+	})
+
 	it('fails with 409 on the name of a deleted secret, or recovers it when told to', async () => {
 		const test = await writable()
 		await test.store.setSecret('gone', 'first')

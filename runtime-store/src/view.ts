@@ -55,8 +55,8 @@ export function buildView(
 	const removed = new Set<string>()
 	const files = new Map<string, string[]>()
 	for (const [name, { mounted }] of entries) {
-		const objectName = mounted?.meta?.objectName
-		if (objectName !== undefined) files.set(objectName, [...(files.get(objectName) ?? []), name])
+		const { objectName, form } = mounted?.meta ?? {}
+		if (objectName !== undefined && form === undefined) files.set(objectName, [...(files.get(objectName) ?? []), name])
 	}
 	for (const [name, write] of pending) {
 		if (write.value === undefined) {

@@ -46,6 +46,9 @@ describe('the CRD', () => {
 			'spec.vault',
 			'spec.identity',
 			'spec.secrets',
+			'decode',
+			'property',
+			'spec.certificates',
 			'spec.delivery',
 			'spec.refresh',
 			'spec.policy',
@@ -97,6 +100,16 @@ describe('a binding', () => {
 			{ secrets: [{ name: 'a.previous', objectName: 'x' }] },
 			'.previous',
 		],
+		[
+			'a name twice, of a secret and of a certificate',
+			{ certificates: [{ objectName: 'c', cert: 'tls.crt', key: 'a' }] },
+			'twice',
+		],
+		[
+			'a reserved name for a key',
+			{ certificates: [{ objectName: 'c', cert: 'tls.crt', key: '.binding.json' }] },
+			'binding.json',
+		],
 		['a name twice', { secrets: [{ name: 'a' }, { name: 'a' }] }, 'twice'],
 		['a field that this version does not know', { decode: 'None' }, 'decode'],
 		[
@@ -109,6 +122,43 @@ describe('a binding', () => {
 		expect(parsed.kind).toBe('invalid')
 		expect(parsed.kind === 'invalid' && parsed.problem).toContain(text)
 	})
+	it('with certificates wants each of their files, in a form that says which', () => {
+		const parsed = parseBinding(
+			object({
+				secrets: [
+					{ name: 'raw', decode: 'Hex' },
+					{ name: 'part', property: '/a' },
+				],
+				certificates: [
+					{ objectName: 'shop', cert: 'tls.crt', key: 'tls.key' },
+					{ objectName: 'old', cert: 'o.crt', key: 'o.key', ca: 'o.ca', version: 'f'.repeat(32), optional: true },
+				],
+			}),
+		)
+		expect(parsed.kind === 'active' && parsed.binding.secrets).toEqual([
+			{ name: 'raw', objectName: 'raw', optional: false, form: { kind: 'value', decode: 'Hex', property: undefined } },
+			{ name: 'part', objectName: 'part', optional: false, form: { kind: 'value', decode: 'None', property: '/a' } },
+			...(['cert', 'key'] as const).map((part) => ({
+				name: part === 'cert' ? 'tls.crt' : 'tls.key',
+				objectName: 'shop',
+				optional: false,
+				form: { kind: 'certificate', part, ca: false },
+			})),
+			...(['cert', 'key', 'ca'] as const).map((part) => ({
+				name: { cert: 'o.crt', key: 'o.key', ca: 'o.ca' }[part],
+				objectName: 'old',
+				version: 'f'.repeat(32),
+				optional: true,
+				form: { kind: 'certificate', part, ca: true },
+			})),
+		])
+	})
+	it.each(['', '/', '/a/b~0~1', '//'])('may point with %j', (property) =>
+		expect(parseBinding(object({ secrets: [{ name: 'a', property }] })).kind).toBe('active'),
+	)
+	it.each(['a', 'a/b', '/~', '/~2'])('may not point with %j', (property) =>
+		expect(parseBinding(object({ secrets: [{ name: 'a', property }] })).kind).toBe('invalid'),
+	)
 	it('that is suspended is not looked into further', () => {
 		expect(parseBinding(object({ suspend: true }))).toEqual({ kind: 'suspended', generation: 3, status: {} })
 	})

@@ -1,7 +1,13 @@
 import { fileNameProblem } from 'purista-azure-mounted-secret-store/manifest'
 import { z } from 'zod'
 import { type Audience, OWNER_LABEL, REQUESTED_ANNOTATION, type SecretType } from './constants.ts'
-import { type BindingStatus, specSchema, statusSchema } from './schema.ts'
+import { type BindingStatus, type CertificateEntry, type Decode, specSchema, statusSchema } from './schema.ts'
+
+/** How the content of a file is made of a value of the vault. */
+export type Form =
+	| { kind: 'value'; decode: Decode; property: string | undefined }
+	/** `ca`: the chain goes to a file of its own instead of behind the leaf */
+	| { kind: 'certificate'; part: 'cert' | 'key' | 'ca'; ca: boolean }
 
 /** One secret that a binding wants, with its defaults filled in. */
 export interface WantedSecret {
@@ -12,6 +18,8 @@ export interface WantedSecret {
 	/** pinned version */
 	version?: string
 	optional: boolean
+	/** absent: the value is the content */
+	form?: Form
 }
 
 export interface SecretDelivery {
@@ -107,11 +115,17 @@ export function parseBinding(object: unknown): ParsedBinding {
 	if (spec.suspend) return { kind: 'suspended', generation, status }
 
 	const names = new Set<string>()
-	for (const { name } of spec.secrets) {
-		const problem = fileNameProblem(name)
-		if (problem !== undefined) return invalid(`spec.secrets: ${problem}`)
-		if (names.has(name)) return invalid(`spec.secrets: the name ${name} occurs twice: write each name once`)
-		names.add(name)
+	const certificateFiles = spec.certificates.flatMap(filesOf)
+	for (const [field, list] of [
+		['secrets', spec.secrets],
+		['certificates', certificateFiles],
+	] as const) {
+		for (const { name } of list) {
+			const problem = fileNameProblem(name)
+			if (problem !== undefined) return invalid(`spec.${field}: ${problem}`)
+			if (names.has(name)) return invalid(`spec.${field}: the name ${name} occurs twice: write each name once`)
+			names.add(name)
+		}
 	}
 	const { secret } = spec.delivery
 	for (const key of [...Object.keys(secret.labels), ...Object.keys(secret.annotations)]) {
@@ -125,12 +139,16 @@ export function parseBinding(object: unknown): ParsedBinding {
 		requested: metadata.annotations?.[REQUESTED_ANNOTATION]?.slice(0, MAX_REQUEST),
 		vaultUrl: spec.vault?.url.replace(/\/$/, ''),
 		identity: { clientId: undefined, tenantId: undefined, ...spec.identity },
-		secrets: spec.secrets.map(({ name, objectName, version, optional }) => ({
-			name,
-			objectName: objectName ?? name,
-			...(version === undefined ? {} : { version }),
-			optional,
-		})),
+		secrets: [
+			...spec.secrets.map(({ name, objectName, version, optional, decode, property }) => ({
+				name,
+				objectName: objectName ?? name,
+				...(version === undefined ? {} : { version }),
+				optional,
+				...(decode === 'None' && property === undefined ? {} : { form: { kind: 'value' as const, decode, property } }),
+			})),
+			...certificateFiles,
+		],
 		delivery: {
 			type: spec.delivery.type,
 			name: secret.name,
@@ -146,4 +164,16 @@ export function parseBinding(object: unknown): ParsedBinding {
 		absent: spec.policy.absent,
 	}
 	return { kind: 'active', binding, status }
+}
+
+/** A certificate is two or three files of one secret of the vault. */
+function filesOf({ objectName, version, optional, cert, key, ca }: CertificateEntry): WantedSecret[] {
+	const file = (name: string, part: 'cert' | 'key' | 'ca'): WantedSecret => ({
+		name,
+		objectName,
+		...(version === undefined ? {} : { version }),
+		optional,
+		form: { kind: 'certificate', part, ca: ca !== undefined },
+	})
+	return [file(cert, 'cert'), file(key, 'key'), ...(ca === undefined ? [] : [file(ca, 'ca')])]
 }

@@ -57,55 +57,100 @@ const identity = z
 	})
 	.meta({ description: 'With whose identity the vault is read.' })
 
+const fileName = (description: string) =>
+	z
+		.string()
+		.regex(/^[-._a-zA-Z0-9]{1,220}$/)
+		.min(1)
+		.max(220)
+		.meta({
+			description,
+			...rules(
+				{
+					rule: "self != '.' && !self.startsWith('..')",
+					message: 'the name may not be "." or start with "..": write it without the leading dots',
+				},
+				{
+					rule: "self != '__proto__'",
+					message: 'the name "__proto__" is unsafe in JavaScript readers: write "proto"',
+				},
+				{
+					rule: "self != '.binding.json'",
+					message: 'the name ".binding.json" is that of the manifest: write "binding.json"',
+				},
+				{
+					rule: "!self.matches('[.]previous(-[0-9]+)?$')",
+					message: 'names that end in ".previous" or ".previous-N" are kept for older versions: write "-previous"',
+				},
+			),
+		})
+
+const objectName = (description: string) => z.string().regex(OBJECT_NAME).min(1).max(127).meta({ description })
+
+const version = z
+	.string()
+	.regex(/^[0-9a-f]{32}$/)
+	.max(32)
+	.optional()
+	.meta({
+		description: 'Pins one version (32 hexadecimal digits). Default: the current version, followed as it changes.',
+	})
+
+const optionalFlag = (what: string) =>
+	z
+		.boolean()
+		.default(false)
+		.meta({
+			description: `An optional ${what} that the vault does not have does not keep the binding from Ready.`,
+		})
+
 const secretEntry = z
 	.strictObject({
-		name: z
-			.string()
-			.regex(/^[-._a-zA-Z0-9]{1,220}$/)
-			.min(1)
-			.max(220)
-			.meta({
-				description:
-					'Key in the Secret, which is the file name in the volume and the name that a PURISTA service asks for.',
-				...rules(
-					{
-						rule: "self != '.' && !self.startsWith('..')",
-						message: 'the name may not be "." or start with "..": write it without the leading dots',
-					},
-					{
-						rule: "self != '__proto__'",
-						message: 'the name "__proto__" is unsafe in JavaScript readers: write "proto"',
-					},
-					{
-						rule: "self != '.binding.json'",
-						message: 'the name ".binding.json" is that of the manifest: write "binding.json"',
-					},
-					{
-						rule: "!self.matches('[.]previous(-[0-9]+)?$')",
-						message: 'names that end in ".previous" or ".previous-N" are kept for older versions: write "-previous"',
-					},
-				),
-			}),
-		objectName: z.string().regex(OBJECT_NAME).min(1).max(127).optional().meta({
-			description: 'Name of the secret in the vault. Default: the same as name.',
+		name: fileName(
+			'Key in the Secret, which is the file name in the volume and the name that a PURISTA service asks for.',
+		),
+		objectName: objectName('Name of the secret in the vault. Default: the same as name.').optional(),
+		version,
+		optional: optionalFlag('secret'),
+		decode: z.enum(['None', 'Base64', 'Base64Url', 'Hex']).default('None').meta({
+			description:
+				'How the text in the vault becomes bytes: None (as UTF-8), Base64, Base64Url or Hex. It is never guessed, and a value that does not follow the rule to the letter is an error of this secret.',
 		}),
-		version: z
+		property: z
 			.string()
-			.regex(/^[0-9a-f]{32}$/)
-			.max(32)
+			.regex(/^(\/([^~/]|~[01])*)*$/)
+			.max(512)
 			.optional()
 			.meta({
-				description: 'Pins one version (32 hexadecimal digits). Default: the current version, followed as it changes.',
+				description:
+					'Takes one value out of a JSON text: an RFC 6901 pointer such as /database/password. Strings are taken as they are, anything else as JSON text. Comes before decode.',
 			}),
-		optional: z.boolean().default(false).meta({
-			description: 'An optional secret that the vault does not have does not keep the binding from Ready.',
-		}),
 	})
 	.meta(
 		rules({
 			rule: "has(self.objectName) || self.name.matches('^[0-9a-zA-Z-]{1,127}$')",
 			message:
 				'this name cannot be a name in Key Vault (letters, digits and "-", at most 127): add objectName with the name in the vault',
+		}),
+	)
+
+const certificateEntry = z
+	.strictObject({
+		objectName: objectName('Name of the certificate in the vault.'),
+		cert: fileName(
+			'File name of the certificate, in PEM: the leaf first, then its chain, unless ca takes that. The value is read as a secret, so the identity needs to read secrets; whether it is PFX or PEM is what its content type says.',
+		),
+		key: fileName('File name of the private key, in PEM (PKCS#8, not encrypted).'),
+		ca: fileName(
+			'File name of the chain, in PEM: the issuer of the leaf first. The file of cert is then the leaf alone.',
+		).optional(),
+		version,
+		optional: optionalFlag('certificate'),
+	})
+	.meta(
+		rules({
+			rule: 'self.cert != self.key && (!has(self.ca) || (self.ca != self.cert && self.ca != self.key))',
+			message: 'cert, key and ca are files of their own: write different names',
 		}),
 	)
 
@@ -198,15 +243,39 @@ const policy = z
 	.prefault({})
 	.meta({ description: 'What happens to delivered secrets when the vault changes its mind.' })
 
+const MAX_SECRETS = 500
+// More, and the API server would call the comparison of 500 names with each of their files too expensive.
+const MAX_CERTIFICATES = 16
+/** cert, key and ca */
+const FILES_OF_CERTIFICATE = 3
+
+const named = (name: string) => `${name} == c.cert || ${name} == c.key || (has(c.ca) && ${name} == c.ca)`
+const contentRules: Rule[] = [
+	{
+		rule: 'self.secrets.size() + self.certificates.size() > 0',
+		message: 'there is nothing to deliver: add secrets or certificates',
+	},
+	{
+		rule: `self.certificates.all(c, !self.secrets.exists(s, ${named('s.name')}))`,
+		message: 'a secret and a file of a certificate have the same name: write each name once',
+	},
+	{
+		// Each certificate shares a name with itself only.
+		rule: `self.certificates.all(a, self.certificates.filter(c, (${named('a.cert')}) || (${named('a.key')}) || (has(a.ca) && (${named('a.ca')}))).size() == 1)`,
+		message: 'files of two certificates have the same name: write each name once',
+	},
+]
+
 const typeRules = Object.entries(SECRET_TYPES)
 	.filter(([type]) => type !== 'Opaque')
 	.map(([type, { all, any }]): Rule => {
-		const has = (name: string) => `self.secrets.exists(s, s.name == '${name}')`
+		const has = (name: string) =>
+			`(self.secrets.exists(s, s.name == '${name}') || self.certificates.exists(c, c.cert == '${name}' || c.key == '${name}'))`
 		const test = [...all.map(has).join(' && '), ...(any.length > 0 ? [`(${any.map(has).join(' || ')})`] : [])].join('')
 		const words = all.length > 0 ? all.join(' and ') : any.join(' or ')
 		return {
 			rule: `self.delivery.secret.type != '${type}' || ${all.length > 1 ? `(${test})` : test}`,
-			message: `a Secret of type ${type} needs ${words}: add secrets with that name, or write type: Opaque`,
+			message: `a Secret of type ${type} needs ${words}: add secrets or certificates with that name, or write type: Opaque`,
 		}
 	})
 
@@ -217,12 +286,21 @@ export const specSchema = z
 		identity,
 		secrets: z
 			.array(secretEntry)
-			.min(1)
-			.max(500)
+			.max(MAX_SECRETS)
+			.default([])
 			.meta({
 				description: 'Which secrets, at most 500.',
 				'x-kubernetes-list-type': 'map',
 				'x-kubernetes-list-map-keys': ['name'],
+			}),
+		certificates: z
+			.array(certificateEntry)
+			.max(MAX_CERTIFICATES)
+			.default([])
+			.meta({
+				description: 'Which certificates, at most 16. Each is two or three files of one version.',
+				'x-kubernetes-list-type': 'map',
+				'x-kubernetes-list-map-keys': ['cert'],
 			}),
 		delivery,
 		refresh,
@@ -231,7 +309,7 @@ export const specSchema = z
 			description: 'While true nothing is read, written or removed for this binding. What was delivered stays.',
 		}),
 	})
-	.meta({ description: 'What is wanted.', ...rules(...typeRules) })
+	.meta({ description: 'What is wanted.', ...rules(...contentRules, ...typeRules) })
 
 const time = (description: string) => z.string().max(64).optional().meta({ description, format: 'date-time' })
 
@@ -284,10 +362,14 @@ export const statusSchema = z
 				'x-kubernetes-list-type': 'map',
 				'x-kubernetes-list-map-keys': ['type'],
 			}),
-		secrets: z.array(secretStatus).max(500).optional().meta({
-			description: 'Each secret of the spec and what is delivered of it.',
-			'x-kubernetes-list-type': 'atomic',
-		}),
+		secrets: z
+			.array(secretStatus)
+			.max(MAX_SECRETS + MAX_CERTIFICATES * FILES_OF_CERTIFICATE)
+			.optional()
+			.meta({
+				description: 'Each secret and file of a certificate of the spec, and what is delivered of it.',
+				'x-kubernetes-list-type': 'atomic',
+			}),
 		synced: z.string().max(16).optional().meta({ description: 'Delivered of wanted secrets, such as 9/10.' }),
 		secretName: z.string().max(253).optional().meta({ description: 'Name of the Secret that was written last.' }),
 		lastCheckTime: time(
@@ -303,3 +385,5 @@ export const statusSchema = z
 export type BindingStatus = z.output<typeof statusSchema>
 export type Condition = z.output<typeof condition>
 export type SecretStatus = z.output<typeof secretStatus>
+export type CertificateEntry = z.output<typeof certificateEntry>
+export type Decode = z.output<typeof secretEntry>['decode']

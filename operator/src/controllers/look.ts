@@ -1,9 +1,17 @@
 import type { Binding, WantedSecret } from '../api/parse.ts'
 import { traitsOf, type VaultFault } from '../plan/fault.ts'
+import { giveForm, nameOfForm, type ParseCertificate, type ParsedCertificate } from '../plan/form.ts'
 import { type Finding, isAbsent } from '../plan/found.ts'
-import { type Known, type ListKnowledge, listPagesAllowed, mustRead, mustReadAfterList } from '../plan/look.ts'
+import {
+	type Known,
+	type ListKnowledge,
+	listPagesAllowed,
+	mustRead,
+	mustReadAfterList,
+	objectKey,
+} from '../plan/look.ts'
 import { isSettled, probeOf } from '../plan/probe.ts'
-import { VaultError, type VaultListing, type VaultReader } from '../ports/vault.ts'
+import { VaultError, type VaultListing, type VaultReader, type VaultSecret } from '../ports/vault.ts'
 
 export interface LookInput {
 	binding: Binding
@@ -19,6 +27,7 @@ export interface LookInput {
 	markedAbsent: ReadonlySet<string>
 	/** monotonic, milliseconds */
 	at: number
+	parseCertificate: ParseCertificate
 	signal: AbortSignal
 }
 
@@ -40,7 +49,8 @@ const WORKERS = 4
  *
  * 1. Some secrets must be read whatever a list says. For the others, list when that is cheaper than reading them.
  * 2. What the list shows changed, or does not show, is read as well.
- * 3. A fault that every further call would meet ends the look; what was found out so far counts.
+ * 3. Secrets that are made of one value are read by one call, all of them or none.
+ * 4. A fault that every further call would meet ends the look; what was found out so far counts.
  */
 export async function lookAtVault(input: LookInput): Promise<LookResult> {
 	const { binding, reader, known, force, look, signal } = input
@@ -51,34 +61,42 @@ export async function lookAtVault(input: LookInput): Promise<LookResult> {
 		absentSince: new Map(),
 		fault: undefined,
 	}
-	const toRead = new Set(
-		binding.secrets.filter((wanted) => force.has(wanted.name) || mustRead(wanted, known.get(wanted.name), look)),
-	)
-	const allowed = listPagesAllowed(binding.secrets.length, toRead.size, input.list, look)
+	const groups = new Map<string, WantedSecret[]>()
+	for (const wanted of binding.secrets) {
+		const key = objectKey(wanted)
+		groups.set(key, [...(groups.get(key) ?? []), wanted])
+	}
+	const mustNow = (wanted: WantedSecret) => force.has(wanted.name) || mustRead(wanted, known.get(wanted.name), look)
+	const toRead = new Set([...groups.values()].filter((group) => group.some(mustNow)))
+	const allowed = listPagesAllowed(groups.size, toRead.size, input.list, look)
 	const listing = allowed === undefined ? undefined : await tryList(input, allowed, result)
 	if (result.fault) return fillIn(binding, result, result.fault)
 
-	for (const wanted of binding.secrets) {
-		const before = known.get(wanted.name)
-		if (toRead.has(wanted) || !before) continue
-		if (!listing?.complete) {
-			toRead.add(wanted)
+	for (const group of groups.values()) {
+		if (toRead.has(group)) continue
+		const items = listing?.complete ? listing.items : undefined
+		const changed = (wanted: WantedSecret) => {
+			const before = known.get(wanted.name)
+			return !before || mustReadAfterList(wanted, before, items?.get(wanted.objectName.toLowerCase()))
+		}
+		if (!items || group.some(changed)) {
+			toRead.add(group)
 			continue
 		}
-		const facts = listing.items.get(wanted.objectName.toLowerCase())
-		if (mustReadAfterList(wanted, before, facts)) toRead.add(wanted)
-		else {
+		for (const wanted of group) {
+			const before = known.get(wanted.name)
+			const facts = items.get(wanted.objectName.toLowerCase())
 			result.findings.set(wanted.name, { kind: 'unchanged' })
-			const probe = facts && wanted.version === undefined ? probeOf(facts) : before.probe
-			result.known.set(wanted.name, { ...before, probe })
+			const probe = facts && wanted.version === undefined ? probeOf(facts) : before?.probe
+			if (before) result.known.set(wanted.name, { ...before, probe })
 		}
 	}
 
 	const queue = [...toRead]
 	const work = async () => {
-		for (let wanted = queue.shift(); wanted && !result.fault; wanted = queue.shift()) {
+		for (let group = queue.shift(); group && !result.fault; group = queue.shift()) {
 			signal.throwIfAborted()
-			await readOne(wanted, input, result, reader)
+			await readOne(group, input, result, reader)
 		}
 	}
 	await Promise.all(Array.from({ length: Math.min(WORKERS, queue.length) }, work))
@@ -107,26 +125,55 @@ async function tryList(
 	}
 }
 
-async function readOne(wanted: WantedSecret, input: LookInput, result: LookResult, reader: VaultReader): Promise<void> {
-	const { name, objectName, version: pin } = wanted
+/** Reads what a group of wanted secrets is made of, and makes each of it. */
+async function readOne(
+	group: readonly WantedSecret[],
+	input: LookInput,
+	result: LookResult,
+	reader: VaultReader,
+): Promise<void> {
+	const [first] = group
+	if (!first) return
+	let secret: VaultSecret
 	try {
-		const secret = await reader.read(objectName, pin, input.signal)
-		const { version, facts, serverTime } = secret
-		// A pinned version keeps its value, so there is nothing to wait for.
-		const settled = pin !== undefined || isSettled(facts, serverTime)
-		result.findings.set(name, { kind: 'value', version, value: secret.value(), facts, settled })
-		result.known.set(name, { objectName, pin, probe: probeOf(facts), settled })
+		secret = await reader.read(first.objectName, first.version, input.signal)
 	} catch (error) {
 		if (!(error instanceof VaultError)) throw error
-		const fault = await explainAbsence(wanted, error.fault, reader, input.signal)
-		if (traitsOf(fault).session) {
-			result.fault ??= fault
-			return
+		const fault = await explainAbsence(first, error.fault, reader, input.signal)
+		if (traitsOf(fault).session) result.fault ??= fault
+		else for (const { name } of group) noteFault(name, fault, input, result)
+		return
+	}
+	const { version, facts, serverTime } = secret
+	const value = secret.value()
+	const parse = once(input.parseCertificate)
+	for (const { name, objectName, version: pin, form } of group) {
+		const formed = giveForm(form, value, facts.contentType, parse)
+		if (formed.kind === 'fault') {
+			// Not remembered as known: it is read again each time, until it or the spec is mended.
+			result.findings.set(name, { kind: 'fault', fault: formed.fault, confirmed: false })
+			continue
 		}
-		const since = fault.kind === 'absent' ? (input.absentSince.get(name) ?? input.at) : undefined
-		if (since !== undefined) result.absentSince.set(name, since)
-		const confirmed = since !== undefined && (input.markedAbsent.has(name) || isAbsent(since, input.at))
-		result.findings.set(name, { kind: 'fault', fault, confirmed })
+		// A pinned version keeps its value, so there is nothing to wait for.
+		const settled = pin !== undefined || isSettled(facts, serverTime)
+		result.findings.set(name, { kind: 'value', version, value: formed.content, facts, settled })
+		result.known.set(name, { objectName, pin, form: nameOfForm(form), probe: probeOf(facts), settled })
+	}
+}
+
+function noteFault(name: string, fault: VaultFault, input: LookInput, result: LookResult): void {
+	const since = fault.kind === 'absent' ? (input.absentSince.get(name) ?? input.at) : undefined
+	if (since !== undefined) result.absentSince.set(name, since)
+	const confirmed = since !== undefined && (input.markedAbsent.has(name) || isAbsent(since, input.at))
+	result.findings.set(name, { kind: 'fault', fault, confirmed })
+}
+
+/** The files of a certificate are parts of one parsed value. */
+function once(parse: ParseCertificate): ParseCertificate {
+	let parsed: ParsedCertificate | undefined
+	return (value, contentType) => {
+		parsed ??= parse(value, contentType)
+		return parsed
 	}
 }
 

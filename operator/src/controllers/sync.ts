@@ -1,13 +1,14 @@
 import { isKubeError } from '../adapters/kube/errors.ts'
+import { parseCertificate } from '../adapters/pki/certificate.ts'
 import type { Binding } from '../api/parse.ts'
 import type { BindingStatus } from '../api/schema.ts'
 import { type Delivered, deliveredSecret, drifted, readDelivered, type SecretObject } from '../plan/delivered.ts'
 import { traitsOf } from '../plan/fault.ts'
 import { ABSENT_AFTER_MS, decideEntry, type EntryResult } from '../plan/found.ts'
-import { type Known, knownAfterRestart } from '../plan/look.ts'
+import { type Known, knownAfterRestart, objectKey } from '../plan/look.ts'
 import type { FaultContext } from '../plan/messages.ts'
 import type { Outcome } from '../plan/outcome.ts'
-import { buildManifest, planWrite, type WriteInput } from '../plan/write.ts'
+import { buildManifest, encode, planWrite, type WriteInput } from '../plan/write.ts'
 import type { Secrets, ServiceAccounts } from '../ports/cluster.ts'
 import type { VaultReader, Vaults } from '../ports/vault.ts'
 import type { Clock } from '../runtime/clock.ts'
@@ -187,6 +188,7 @@ function look(
 		absentSince: memory.absentSince,
 		markedAbsent: new Set(there.filter((name) => deliveredSecret(delivered, name)?.state === 'Absent')),
 		at: clock.monotonic(),
+		parseCertificate,
 		signal,
 	})
 	return looking.catch((error: unknown) => {
@@ -206,8 +208,11 @@ async function lookForDrifted(
 ): Promise<LookResult> {
 	const delivered = deliveredOf(memory)
 	const names = binding.secrets.map(({ name }) => name).filter((name) => found.findings.get(name)?.kind === 'unchanged')
-	const lost = delivered ? drifted(delivered, names, memory.accepted) : names
-	if (lost.length === 0) return found
+	const drift = new Set(delivered ? drifted(delivered, names, memory.accepted) : names)
+	if (drift.size === 0) return found
+	// With each file go those that are made of the same value: a newer version must not reach only one of them.
+	const objects = new Set(binding.secrets.filter(({ name }) => drift.has(name)).map(objectKey))
+	const lost = binding.secrets.filter((wanted) => objects.has(objectKey(wanted))).map(({ name }) => name)
 	const more = await look(binding, memory, reader, clock, signal, new Set(lost))
 	return {
 		findings: new Map([...found.findings, ...more.findings]),
@@ -241,10 +246,7 @@ function plan(
 		const { name } = wanted
 		const finding = found.findings.get(name) ?? { kind: 'unchanged' }
 		const result = decideEntry(wanted, finding, deliveredSecret(delivered, name), binding.absent, !lost.has(name))
-		const same =
-			result.value !== undefined &&
-			Object.hasOwn(data, name) &&
-			data[name] === Buffer.from(result.value, 'utf8').toString('base64')
+		const same = result.value !== undefined && Object.hasOwn(data, name) && data[name] === encode(result.value)
 		if (!same) return result
 		// Somebody wrote the value that we would write. Writing it again would not even make the field ours.
 		const holder = delivered?.keys.get(name)?.foreign

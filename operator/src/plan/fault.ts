@@ -8,6 +8,14 @@ export type VaultFault =
 	| { kind: 'absent' }
 	| { kind: 'versionAbsent' }
 	| { kind: 'disabled' }
+	/** the value does not follow the rule of `decode` */
+	| { kind: 'decode'; rule: 'Base64' | 'Base64Url' | 'Hex' }
+	/** no JSON, or nothing at the pointer */
+	| { kind: 'property'; rule: 'json' | 'pointer' }
+	| {
+			kind: 'certificate'
+			rule: 'contentType' | 'pfx' | 'pem' | 'rounds' | 'certMissing' | 'keyMissing' | 'keyMismatch' | 'chainMissing'
+	  }
 	| { kind: 'forbiddenRbac' }
 	| { kind: 'accessDenied' }
 	| { kind: 'forbiddenPolicy' }
@@ -50,6 +58,9 @@ const TRAITS: Record<FaultKind, FaultTraits> = {
 	absent: secret('SecretAbsent'),
 	versionAbsent: secret('VersionAbsent'),
 	disabled: secret('SecretDisabled'),
+	decode: secret('DecodeFailed'),
+	property: secret('PropertyMissing'),
+	certificate: secret('CertificateUnusable'),
 	// Roles can be assigned for single secrets, so one refusal says nothing about the next secret.
 	forbiddenRbac: permission('ForbiddenByRbac', false),
 	accessDenied: permission('AccessDenied', true),
@@ -71,6 +82,10 @@ const TRAITS: Record<FaultKind, FaultTraits> = {
 }
 
 export const traitsOf = (fault: VaultFault): FaultTraits => TRAITS[fault.kind]
+
+/** Whether two faults are explained by the same words, but for the names of the secrets. */
+export const sameFault = (a: VaultFault, b: VaultFault): boolean =>
+	a.kind === b.kind && ('rule' in a ? a.rule : undefined) === ('rule' in b ? b.rule : undefined)
 
 /** How long the other side asked to wait, in milliseconds. */
 export function retryAfterOf(fault: VaultFault): number {

@@ -43,6 +43,24 @@ describe('one secret', () => {
 	it('that somebody edited is written, though its version is the same', () => {
 		expect(decide(read('v1'), before, 'Keep', false).value).toBe('value')
 	})
+	it('whose form changed in the spec is written, though its version is the same, and described so', () => {
+		const hex = { ...wanted, form: { kind: 'value', decode: 'Hex', property: undefined } } as const
+		expect(decideEntry(hex, read('v1'), before, 'Keep', true)).toMatchObject({
+			value: 'value',
+			delivered: { form: 'decode=Hex' },
+		})
+		expect(decideEntry(hex, read('v1'), { ...before, form: 'decode=Hex' }, 'Keep', true).value).toBeUndefined()
+		expect(decide(read('v1'), { ...before, form: 'decode=Hex' }).value).toBe('value')
+	})
+	it('whose new value does not decode keeps its last good bytes and says so', () => {
+		expect(decide(failed({ kind: 'decode', rule: 'Hex' }), before)).toMatchObject({
+			delivered: before,
+			value: undefined,
+			remove: false,
+			state: 'Current',
+			reason: 'DecodeFailed',
+		})
+	})
 	it('that may be written to again within the second says so', () => {
 		expect(decide(read('v2', false), before)).toMatchObject({ reason: 'Unsettled', value: 'value' })
 	})

@@ -2,14 +2,16 @@ import type { ManifestSecret } from 'purista-azure-mounted-secret-store/manifest
 import type { Reason } from '../api/conditions.ts'
 import type { WantedSecret } from '../api/parse.ts'
 import { formatTime } from '../api/time.ts'
+import type { Content } from './decode.ts'
 import { traitsOf, type VaultFault } from './fault.ts'
+import { nameOfForm } from './form.ts'
 import type { SecretFacts } from './probe.ts'
 
 /** What a look found out about one wanted secret. */
 export type Finding =
 	/** nothing has changed since it was delivered */
 	| { kind: 'unchanged' }
-	| { kind: 'value'; version: string; value: string; facts: SecretFacts; settled: boolean }
+	| { kind: 'value'; version: string; value: Content; facts: SecretFacts; settled: boolean }
 	/** `confirmed`: the vault has said absent for long enough (only with kind absent) */
 	| { kind: 'fault'; fault: VaultFault; confirmed: boolean }
 
@@ -19,7 +21,7 @@ export interface EntryResult {
 	/** the bytes in the Secret after the write, described; undefined when there are none */
 	delivered: ManifestSecret | undefined
 	/** the new value to write; undefined: leave the key as it is */
-	value: string | undefined
+	value: Content | undefined
 	/** the key leaves the Secret, because the vault has no such secret and the policy says so */
 	remove: boolean
 	state: 'Current' | 'Absent' | 'Disabled' | 'Pending'
@@ -31,6 +33,7 @@ export interface EntryResult {
 export function matches(delivered: ManifestSecret | undefined, wanted: WantedSecret): delivered is ManifestSecret {
 	if (delivered === undefined) return false
 	if (delivered.objectName.toLowerCase() !== wanted.objectName.toLowerCase()) return false
+	if (delivered.form !== nameOfForm(wanted.form)) return false
 	return wanted.version === undefined ? !delivered.pinned : delivered.pinned && delivered.version === wanted.version
 }
 
@@ -62,7 +65,7 @@ export function decideEntry(
 			return matches(before, wanted) ? entry({ state: shown(before.state) }) : entry({ state: 'Pending' })
 		case 'value': {
 			const delivered = describe(wanted, finding.version, finding.facts)
-			// A version never changes its value: what is there and untouched need not be written again.
+			// A version never changes its value, nor the bytes of the same form: what is there and untouched need not be written again.
 			const there = intact && before?.version === finding.version && matches(before, wanted)
 			return entry({
 				delivered,
@@ -98,6 +101,7 @@ function shown(state: ManifestSecret['state']): EntryResult['state'] {
 function describe(wanted: WantedSecret, version: string, facts: SecretFacts): ManifestSecret {
 	const time = <K extends string>(key: K, seconds: number | undefined) =>
 		seconds === undefined ? {} : ({ [key]: formatTime(seconds * 1000) } as Record<K, string>)
+	const form = nameOfForm(wanted.form)
 	return {
 		objectName: wanted.objectName,
 		version,
@@ -108,6 +112,7 @@ function describe(wanted: WantedSecret, version: string, facts: SecretFacts): Ma
 		...time('notBefore', facts.notBefore),
 		...time('expires', facts.expires),
 		...(facts.contentType === undefined ? {} : { contentType: facts.contentType }),
+		...(form === undefined ? {} : { form }),
 		tags: {},
 		previous: [],
 	}

@@ -1,11 +1,12 @@
 import type { ManifestSecret } from 'purista-azure-mounted-secret-store/manifest'
 import { describe, expect, it } from 'vitest'
+import type { WantedSecret } from '../api/parse.ts'
 import { type Known, knownAfterRestart, listPagesAllowed, mustRead, mustReadAfterList } from './look.ts'
 import { isSettled, probeOf, type SecretFacts } from './probe.ts'
 
 const facts: SecretFacts = { enabled: true, created: 50, updated: 100, tags: { a: '1', b: '2' } }
 const wanted = { name: 'db', objectName: 'db', optional: false }
-const known: Known = { objectName: 'db', pin: undefined, probe: probeOf(facts), settled: true }
+const known: Known = { objectName: 'db', pin: undefined, form: undefined, probe: probeOf(facts), settled: true }
 const unknown = { pages: undefined, at: 0, denied: false }
 
 describe('list or read each', () => {
@@ -23,11 +24,18 @@ describe('list or read each', () => {
 })
 
 describe('a value must be read', () => {
-	const cases: [string, Known | undefined, typeof wanted & { version?: string }, number, boolean][] = [
+	const cases: [string, Known | undefined, WantedSecret, number, boolean][] = [
 		['when nothing is known', undefined, wanted, 1, true],
 		['not when it is known and settled', known, wanted, 1, false],
 		['when it is unsettled', { ...known, settled: false }, wanted, 1, true],
 		['when the spec names another object', known, { ...wanted, objectName: 'other' }, 1, true],
+		[
+			'when the spec asks for another form',
+			known,
+			{ ...wanted, form: { kind: 'value', decode: 'Hex', property: undefined } },
+			1,
+			true,
+		],
 		['when the spec pins a version', known, { ...wanted, version: 'f'.repeat(32) }, 1, true],
 		[
 			'at every tenth look when it is pinned',
@@ -85,6 +93,7 @@ describe('after a restart', () => {
 		['when the status says unsettled', manifest, { ...status, reason: 'Unsettled' }],
 		['when the status tells of another version: the process died in between', manifest, { ...status, version: 'v0' }],
 		['when what is delivered is kept though absent', { ...manifest, state: 'Absent' }, status],
+		['when it is of another form', { ...manifest, form: 'decode=Hex' }, status],
 		['when it is of another object', { ...manifest, objectName: 'other' }, status],
 	]
 	it.each(lost)('everything is read %s', (_, delivered, shown) => {

@@ -1,6 +1,7 @@
 import type { ManifestSecret } from 'purista-azure-mounted-secret-store/manifest'
 import type { WantedSecret } from '../api/parse.ts'
 import type { SecretStatus } from '../api/schema.ts'
+import { nameOfForm } from './form.ts'
 import { matches } from './found.ts'
 import { agrees, probeOf, type SecretFacts } from './probe.ts'
 
@@ -8,6 +9,8 @@ import { agrees, probeOf, type SecretFacts } from './probe.ts'
 export interface Known {
 	objectName: string
 	pin: string | undefined
+	/** how the bytes were made of the value; undefined: they are the value */
+	form: string | undefined
 	/**
 	 * What the vault said when the delivered value was read: its probe, or after a restart the entry of the manifest.
 	 * Undefined: read the value whatever the list says.
@@ -54,9 +57,17 @@ export function listPagesAllowed(
 	return rest
 }
 
+/**
+ * The same for wanted secrets that are made of one value: the files of a certificate, two properties of one text. They are
+ * read by one call and change together, whatever is written to the vault meanwhile.
+ */
+export const objectKey = ({ objectName, version }: WantedSecret): string =>
+	`${objectName.toLowerCase()}/${version ?? ''}`
+
 /** Whether the value must be read without asking any list: nothing is known, or what is known may be out of date. */
 export function mustRead(wanted: WantedSecret, known: Known | undefined, look: number): boolean {
 	if (!known || known.objectName !== wanted.objectName || known.pin !== wanted.version) return true
+	if (known.form !== nameOfForm(wanted.form)) return true
 	if (known.probe === undefined || !known.settled) return true
 	return wanted.version !== undefined && look % PIN_EVERY === 0
 }
@@ -80,5 +91,5 @@ export function knownAfterRestart(
 ): Known | undefined {
 	if (!matches(delivered, wanted) || delivered.state !== 'Current') return undefined
 	if (status?.version !== delivered.version || status.reason === 'Unsettled') return undefined
-	return { objectName: wanted.objectName, pin: wanted.version, probe: delivered, settled: true }
+	return { objectName: wanted.objectName, pin: wanted.version, form: delivered.form, probe: delivered, settled: true }
 }

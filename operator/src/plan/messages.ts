@@ -35,6 +35,14 @@ export function explainFault(fault: VaultFault, at: FaultContext, secretNames: r
 			return `The vault ${vault} has the secret${what}, but not the version that the spec pins. Write another version, or none for the current one.`
 		case 'disabled':
 			return `The version in the vault ${vault} is disabled${what}; the last value stays. Enable it, or add a new version.`
+		case 'decode':
+			return `The value${what} in the vault ${vault} is not ${DECODE_RULES[fault.rule]}. Store it so, or write another decode.`
+		case 'property':
+			return fault.rule === 'json'
+				? `The value${what} in the vault ${vault} is not JSON, so it has no property. Store JSON, or leave out property.`
+				: `The JSON value${what} in the vault ${vault} has nothing where property points. Write the pointer as in /database/password, with ~1 for a slash and ~0 for a tilde in a name.`
+		case 'certificate':
+			return `The certificate${what} in the vault ${vault} cannot be used: ${CERTIFICATE_RULES[fault.rule]}`
 		case 'forbiddenRbac':
 			return withLine(
 				`The identity ${clientId} has no role that lets it read secrets of the vault ${vault}${what}. A new assignment takes some minutes to work. Assign the role:`,
@@ -74,6 +82,25 @@ export function explainFault(fault: VaultFault, at: FaultContext, secretNames: r
 		case 'garbage':
 			return `What answers under ${vaultUrl} does not answer as Key Vault does. Look for a proxy in between.`
 	}
+}
+
+const DECODE_RULES = {
+	Base64: 'base64 (A-Z, a-z, 0-9, "+", "/", with its padding, without white space and line breaks)',
+	Base64Url: 'base64url (A-Z, a-z, 0-9, "-", "_", without white space and line breaks)',
+	Hex: 'hexadecimal (an even number of the digits 0-9, a-f, without white space and line breaks)',
+} as const
+
+const CERTIFICATE_RULES: Record<Extract<VaultFault, { kind: 'certificate' }>['rule'], string> = {
+	contentType:
+		'its content type is neither application/x-pkcs12 nor application/x-pem-file. Create it as a certificate of the vault, or set the content type.',
+	pfx: 'it is not a PFX file in base64 without a password. Import it without one.',
+	pem: 'it is not PEM text with unencrypted blocks. Import it again.',
+	rounds:
+		'its PFX file asks for more than 100000 rounds to derive a key, which nothing without a password needs. Import it again.',
+	certMissing: 'it holds no certificate. Import it again, key and certificate together.',
+	keyMissing: "it holds no private key. Make the key exportable in the certificate's policy, and issue a new version.",
+	keyMismatch: 'none of its certificates belongs to its private key. Import the pair again.',
+	chainMissing: 'it holds no certificate of its issuer, which ca asks for. Import it with its chain, or leave out ca.',
 }
 
 function explainFederation(at: FaultContext): string {

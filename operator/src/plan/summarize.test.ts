@@ -62,6 +62,32 @@ const good = run(looked([wanted('a'), value], [wanted('b'), value])).status
 const goodTrack: Track = { failures: 0, failingSince: undefined, lastLook: NOW - MINUTE }
 
 describe('conditions', () => {
+	it('explain one rule with the names that break it; each secret has its own reason', () => {
+		const { status } = run(
+			looked(
+				[wanted('a'), fault({ kind: 'decode', rule: 'Hex' })],
+				[wanted('b'), fault({ kind: 'decode', rule: 'Base64' })],
+				[wanted('c'), fault({ kind: 'property', rule: 'json' })],
+				[wanted('d'), fault({ kind: 'decode', rule: 'Hex' })],
+			),
+			{ names: ['a', 'b', 'c', 'd'].map((name) => wanted(name)) },
+		)
+		expect(shown(status)).toEqual({
+			Ready: 'False DecodeFailed',
+			Fresh: 'False DecodeFailed',
+			Stalled: 'True DecodeFailed',
+		})
+		expect(message(status, 'Fresh')).toContain('(a, d) in the vault payments is not hexadecimal')
+		expect(message(status, 'Ready')).toContain('Not delivered: a, b, c, d. The value (a, d) in the vault')
+		expect(status.secrets?.map(({ reason }) => reason)).toEqual([
+			'DecodeFailed',
+			'DecodeFailed',
+			'PropertyMissing',
+			'DecodeFailed',
+		])
+		checkConditions(status)
+	})
+
 	const cases: [string, Outcome, Parameters<typeof run>[1], Record<string, string>, string][] = [
 		[
 			'all delivered',

@@ -2,7 +2,7 @@ import type { ConditionType, Reason } from '../api/conditions.ts'
 import type { WantedSecret } from '../api/parse.ts'
 import type { BindingStatus, Condition, SecretStatus } from '../api/schema.ts'
 import { formatTime, parseTime } from '../api/time.ts'
-import { retryAfterOf, traitsOf, type VaultFault } from './fault.ts'
+import { retryAfterOf, sameFault, traitsOf, type VaultFault } from './fault.ts'
 import type { EntryResult } from './found.ts'
 import { explainFault, type FaultContext, listed } from './messages.ts'
 import { breaksReady, type Outcome } from './outcome.ts'
@@ -181,9 +181,17 @@ function worstFault(outcome: Outcome): Worst | undefined {
 		if (!worst || SEVERITY[traitsOf(result.fault).class] > SEVERITY[traitsOf(worst).class]) worst = result.fault
 	}
 	if (!worst) return undefined
-	const { kind } = worst
-	const names = outcome.results.filter(({ fault }) => fault?.kind === kind).map(({ wanted }) => wanted.name)
+	const found = worst
+	const alike = outcome.results.filter(({ fault }) => fault !== undefined && sameFault(fault, found))
+	const names = alike.map(({ wanted }) => wanted.name)
 	return { fault: worst, at: outcome.at, names }
+}
+
+/** Whether a secret failed by the very fault that is to be explained: the others have their own words. */
+function isAlike(outcome: Outcome, name: string, fault: VaultFault | undefined): boolean {
+	if (outcome.kind !== 'looked' || !fault) return false
+	const own = outcome.results.find(({ wanted }) => wanted.name === name)?.fault
+	return own !== undefined && sameFault(own, fault)
 }
 
 /** Absent and nothing delivered is what the vault says: that keeps a binding from Ready, not from Fresh. */
@@ -246,7 +254,8 @@ function readyOf(
 		}
 		const result =
 			outcome.kind === 'looked' ? outcome.results.find(({ wanted }) => wanted.name === names[0]) : undefined
-		const why = result?.fault && outcome.kind === 'looked' ? ` ${explainFault(result.fault, outcome.at, names)}` : ''
+		const alike = names.filter((name) => isAlike(outcome, name, result?.fault))
+		const why = result?.fault && outcome.kind === 'looked' ? ` ${explainFault(result.fault, outcome.at, alike)}` : ''
 		return verdict('False', result?.reason ?? 'SecretAbsent', `${text}${why}`)
 	}
 	if (track.lastLook !== undefined && now - track.lastLook > spec.staleAfter) {

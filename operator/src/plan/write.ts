@@ -8,6 +8,7 @@ import {
 } from 'purista-azure-mounted-secret-store/manifest'
 import { API_VERSION, KIND, MAX_SECRET_BYTES, OWNER_LABEL, SECRET_TYPES } from '../api/constants.ts'
 import type { Binding } from '../api/parse.ts'
+import type { Content } from './decode.ts'
 import { type Delivered, decodedLength, type OwnerReference } from './delivered.ts'
 import type { EntryResult } from './found.ts'
 
@@ -92,7 +93,9 @@ export function planWrite(input: WriteInput, manifest: Manifest): SecretWrite {
 	return { kind: 'patch', body, changed, dataChanged }
 }
 
-const encode = (text: string) => Buffer.from(text, 'utf8').toString('base64')
+/** base64 of what a key holds, as the API server keeps it. */
+export const encode = (content: Content): string =>
+	(typeof content === 'string' ? Buffer.from(content, 'utf8') : Buffer.from(content)).toString('base64')
 
 /** The manifest that describes `results`: the delivered one when it still does, otherwise the next revision. */
 export function buildManifest({ binding, vaultUrl, results, delivered, revision }: WriteInput): Manifest {

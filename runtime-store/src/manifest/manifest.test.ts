@@ -41,7 +41,7 @@ const previous = fc
 const manifestSecret: fc.Arbitrary<ManifestSecret> = fc
 	.tuple(
 		fc.record(
-			{ created: time, updated: time, notBefore: time, expires: time, contentType: fc.string() },
+			{ created: time, updated: time, notBefore: time, expires: time, contentType: fc.string(), form: fc.string() },
 			{ requiredKeys: [] },
 		),
 		fc.record({

@@ -91,6 +91,7 @@ function secret(value: unknown, where: string): ManifestSecret {
 		...optionalTime(fields, 'notBefore', where),
 		...optionalTime(fields, 'expires', where),
 		...optionalString(fields, 'contentType', where),
+		...optionalString(fields, 'form', where),
 		tags: strings(own(fields, 'tags'), `${where}.tags`),
 		previous: array(own(fields, 'previous'), `${where}.previous`).map((item, i) =>
 			previous(item, `${where}.previous[${i}]`),

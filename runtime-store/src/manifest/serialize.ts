@@ -11,9 +11,9 @@ function canonical(value: unknown): string {
 }
 
 function secretFields(secret: ManifestSecret) {
-	const { objectName, version, state, pinned, created, updated, notBefore, expires, contentType, tags } = secret
+	const { objectName, version, state, pinned, created, updated, notBefore, expires, contentType, form, tags } = secret
 	const previous = secret.previous.map((item) => ({ version: item.version, created: item.created }))
-	return { objectName, version, state, pinned, created, updated, notBefore, expires, contentType, tags, previous }
+	return { objectName, version, state, pinned, created, updated, notBefore, expires, contentType, form, tags, previous }
 }
 
 function selectorFields({ prefix, tags, stripPrefix, nameStyle, managed }: ManifestSelector) {

@@ -39,6 +39,11 @@ export interface ManifestSecret {
 	notBefore?: string
 	expires?: string
 	contentType?: string
+	/**
+	 * How the bytes were made of the vault's value: `property=…`, `decode=…`, both, or `certificate=…`. Absent: they are the value.
+	 * Two files of one version and different forms hold different bytes.
+	 */
+	form?: string
 	/** Only the tags that the binding names. */
 	tags: Record<string, string>
 	/** Newest first; entry `i` is the file `previousFileName(name, i + 1)`. */

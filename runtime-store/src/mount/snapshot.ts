@@ -29,7 +29,7 @@ export interface MountSnapshot {
 	readonly manifestState: ManifestState
 	readonly manifest: Manifest | undefined
 	readonly secrets: ReadonlyMap<string, MountedSecret>
-	/** File by the vault name in lower case; undefined when several files are of that secret. */
+	/** File by the vault name in lower case; undefined when several files are that secret. Files in another form are not. */
 	readonly fileOfObject: ReadonlyMap<string, string | undefined>
 }
 
@@ -72,7 +72,8 @@ export function snapshotOf(read: {
 	}
 	const fileOfObject = new Map<string, string | undefined>()
 	for (const { name, meta } of secrets.values()) {
-		if (meta === undefined) continue
+		// A part of a value is not what its vault name means.
+		if (meta === undefined || meta.form !== undefined) continue
 		const objectName = meta.objectName.toLowerCase()
 		fileOfObject.set(objectName, fileOfObject.has(objectName) ? undefined : name)
 	}

@@ -33,7 +33,38 @@ describe('the API server', () => {
 			'api://AzureADTokenExchange',
 		],
 		['a client id that is none', 'b', { identity: { serviceAccountName: 'x', clientId: '$(id)' } }, 'clientId'],
-		['no secrets', 'b', { secrets: [] }, 'spec.secrets'],
+		['nothing to deliver', 'b', { secrets: [] }, 'add secrets or certificates'],
+		['a decoding that is none', 'b', { secrets: [{ name: 'a', decode: 'Gzip' }] }, 'Unsupported value'],
+		['a pointer without its slash', 'b', { secrets: [{ name: 'a', property: 'a' }] }, 'property'],
+		[
+			'a certificate with one name for two files',
+			'b',
+			{ certificates: [{ objectName: 'c', cert: 'x', key: 'x' }] },
+			'write different names',
+		],
+		[
+			'a file of a certificate named as a secret',
+			'b',
+			{ certificates: [{ objectName: 'c', cert: 'x', key: 'y', ca: 'a' }] },
+			'a secret and a file of a certificate have the same name',
+		],
+		[
+			'two certificates with one file',
+			'b',
+			{
+				certificates: [
+					{ objectName: 'c', cert: 'x', key: 'y', ca: 'z' },
+					{ objectName: 'd', cert: 'z', key: 'w' },
+				],
+			},
+			'files of two certificates have the same name',
+		],
+		[
+			'a reserved name for a key',
+			'b',
+			{ certificates: [{ objectName: 'c', cert: 'x', key: 'y.previous' }] },
+			'write "-previous"',
+		],
 		['a name of readers', 'b', { secrets: [{ name: 'a.previous-2', objectName: 'a' }] }, 'write "-previous"'],
 		['a name of the kubelet', 'b', { secrets: [{ name: '..data', objectName: 'a' }] }, 'without the leading dots'],
 		[
@@ -71,8 +102,16 @@ describe('the API server', () => {
 			objectName: 'o'.repeat(127),
 			version: 'f'.repeat(32),
 		}))
+		const certificates = Array.from({ length: 16 }, (_, i) => ({
+			objectName: 'o'.repeat(127),
+			cert: `cert-${i}-`.padEnd(220, 'x'),
+			key: `key-${i}-`.padEnd(220, 'x'),
+			ca: `ca-${i}-`.padEnd(220, 'x'),
+			version: 'f'.repeat(32),
+		}))
 		await stage.apply('large', {
 			secrets,
+			certificates,
 			...secret({ labels: Object.fromEntries(Array.from({ length: 32 }, (_, i) => [`l${i}`, 'v'])) }),
 		})
 	})
@@ -90,5 +129,9 @@ describe('the API server', () => {
 		for (const [type, names] of Object.entries(keys)) {
 			await stage.apply('typed', { secrets: names.map((name) => ({ name, objectName: 'o' })), ...secret({ type }) })
 		}
+		await stage.apply('certified', {
+			certificates: [{ objectName: 'shop', cert: 'tls.crt', key: 'tls.key' }],
+			...secret({ type: 'kubernetes.io/tls' }),
+		})
 	})
 })
