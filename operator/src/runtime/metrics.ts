@@ -2,6 +2,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { ObserveRequest } from '../adapters/kube/transport.ts'
 import type { WatchObserver } from '../adapters/kube/watch.ts'
+import { createBindingMetrics } from './binding-metrics.ts'
 import type { Clock } from './clock.ts'
 
 /** What the queue tells at each scrape. */
@@ -25,9 +26,12 @@ const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60
 // From a 5 s interval with nudged pods up to the 24 h that an interval may be.
 const PROPAGATION_SECONDS = [0.25, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 900, 3_600, 14_400, 86_400]
 
+// From one password to the mebibyte that Kubernetes takes; close steps at the end, where somebody has to act.
+const BYTES = [1_024, 4_096, 16_384, 65_536, 262_144, 524_288, 786_432, 943_718, 1_048_576]
+
 /**
  * All instruments, made once by `main` and passed down. Label values come from our own closed sets, plus vault names: those
- * are bounded by the bindings of the cluster and dropped by `forgetVault`. Nothing is labelled by binding, secret or object.
+ * are bounded by the bindings of the cluster and end with the last one of a vault. Nothing is labelled by binding, secret or object.
  */
 export function createMetrics({ clock, process: ofProcess = true }: MetricsOptions) {
 	const registry = new Registry()
@@ -63,6 +67,12 @@ export function createMetrics({ clock, process: ofProcess = true }: MetricsOptio
 		name: 'asb_secret_writes_total',
 		help: 'Writes to Kubernetes Secrets, by operation and result',
 		labelNames: ['operation', 'result'],
+		registers,
+	})
+	const secretBytes = new Histogram({
+		name: 'asb_secret_bytes',
+		help: 'Size of Kubernetes Secrets as written, all values together; Kubernetes takes 1048576',
+		buckets: BYTES,
 		registers,
 	})
 	const nudges = new Counter({
@@ -150,6 +160,15 @@ export function createMetrics({ clock, process: ofProcess = true }: MetricsOptio
 		},
 	})
 
+	const bindings = createBindingMetrics({
+		clock,
+		registers,
+		onUnused(vault) {
+			looks.delete(vault)
+			void forget(vaultCalls, vault)
+		},
+	})
+
 	// 20 ms is fine enough for what matters (a renewal missed by seconds) and costs nothing measurable.
 	const delay = monitorEventLoopDelay({ resolution: 20 })
 	delay.enable()
@@ -197,12 +216,14 @@ export function createMetrics({ clock, process: ofProcess = true }: MetricsOptio
 		vaultCalls,
 		tokenCalls,
 		secretWrites,
+		secretBytes,
 		nudges,
 		propagation,
 		events,
 		leader,
 		observeRequest,
 		watchObserver,
+		...bindings,
 		/** The queue to read at each scrape. */
 		setQueue(next: QueueGauges): void {
 			queue = next
@@ -211,15 +232,15 @@ export function createMetrics({ clock, process: ofProcess = true }: MetricsOptio
 		looked(vault: string): void {
 			looks.set(vault, clock.monotonic())
 		},
-		/** No binding uses the vault any more: its series end. */
-		async forgetVault(vault: string): Promise<void> {
-			looks.delete(vault)
-			const { values } = await vaultCalls.get()
-			for (const { labels } of values) if (labels.vault === vault) vaultCalls.remove(labels)
-		},
 		/** Ends the measurement of the event loop. */
 		close(): void {
 			delay.disable()
 		},
 	}
+}
+
+/** Ends the series of a vault that no binding uses any more. */
+async function forget(counter: Counter<'vault' | 'kind' | 'result'>, vault: string): Promise<void> {
+	const { values } = await counter.get()
+	for (const { labels } of values) if (labels.vault === vault) counter.remove(labels)
 }
