@@ -146,6 +146,15 @@ test('a blocked event loop shows, in a number that is a number', async () => {
 	})
 	const max = (await lines()).find((line) => line.startsWith('asb_event_loop_delay_seconds{quantile="1"}'))
 	expect(Number(max?.split(' ')[1])).toBeGreaterThan(0.1)
+	// Whoever asks next, and after that, hears of it as well; two minutes later it is over.
+	const shown = async () => Number((await lines()).find((line) => line.includes('quantile="1"'))?.split(' ')[1])
+	expect(await shown()).toBeGreaterThan(0.1)
+	await clock.advance(60_000)
+	expect(await shown()).toBeGreaterThan(0.1)
+	expect(await shown()).toBeGreaterThan(0.1)
+	await clock.advance(60_000)
+	await shown()
+	expect(await shown()).toBeLessThan(0.1)
 	for (const line of await lines()) if (line.startsWith('asb_event_loop')) expect(line).toMatch(/ \d+(\.\d+)?(e-\d+)?$/)
 })
 

@@ -29,6 +29,9 @@ const PROPAGATION_SECONDS = [0.25, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 900, 
 // From one password to the mebibyte that Kubernetes takes; close steps at the end, where somebody has to act.
 const BYTES = [1_024, 4_096, 16_384, 65_536, 262_144, 524_288, 786_432, 943_718, 1_048_576]
 
+// A scrape does not end the measurement: after a block the first answer goes to one whose reader gave up meanwhile.
+const DELAY_WINDOW_MS = 60_000
+
 /**
  * All instruments, made once by `main` and passed down. Label values come from our own closed sets, plus vault names: those
  * are bounded by the bindings of the cluster and end with the last one of a vault. Nothing is labelled by binding, secret or object.
@@ -172,17 +175,23 @@ export function createMetrics({ clock, process: ofProcess = true }: MetricsOptio
 	// 20 ms is fine enough for what matters (a renewal missed by seconds) and costs nothing measurable.
 	const delay = monitorEventLoopDelay({ resolution: 20 })
 	delay.enable()
+	// A histogram without samples answers NaN and 2^63 to these questions.
+	const delays = () =>
+		delay.count > 0 ? ([delay.percentile(50), delay.percentile(99), delay.max] as const) : ([0, 0, 0] as const)
+	let before = delays()
+	let since = clock.monotonic()
 	new Gauge({
 		name: 'asb_event_loop_delay_seconds',
-		help: 'Delay of the event loop since the last scrape, by quantile; a blocked loop loses the lease',
+		help: 'Delay of the event loop in the last minute or two, by quantile; a blocked loop loses the lease',
 		labelNames: ['quantile'],
 		registers,
 		collect() {
-			// A histogram without samples answers NaN and 2^63 to these questions.
-			const measured = delay.count > 0
-			this.set({ quantile: '0.5' }, measured ? delay.percentile(50) / 1e9 : 0)
-			this.set({ quantile: '0.99' }, measured ? delay.percentile(99) / 1e9 : 0)
-			this.set({ quantile: '1' }, measured ? delay.max / 1e9 : 0)
+			const now = delays()
+			for (const [i, quantile] of ['0.5', '0.99', '1'].entries())
+				this.set({ quantile }, Math.max(before[i] ?? 0, now[i] ?? 0) / 1e9)
+			if (clock.monotonic() - since < DELAY_WINDOW_MS) return
+			before = now
+			since = clock.monotonic()
 			delay.reset()
 		},
 	})
