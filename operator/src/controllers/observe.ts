@@ -23,7 +23,6 @@ const hostOf = (vaultUrl: string) => new URL(vaultUrl).hostname
 
 /** Turns what happens into metrics: bounded labels, no name of a binding or secret, no value. */
 export function createObserver(metrics: Metrics): Observer {
-	const expiries = new Map<string, number | undefined>()
 	return {
 		uses: (key, vaultUrl) => metrics.bindingUses(key, hostOf(vaultUrl)),
 		looked: (vaultUrl) => metrics.looked(hostOf(vaultUrl)),
@@ -34,20 +33,13 @@ export function createObserver(metrics: Metrics): Observer {
 			metrics.reconcileSeconds.observe({ outcome: outcome.kind }, seconds)
 			const reached = reachedOf(outcome)
 			if (reached) metrics.vaultAnswered(hostOf(reached.vaultUrl), reached.down)
-			// A failed look changes nothing that was delivered.
-			if (outcome.kind === 'looked') expiries.set(key, earliestExpiry(outcome.results))
-			if (outcome.kind === 'suspended' || outcome.kind === 'invalid') {
-				expiries.delete(key)
-				metrics.bindingUses(key, undefined)
-			}
+			if (outcome.kind === 'suspended' || outcome.kind === 'invalid') metrics.bindingUses(key, undefined)
 			metrics.bindingIs(key, {
 				conditions: conditions.filter(({ type }) => type === 'Ready' || type === 'Fresh'),
-				expires: expiries.get(key),
+				// A look that failed changes nothing that was delivered.
+				expires: outcome.kind === 'looked' ? earliestExpiry(outcome.results) : 'as before',
 			})
 		},
-		gone(key) {
-			expiries.delete(key)
-			metrics.bindingGone(key)
-		},
+		gone: (key) => metrics.bindingGone(key),
 	}
 }

@@ -77,8 +77,13 @@ export function createBindingMetrics({ clock, registers, onUnused }: BindingMetr
 			release(key, before?.vault)
 		},
 		/** What a reconcile of the binding came to. */
-		bindingIs(key: string, facts: BindingFacts): void {
-			entries.set(key, { vault: entries.get(key)?.vault, facts })
+		bindingIs(
+			key: string,
+			{ conditions, expires }: Omit<BindingFacts, 'expires'> & { expires: BindingFacts['expires'] | 'as before' },
+		): void {
+			const before = entries.get(key)
+			const facts = { conditions, expires: expires === 'as before' ? before?.facts?.expires : expires }
+			entries.set(key, { vault: before?.vault, facts })
 		},
 		/** The binding is gone. */
 		bindingGone(key: string): void {
