@@ -17,6 +17,7 @@ import { startProbes } from '../runtime/probes.ts'
 import { KeyedQueue } from '../runtime/queue.ts'
 import { createStore } from '../runtime/store.ts'
 import { createNudger } from './nudge.ts'
+import { createObserver } from './observe.ts'
 import { type BindingObject, createReconciler } from './reconcile.ts'
 
 /** Everything an operator needs; nothing is read from the environment or from module state. */
@@ -215,12 +216,7 @@ async function lead(
 			onError: (error, { namespace, name }) =>
 				log.warn({ binding: `${namespace}/${name}`, err: error }, 'pods not nudged'),
 		}),
-		observe: (outcome, seconds) => {
-			metrics.reconciles.inc({ outcome })
-			metrics.reconcileSeconds.observe({ outcome }, seconds)
-		},
-		observePropagation: (seconds) => metrics.propagation.observe(seconds),
-		observeLook: (vaultUrl) => metrics.looked(new URL(vaultUrl).hostname),
+		observer: createObserver(metrics),
 	})
 
 	const follow = async () => {

@@ -31,7 +31,6 @@ export interface ReconcileDeps extends SyncDeps {
 	events: EventRecorder
 	log: Logger
 	random: () => number
-	observe(outcome: string, seconds: number): void
 }
 
 export interface Reconciler {
@@ -56,6 +55,7 @@ export function createReconciler(deps: ReconcileDeps): Reconciler {
 			const identity = object && reportedOf(object)
 			if (!identity || object.metadata.deletionTimestamp !== undefined) {
 				memories.delete(key)
+				deps.observer.gone(key)
 				return undefined
 			}
 			let memory = memories.get(key)
@@ -127,7 +127,7 @@ export function createReconciler(deps: ReconcileDeps): Reconciler {
 			},
 			'reconciled',
 		)
-		deps.observe(outcome.kind, (at - started) / 1000)
+		deps.observer.reconciled(`${object.namespace}/${object.name}`, outcome, summary.status, (at - started) / 1000)
 	}
 
 	async function nudge(parsed: ParsedBinding, memory: Memory, signal: AbortSignal): Promise<void> {

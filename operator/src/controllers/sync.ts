@@ -2,7 +2,14 @@ import { isKubeError } from '../adapters/kube/errors.ts'
 import { parseCertificate } from '../adapters/pki/certificate.ts'
 import type { Binding } from '../api/parse.ts'
 import type { BindingStatus } from '../api/schema.ts'
-import { type Delivered, deliveredSecret, drifted, readDelivered, type SecretObject } from '../plan/delivered.ts'
+import {
+	type Delivered,
+	decodedLength,
+	deliveredSecret,
+	drifted,
+	readDelivered,
+	type SecretObject,
+} from '../plan/delivered.ts'
 import { traitsOf } from '../plan/fault.ts'
 import { ABSENT_AFTER_MS, decideEntry, type EntryResult } from '../plan/found.ts'
 import { type Known, knownAfterRestart, objectKey } from '../plan/look.ts'
@@ -17,15 +24,14 @@ import { type Refusal, refused, resolveIdentity } from './identity.ts'
 import { type LookResult, lookAtVault } from './look.ts'
 import type { Memory } from './memory.ts'
 import { WINDOW_MS } from './nudge.ts'
+import type { Observer } from './observe.ts'
 
 export interface SyncDeps {
 	clock: Clock
 	vaults: Vaults
 	serviceAccounts: ServiceAccounts
 	secrets: Secrets
-	/** seconds from the change in the vault until it was applied, for the metric */
-	observePropagation(seconds: number): void
-	observeLook(vaultUrl: string): void
+	observer: Observer
 }
 
 // Drift is looked for at each data write and every 5 min (design 7).
@@ -49,10 +55,11 @@ export async function sync(
 	deps: SyncDeps,
 	signal: AbortSignal,
 ): Promise<Outcome> {
-	const { clock, secrets, vaults } = deps
+	const { clock, secrets, vaults, observer } = deps
 	const identity = await resolveIdentity(binding, deps, signal)
 	if (identity.kind === 'refused') return identity
 	const { key } = identity
+	observer.uses(`${binding.namespace}/${binding.name}`, key.vaultUrl)
 	const reader = vaults.reader(key)
 	const context = (): FaultContext => ({ ...key, issuer: reader.issuer })
 
@@ -91,8 +98,11 @@ export async function sync(
 			return written
 		}
 		keep(memory, found, planned, written as SecretObject | undefined, clock)
-		if (!found.fault) deps.observeLook(key.vaultUrl)
-		if (written) observePropagation(planned.results, found, deps)
+		if (!found.fault) observer.looked(key.vaultUrl)
+		if (written) {
+			observer.written(bytesOf(written as SecretObject))
+			observePropagation(planned.results, found, deps)
+		}
 		if (binding.secrets.every(({ name, optional }) => optional || deliveredSecret(deliveredOf(memory), name))) {
 			await dropRenamed(secrets, binding, status.secretName)
 		}
@@ -289,17 +299,15 @@ function keep(
 	}
 }
 
-function observePropagation(
-	results: readonly EntryResult[],
-	found: LookResult,
-	{ clock, observePropagation }: SyncDeps,
-): void {
+function observePropagation(results: readonly EntryResult[], found: LookResult, { clock, observer }: SyncDeps): void {
 	for (const { wanted, value } of results) {
 		const finding = found.findings.get(wanted.name)
 		if (value === undefined || finding?.kind !== 'value' || finding.facts.updated === undefined) continue
-		observePropagation(Math.max(0, clock.now() / 1000 - finding.facts.updated))
+		observer.propagated(Math.max(0, clock.now() / 1000 - finding.facts.updated))
 	}
 }
+
+const bytesOf = ({ data = {} }: SecretObject) => Object.values(data).reduce((sum, each) => sum + decodedLength(each), 0)
 
 /** When to look again before the interval is over. */
 function again({ findings, absentSince }: LookResult, memory: Memory, clock: Clock): number | undefined {

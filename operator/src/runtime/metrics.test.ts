@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { KubeError } from '../adapters/kube/errors.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
 import { KeyedQueue } from './queue.ts'
@@ -26,16 +26,78 @@ test('the queue is read at each scrape', async () => {
 	)
 })
 
-test('the age of the last look grows by itself, and ends with the vault', async () => {
+const facts = (reason: string, expires?: number) => ({
+	conditions: [{ type: 'Fresh', status: reason === 'Current' ? 'True' : 'False', reason }],
+	expires,
+})
+
+test('the age of the last look grows by itself', async () => {
 	metrics.looked('payments')
-	metrics.vaultCalls.inc({ vault: 'payments', kind: 'list', result: 'ok' })
-	metrics.vaultCalls.inc({ vault: 'orders', kind: 'get', result: 'ok' })
 	await clock.advance(90_000)
 	expect(await lines()).toContain('asb_vault_last_look_age_seconds{vault="payments"} 90')
-	await metrics.forgetVault('payments')
+})
+
+test('a vault has one series of reachability, with the last answer', async () => {
+	metrics.vaultAnswered('payments', undefined)
+	expect(await lines()).toContain('asb_vault_reachable{vault="payments",reason="Reachable"} 1')
+	metrics.vaultAnswered('payments', 'VaultTimeout')
+	const series = (await lines()).filter((line) => line.startsWith('asb_vault_reachable{'))
+	expect(series).toEqual(['asb_vault_reachable{vault="payments",reason="VaultTimeout"} 0'])
+})
+
+test('bindings are counted by condition and never named', async () => {
+	metrics.bindingIs('ns/one', facts('Current'))
+	metrics.bindingIs('ns/two', facts('Current'))
+	metrics.bindingIs('ns/three', facts('ForbiddenByRbac'))
+	expect(await lines()).toEqual(
+		expect.arrayContaining([
+			'asb_bindings{condition="Fresh",status="True",reason="Current"} 2',
+			'asb_bindings{condition="Fresh",status="False",reason="ForbiddenByRbac"} 1',
+		]),
+	)
+	metrics.bindingIs('ns/three', facts('Current'))
+	metrics.bindingGone('ns/two')
 	const text = await metrics.text()
-	expect(text).not.toContain('payments')
+	expect(text).toContain('asb_bindings{condition="Fresh",status="True",reason="Current"} 2')
+	expect(text).not.toMatch(/ForbiddenByRbac|ns\//)
+})
+
+test('the earliest expiry of a vault runs down, past zero, and follows what is delivered', async () => {
+	const day = 86_400_000
+	metrics.bindingUses('ns/one', 'payments')
+	metrics.bindingUses('ns/two', 'payments')
+	metrics.bindingIs('ns/one', facts('Current', clock.now() + 2 * day))
+	metrics.bindingIs('ns/two', facts('Current', clock.now() + day))
+	expect(await lines()).toContain('asb_vault_earliest_expiry_seconds{vault="payments"} 86400')
+	await clock.advance(day + 5_000)
+	expect(await lines()).toContain('asb_vault_earliest_expiry_seconds{vault="payments"} -5')
+	metrics.bindingGone('ns/two')
+	expect(await lines()).toContain('asb_vault_earliest_expiry_seconds{vault="payments"} 86395')
+	metrics.bindingIs('ns/one', facts('Current'))
+	expect(await metrics.text()).not.toContain('asb_vault_earliest_expiry_seconds{')
+})
+
+test('the series of a vault end with the last binding that uses it', async () => {
+	for (const key of ['ns/one', 'ns/two']) {
+		metrics.bindingUses(key, 'payments')
+		metrics.bindingIs(key, facts('Current', clock.now() + 1_000))
+	}
+	metrics.looked('payments')
+	metrics.vaultAnswered('payments', undefined)
+	metrics.vaultCalls.inc({ vault: 'payments', kind: 'list', result: 'ok' })
+	metrics.vaultCalls.inc({ vault: 'orders', kind: 'get', result: 'ok' })
+	metrics.bindingGone('ns/one')
+	expect((await lines()).filter((line) => line.includes('vault="payments"'))).toHaveLength(4)
+	metrics.bindingUses('ns/two', 'orders')
+	await vi.waitFor(async () => expect(await metrics.text()).not.toContain('payments'))
+	const text = await metrics.text()
 	expect(text).toContain('asb_vault_calls_total{vault="orders",kind="get",result="ok"} 1')
+	expect(text).not.toContain('asb_vault_earliest_expiry_seconds{vault="orders"')
+})
+
+test('a binding that was never seen can go', async () => {
+	metrics.bindingGone('ns/none')
+	expect(await metrics.text()).not.toContain('asb_bindings{')
 })
 
 test('a watch shows exactly one state, its faults by kind, and what relists found', async () => {
@@ -84,6 +146,15 @@ test('a blocked event loop shows, in a number that is a number', async () => {
 	})
 	const max = (await lines()).find((line) => line.startsWith('asb_event_loop_delay_seconds{quantile="1"}'))
 	expect(Number(max?.split(' ')[1])).toBeGreaterThan(0.1)
+	// Whoever asks next, and after that, hears of it as well; two minutes later it is over.
+	const shown = async () => Number((await lines()).find((line) => line.includes('quantile="1"'))?.split(' ')[1])
+	expect(await shown()).toBeGreaterThan(0.1)
+	await clock.advance(60_000)
+	expect(await shown()).toBeGreaterThan(0.1)
+	expect(await shown()).toBeGreaterThan(0.1)
+	await clock.advance(60_000)
+	await shown()
+	expect(await shown()).toBeLessThan(0.1)
 	for (const line of await lines()) if (line.startsWith('asb_event_loop')) expect(line).toMatch(/ \d+(\.\d+)?(e-\d+)?$/)
 })
 

@@ -2,6 +2,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { ObserveRequest } from '../adapters/kube/transport.ts'
 import type { WatchObserver } from '../adapters/kube/watch.ts'
+import { createBindingMetrics } from './binding-metrics.ts'
 import type { Clock } from './clock.ts'
 
 /** What the queue tells at each scrape. */
@@ -25,9 +26,15 @@ const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60
 // From a 5 s interval with nudged pods up to the 24 h that an interval may be.
 const PROPAGATION_SECONDS = [0.25, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 900, 3_600, 14_400, 86_400]
 
+// From one password to the mebibyte that Kubernetes takes; close steps at the end, where somebody has to act.
+const BYTES = [1_024, 4_096, 16_384, 65_536, 262_144, 524_288, 786_432, 943_718, 1_048_576]
+
+// A scrape does not end the measurement: after a block the first answer goes to one whose reader gave up meanwhile.
+const DELAY_WINDOW_MS = 60_000
+
 /**
  * All instruments, made once by `main` and passed down. Label values come from our own closed sets, plus vault names: those
- * are bounded by the bindings of the cluster and dropped by `forgetVault`. Nothing is labelled by binding, secret or object.
+ * are bounded by the bindings of the cluster and end with the last one of a vault. Nothing is labelled by binding, secret or object.
  */
 export function createMetrics({ clock, process: ofProcess = true }: MetricsOptions) {
 	const registry = new Registry()
@@ -63,6 +70,12 @@ export function createMetrics({ clock, process: ofProcess = true }: MetricsOptio
 		name: 'asb_secret_writes_total',
 		help: 'Writes to Kubernetes Secrets, by operation and result',
 		labelNames: ['operation', 'result'],
+		registers,
+	})
+	const secretBytes = new Histogram({
+		name: 'asb_secret_bytes',
+		help: 'Size of Kubernetes Secrets as written, all values together; Kubernetes takes 1048576',
+		buckets: BYTES,
 		registers,
 	})
 	const nudges = new Counter({
@@ -150,20 +163,35 @@ export function createMetrics({ clock, process: ofProcess = true }: MetricsOptio
 		},
 	})
 
+	const bindings = createBindingMetrics({
+		clock,
+		registers,
+		onUnused(vault) {
+			looks.delete(vault)
+			void forget(vaultCalls, vault)
+		},
+	})
+
 	// 20 ms is fine enough for what matters (a renewal missed by seconds) and costs nothing measurable.
 	const delay = monitorEventLoopDelay({ resolution: 20 })
 	delay.enable()
+	// A histogram without samples answers NaN and 2^63 to these questions.
+	const delays = () =>
+		delay.count > 0 ? ([delay.percentile(50), delay.percentile(99), delay.max] as const) : ([0, 0, 0] as const)
+	let before = delays()
+	let since = clock.monotonic()
 	new Gauge({
 		name: 'asb_event_loop_delay_seconds',
-		help: 'Delay of the event loop since the last scrape, by quantile; a blocked loop loses the lease',
+		help: 'Delay of the event loop in the last minute or two, by quantile; a blocked loop loses the lease',
 		labelNames: ['quantile'],
 		registers,
 		collect() {
-			// A histogram without samples answers NaN and 2^63 to these questions.
-			const measured = delay.count > 0
-			this.set({ quantile: '0.5' }, measured ? delay.percentile(50) / 1e9 : 0)
-			this.set({ quantile: '0.99' }, measured ? delay.percentile(99) / 1e9 : 0)
-			this.set({ quantile: '1' }, measured ? delay.max / 1e9 : 0)
+			const now = delays()
+			for (const [i, quantile] of ['0.5', '0.99', '1'].entries())
+				this.set({ quantile }, Math.max(before[i] ?? 0, now[i] ?? 0) / 1e9)
+			if (clock.monotonic() - since < DELAY_WINDOW_MS) return
+			before = now
+			since = clock.monotonic()
 			delay.reset()
 		},
 	})
@@ -197,12 +225,14 @@ export function createMetrics({ clock, process: ofProcess = true }: MetricsOptio
 		vaultCalls,
 		tokenCalls,
 		secretWrites,
+		secretBytes,
 		nudges,
 		propagation,
 		events,
 		leader,
 		observeRequest,
 		watchObserver,
+		...bindings,
 		/** The queue to read at each scrape. */
 		setQueue(next: QueueGauges): void {
 			queue = next
@@ -211,15 +241,15 @@ export function createMetrics({ clock, process: ofProcess = true }: MetricsOptio
 		looked(vault: string): void {
 			looks.set(vault, clock.monotonic())
 		},
-		/** No binding uses the vault any more: its series end. */
-		async forgetVault(vault: string): Promise<void> {
-			looks.delete(vault)
-			const { values } = await vaultCalls.get()
-			for (const { labels } of values) if (labels.vault === vault) vaultCalls.remove(labels)
-		},
 		/** Ends the measurement of the event loop. */
 		close(): void {
 			delay.disable()
 		},
 	}
+}
+
+/** Ends the series of a vault that no binding uses any more. */
+async function forget(counter: Counter<'vault' | 'kind' | 'result'>, vault: string): Promise<void> {
+	const { values } = await counter.get()
+	for (const { labels } of values) if (labels.vault === vault) counter.remove(labels)
 }

@@ -1,11 +1,23 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Context } from '../context.ts'
+import type { Progress } from '../progress.ts'
 import { run, tryRun } from '../run.ts'
 
 const POLICY = '/usr/sbin/policy-rc.d'
 /** First line of a policy file of ours, so that one left by a killed run can be told from somebody else's. */
 const OURS = '# azure-secret-binding: no service starts while its packages are installed\n'
+
+/** Units that come with a package of ours and would start with the next boot. */
+const UNITS: Record<string, readonly string[]> = {
+	'docker.io': ['docker.service', 'docker.socket', 'containerd.service'],
+	prometheus: ['prometheus.service'],
+}
+
+/** What an installation needs of its surroundings: somebody to tell, and a folder for its log. */
+export interface AptContext {
+	readonly progress: Progress
+	readonly paths: { readonly logs: string }
+}
 
 /**
  * Installs the Debian packages that are missing, without starting any service they bring.
@@ -15,7 +27,7 @@ const OURS = '# azure-secret-binding: no service starts while its packages are i
  * 3. Install; the package lists are updated first when they are absent or refuse.
  * 4. Remove our policy file, whatever happened, and disable units that came with the packages: a reboot must not start them.
  */
-export async function aptInstall(context: Context, packages: readonly string[]): Promise<void> {
+export async function aptInstall(context: AptContext, packages: readonly string[]): Promise<void> {
 	removeOurPolicy()
 	const missing: string[] = []
 	for (const name of packages) {
@@ -43,9 +55,8 @@ export async function aptInstall(context: Context, packages: readonly string[]):
 		} finally {
 			if (policy) rmSync(POLICY, { force: true })
 		}
-		if (missing.includes('docker.io')) {
-			await tryRun('systemctl', ['disable', 'docker.service', 'docker.socket', 'containerd.service'], { log })
-		}
+		const units = missing.flatMap((name) => UNITS[name] ?? [])
+		if (units.length > 0) await tryRun('systemctl', ['disable', ...units], { log })
 	})
 }
 

@@ -1,0 +1,48 @@
+import type { Reason } from '../api/conditions.ts'
+import { parseTime } from '../api/time.ts'
+import { type FaultKind, traitsOf } from './fault.ts'
+import type { EntryResult } from './found.ts'
+import type { Outcome } from './outcome.ts'
+
+/**
+ * What a fault says about the vault itself: `yes` it answered, if only with a refusal to this identity; `no` it did not; or
+ * `unknown`, because Entra gave no token and so the vault was not asked.
+ */
+const REACHED: Record<FaultKind, 'yes' | 'no' | 'unknown'> = {
+	absent: 'yes',
+	versionAbsent: 'yes',
+	disabled: 'yes',
+	forbiddenRbac: 'yes',
+	accessDenied: 'yes',
+	forbiddenPolicy: 'yes',
+	forbidden: 'yes',
+	unauthorized: 'yes',
+	firewall: 'no',
+	connection: 'no',
+	throttled: 'no',
+	unreachable: 'no',
+	timeout: 'no',
+	server: 'no',
+	garbage: 'no',
+	federation: 'unknown',
+	federationRefused: 'unknown',
+	identityNotFound: 'unknown',
+	entraUnavailable: 'unknown',
+}
+
+/** What an outcome tells of its vault: `down` is the reason why it was not reached. Undefined: it tells nothing. */
+export function reachedOf(outcome: Outcome): { vaultUrl: string; down: Reason | undefined } | undefined {
+	if (outcome.kind !== 'looked' && outcome.kind !== 'failed') return undefined
+	const { vaultUrl } = outcome.at
+	const faults = outcome.kind === 'failed' ? [outcome.fault] : outcome.results.flatMap(({ fault }) => fault ?? [])
+	// A look that broke off gives its fault to every secret it did not come to: it is younger than the answers before.
+	const down = faults.find(({ kind }) => REACHED[kind] === 'no')
+	if (down) return { vaultUrl, down: traitsOf(down).reason }
+	return faults.some(({ kind }) => REACHED[kind] === 'unknown') ? undefined : { vaultUrl, down: undefined }
+}
+
+/** The earliest expiry among delivered secrets, milliseconds since the epoch. */
+export function earliestExpiry(results: readonly EntryResult[]): number | undefined {
+	const times = results.flatMap(({ delivered }) => parseTime(delivered?.expires) ?? [])
+	return times.length === 0 ? undefined : Math.min(...times)
+}

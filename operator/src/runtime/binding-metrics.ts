@@ -1,0 +1,110 @@
+import { Gauge, type Registry } from 'prom-client'
+import type { Clock } from './clock.ts'
+
+/** What one binding adds to the gauges. */
+export interface BindingFacts {
+	/** conditions with two answers to count; all of bounded vocabulary */
+	conditions: readonly { type: string; status: string; reason: string }[]
+	/** the earliest expiry among its delivered secrets, milliseconds since the epoch; undefined: none expires */
+	expires: number | undefined
+}
+
+interface Entry {
+	vault: string | undefined
+	facts: BindingFacts | undefined
+}
+
+export interface BindingMetricsOptions {
+	clock: Clock
+	registers: Registry[]
+	/** no binding uses the vault any more */
+	onUnused(vault: string): void
+}
+
+/**
+ * Gauges that are sums over what is known of each binding. The bindings are keys in here and never labels: a scrape counts
+ * them by condition, and takes the minimum by vault.
+ */
+export function createBindingMetrics({ clock, registers, onUnused }: BindingMetricsOptions) {
+	const entries = new Map<string, Entry>()
+	// What the vault answered last, to whichever binding. The reason is 'Reachable' or that of the fault.
+	const answers = new Map<string, string>()
+
+	new Gauge({
+		name: 'asb_bindings',
+		help: 'Bindings, by condition (Ready, Fresh), its status and its reason',
+		labelNames: ['condition', 'status', 'reason'],
+		registers,
+		collect() {
+			this.reset()
+			for (const { facts } of entries.values())
+				for (const { type, status, reason } of facts?.conditions ?? []) this.inc({ condition: type, status, reason })
+		},
+	})
+	new Gauge({
+		name: 'asb_vault_reachable',
+		help: '1 when the vault answered the last look, 0 with the reason when it did not; a refusal is an answer',
+		labelNames: ['vault', 'reason'],
+		registers,
+		collect() {
+			this.reset()
+			for (const [vault, reason] of answers) this.set({ vault, reason }, reason === REACHABLE ? 1 : 0)
+		},
+	})
+	new Gauge({
+		name: 'asb_vault_earliest_expiry_seconds',
+		help: 'Seconds until the first of the delivered secrets of the vault expires; negative when one has',
+		labelNames: ['vault'],
+		registers,
+		collect() {
+			this.reset()
+			for (const [vault, at] of earliest(entries.values())) this.set({ vault }, (at - clock.now()) / 1000)
+		},
+	})
+
+	const release = (key: string, vault: string | undefined) => {
+		if (vault === undefined) return
+		for (const [other, entry] of entries) if (other !== key && entry.vault === vault) return
+		answers.delete(vault)
+		onUnused(vault)
+	}
+	return {
+		/** The binding reads this vault from now on. */
+		bindingUses(key: string, vault: string | undefined): void {
+			const before = entries.get(key)
+			if (before && before.vault === vault) return
+			entries.set(key, { vault, facts: before?.facts && { ...before.facts, expires: undefined } })
+			release(key, before?.vault)
+		},
+		/** What a reconcile of the binding came to. */
+		bindingIs(
+			key: string,
+			{ conditions, expires }: Omit<BindingFacts, 'expires'> & { expires: BindingFacts['expires'] | 'as before' },
+		): void {
+			const before = entries.get(key)
+			const facts = { conditions, expires: expires === 'as before' ? before?.facts?.expires : expires }
+			entries.set(key, { vault: before?.vault, facts })
+		},
+		/** The binding is gone. */
+		bindingGone(key: string): void {
+			const before = entries.get(key)
+			entries.delete(key)
+			release(key, before?.vault)
+		},
+		/** The vault answered, or did not for this reason. */
+		vaultAnswered(vault: string, fault: string | undefined): void {
+			answers.set(vault, fault ?? REACHABLE)
+		},
+	}
+}
+
+const REACHABLE = 'Reachable'
+
+function earliest(entries: Iterable<Entry>): Map<string, number> {
+	const found = new Map<string, number>()
+	for (const { vault, facts } of entries) {
+		if (vault === undefined || facts?.expires === undefined) continue
+		found.set(vault, Math.min(found.get(vault) ?? Number.POSITIVE_INFINITY, facts.expires))
+	}
+	return found
+}
