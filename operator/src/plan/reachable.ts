@@ -11,6 +11,9 @@ import type { Outcome } from './outcome.ts'
 const REACHED: Record<FaultKind, 'yes' | 'no' | 'unknown'> = {
 	absent: 'yes',
 	versionAbsent: 'yes',
+	decode: 'yes',
+	property: 'yes',
+	certificate: 'yes',
 	disabled: 'yes',
 	forbiddenRbac: 'yes',
 	accessDenied: 'yes',
