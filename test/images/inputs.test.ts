@@ -36,7 +36,7 @@ describe('the key of an image', () => {
 			'runtime-store',
 		])
 			copy(path)
-		for (const path of ['emulator', 'service', 'stubs', 'images']) copy(`test/${path}`)
+		for (const path of ['apidoc', 'emulator', 'service', 'stubs', 'images']) copy(`test/${path}`)
 	})
 	afterAll(() => rmSync(root, { recursive: true, force: true }))
 

@@ -207,6 +207,14 @@ describe('a session', () => {
 		expect(await faultOf(reader.list(1, signal))).toBe(kind)
 	})
 
+	it('a time that is none is garbage, in a read and in a list', async () => {
+		// Seconds that no date can hold (a Date ends at 8.64e12 s): what the client makes of them is an invalid date.
+		await emulator.control.setSecret({ vault: 'payments', name: 'db', value: 'v', expires: 9e13 })
+		const reader = open()
+		expect(await faultOf(reader.read('db', undefined, signal))).toBe('garbage')
+		expect(await faultOf(reader.list(1, signal))).toBe('garbage')
+	})
+
 	it('a list that hangs on its second page ends at the deadline', async () => {
 		const secrets = Array.from({ length: 30 }, (_, i) => ({ name: `s${i}`, value: 'v' }))
 		await emulator.control.setSecrets({ vault: 'payments', secrets })

@@ -175,8 +175,12 @@ function readSecret({ value, properties }: KeyVaultSecret, { date }: Call): Vaul
 
 function factsOf(properties: SecretProperties): SecretFacts {
 	const { enabled, createdOn, updatedOn, notBefore, expiresOn, contentType, tags } = properties
-	const seconds = <K extends string>(key: K, date: Date | undefined) =>
-		(date === undefined ? {} : { [key]: Math.floor(date.getTime() / 1000) }) as { [P in K]?: number }
+	const seconds = <K extends string>(key: K, date: Date | undefined) => {
+		const time = date?.getTime()
+		// The client makes an invalid date of a time that is none: no vault says that.
+		if (Number.isNaN(time)) throw new VaultError({ kind: 'garbage' })
+		return (time === undefined ? {} : { [key]: Math.floor(time / 1000) }) as { [P in K]?: number }
+	}
 	return {
 		enabled: enabled !== false,
 		...seconds('created', createdOn),
