@@ -125,6 +125,35 @@ describe('an operator with Roles only', () => {
 		await delivered('two')
 	})
 
+	it('refreshes pods there', async () => {
+		const pods = `/api/v1/namespaces/${other}/pods`
+		// No kubelet runs it: a name of a node that does not exist, and a status as the kubelet would write it.
+		await stage.create(pods, {
+			metadata: { name: 'reader' },
+			spec: {
+				nodeName: 'no-such-node',
+				serviceAccountName: 'payments',
+				automountServiceAccountToken: false,
+				containers: [{ name: 'c', image: 'none', volumeMounts: [{ name: 'v', mountPath: '/v' }] }],
+				volumes: [{ name: 'v', secret: { secretName: 'payments-secrets' } }],
+			},
+		})
+		await stage.merge(`${pods}/reader/status`, { status: { phase: 'Running' } })
+		await stage.emulator.control.setSecret({ vault: stage.vault, name: 'a', value: 'for the pod' })
+		await delivered('for the pod')
+		const read = () =>
+			stage.api.request<{ metadata: { annotations?: Record<string, string> } }>({
+				method: 'GET',
+				path: `${pods}/reader`,
+			})
+		const written = (await stage.secret('payments-secrets', other))?.metadata.resourceVersion
+		await until(
+			'the nudge',
+			async () => (await read()).metadata.annotations?.['secrets.purista.dev/refreshed'] === written,
+			{ timeoutMs: 30_000 },
+		)
+	})
+
 	it('goes on in all of them after a restart, when each list comes by itself', async () => {
 		await operator.stop()
 		operator = await stage.start({ namespaces: [stage.namespace, other], home, kubeConfig: stage.connect({ token }) })
