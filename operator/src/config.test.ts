@@ -41,11 +41,21 @@ describe('the configuration', () => {
 		[['--concurrency', '0'], '--concurrency'],
 		[['--vault-suffix', 'nonsense'], '--vault-suffix'],
 		[['--authority-host', 'http://login'], '--authority-host'],
+		[['--namespaces', ''], '--namespaces'],
+		[['--namespaces', 'payments,'], '--namespaces'],
+		[['--namespaces', '../secrets'], '--namespaces'],
+		[['--namespaces', 'Payments'], '--namespaces'],
 		[['--unknown'], '--unknown'],
 	])('with %s is refused by name', (args, text) => {
 		const parsed = parseConfig(args, env)
 		expect(parsed.kind).toBe('invalid')
 		expect(parsed.kind === 'invalid' && parsed.problem).toContain(text)
+	})
+	it('takes a list of namespaces, each once', () => {
+		expect(parseConfig([], env)).toMatchObject({ config: { namespaces: undefined } })
+		expect(parseConfig(['--namespaces', 'shop,payments,shop'], env)).toMatchObject({
+			config: { namespaces: ['shop', 'payments'] },
+		})
 	})
 	it('without a namespace says what to write', () => {
 		expect(parseConfig([], {})).toMatchObject({

@@ -11,7 +11,8 @@ export interface Config {
 	port: number
 	logLevel: LogLevel
 	allowUnfenced: boolean
-	watchNamespace: string | undefined
+	/** undefined: all */
+	namespaces: readonly string[] | undefined
 	clusterName: string | undefined
 	concurrency: number | undefined
 	vaultSuffixes: readonly string[]
@@ -29,6 +30,9 @@ export type ParsedConfig =
 
 const LOG_LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error', 'silent']
 
+// RFC 1123 label, as the API server asks of namespaces. The names become parts of paths.
+const NAMESPACE_NAME = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/
+
 const HELP = `azure-secret-binding-operator: mirrors Azure Key Vault secrets into Kubernetes Secrets
 
   --namespace NAME                 namespace of the operator (POD_NAMESPACE)
@@ -36,7 +40,7 @@ const HELP = `azure-secret-binding-operator: mirrors Azure Key Vault secrets int
   --identity NAME                  name in the leader lease (POD_NAME, or the host's name)
   --port N                         probes and metrics (8080)
   --log-level LEVEL                ${LOG_LEVELS.join(', ')} (info)
-  --watch-namespace NAME           only bindings of this namespace
+  --namespaces NAME,NAME           only bindings of these namespaces, one watch each; default: all of the cluster
   --cluster-name NAME              how this cluster is called in the vault's logs
   --concurrency N                  bindings worked on at once (8)
   --vault-suffix SUFFIX            DNS suffix of vaults that may be read; repeatable (${VAULT_SUFFIXES.join(', ')})
@@ -64,7 +68,7 @@ export function parseConfig(
 				identity: text,
 				port: text,
 				'log-level': text,
-				'watch-namespace': text,
+				namespaces: text,
 				'cluster-name': text,
 				concurrency: text,
 				'vault-suffix': { type: 'string', multiple: true },
@@ -100,6 +104,11 @@ export function parseConfig(
 		if (!/^[a-z0-9-]+(\.[a-z0-9-]+)+$/.test(suffix))
 			return invalid('--vault-suffix is a DNS suffix such as vault.azure.net')
 	}
+	const namespaces = values.namespaces === undefined ? undefined : [...new Set(values.namespaces.split(','))]
+	for (const name of namespaces ?? []) {
+		if (!NAMESPACE_NAME.test(name))
+			return invalid('--namespaces is a list of names of namespaces, such as payments,shop')
+	}
 	const authorityHost = values['authority-host'] ?? env['AZURE_AUTHORITY_HOST']
 	if (authorityHost && !authorityHost.startsWith('https://')) return invalid('--authority-host starts with https://')
 	return {
@@ -111,7 +120,7 @@ export function parseConfig(
 			port,
 			logLevel,
 			allowUnfenced: values['allow-unfenced'],
-			watchNamespace: values['watch-namespace'],
+			namespaces,
 			clusterName: values['cluster-name'],
 			concurrency,
 			vaultSuffixes,

@@ -51,7 +51,7 @@ async function main(): Promise<number> {
 			identity,
 			port,
 			allowUnfenced,
-			watchNamespace: config.watchNamespace,
+			namespaces: config.namespaces,
 			clusterName: config.clusterName,
 			concurrency: config.concurrency,
 			vaultSuffixes,

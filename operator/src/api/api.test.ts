@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
-import { REASONS } from './conditions.ts'
+import { EVENT_REASONS, REASONS } from './conditions.ts'
 import { buildCrd } from './crd.ts'
 import { parseBinding, parseDuration } from './parse.ts'
 
@@ -56,7 +56,8 @@ describe('the CRD', () => {
 			'status.conditions',
 		]
 		for (const field of fields) expect(text).toMatch(new RegExp(`^#+ .*\`${field.replace('.', '\\.')}\``, 'm'))
-		expect(Object.keys(REASONS).filter((reason) => !text.includes(`\`${reason}\``))).toEqual([])
+		const reasons = Object.keys({ ...REASONS, ...EVENT_REASONS })
+		expect(reasons.filter((reason) => !text.includes(`\`${reason}\``))).toEqual([])
 	})
 })
 

@@ -53,3 +53,9 @@ export const REASONS = {
 	Unsettled: 'the secret was changed within the last two seconds and will be read once more',
 } as const satisfies Record<string, string>
 export type Reason = keyof typeof REASONS
+
+/** Reasons that only events carry; the others are those of conditions. */
+export const EVENT_REASONS = {
+	PodsKeepOldValues: 'pods take the Secret as single files (subPath) or as environment variables, which never change',
+} as const satisfies Record<string, string>
+export type EventReason = keyof typeof EVENT_REASONS

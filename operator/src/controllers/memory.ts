@@ -38,6 +38,8 @@ export interface Memory {
 	absentSince: Map<string, number>
 	track: Track
 	nudge: PendingNudge | undefined
+	/** owners of pods that keep old values, of which an event was written */
+	warned: Set<string>
 	/** the status as last written, and the resourceVersion of the binding then */
 	written: { status: BindingStatus; resourceVersion: string } | undefined
 }
@@ -58,6 +60,7 @@ export function createMemory(uid: string): Memory {
 		absentSince: new Map(),
 		track: { failures: 0, failingSince: undefined, lastLook: undefined },
 		nudge: undefined,
+		warned: new Set(),
 		written: undefined,
 	}
 }

@@ -1,6 +1,6 @@
 import { isKubeError } from '../adapters/kube/errors.ts'
 import type { Binding } from '../api/parse.ts'
-import { needsNudge } from '../plan/pods.ts'
+import { type FixedUse, fixedUses, needsNudge, type PodObject } from '../plan/pods.ts'
 import { backoffMs } from '../plan/requeue.ts'
 import type { Pods } from '../ports/cluster.ts'
 import type { Clock } from '../runtime/clock.ts'
@@ -17,9 +17,15 @@ const RETRY_CAP_MS = 60_000
 export interface Nudger {
 	/**
 	 * Tells the pods of one pass.
+	 * @param onFixed called with each pod that uses the Secret in a way that no nudge helps: they are seen here anyway
 	 * @returns what is left to do, or undefined when the nudge has ended
 	 */
-	run(binding: Binding, nudge: PendingNudge, signal: AbortSignal): Promise<PendingNudge | undefined>
+	run(
+		binding: Binding,
+		nudge: PendingNudge,
+		signal: AbortSignal,
+		onFixed: (pod: PodObject, uses: FixedUse[]) => void,
+	): Promise<PendingNudge | undefined>
 }
 
 export interface NudgerOptions {
@@ -43,12 +49,14 @@ export function createNudger({ pods, clock, random, observe, onError }: NudgerOp
 		await clock.sleep(at - clock.monotonic(), signal)
 	}
 	return {
-		async run(binding, nudge, signal) {
+		async run(binding, nudge, signal, onFixed) {
 			const { namespace, delivery } = binding
 			const { resourceVersion, pass, writtenAt } = nudge
 			const value = pass === 'first' ? `${resourceVersion}.1` : resourceVersion
 			try {
 				for await (const pod of pods.list(namespace, signal)) {
+					const uses = fixedUses(pod, delivery.name)
+					if (uses.length > 0) onFixed(pod, uses)
 					if (!needsNudge(pod, delivery.name, value, writtenAt)) continue
 					await pace(signal)
 					observe((await pods.annotate(namespace, pod.metadata.name, value)) ? 'ok' : 'gone')

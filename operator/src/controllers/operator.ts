@@ -1,12 +1,12 @@
 import type { Agent } from 'node:https'
 import type { KubeConfig } from '@kubernetes/client-node'
 import { createVaults } from '../adapters/azure/pool.ts'
-import { BINDINGS_PATH, createBindings } from '../adapters/kube/bindings.ts'
+import { bindingsPath, createBindings } from '../adapters/kube/bindings.ts'
 import { createPods } from '../adapters/kube/pods.ts'
 import { createSecrets } from '../adapters/kube/secrets.ts'
 import { createServiceAccounts, createTokens, probeFence } from '../adapters/kube/serviceaccounts.ts'
 import { createKubeTransport, type KubeTransport } from '../adapters/kube/transport.ts'
-import { watchCollection } from '../adapters/kube/watch.ts'
+import { type WatchObserver, watchCollection } from '../adapters/kube/watch.ts'
 import { GROUP, PLURAL, VAULT_SUFFIXES } from '../api/constants.ts'
 import type { Clock } from '../runtime/clock.ts'
 import { createEventRecorder } from '../runtime/events.ts'
@@ -40,8 +40,8 @@ export interface OperatorOptions {
 	allowUnfenced: boolean
 	/** undefined: no probes and no metrics endpoint; 0 picks a free port */
 	port?: number | undefined
-	/** only bindings of this namespace; default: all */
-	watchNamespace?: string | undefined
+	/** only bindings of these namespaces, one watch each; default: all. No other permission than Roles there is then needed */
+	namespaces?: readonly string[] | undefined
 	leaseName?: string | undefined
 	clusterName?: string | undefined
 	/** bindings worked on at once */
@@ -219,14 +219,24 @@ async function lead(
 		observer: createObserver(metrics),
 	})
 
-	const follow = async () => {
-		const path = options.watchNamespace
-			? BINDINGS_PATH.replace(`/${PLURAL}`, `/namespaces/${options.watchNamespace}/${PLURAL}`)
-			: BINDINGS_PATH
-		const observer = metrics.watchObserver(PLURAL)
+	// undefined: all namespaces in one watch
+	const watched = options.namespaces ?? [undefined]
+	const unsynced = new Set(watched)
+	const follow = async (namespace: string | undefined) => {
+		const path = bindingsPath(namespace)
+		const counted = metrics.watchObserver(PLURAL)
+		const observer: WatchObserver = {
+			...counted,
+			fault(error, waitMs) {
+				counted.fault(error, waitMs)
+				// At most twice a minute, for the watch backs off. A Role that was forgotten shows here.
+				if (error !== 'shortLived') log.warn({ path, err: error }, 'bindings not watched')
+			},
+		}
+		const scope = ({ metadata }: BindingObject) => namespace === undefined || metadata.namespace === namespace
 		for await (const event of watchCollection<BindingObject>({ transport, path, clock, random, signal, observer })) {
-			for (const key of store.apply(event)) queue.add(key)
-			if (event.kind === 'synced') onSynced()
+			for (const key of store.apply(event, scope)) queue.add(key)
+			if (event.kind === 'synced' && unsynced.delete(namespace) && unsynced.size === 0) onSynced()
 		}
 	}
 	const prune = async () => {
@@ -243,6 +253,6 @@ async function lead(
 		},
 		{ concurrency: options.concurrency ?? CONCURRENCY, signal },
 	)
-	await Promise.all([follow(), prune(), work])
+	await Promise.all([...watched.map(follow), prune(), work])
 	await events.flush()
 }

@@ -9,6 +9,7 @@ import { createMemory, type Memory } from './memory.ts'
 import type { Nudger } from './nudge.ts'
 import { presentStatus, type Reported, report } from './report.ts'
 import { isRequested, type SyncDeps, sync } from './sync.ts'
+import { warnOfFixed } from './warn.ts'
 
 /** A binding as the watch delivers it. */
 export interface BindingObject {
@@ -137,7 +138,10 @@ export function createReconciler(deps: ReconcileDeps): Reconciler {
 			memory.nudge = undefined
 			return
 		}
-		memory.nudge = await deps.nudger.run(parsed.binding, pending, signal)
+		const { binding } = parsed
+		memory.nudge = await deps.nudger.run(binding, pending, signal, (pod, uses) =>
+			warnOfFixed(binding, pod, uses, memory, deps.events),
+		)
 	}
 }
 

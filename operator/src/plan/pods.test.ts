@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { needsNudge, type PodObject } from './pods.ts'
+import { type FixedUse, fixedMessage, fixedUses, needsNudge, ownerOf, type PodObject } from './pods.ts'
 
 const WRITTEN = Date.UTC(2026, 0, 1, 12)
 type Spec = NonNullable<PodObject['spec']>
@@ -52,4 +52,85 @@ describe('a pod is told to refresh', () => {
 		],
 	]
 	it.each(cases)('%s', (_, of, told) => expect(needsNudge(of, 'mine', '7', WRITTEN)).toBe(told))
+})
+
+describe('a pod keeps old values', () => {
+	const subPath = [{ volumeMounts: [{ name: 'v', subPath: 'a' }] }]
+	const keyRef = [{ env: [{}, { valueFrom: { secretKeyRef: { name: 'mine' } } }] }]
+	const envFrom = [{ envFrom: [{ secretRef: { name: 'other' } }, { secretRef: { name: 'mine' } }] }]
+	const cases: [string, PodObject, FixedUse[]][] = [
+		['not when it mounts the Secret as a directory', pod(), []],
+		['when it mounts a single file', pod({ spec: { volumes, containers: subPath } }), ['subPath']],
+		[
+			'when it mounts a file whose name is computed',
+			pod({ spec: { volumes, containers: [{ volumeMounts: [{ name: 'v', subPathExpr: '$(A)' }] }] } }),
+			['subPath'],
+		],
+		[
+			'when it mounts a single file of a projected volume',
+			pod({
+				spec: { volumes: [{ name: 'v', projected: { sources: [{ secret: { name: 'mine' } }] } }], containers: subPath },
+			}),
+			['subPath'],
+		],
+		['when a variable is a key of the Secret', pod({ spec: { containers: keyRef } }), ['environment']],
+		['when all variables are', pod({ spec: { containers: envFrom } }), ['environment']],
+		[
+			'in both ways, and mounts the directory as well',
+			pod({ spec: { volumes, containers: [...containers, ...subPath, ...keyRef] } }),
+			['subPath', 'environment'],
+		],
+		[
+			'when a sidecar does',
+			pod({ spec: { containers: [{}], initContainers: [{ ...keyRef[0], restartPolicy: 'Always' }] } }),
+			['environment'],
+		],
+		['not when an init container did', pod({ spec: { containers: [{}], initContainers: keyRef } }), []],
+		[
+			'not when the file is of another volume',
+			pod({ spec: { volumes, containers: [{ volumeMounts: [{ name: 'w', subPath: 'a' }] }] } }),
+			[],
+		],
+		[
+			'not when the variable is of another Secret or of a field',
+			pod({ spec: { containers: [{ env: [{ valueFrom: { secretKeyRef: { name: 'other' } } }, { valueFrom: {} }] }] } }),
+			[],
+		],
+		['also while it waits for its start', pod({ phase: 'Pending', spec: { containers: keyRef } }), ['environment']],
+		['not when it has ended', pod({ phase: 'Failed', spec: { containers: keyRef } }), []],
+		[
+			'not when it is being deleted',
+			pod({ metadata: { deletionTimestamp: '2026-01-01T12:00:00Z' }, spec: { containers: keyRef } }),
+			[],
+		],
+	]
+	it.each(cases)('%s', (_, of, uses) => expect(fixedUses(of, 'mine')).toEqual(uses))
+	it('is said with the way out', () => {
+		const text = fixedMessage({ apiVersion: 'apps/v1', kind: 'Deployment', name: 'shop' }, 'mine', [
+			'subPath',
+			'environment',
+		])
+		expect(text).toMatch(
+			/^Deployment shop takes the Secret mine as single files \(subPath\) and as environment variables: /,
+		)
+		expect(text).toMatch(/without subPath, or restart the pods/)
+	})
+})
+
+describe('the owner of a pod', () => {
+	const owned = (kind: string, name: string, hash?: string, controller = true) =>
+		pod({
+			metadata: {
+				ownerReferences: [{ apiVersion: 'apps/v1', kind, name, controller }],
+				...(hash ? { labels: { 'pod-template-hash': hash } } : {}),
+			},
+		})
+	const cases: [string, PodObject, string][] = [
+		['itself when nothing controls it', pod(), 'v1 Pod p'],
+		['itself when the owner does not control it', owned('Thing', 't', undefined, false), 'v1 Pod p'],
+		['its controller', owned('StatefulSet', 'db'), 'apps/v1 StatefulSet db'],
+		['the Deployment of its ReplicaSet', owned('ReplicaSet', 'shop-web-5d4f', '5d4f'), 'apps/v1 Deployment shop-web'],
+		['a ReplicaSet of its own', owned('ReplicaSet', 'shop-web'), 'apps/v1 ReplicaSet shop-web'],
+	]
+	it.each(cases)('is %s', (_, of, owner) => expect(Object.values(ownerOf(of)).join(' ')).toBe(owner))
 })

@@ -17,6 +17,8 @@ interface EventRegarding {
 export interface EventInput {
 	regarding: EventRegarding
 	type: 'Normal' | 'Warning'
+	/** another object that it is about; events about different ones are different events */
+	related?: EventRegarding | undefined
 	/** machine-readable, UpperCamelCase */
 	reason: string
 	/** what was done or tried, UpperCamelCase */
@@ -72,7 +74,7 @@ interface Series {
 /**
  * Records `events.k8s.io/v1` events.
  *
- * 1. Same object, type, reason and action within ten minutes: one event, whose `series.count` is patched. Its note stays the
+ * 1. Same objects, type, reason and action within ten minutes: one event, whose `series.count` is patched. Its note stays the
  *    first one (the API makes all but `series` immutable).
  * 2. Each object has a bucket of tokens for creations and patches. When it is empty nothing is sent, but counting goes on,
  *    and the next patch tells the sum.
@@ -88,7 +90,7 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
 	const pending = new Set<Promise<void>>()
 
 	const create = async (event: EventInput, at: Series): Promise<void> => {
-		const { regarding, type, reason, action, note } = event
+		const { regarding, related, type, reason, action, note } = event
 		const namespace = regarding.namespace ?? 'default'
 		const suffix = `.${unique()}`
 		const name = `${regarding.name.slice(0, MAX_NAME - suffix.length)}${suffix}`
@@ -103,6 +105,7 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
 			action,
 			reason,
 			regarding,
+			...(related ? { related } : {}),
 			note: cut(note, MAX_NOTE_BYTES),
 			type,
 		}
@@ -136,9 +139,10 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
 
 	return {
 		record(event) {
-			const { regarding, type, reason, action } = event
+			const { regarding, related, type, reason, action } = event
 			const object = [regarding.kind, regarding.namespace ?? '', regarding.name, regarding.uid ?? ''].join('/')
-			const key = [object, type, reason, action].join('/')
+			const other = related ? [related.kind, related.namespace ?? '', related.name, related.uid ?? ''] : []
+			const key = [object, type, reason, action, ...other].join('/')
 			const now = clock.monotonic()
 			let at = series.get(key)
 			if (at && now - at.lastAt < SERIES_MS) at.count++

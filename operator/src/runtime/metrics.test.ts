@@ -104,13 +104,18 @@ test('a watch shows exactly one state, its faults by kind, and what relists foun
 	const observer = metrics.watchObserver('azuresecretbindings')
 	observer.state('Empty')
 	observer.state('Watching')
+	const second = metrics.watchObserver('azuresecretbindings')
+	second.state('Empty')
+	second.state('InitPage')
 	observer.fault(new KubeError('gone', 'x'), 1)
 	observer.fault('shortLived', 1)
 	observer.relisted('periodic', { applied: 0, deleted: 2 })
 	const all = await lines()
 	expect(all.filter((line) => line.startsWith('asb_watch_state') && line.endsWith(' 1'))).toEqual([
+		'asb_watch_state{kind="azuresecretbindings",state="InitPage"} 1',
 		'asb_watch_state{kind="azuresecretbindings",state="Watching"} 1',
 	])
+	expect(all).toContain('asb_watch_state{kind="azuresecretbindings",state="Empty"} 0')
 	expect(all).toEqual(
 		expect.arrayContaining([
 			'asb_watch_faults_total{kind="azuresecretbindings",fault="gone"} 1',

@@ -111,7 +111,7 @@ export function createMetrics({ clock, process: ofProcess = true }: MetricsOptio
 	})
 	const watchState = new Gauge({
 		name: 'asb_watch_state',
-		help: '1 for the state that the watch is in (Empty, InitPage, InitListed, Watching)',
+		help: 'Watches that are in the state (Empty, InitPage, InitListed, Watching); one watch for each of --namespaces',
 		labelNames: ['kind', 'state'],
 		registers,
 	})
@@ -200,22 +200,28 @@ export function createMetrics({ clock, process: ofProcess = true }: MetricsOptio
 		apiRequests.inc({ verb, kind, status })
 		if (verb !== 'watch') apiSeconds.observe({ verb, kind }, seconds)
 	}
-	/** The observer for `watchCollection` of one resource. */
-	const watchObserver = (kind: string): Required<WatchObserver> => ({
-		state(now) {
-			for (const state of ['Empty', 'InitPage', 'InitListed', 'Watching'] as const) {
-				watchState.set({ kind, state }, state === now ? 1 : 0)
-			}
-		},
-		fault(error) {
-			watchFaults.inc({ kind, fault: error === 'shortLived' ? error : error.kind })
-		},
-		relisted(reason, { applied, deleted }) {
-			watchRelists.inc({ kind, reason })
-			watchMissed.inc({ kind, change: 'applied' }, applied)
-			watchMissed.inc({ kind, change: 'deleted' }, deleted)
-		},
-	})
+	/** The observer for one `watchCollection`; several watches of one resource have one each. */
+	const watchObserver = (kind: string): Required<WatchObserver> => {
+		let before: string | undefined
+		// 0 at first: a series that is not there cannot be told from one that nobody scraped.
+		for (const state of ['Empty', 'InitPage', 'InitListed', 'Watching']) watchState.inc({ kind, state }, 0)
+		const moveTo = (now: string) => {
+			if (before !== undefined) watchState.dec({ kind, state: before })
+			watchState.inc({ kind, state: now })
+			before = now
+		}
+		return {
+			state: moveTo,
+			fault(error) {
+				watchFaults.inc({ kind, fault: error === 'shortLived' ? error : error.kind })
+			},
+			relisted(reason, { applied, deleted }) {
+				watchRelists.inc({ kind, reason })
+				watchMissed.inc({ kind, change: 'applied' }, applied)
+				watchMissed.inc({ kind, change: 'deleted' }, deleted)
+			},
+		}
+	}
 
 	return {
 		contentType: registry.contentType,

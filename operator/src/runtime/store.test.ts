@@ -34,6 +34,17 @@ test('asking for an index that does not exist is an error, not an empty answer',
 	expect(() => create().by('vualt', 'x')).toThrow('vualt')
 })
 
+test('a list of one scope leaves the others alone', () => {
+	const store = create()
+	const isOf = (vault: string) => (of: Item) => of.vaults.includes(vault)
+	expect(store.apply({ kind: 'synced', items: [item('a', 'x'), item('b', 'x')] }, isOf('x'))).toEqual(['a', 'b'])
+	expect(store.apply({ kind: 'synced', items: [item('c', 'y')] }, isOf('y'))).toEqual(['c'])
+	expect(store.apply({ kind: 'synced', items: [item('b', 'x')] }, isOf('x'))).toEqual(['a'])
+	expect(sorted(store.values())).toEqual([item('b', 'x'), item('c', 'y')])
+	expect(store.by('vault', 'x')).toEqual([item('b', 'x')])
+	expect(store.by('vault', 'y')).toEqual([item('c', 'y')])
+})
+
 const anyItem: fc.Arbitrary<Item> = fc.record({
 	name: fc.constantFrom('a', 'b', 'c', '__proto__'),
 	vaults: fc.subarray(['x', 'y', 'constructor']),

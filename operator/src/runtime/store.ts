@@ -15,8 +15,10 @@ export interface Store<T> {
 	/**
 	 * Takes over one event and returns the keys that it added, changed or removed. `synced` replaces everything in one step:
 	 * no reader ever sees half a list. Items equal to what is here are not reported.
+	 *
+	 * @param scope which items the list of a `synced` is about, when several watches share the store; default: all
 	 */
-	apply(event: StoreEvent<T>): string[]
+	apply(event: StoreEvent<T>, scope?: (item: T) => boolean): string[]
 }
 
 export interface StoreOptions<T> {
@@ -85,10 +87,11 @@ export function createStore<T>({ key, indexes = {}, same = isDeepStrictEqual }: 
 			if (!index) throw new Error(`the store has no index ${name}`)
 			return [...(index.get(value) ?? [])].flatMap((id) => content.items.get(id) ?? [])
 		},
-		apply(event) {
+		apply(event, scope = () => true) {
 			switch (event.kind) {
 				case 'synced': {
 					const next = empty()
+					for (const [id, item] of content.items) if (!scope(item)) put(next, id, item)
 					for (const item of event.items) put(next, key(item), item)
 					const changed = [...next.items].filter(([id, item]) => !isSame(content.items.get(id), item)).map(([id]) => id)
 					const gone = [...content.items.keys()].filter((id) => !next.items.has(id))

@@ -1,6 +1,7 @@
 // The operator in this process, between the real API server of the test cluster and the emulator in this process.
 import { randomUUID } from 'node:crypto'
 import type { Agent } from 'node:https'
+import { isIP } from 'node:net'
 import { KubeConfig } from '@kubernetes/client-node'
 import { type Emulator, startEmulator } from 'azure-key-vault-emulator'
 import { MANIFEST_FILE } from 'purista-azure-mounted-secret-store/manifest'
@@ -50,7 +51,22 @@ export interface RunningOperator {
 	metrics: Metrics
 	/** everything it logged */
 	logs: string[]
+	/** resolves when it leads and has seen all bindings */
+	ready: Promise<void>
+	/** resolves when it has ended, rejects when it ended for a fault */
+	done: Promise<void>
 	stop(): Promise<void>
+}
+
+export interface StartOptions {
+	/** default: that of the stage */
+	namespaces?: readonly string[]
+	/** namespace of the lease and of the operator itself; default: that of the stage */
+	home?: string
+	/** default: the administrator of the cluster */
+	kubeConfig?: KubeConfig
+	/** whether to wait until it works; default true */
+	wait?: boolean
 }
 
 export interface Stage {
@@ -62,15 +78,21 @@ export interface Stage {
 	clientId: string
 	issuer: string
 	subject: string
-	/** Starts an operator for the namespace of the stage and waits until it works. */
-	start(): Promise<RunningOperator>
+	/** host and port of the API server */
+	address: { host: string; port: number }
+	/** To `server` instead of the API server itself, or with a token instead of the administrator's certificate. */
+	connect(options: { server?: string; token?: string }): KubeConfig
+	/** A further namespace with the ServiceAccount `payments`, which Entra trusts as well. */
+	addNamespace(name: string): Promise<void>
+	/** Starts an operator. */
+	start(options?: StartOptions): Promise<RunningOperator>
 	create(path: string, body: object): Promise<void>
 	merge(path: string, body: object, query?: Record<string, string>): Promise<void>
-	apply(name: string, spec: Record<string, unknown>): Promise<void>
+	apply(name: string, spec: Record<string, unknown>, namespace?: string): Promise<void>
 	annotate(name: string, annotations: Record<string, string | null>): Promise<void>
 	remove(name: string): Promise<void>
-	binding(name: string): Promise<BindingObject>
-	secret(name: string): Promise<SecretView | undefined>
+	binding(name: string, namespace?: string): Promise<BindingObject>
+	secret(name: string, namespace?: string): Promise<SecretView | undefined>
 	/** Waits for the binding, its status being about its present spec, to satisfy `is`. */
 	wait(name: string, what: string, is: (binding: BindingObject) => unknown, timeoutMs?: number): Promise<BindingObject>
 	close(): Promise<void>
@@ -112,13 +134,17 @@ export async function openStage({
 	const kubeConfig = new KubeConfig()
 	kubeConfig.loadFromFile(cluster.kubeconfig)
 	kubeConfig.setCurrentContext(cluster.context)
+	const [server, user] = [kubeConfig.getCurrentCluster(), kubeConfig.getCurrentUser()]
+	if (!server || !user) throw new Error(`the context ${cluster.context} has no cluster or no user`)
+	const { hostname, port } = new URL(server.server)
 	const api = createKubeTransport({ kubeConfig, userAgent: 'azure-secret-binding-tests' })
 	await kubectl(cluster, ['apply', '--server-side', '--force-conflicts', '-k', 'crds'])
 
 	const namespace = `asb-${name}-${randomUUID().slice(0, 8)}`
 	const vault = `v-${name}`
 	const clientId = randomUUID()
-	const subject = `system:serviceaccount:${namespace}:payments`
+	const subjectIn = (of: string) => `system:serviceaccount:${of}:payments`
+	const subject = subjectIn(namespace)
 	// The names of production, because the resource takes no others; the agent leads them to the port of the emulator.
 	const emulator = await startEmulator({ names: 'production', vaults: [{ name: vault, access }], visibilityDelayMs: 0 })
 	const { issuer } = await api.request<{ issuer: string }>({ method: 'GET', path: '/.well-known/openid-configuration' })
@@ -138,19 +164,26 @@ export async function openStage({
 	const merge = async (path: string, body: object, query?: Record<string, string>) => {
 		await api.request({ method: 'PATCH', path, body, ...(query ? { query } : {}) })
 	}
-	await create('/api/v1/namespaces', { metadata: { name: namespace } })
-	await create(`/api/v1/namespaces/${namespace}/serviceaccounts`, {
-		metadata: {
-			name: 'payments',
-			annotations: {
-				'azure.workload.identity/client-id': clientId,
-				'azure.workload.identity/tenant-id': emulator.tenantId,
+	const namespaces: string[] = []
+	const createNamespace = async (of: string) => {
+		await create('/api/v1/namespaces', { metadata: { name: of } })
+		namespaces.push(of)
+		await create(`/api/v1/namespaces/${of}/serviceaccounts`, {
+			metadata: {
+				name: 'payments',
+				annotations: {
+					'azure.workload.identity/client-id': clientId,
+					'azure.workload.identity/tenant-id': emulator.tenantId,
+				},
 			},
-		},
-	})
+		})
+	}
+	await createNamespace(namespace)
 
-	const bindings = `${GROUP_PATH}/namespaces/${namespace}/azuresecretbindings`
-	const binding = (of: string) => api.request<BindingObject>({ method: 'GET', path: `${bindings}/${of}` })
+	const bindingsIn = (of: string) => `${GROUP_PATH}/namespaces/${of}/azuresecretbindings`
+	const bindings = bindingsIn(namespace)
+	const binding = (of: string, where = namespace) =>
+		api.request<BindingObject>({ method: 'GET', path: `${bindingsIn(where)}/${of}` })
 	const running: RunningOperator[] = []
 
 	return {
@@ -165,42 +198,60 @@ export async function openStage({
 		create,
 		merge,
 		binding,
-		async start() {
+		address: { host: hostname, port: Number(port || 443) },
+		connect({ server: through = server.server, token }) {
+			const config = new KubeConfig()
+			// Whatever stands in between, the certificate is that of the API server; an address cannot be a TLS server name.
+			const behind = { ...server, server: through, ...(isIP(hostname) ? {} : { tlsServerName: hostname }) }
+			config.loadFromClusterAndUser(behind, token ? { name: 'token', token } : user)
+			return config
+		},
+		async addNamespace(of) {
+			await createNamespace(of)
+			await control.addFederatedCredential({ clientId, name: of, issuer, subject: subjectIn(of), audience: AUDIENCE })
+		},
+		async start({
+			namespaces: watched = [namespace],
+			home = namespace,
+			kubeConfig: own = kubeConfig,
+			wait = true,
+		} = {}) {
 			const stopping = new AbortController()
 			const logs: string[] = []
 			const clock = hurried(times)
 			const metrics = createMetrics({ clock, process: false })
 			const operator = await startOperator({
-				kubeConfig,
+				kubeConfig: own,
 				clock,
 				leaseClock: systemClock,
 				random: Math.random,
 				log: createLogger({ level: 'debug', destination: { write: (line: string) => void logs.push(line) } }),
 				metrics,
 				signal: stopping.signal,
-				namespace,
+				namespace: home,
 				serviceAccount: 'payments',
 				identity: randomUUID(),
 				// The tests are an administrator of the cluster, whom the fence does not bind.
 				allowUnfenced: true,
-				watchNamespace: namespace,
+				namespaces: watched,
 				clusterName: 'integration',
 				agent: portAgent(emulator),
 			})
-			await operator.ready
 			const one: RunningOperator = {
 				metrics,
 				logs,
+				ready: operator.ready,
+				done: operator.done,
 				async stop() {
 					stopping.abort(new Error('the test stops the operator'))
-					await operator.done
-					metrics.close()
+					await operator.done.finally(() => metrics.close())
 				},
 			}
 			running.push(one)
+			if (wait) await operator.ready
 			return one
 		},
-		async apply(of, spec) {
+		async apply(of, spec, where = namespace) {
 			const object = {
 				apiVersion: 'secrets.purista.dev/v1alpha1',
 				kind: 'AzureSecretBinding',
@@ -215,7 +266,7 @@ export async function openStage({
 			}
 			await api.request({
 				method: 'PATCH',
-				path: `${bindings}/${of}`,
+				path: `${bindingsIn(where)}/${of}`,
 				query: { fieldManager: 'tests', force: 'true' },
 				contentType: 'application/apply-patch+yaml',
 				body: object,
@@ -225,9 +276,9 @@ export async function openStage({
 		async remove(of) {
 			await api.request({ method: 'DELETE', path: `${bindings}/${of}` })
 		},
-		async secret(of) {
+		async secret(of, where = namespace) {
 			try {
-				return await api.request<SecretView>({ method: 'GET', path: `/api/v1/namespaces/${namespace}/secrets/${of}` })
+				return await api.request<SecretView>({ method: 'GET', path: `/api/v1/namespaces/${where}/secrets/${of}` })
 			} catch (error) {
 				if (isKubeError(error, 'notFound')) return undefined
 				throw error
@@ -252,8 +303,9 @@ export async function openStage({
 			}
 		},
 		async close() {
-			await Promise.all(running.map((each) => each.stop()))
-			await api.request({ method: 'DELETE', path: `/api/v1/namespaces/${namespace}` })
+			// One that a test killed has ended by a fault.
+			await Promise.allSettled(running.map((each) => each.stop()))
+			for (const of of namespaces) await api.request({ method: 'DELETE', path: `/api/v1/namespaces/${of}` })
 			await api.close()
 			await emulator.close()
 		},

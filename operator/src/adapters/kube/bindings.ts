@@ -3,14 +3,15 @@ import type { Bindings } from '../../ports/cluster.ts'
 import { isKubeError } from './errors.ts'
 import type { KubeTransport } from './transport.ts'
 
-/** Path of all bindings of the cluster, for the watch. */
-export const BINDINGS_PATH = `/apis/${GROUP}/${VERSION}/${PLURAL}`
+/** Path of all bindings of a namespace, or of the cluster, for the watch. */
+export const bindingsPath = (namespace: string | undefined): string =>
+	`/apis/${GROUP}/${VERSION}${namespace === undefined ? '' : `/namespaces/${namespace}`}/${PLURAL}`
 
 export function createBindings(transport: Pick<KubeTransport, 'request'>): Bindings {
 	return {
 		async patchStatus(namespace, name, patch) {
 			try {
-				const path = `/apis/${GROUP}/${VERSION}/namespaces/${namespace}/${PLURAL}/${name}/status`
+				const path = `${bindingsPath(namespace)}/${name}/status`
 				const answer = await transport.request<{ metadata: { resourceVersion: string } }>({
 					method: 'PATCH',
 					path,

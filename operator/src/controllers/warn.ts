@@ -1,0 +1,32 @@
+import type { EventReason } from '../api/conditions.ts'
+import { API_VERSION, KIND } from '../api/constants.ts'
+import type { Binding } from '../api/parse.ts'
+import { type FixedUse, fixedMessage, ownerOf, type PodObject } from '../plan/pods.ts'
+import type { EventRecorder } from '../runtime/events.ts'
+import type { Memory } from './memory.ts'
+
+// An event recorder sends 25 about one object at once; more owners than that are told nothing new by one more event.
+const MAX_WARNED = 20
+const REASON: EventReason = 'PodsKeepOldValues'
+
+/** One event for each owner of pods that keep old values, for as long as this process remembers the binding. */
+export function warnOfFixed(
+	{ namespace, name, uid, delivery }: Binding,
+	pod: PodObject,
+	uses: readonly FixedUse[],
+	{ warned }: Pick<Memory, 'warned'>,
+	events: Pick<EventRecorder, 'record'>,
+): void {
+	const owner = ownerOf(pod)
+	const key = `${delivery.name}/${owner.kind}/${owner.name}`
+	if (warned.has(key) || warned.size >= MAX_WARNED) return
+	warned.add(key)
+	events.record({
+		regarding: { apiVersion: API_VERSION, kind: KIND, namespace, name, uid },
+		related: { ...owner, namespace },
+		type: 'Warning',
+		reason: REASON,
+		action: 'RefreshPods',
+		note: fixedMessage(owner, delivery.name, uses),
+	})
+}
