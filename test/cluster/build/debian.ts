@@ -10,17 +10,17 @@ export const DEBIAN_IMAGE = 'localhost/debian:12'
 /** Debian with what kube-proxy and kindnetd call. */
 export const NETWORK_IMAGE = 'localhost/debian-network:12'
 
-/** The machine's own apt sources for our suite: the only ones known to be reachable. */
+/** The machine's own apt sources for our suite: the only ones known to be reachable. Throws when it has none. */
 export function findMirrors(indexTargets: string, suite: string): { main: string; security: string } {
-	const uri = (release: string) =>
-		indexTargets
+	const uri = (release: string) => {
+		const found = indexTargets
 			.split('\n')
 			.map((line) => line.trim().split(' '))
 			.find(([, each]) => each === release)?.[0]
-	return {
-		main: uri(suite) ?? 'http://deb.debian.org/debian',
-		security: uri(`${suite}-security`) ?? 'http://deb.debian.org/debian-security',
+		if (found) return found
+		throw new Error(`no apt source of this machine has Debian's ${release}: add one, run apt-get update, and try again`)
 	}
+	return { main: uri(suite), security: uri(`${suite}-security`) }
 }
 
 /** A minimal Debian as one tar file. */
