@@ -30,7 +30,7 @@ interface Shares {
  *
  * 1. Wait U(0, interval), note the time, write a new version.
  * 2. Wait for `onChange` with that version; the service notes its time and the change time of the `..data` link.
- * 3. The emulator's request log gives the first look after the write; the audit log gives the end of the Secret's patch.
+ * 3. The audit log gives the end of the Secret's patch, the emulator's request log the look before it.
  *
  * All on one machine, so on one clock.
  */
@@ -67,13 +67,9 @@ export const bench: Bench = {
 					(await world.changes(tenant)).find((each) => each.changes.some((change) => change.version === version)),
 				)
 				const log = await world.control.requests({ since: written })
-				// Most looks are a list; one that follows a change, to see it settled, reads the secret.
-				const looked = log.find((each) => each.kind === 'vault' && each.at >= written)?.at
 				const swapped = change.swappedAt
-				const patched =
-					looked === undefined || swapped === undefined
-						? undefined
-						: secretPatchedAt(world.auditLog, tenant.namespace, { looked, swapped })
+				const patched = swapped && secretPatchedAt(world.auditLog, tenant.namespace, { written, swapped })
+				const looked = patched && lookThatFound(log, patched)
 				if (looked === undefined || patched === undefined || swapped === undefined) {
 					console.log(`rotation ${rotation}: incomplete record, left out`)
 					continue
@@ -93,14 +89,28 @@ export const bench: Bench = {
 	},
 }
 
+/** A look is a list and then the read of what it shows changed; the two are milliseconds apart, and looks are seconds apart. */
+const ONE_LOOK = 1_000
+
+/**
+ * When the look began whose value was written: the last read before the patch, or the list just before it. The first look
+ * after the write would be wrong now and then: it may fall between our note of the time and the vault's write.
+ */
+function lookThatFound(log: ReadonlyArray<{ at: number; route: string }>, patched: number): number | undefined {
+	const read = log.findLast((each) => each.route === 'getSecret' && each.at <= patched)?.at
+	if (read === undefined) return undefined
+	const list = log.findLast((each) => each.route === 'listSecrets' && each.at <= read)?.at
+	return list !== undefined && read - list < ONE_LOOK ? list : read
+}
+
 /**
  * When the API server had answered the patch that brought the new value, in ms since the epoch: the last one of a Secret of
- * the namespace between the look and the swap. An empty patch, which reads the Secret back, may come before it.
+ * the namespace between the vault's write and the swap. An empty patch, which reads the Secret back, may come before it.
  */
 function secretPatchedAt(
 	auditLog: string | undefined,
 	namespace: string,
-	{ looked, swapped }: { looked: number; swapped: number },
+	{ written, swapped }: { written: number; swapped: number },
 ): number | undefined {
 	if (auditLog === undefined) return undefined
 	interface AuditEvent {
@@ -115,7 +125,7 @@ function secretPatchedAt(
 		const event = JSON.parse(line) as AuditEvent
 		if (event.verb !== 'patch' || event.stage !== 'ResponseComplete') continue
 		const answered = Date.parse(event.stageTimestamp)
-		if (Date.parse(event.requestReceivedTimestamp) >= looked && answered <= swapped) patched = answered
+		if (Date.parse(event.requestReceivedTimestamp) >= written && answered <= swapped) patched = answered
 	}
 	return patched
 }
