@@ -87,6 +87,7 @@ function reconcile(metrics: Metrics, key: string, vaultUrl: string, expires: num
 }
 
 let watchState: 'Watching' | 'Empty' = 'Watching'
+let watch: ReturnType<Metrics['watchObserver']>
 
 /** Everything that counts goes on counting: a counter that is only set once has no rate. */
 function work(metrics: Metrics): void {
@@ -103,7 +104,6 @@ function work(metrics: Metrics): void {
 	metrics.events.inc({ result: 'created' })
 	metrics.observeRequest({ verb: 'patch', kind: 'secrets', status: '403' }, 0.01)
 	metrics.observeRequest({ verb: 'patch', kind: 'secrets', status: '200' }, 0.01)
-	const watch = metrics.watchObserver('azuresecretbindings')
 	watch.state(watchState)
 	watch.fault(new KubeError('gone', 'x'), 1)
 	watch.relisted('periodic', { applied: 1, deleted: 1 })
@@ -118,6 +118,7 @@ let prometheus: Prometheus | undefined
 beforeAll(async () => {
 	binaries = await prometheusBinaries()
 	metrics = createMetrics({ clock: systemClock })
+	watch = metrics.watchObserver('azuresecretbindings')
 	metrics.leader.set(1)
 	metrics.setQueue({ depth: 3, delayed: 2, running: 1, oldestMs: 400_000 })
 	probes = await startProbes({ port: 0, host: '127.0.0.1', live: () => undefined, ready: () => undefined, metrics })
