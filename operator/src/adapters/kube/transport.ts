@@ -233,11 +233,12 @@ function createDeadline(parent: AbortSignal | undefined, firstMs: number): Deadl
 	const stop = () => clearTimeout(timer)
 	const restart = (next: number) => {
 		stop()
-		ms = next
+		// A caller passes what is left of its own time, which may be over.
+		ms = Math.max(next, 0)
 		timer = setTimeout(() => {
 			expired = true
 			controller.abort()
-		}, next)
+		}, ms)
 	}
 	restart(firstMs)
 	return {
