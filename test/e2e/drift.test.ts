@@ -19,33 +19,20 @@ describe('a Secret that somebody edited', () => {
 		await waitReady(world, tenant)
 	})
 	afterAll(() => tenant?.remove())
+	/** As somebody with kubectl. */
+	const edit = (body: object) => {
+		const patch = ['patch', 'secret', 'payments-secrets', '--type=merge', '-p', JSON.stringify(body)]
+		return kubectl(world.target, ['-n', tenant.namespace, ...patch])
+	}
 
 	it('gets its value back from the vault at the next data write, the key that nobody rotated included', async () => {
-		await kubectl(world.target, [
-			'-n',
-			tenant.namespace,
-			'patch',
-			'secret',
-			'payments-secrets',
-			'--type=merge',
-			'-p',
-			'{"stringData":{"apiKey":"edited by hand"}}',
-		])
+		await edit({ stringData: { apiKey: 'edited by hand' } })
 		await world.control.setSecret({ vault: 'drift', name: 'other', value: world.canary('drift-other-next') })
 		await until('the value of the vault', async () => decoded(await getSecret(world, tenant), 'apiKey') === value)
 	})
 
 	it('gets a key back that was deleted, when asked to look now', async () => {
-		await kubectl(world.target, [
-			'-n',
-			tenant.namespace,
-			'patch',
-			'secret',
-			'payments-secrets',
-			'--type=merge',
-			'-p',
-			'{"data":{"apiKey":null}}',
-		])
+		await edit({ data: { apiKey: null } })
 		await kubectl(world.target, [
 			'-n',
 			tenant.namespace,

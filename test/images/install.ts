@@ -14,7 +14,7 @@ import { CONTROL_PORT, EMULATOR_NAME, EMULATOR_NAMESPACE, emulatorObjects } from
 import { hostAliasesFor, writeOverlay } from './overlay.ts'
 
 const KUSTOMIZATION = join(import.meta.dirname, '../../deploy/kustomize')
-const OPERATOR_NAMESPACE = 'azure-secret-binding-system'
+export const OPERATOR_NAMESPACE = 'azure-secret-binding-system'
 const OPERATOR = 'deployment/azure-secret-binding-operator'
 /** Seconds. Images are in the node already; a start takes a few, also on a busy machine. */
 const ROLLOUT_S = 180

@@ -1,4 +1,5 @@
-import type { Tenant } from './tenant.ts'
+import type { HostAlias } from '../images/overlay.ts'
+import { EXCHANGE_AUDIENCE, type Tenant } from './tenant.ts'
 
 /** How the demo PURISTA service is run as a pod. */
 export interface ServicePodOptions {
@@ -9,7 +10,7 @@ export interface ServicePodOptions {
 	readonly secretName: string
 	readonly tenantId: string
 	/** Names of Entra and of the vaults, to the address of the emulator. */
-	readonly hostAliases: ReadonlyArray<{ ip: string; hostnames: string[] }>
+	readonly hostAliases: readonly HostAlias[]
 	/** PEM of the CA that signed the emulator's certificates. */
 	readonly caPem: string
 }
@@ -86,7 +87,7 @@ export function serviceObjects(options: ServicePodOptions): object[] {
 										{
 											serviceAccountToken: {
 												path: 'azure-identity-token',
-												audience: 'api://AzureADTokenExchange',
+												audience: EXCHANGE_AUDIENCE,
 												expirationSeconds: 3600,
 											},
 										},

@@ -8,7 +8,8 @@ import { type EmulatorControl, emulatorControl } from 'azure-key-vault-emulator'
 import { createKubeTransport, type KubeTransport } from '../../operator/src/adapters/kube/transport.ts'
 import { type Cluster, ensureCluster, type Progress } from '../cluster/index.ts'
 import { buildImages, type Images } from '../images/index.ts'
-import { installEmulator, installOperator } from '../images/install.ts'
+import { installEmulator, installOperator, OPERATOR_NAMESPACE } from '../images/install.ts'
+import { hostAliasesFor } from '../images/overlay.ts'
 import type { MountedFiles } from '../service/src/files.ts'
 import { applyObjects, getObject, type KubectlTarget } from './kubectl.ts'
 import { SERVICE_PORT, serviceObjects } from './service.ts'
@@ -133,7 +134,7 @@ function worldOf(state: WorldState): World {
 	return {
 		...state,
 		operator: {
-			namespace: 'azure-secret-binding-system',
+			namespace: OPERATOR_NAMESPACE,
 			serviceAccount: 'azure-secret-binding-operator',
 			podSelector: 'app.kubernetes.io/name=azure-secret-binding-operator',
 		},
@@ -146,12 +147,7 @@ function worldOf(state: WorldState): World {
 			return value
 		},
 		startService: async (tenant, { name = 'payments', secretName = 'payments-secrets' } = {}) => {
-			const hostAliases = [
-				{
-					ip: state.emulator.ip,
-					hostnames: ['login.microsoftonline.com', ...state.vaults.map((vault) => `${vault}.vault.azure.net`)],
-				},
-			]
+			const hostAliases = hostAliasesFor(state.emulator.ip, state.vaults)
 			const { tenantId, emulator, images } = state
 			await applyObjects(
 				state.target,
