@@ -1,4 +1,4 @@
-import { isKubeError } from '../adapters/kube/errors.ts'
+import { isKubeError, type KubeError } from '../adapters/kube/errors.ts'
 import { parseCertificate } from '../adapters/pki/certificate.ts'
 import type { Binding } from '../api/parse.ts'
 import type { BindingStatus } from '../api/schema.ts'
@@ -111,9 +111,13 @@ export async function sync(
 		return { kind: 'looked', results: planned.results, at: context(), changed, again: again(found, memory, clock) }
 	} catch (error) {
 		if (error instanceof LostRace) memory.delivered = undefined
-		if (isKubeError(error, 'forbidden', 'invalid')) return tokenRefused(binding, error.message)
-		if (isKubeError(error, 'notFound'))
-			return refused('ServiceAccountNotFound', `The ServiceAccount ${key.serviceAccount} went away.`)
+		if (error instanceof TokenRefused) return error.refusal
+		// What is left that can be refused is taking the Secret of the old name away.
+		if (isKubeError(error, 'forbidden', 'invalid'))
+			return refused(
+				'SecretWriteRefused',
+				`The API server refuses to remove the Secret under its old name: ${error.message}`,
+			)
 		throw error
 	}
 }
@@ -121,13 +125,19 @@ export async function sync(
 /** The API server gave no token; told apart from its refusals of other things. */
 class TokenRefused extends Error {
 	override readonly name = 'TokenRefused'
-}
+	readonly refusal: Refusal
 
-function tokenRefused({ identity }: Binding, message: string): Refusal {
-	return refused(
-		'TokenRequestRefused',
-		`The API server refuses a token of the ServiceAccount ${identity.serviceAccountName}: ${message}`,
-	)
+	constructor({ identity }: Binding, error: KubeError) {
+		super(error.message)
+		const account = identity.serviceAccountName
+		this.refusal =
+			error.kind === 'notFound'
+				? refused('ServiceAccountNotFound', `The ServiceAccount ${account} went away.`)
+				: refused(
+						'TokenRequestRefused',
+						`The API server refuses a token of the ServiceAccount ${account}: ${error.message}`,
+					)
+	}
 }
 
 export function isRequested(binding: Binding, status: BindingStatus, memory: Memory): boolean {
@@ -203,7 +213,7 @@ function look(
 	})
 	return looking.catch((error: unknown) => {
 		// The only calls to the API server in there are for tokens.
-		throw isKubeError(error, 'forbidden', 'invalid', 'notFound') ? new TokenRefused(error.message) : error
+		throw isKubeError(error, 'forbidden', 'invalid', 'notFound') ? new TokenRefused(binding, error) : error
 	})
 }
 

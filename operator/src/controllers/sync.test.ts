@@ -1,0 +1,58 @@
+import { expect, test } from 'vitest'
+import { KubeError } from '../adapters/kube/errors.ts'
+import { parseBinding } from '../api/parse.ts'
+import { FakeClock } from '../runtime/testing/fake-clock.ts'
+import { createMemory } from './memory.ts'
+import { type SyncDeps, sync } from './sync.ts'
+
+const VAULT = 'https://payments.vault.azure.net'
+const parsed = parseBinding({
+	metadata: { namespace: 'ns', name: 'payments', uid: 'u', generation: 1 },
+	spec: {
+		vault: { url: VAULT },
+		identity: {
+			serviceAccountName: 'sa',
+			clientId: '11111111-1111-4111-8111-111111111111',
+			tenantId: '22222222-2222-4222-8222-222222222222',
+		},
+		secrets: [{ name: 'a' }],
+		delivery: { secret: { name: 'mine' } },
+	},
+})
+if (parsed.kind !== 'active') throw new Error(`not active: ${JSON.stringify(parsed)}`)
+const { binding } = parsed
+const unused = () => Promise.reject(new Error('not expected here'))
+
+/** Everything there but a token: asking for one ends in this error of the API server. */
+function depsWithout(token: KubeError): SyncDeps {
+	const ask = () => Promise.reject(token)
+	return {
+		clock: new FakeClock(),
+		vaults: { reader: () => ({ issuer: undefined, list: ask, read: ask }), isAllowed: () => true, prune: () => {} },
+		serviceAccounts: { get: () => Promise.resolve({ uid: 's', annotations: {} }) },
+		secrets: { create: unused, readBack: () => Promise.resolve({ kind: 'none' }), patch: unused, remove: unused },
+		observer: {
+			uses: () => {},
+			looked: () => {},
+			written: () => {},
+			propagated: () => {},
+			reconciled: () => {},
+			gone: () => {},
+		},
+	}
+}
+
+test.each([
+	['forbidden', 'TokenRequestRefused', 'cannot create serviceaccounts/token'],
+	['invalid', 'TokenRequestRefused', 'cannot create serviceaccounts/token'],
+	['notFound', 'ServiceAccountNotFound', 'The ServiceAccount sa went away.'],
+] as const)('a token that is %s is told as %s, with nothing written', async (kind, reason, text) => {
+	const deps = depsWithout(new KubeError(kind, 'cannot create serviceaccounts/token'))
+	const outcome = await sync(binding, {}, createMemory('u'), deps, new AbortController().signal)
+	expect(outcome).toEqual({ kind: 'refused', reason, message: expect.stringContaining(text) as string })
+})
+
+test('an API server that is away is thrown, for the queue', async () => {
+	const away = new KubeError('unreachable', 'no connection')
+	await expect(sync(binding, {}, createMemory('u'), depsWithout(away), new AbortController().signal)).rejects.toBe(away)
+})
