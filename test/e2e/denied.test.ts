@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { applyBinding, condition, decoded, getSecret, printedCommand, waitForBinding } from '../kit/binding.ts'
-import { createTenant, type Tenant } from '../kit/tenant.ts'
+import { createTenant, SECRETS_USER, type Tenant } from '../kit/tenant.ts'
 import { connectWorld, type World } from '../kit/world.ts'
 
 describe('an identity without a role on the vault', () => {
@@ -31,7 +31,7 @@ describe('an identity without a role on the vault', () => {
 	})
 
 	it('that loses its role keeps what was delivered', async () => {
-		await world.control.revoke({ clientId: tenant.clientId, role: 'Key Vault Secrets User', vault: 'denied' })
+		await world.control.revoke({ clientId: tenant.clientId, role: SECRETS_USER, vault: 'denied' })
 		const stale = await waitForBinding(world, tenant, 'Fresh False', (b) => condition(b, 'Fresh')?.status === 'False')
 		expect(condition(stale, 'Ready')).toMatchObject({ status: 'True' })
 		expect(Object.keys((await getSecret(world, tenant)).data ?? {})).toContain('apiKey')
