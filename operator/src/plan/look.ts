@@ -20,40 +20,46 @@ export interface Known {
 	settled: boolean
 }
 
-// Vaults shrink and permissions come: what was learnt about lists is forgotten after this many looks (8 h at 60 s for pages;
-// a denied list costs one call, so it is tried more often).
-const RELEARN_PAGES = 480
-const RELEARN_DENIED = 60
-/** Pinned versions do not change, but they can be disabled: that is looked at every 10th time (design 5). */
-const PIN_EVERY = 10
+// Vaults shrink and permissions come, so what was learnt about lists is forgotten. A list that turns out too long again costs
+// its pages; a denied one costs one call, so it is tried more often.
+const RELEARN_PAGES_MS = 8 * 3_600_000
+const RELEARN_DENIED_MS = 3_600_000
+/** Pinned and previous versions do not change, but they can be disabled: that is looked at every 10th time (design 5). */
+export const VERSIONS_EVERY = 10
 
+/** What is known about lists of one vault with one identity. */
 export interface ListKnowledge {
 	/** pages of the last whole list, or how many had been read when a list was broken off as too long */
 	pages: number | undefined
-	/** the look at which that was learnt */
+	/** when that was learnt, monotonic milliseconds */
 	at: number
+	/** the identity may not list */
 	denied: boolean
 }
 
 /**
  * Whether to list the vault or to ask for each secret.
  *
- * A list page costs one call and tells of 25 secrets; a read costs one call and tells of one. So list when that needs no
- * more calls than reading every wanted secret would. When all values are needed anyway a list tells nothing new.
+ * A list page costs one call and tells of 25 secrets, to all bindings of the session; a read costs one call and tells of one.
+ * So list when that needs no more calls than reading what all of them follow would. When a binding needs all values anyway a
+ * list tells it nothing new.
  *
+ * @param followed distinct secrets that the session's bindings look at as often as this one, or more often
+ * @param wanted those of this binding
+ * @param needed how many of these are read whatever a list says
+ * @param now monotonic milliseconds
  * @returns the highest number of pages that a list may cost, or undefined for reading each
  */
 export function listPagesAllowed(
-	wanted: number,
-	needed: number,
+	{ followed, wanted, needed }: { followed: number; wanted: number; needed: number },
 	list: ListKnowledge,
-	look: number,
+	now: number,
 ): number | undefined {
 	if (needed >= wanted) return undefined
-	const age = look - list.at
-	if (list.denied && age < RELEARN_DENIED) return undefined
-	const rest = wanted - needed
-	if (list.pages !== undefined && list.pages > rest && age < RELEARN_PAGES) return undefined
+	const age = now - list.at
+	if (list.denied && age < RELEARN_DENIED_MS) return undefined
+	const rest = Math.max(followed, wanted) - needed
+	if (list.pages !== undefined && list.pages > rest && age < RELEARN_PAGES_MS) return undefined
 	return rest
 }
 
@@ -69,7 +75,7 @@ export function mustRead(wanted: WantedSecret, known: Known | undefined, look: n
 	if (!known || known.objectName !== wanted.objectName || known.pin !== wanted.version) return true
 	if (known.form !== nameOfForm(wanted.form)) return true
 	if (known.probe === undefined || !known.settled) return true
-	return wanted.version !== undefined && look % PIN_EVERY === 0
+	return wanted.version !== undefined && look % VERSIONS_EVERY === 0
 }
 
 /** Whether a list shows that the value must be read. A gap only asks for the read, which may answer that it is absent. */
