@@ -90,7 +90,16 @@ describe('a binding', () => {
 				},
 				interval: 60_000,
 				staleAfter: 86_400_000,
-				absent: 'Keep',
+				select: [],
+				policy: {
+					absent: 'Keep',
+					deselected: 'Keep',
+					disabled: 'Keep',
+					expired: 'Keep',
+					notYetValid: 'Keep',
+					maxRemovals: 5,
+				},
+				hold: { kind: 'none' },
 			},
 		})
 	})

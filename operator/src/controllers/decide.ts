@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { Binding } from '../api/parse.ts'
 import { type HeldRemovals, holdRemovals } from '../plan/brake.ts'
 import { deliveredSecret, drifted } from '../plan/delivered.ts'
@@ -6,7 +7,6 @@ import { namedTags } from '../plan/select.ts'
 import { buildManifest, encode, planWrite, type WriteInput } from '../plan/write.ts'
 import type { Present } from './deliver.ts'
 import { withoutHistory } from './history.ts'
-import type { Refusal } from './identity.ts'
 import type { LookResult } from './look.ts'
 import { deliveredOf, type Memory } from './memory.ts'
 
@@ -51,11 +51,16 @@ export function decide({ binding, memory }: Planning, found: LookResult, present
 	return { results, accepted }
 }
 
+// 48 bits: nobody acknowledges by chance, and it can be read aloud.
+const DIGEST_DIGITS = 12
+
+const digestOf = (text: string) => createHash('sha256').update(text).digest('hex').slice(0, DIGEST_DIGITS)
+
 /** The write that brings the Secret to what was decided, as far as the removals may be done. */
 export function finish({ binding, vaultUrl, memory }: Planning, found: LookResult, decided: Decided): Planned {
 	const delivered = deliveredOf(memory)
 	const { maxRemovals } = binding.policy
-	const { results, held } = holdRemovals(decided.results, maxRemovals, binding.allowRemovals)
+	const { results, held } = holdRemovals(decided.results, maxRemovals, binding.allowRemovals, digestOf)
 	const bySelectors = results.some(({ wanted: { name } }) => {
 		const finding = found.findings.get(name)
 		return held?.names.includes(name) && finding?.kind === 'leaves' && finding.why === 'selectors'

@@ -105,7 +105,6 @@ export function createReconciler(given: ReconcileDeps): Reconciler {
 				secrets: binding.secrets,
 				secretName: binding.delivery.name,
 				selects: binding.select.length > 0,
-				namespace: binding.namespace,
 				name: binding.name,
 				interval: binding.interval,
 				staleAfter: binding.staleAfter,

@@ -1,9 +1,5 @@
-import { createHash } from 'node:crypto'
 import type { EntryResult } from './found.ts'
 import { objectKey } from './look.ts'
-
-// 48 bits: nobody acknowledges by chance, and it can be read aloud.
-const DIGEST_DIGITS = 12
 
 /** Removals that would be more than the policy allows at once. */
 export interface HeldRemovals {
@@ -17,11 +13,13 @@ export interface HeldRemovals {
  * takes away no more than that before somebody has said yes to exactly these secrets.
  *
  * @param acknowledged the annotation allow-removals
+ * @param digestOf a digest of a text, in hexadecimal digits
  */
 export function holdRemovals(
 	results: readonly EntryResult[],
 	max: number,
 	acknowledged: string | undefined,
+	digestOf: (text: string) => string,
 ): { results: EntryResult[]; held: HeldRemovals | undefined } {
 	const removals = results.filter((result) => result.instead !== undefined)
 	// The files of one certificate are one secret.
@@ -29,7 +27,7 @@ export function holdRemovals(
 	if (count <= max) return { results: [...results], held: undefined }
 	const names = removals.map(({ wanted }) => wanted.name).sort()
 	const lines = removals.map(({ wanted, instead }) => `${wanted.name}=${instead?.version ?? ''}`).sort()
-	const digest = createHash('sha256').update(lines.join('\n')).digest('hex').slice(0, DIGEST_DIGITS)
+	const digest = digestOf(lines.join('\n'))
 	if (acknowledged?.trim() === digest) return { results: [...results], held: undefined }
 	const kept = results.map((result): EntryResult => {
 		const { instead } = result

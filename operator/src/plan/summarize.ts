@@ -30,8 +30,7 @@ export interface SummaryInput {
 				secretName: string
 				/** it has selectors, so more may be delivered than it names */
 				selects: boolean
-				/** for printed lines */
-				namespace: string
+				/** of the binding */
 				name: string
 				interval: number
 				staleAfter: number
