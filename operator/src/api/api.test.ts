@@ -49,10 +49,14 @@ describe('the CRD', () => {
 			'decode',
 			'property',
 			'spec.certificates',
+			'spec.select',
+			'previous',
 			'spec.delivery',
 			'spec.refresh',
 			'spec.policy',
 			'spec.suspend',
+			'hold',
+			'allow-removals',
 			'status.conditions',
 		]
 		for (const field of fields) expect(text).toMatch(new RegExp(`^#+ .*\`${field.replace('.', '\\.')}\``, 'm'))

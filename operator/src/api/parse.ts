@@ -144,6 +144,8 @@ export function parseBinding(object: unknown): ParsedBinding {
 	const spec = read.data
 	if (spec.suspend) return { kind: 'suspended', generation, status }
 
+	if (spec.delivery.type !== 'Secret')
+		return invalid('spec.delivery.type: there is no delivery by Volume yet: write Secret')
 	const names = new Set<string>()
 	const certificateFiles = spec.certificates.flatMap(filesOf)
 	for (const [field, list] of [

@@ -255,9 +255,12 @@ const deliverySecret = z
 const delivery = z
 	.strictObject({
 		type: z
-			.enum(['Secret'])
+			.enum(['Secret', 'Volume'])
 			.default('Secret')
-			.meta({ description: 'How the secrets get to the pods: by a Kubernetes Secret.' }),
+			.meta({
+				description: 'How the secrets get to the pods: by a Kubernetes Secret. Volume is kept for a delivery to come.',
+				...rules({ rule: "self == 'Secret'", message: 'there is no delivery by Volume yet: write Secret' }),
+			}),
 		secret: deliverySecret,
 		refreshPods: z.boolean().default(true).meta({
 			description:
