@@ -57,8 +57,6 @@ export interface Looking extends LookInput {
 	items: ReadonlyMap<string, ListedSecret> | undefined
 	/** the server's clock at the list, milliseconds since the epoch */
 	listedAt: number | undefined
-	/** names that no selector brought by the list; a read tells whether one would */
-	leaving: ReadonlySet<string>
 }
 
 // A look of one binding needs no more at once than this: a vault's budget lets eight run for all of them.
@@ -86,7 +84,6 @@ export async function lookAtVault(input: LookInput): Promise<LookResult> {
 		result: emptyResult(explicit),
 		items: undefined,
 		listedAt: undefined,
-		leaving: new Set(),
 	}
 	const mustNow = (wanted: WantedSecret) => force.has(wanted.name) || mustRead(wanted, known.get(wanted.name))
 	const open = groupsOf(explicit).filter(([first]) => first?.version === undefined)
@@ -156,7 +153,6 @@ export async function lookAtSome(input: LookInput, wanted: readonly WantedSecret
 		result: emptyResult(wanted),
 		items: undefined,
 		listedAt: undefined,
-		leaving: new Set(),
 	}
 	await inParallel(
 		looking,
@@ -260,21 +256,18 @@ function takeSelected(looking: Looking, before: readonly WantedSecret[]): Lookin
 		result.findings.set(name, { kind: 'collision' })
 	}
 	const taken = new Set(result.wanted.map(({ name }) => name))
-	const gaps = new Set<string>()
 	for (const one of before) {
 		if (taken.has(one.name)) continue
 		result.wanted.push(one)
 		const item = items.get(one.objectName.toLowerCase())
-		if (!item) {
-			gaps.add(one.name)
-			continue
-		}
+		// A gap: it is asked for.
+		if (!item) continue
 		// Selectors of before still want it: then it is not the vault that changed.
 		const selectors = (delivered?.manifest?.selectors ?? []).map((each) => ({ tags: {}, ...each }))
 		const why = nameBySelectors(selectors, item) === one.name ? 'selectors' : 'deselected'
 		result.findings.set(one.name, { kind: 'leaves', why })
 	}
-	return { ...looking, leaving: gaps }
+	return looking
 }
 
 /** Gives every secret that was not asked for the fault that ended the look. What was known of them stays known. */

@@ -19,10 +19,10 @@ type Group = readonly WantedSecret[]
  *
  * 1. The current version, or the pinned one.
  * 2. If it cannot be used, or not at this time, the policy decides; with `Previous` an older version is looked for.
- * 3. What no selector brought by the list is judged by what the read tells of it.
+ * 3. What selectors brought is judged by what the read tells of it: it is younger than the list.
  */
 export async function readGroup(group: Group, looking: Looking): Promise<void> {
-	const { session, ask, now, binding, leaving } = looking
+	const { session, ask, now, binding } = looking
 	const [first] = group
 	if (!first) return
 	let secret: VaultSecret
@@ -35,7 +35,9 @@ export async function readGroup(group: Group, looking: Looking): Promise<void> {
 		return
 	}
 	const { facts } = secret
-	if (leaving.has(first.name) && nameBySelectors(binding.select, { ...first, ...facts }) !== first.name) {
+	// Read later than the list, or in place of it: the tag may be gone by now.
+	const selected = first.selected && first.version === undefined
+	if (selected && nameBySelectors(binding.select, { ...first, ...facts }) !== first.name) {
 		for (const { name } of group) looking.result.findings.set(name, { kind: 'leaves', why: 'deselected' })
 		return
 	}

@@ -260,7 +260,7 @@ async function withHistory(
 	memory: Memory,
 	present: Exclude<Present, Refusal> | undefined,
 ): Promise<Decided> {
-	const looking = { ...input, result: found, items: undefined, listedAt: undefined, leaving: new Set<string>() }
+	const looking = { ...input, result: found, items: undefined, listedAt: undefined }
 	const data = present?.kind === 'ours' ? present.secret.data : undefined
 	const results: EntryResult[] = []
 	// One after the other: after a rotation it is one list of versions, and the tenth look is in no hurry.
