@@ -81,7 +81,8 @@ async function useFlawed(group: Group, flaw: Flaw, current: VaultSecret | undefi
 	if (!first) return
 	const listed = items?.get(first.objectName.toLowerCase())
 	const facts = current?.facts ?? (first.version === undefined ? listed : undefined)
-	const settled = facts !== undefined && isSettled(facts, current?.serverTime ?? listedAt)
+	// Without facts nothing is remembered: it is asked for at each look, so there is nothing to wait for.
+	const settled = facts === undefined || isSettled(facts, current?.serverTime ?? listedAt)
 	/** Without facts there is nothing to recognise it by, so it is asked for again. */
 	const remember = (name: string, finding: Finding) => {
 		result.findings.set(name, finding)
