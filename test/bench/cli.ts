@@ -6,6 +6,7 @@ export interface Bench {
 }
 
 const benches: Readonly<Record<string, () => Promise<{ bench: Bench }>>> = {
+	cost: () => import('./cost.ts'),
 	latency: () => import('./latency.ts'),
 	store: () => import('./store.ts'),
 }
