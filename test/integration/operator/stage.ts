@@ -13,8 +13,10 @@ import { type Clock, systemClock } from '../../../operator/src/runtime/clock.ts'
 import { createLogger } from '../../../operator/src/runtime/log.ts'
 import { createMetrics, type Metrics } from '../../../operator/src/runtime/metrics.ts'
 import { ensureCluster } from '../../cluster/index.ts'
+import type { Versioned } from '../../kit/kstatus.ts'
 import { type KubectlTarget, kubectl } from '../../kit/kubectl.ts'
 import { until } from '../../kit/until.ts'
+import { recordStatuses } from './record.ts'
 
 export const AUDIENCE = 'api://AzureADTokenExchange'
 export const ROLE = 'Key Vault Secrets User'
@@ -93,8 +95,11 @@ export interface Stage {
 	remove(name: string): Promise<void>
 	binding(name: string, namespace?: string): Promise<BindingObject>
 	secret(name: string, namespace?: string): Promise<SecretView | undefined>
+	/** Every version that the binding had so far, oldest first. */
+	versions(name: string, namespace?: string): readonly Versioned[]
 	/** Waits for the binding, its status being about its present spec, to satisfy `is`. */
 	wait(name: string, what: string, is: (binding: BindingObject) => unknown, timeoutMs?: number): Promise<BindingObject>
+	/** Rejects when a status broke a rule of `test/kit/kstatus.ts` at any time. */
 	close(): Promise<void>
 }
 
@@ -165,9 +170,12 @@ export async function openStage({
 		await api.request({ method: 'PATCH', path, body, ...(query ? { query } : {}) })
 	}
 	const namespaces: string[] = []
+	const statuses = recordStatuses(api)
+	const bindingsIn = (of: string) => `${GROUP_PATH}/namespaces/${of}/azuresecretbindings`
 	const createNamespace = async (of: string) => {
 		await create('/api/v1/namespaces', { metadata: { name: of } })
 		namespaces.push(of)
+		await statuses.follow(bindingsIn(of))
 		await create(`/api/v1/namespaces/${of}/serviceaccounts`, {
 			metadata: {
 				name: 'payments',
@@ -180,7 +188,6 @@ export async function openStage({
 	}
 	await createNamespace(namespace)
 
-	const bindingsIn = (of: string) => `${GROUP_PATH}/namespaces/${of}/azuresecretbindings`
 	const bindings = bindingsIn(namespace)
 	const binding = (of: string, where = namespace) =>
 		api.request<BindingObject>({ method: 'GET', path: `${bindingsIn(where)}/${of}` })
@@ -284,6 +291,7 @@ export async function openStage({
 				throw error
 			}
 		},
+		versions: (of, where = namespace) => statuses.versions(`${bindingsIn(where)}/${of}`),
 		async wait(of, what, is, timeoutMs = 60_000) {
 			let last: BindingObject | undefined
 			try {
@@ -305,9 +313,11 @@ export async function openStage({
 		async close() {
 			// One that a test killed has ended by a fault.
 			await Promise.allSettled(running.map((each) => each.stop()))
+			const broken = await statuses.end()
 			for (const of of namespaces) await api.request({ method: 'DELETE', path: `/api/v1/namespaces/${of}` })
 			await api.close()
 			await emulator.close()
+			if (broken.length > 0) throw new Error(broken.join('\n'))
 		},
 	}
 }
