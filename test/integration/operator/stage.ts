@@ -1,6 +1,5 @@
 // The operator in this process, between the real API server of the test cluster and the emulator in this process.
 import { randomUUID } from 'node:crypto'
-import type { Agent } from 'node:https'
 import { isIP } from 'node:net'
 import { KubeConfig } from '@kubernetes/client-node'
 import { type Emulator, startEmulator } from 'azure-key-vault-emulator'
@@ -9,27 +8,19 @@ import { isKubeError } from '../../../operator/src/adapters/kube/errors.ts'
 import { createKubeTransport, type KubeTransport } from '../../../operator/src/adapters/kube/transport.ts'
 import type { BindingStatus, Condition } from '../../../operator/src/api/schema.ts'
 import { startOperator } from '../../../operator/src/controllers/operator.ts'
-import { type Clock, systemClock } from '../../../operator/src/runtime/clock.ts'
+import { systemClock } from '../../../operator/src/runtime/clock.ts'
 import { createLogger } from '../../../operator/src/runtime/log.ts'
 import { createMetrics, type Metrics } from '../../../operator/src/runtime/metrics.ts'
 import { ensureCluster } from '../../cluster/index.ts'
+import { hurried } from '../../kit/hurried.ts'
 import type { Versioned } from '../../kit/kstatus.ts'
 import { type KubectlTarget, kubectl } from '../../kit/kubectl.ts'
+import { portAgent } from '../../kit/port-agent.ts'
 import { until } from '../../kit/until.ts'
 import { recordStatuses } from './record.ts'
 
 export const AUDIENCE = 'api://AzureADTokenExchange'
 export const ROLE = 'Key Vault Secrets User'
-
-/**
- * A clock that makes durations pass `times` as fast for the operator, so that intervals of 5 s and waits of 10 s fit into a
- * test. Wall clock times stay true, because servers judge them.
- */
-const hurried = (times: number): Clock => ({
-	now: () => Date.now(),
-	monotonic: () => systemClock.monotonic() * times,
-	sleep: (ms, signal) => systemClock.sleep(ms / times, signal),
-})
 
 export interface BindingObject {
 	metadata: { name: string; uid: string; generation: number; resourceVersion: string }
@@ -242,7 +233,7 @@ export async function openStage({
 				allowUnfenced: true,
 				namespaces: watched,
 				clusterName: 'integration',
-				agent: portAgent(emulator),
+				agent: portAgent(emulator.agent(), emulator.port),
 			})
 			const one: RunningOperator = {
 				metrics,
@@ -320,12 +311,4 @@ export async function openStage({
 			if (broken.length > 0) throw new Error(broken.join('\n'))
 		},
 	}
-}
-
-/** The emulator's agent, connecting to its port whatever port the URL means. */
-function portAgent(emulator: Emulator): Agent {
-	const agent = emulator.agent()
-	const connect = agent.createConnection.bind(agent)
-	agent.createConnection = (options, done) => connect({ ...options, port: emulator.port }, done)
-	return agent
 }
