@@ -39,6 +39,8 @@ describe('the configuration', () => {
 		[['--port', '70000'], '--port'],
 		[['--log-level', 'loud'], '--log-level'],
 		[['--concurrency', '0'], '--concurrency'],
+		[['--vault-rate', '0'], '--vault-rate'],
+		[['--vault-rate', '401'], '--vault-rate'],
 		[['--vault-suffix', 'nonsense'], '--vault-suffix'],
 		[['--authority-host', 'http://login'], '--authority-host'],
 		[['--namespaces', ''], '--namespaces'],

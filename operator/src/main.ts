@@ -55,6 +55,7 @@ async function main(): Promise<number> {
 			clusterName: config.clusterName,
 			concurrency: config.concurrency,
 			vaultSuffixes,
+			vaultRate: config.vaultRate,
 			authorityHost: config.authorityHost,
 			disableInstanceDiscovery: config.disableInstanceDiscovery,
 		})

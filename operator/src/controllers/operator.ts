@@ -47,6 +47,8 @@ export interface OperatorOptions {
 	/** bindings worked on at once */
 	concurrency?: number | undefined
 	vaultSuffixes?: readonly string[] | undefined
+	/** sustained calls per second to one vault; default 40 */
+	vaultRate?: number | undefined
 	authorityHost?: string | undefined
 	disableInstanceDiscovery?: boolean | undefined
 	/** connections to vaults and Entra */
@@ -62,8 +64,9 @@ export interface Operator {
 	ready: Promise<void>
 }
 
-// A reconcile mostly waits for the vault; eight at a time are two vaults' worth of the four calls that one vault gets.
-const CONCURRENCY = 8
+// A reconcile mostly waits for a vault, which runs eight calls at once: four vaults' worth, so that a slow one does not keep
+// the others waiting.
+const CONCURRENCY = 32
 // Sessions nobody uses are looked for this often.
 const PRUNE_MS = 60_000
 
@@ -181,15 +184,19 @@ async function lead(
 	metrics.setQueue(queue)
 	const vaults = createVaults({
 		clock,
+		random,
 		tokens: createTokens(transport),
 		authorityHost: options.authorityHost,
 		disableInstanceDiscovery: options.disableInstanceDiscovery,
 		agent: options.agent,
 		clusterName: options.clusterName ?? 'kubernetes',
 		vaultSuffixes: options.vaultSuffixes ?? VAULT_SUFFIXES,
+		callsPerSecond: options.vaultRate,
+		observeWait: (vault, lane, seconds) => metrics.budgetWait.observe({ vault, lane }, seconds),
 		observeVault: (vault, kind, result) => metrics.vaultCalls.inc({ vault, kind, result }),
 		observeToken: (issuer, result) => metrics.tokenCalls.inc({ issuer, result }),
 	})
+	metrics.setVaultRates(vaults.rates)
 	const events = createEventRecorder({
 		transport,
 		clock,
@@ -235,7 +242,8 @@ async function lead(
 		}
 		const scope = ({ metadata }: BindingObject) => namespace === undefined || metadata.namespace === namespace
 		for await (const event of watchCollection<BindingObject>({ transport, path, clock, random, signal, observer })) {
-			for (const key of store.apply(event, scope)) queue.add(key)
+			// Nobody has anything of a binding without a status, so it goes first.
+			for (const key of store.apply(event, scope)) queue.add(key, { first: !store.get(key)?.status?.conditions })
 			if (event.kind === 'synced' && unsynced.delete(namespace) && unsynced.size === 0) onSynced()
 		}
 	}

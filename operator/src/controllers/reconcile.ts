@@ -22,6 +22,7 @@ export interface BindingObject {
 		deletionTimestamp?: string
 		annotations?: Record<string, string>
 	}
+	status?: { conditions?: unknown }
 }
 
 export interface ReconcileDeps extends Omit<SyncDeps, 'startedAt'> {

@@ -60,6 +60,24 @@ export function createMetrics({ clock, process: ofProcess = true }: MetricsOptio
 		labelNames: ['vault', 'kind', 'result'],
 		registers,
 	})
+	const budgetWait = new Histogram({
+		name: 'asb_vault_budget_wait_seconds',
+		help: 'Time that calls to Key Vault waited for their turn in the budget of the vault, by vault and lane (first syncs, refreshes)',
+		labelNames: ['vault', 'lane'],
+		buckets: SECONDS,
+		registers,
+	})
+	let rates: () => Iterable<readonly [vault: string, perSecond: number]> = () => []
+	new Gauge({
+		name: 'asb_vault_budget_rate',
+		help: 'Calls per second that the operator allows itself to a vault; halves when the vault throttles',
+		labelNames: ['vault'],
+		registers,
+		collect() {
+			this.reset()
+			for (const [vault, perSecond] of rates()) this.set({ vault }, perSecond)
+		},
+	})
 	const tokenCalls = new Counter({
 		name: 'asb_token_calls_total',
 		help: 'Requests for tokens, by issuer (kubernetes or entra) and result',
@@ -169,6 +187,7 @@ export function createMetrics({ clock, process: ofProcess = true }: MetricsOptio
 		onUnused(vault) {
 			looks.delete(vault)
 			void forget(vaultCalls, vault)
+			for (const lane of ['first', 'refresh']) budgetWait.remove({ vault, lane })
 		},
 	})
 
@@ -229,6 +248,7 @@ export function createMetrics({ clock, process: ofProcess = true }: MetricsOptio
 		reconciles,
 		reconcileSeconds,
 		vaultCalls,
+		budgetWait,
 		tokenCalls,
 		secretWrites,
 		secretBytes,
@@ -242,6 +262,10 @@ export function createMetrics({ clock, process: ofProcess = true }: MetricsOptio
 		/** The queue to read at each scrape. */
 		setQueue(next: QueueGauges): void {
 			queue = next
+		},
+		/** The rates of all vaults to read at each scrape. */
+		setVaultRates(next: typeof rates): void {
+			rates = next
 		},
 		/** A vault was read successfully just now. */
 		looked(vault: string): void {

@@ -25,7 +25,7 @@ export interface RunOptions {
  * A work queue of keys, not of events.
  *
  * A key is in at most one of these places, and that is its only pending run:
- * 1. `ready`: waits for a worker, first in first out.
+ * 1. `ready`: waits for a worker, first in first out; `first` in a lane of its own, which goes before.
  * 2. `delayed`: becomes ready at a time; the earliest time asked for wins.
  * 3. `running` with `dirty`: was added while being worked on, runs once more when the worker is done.
  * A key that is running is never started a second time, so a worker needs no lock for its key.
@@ -37,6 +37,8 @@ export class KeyedQueue {
 	readonly #onError: (key: string, error: unknown) => void
 	/** key → monotonic time since which it waits; a Map keeps insertion order */
 	readonly #ready = new Map<string, number>()
+	/** the same of keys that go before all of these */
+	readonly #first = new Map<string, number>()
 	/** key → monotonic time at which it becomes ready. Scanned for its minimum: thousands of keys, some scans a second. */
 	readonly #delayed = new Map<string, number>()
 	readonly #running = new Map<string, { dirtySince: number | undefined }>()
@@ -52,8 +54,12 @@ export class KeyedQueue {
 		this.#onError = onError ?? (() => {})
 	}
 
-	/** Runs `key` as soon as a worker is free; once more after the present run if it is running. */
-	add(key: string): void {
+	/**
+	 * Runs `key` as soon as a worker is free; once more after the present run if it is running.
+	 *
+	 * @param first before all keys that are not: nobody has anything of it yet
+	 */
+	add(key: string, { first = false } = {}): void {
 		if (this.#stopped) return
 		this.#delayed.delete(key)
 		const now = this.#clock.monotonic()
@@ -62,9 +68,12 @@ export class KeyedQueue {
 			running.dirtySince ??= now
 			return
 		}
-		if (this.#ready.has(key)) return
-		this.#ready.set(key, now)
-		this.#wakeWorker.shift()?.()
+		if (this.#first.has(key)) return
+		const since = this.#ready.get(key)
+		if (since !== undefined && !first) return
+		this.#ready.delete(key)
+		;(first ? this.#first : this.#ready).set(key, since ?? now)
+		if (since === undefined) this.#wakeWorker.shift()?.()
 	}
 
 	/** Runs `key` no later than `ms` from now. */
@@ -74,7 +83,8 @@ export class KeyedQueue {
 			this.add(key)
 			return
 		}
-		if (this.#ready.has(key) || this.#running.get(key)?.dirtySince !== undefined) return
+		const waits = this.#ready.has(key) || this.#first.has(key)
+		if (waits || this.#running.get(key)?.dirtySince !== undefined) return
 		const due = this.#clock.monotonic() + ms
 		const before = this.#delayed.get(key)
 		if (before !== undefined && before <= due) return
@@ -98,7 +108,7 @@ export class KeyedQueue {
 	get depth(): number {
 		let dirty = 0
 		for (const { dirtySince } of this.#running.values()) if (dirtySince !== undefined) dirty++
-		return this.#ready.size + dirty
+		return this.#first.size + this.#ready.size + dirty
 	}
 
 	/** Keys that wait for their time. */
@@ -115,7 +125,7 @@ export class KeyedQueue {
 	get oldestMs(): number {
 		let oldest = this.#clock.monotonic()
 		const now = oldest
-		for (const since of this.#ready.values()) oldest = Math.min(oldest, since)
+		for (const lane of [this.#first, this.#ready]) for (const since of lane.values()) oldest = Math.min(oldest, since)
 		for (const { dirtySince } of this.#running.values()) oldest = Math.min(oldest, dirtySince ?? now)
 		return now - oldest
 	}
@@ -141,6 +151,7 @@ export class KeyedQueue {
 			await Promise.all([this.#promote(), ...workers])
 		} finally {
 			signal.removeEventListener('abort', stop)
+			this.#first.clear()
 			this.#ready.clear()
 			this.#delayed.clear()
 		}
@@ -148,11 +159,12 @@ export class KeyedQueue {
 
 	async #work(worker: (key: string, signal: AbortSignal) => Promise<void>, signal: AbortSignal): Promise<void> {
 		while (!this.#stopped) {
-			const key = this.#ready.keys().next().value
+			const key = this.#first.keys().next().value ?? this.#ready.keys().next().value
 			if (key === undefined) {
 				await new Promise<void>((resolve) => this.#wakeWorker.push(resolve))
 				continue
 			}
+			this.#first.delete(key)
 			this.#ready.delete(key)
 			const state: { dirtySince: number | undefined } = { dirtySince: undefined }
 			this.#running.set(key, state)

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { VAULT_SUFFIXES } from '../../api/constants.ts'
-import { createLimit } from './limit.ts'
-import { isAllowedVault } from './pool.ts'
+import { FakeClock } from '../../runtime/testing/fake-clock.ts'
+import { createVaults, isAllowedVault } from './pool.ts'
 
 describe('vaults that may be talked to', () => {
 	it.each([
@@ -23,40 +23,88 @@ describe('vaults that may be talked to', () => {
 	})
 })
 
-describe('a limit', () => {
-	it('lets so many run, and the next when one ends', async () => {
-		const limit = createLimit(2)
-		const { signal } = new AbortController()
-		const releases = [await limit.acquire(signal), await limit.acquire(signal)]
-		let third = false
-		const waiting = limit.acquire(signal).then((release) => {
-			third = true
-			return release
-		})
-		await Promise.resolve()
-		expect(third).toBe(false)
-		releases[0]?.()
-		releases[0]?.() // Twice is once.
-		await waiting
-		let fourth = false
-		void limit.acquire(signal).then(() => {
-			fourth = true
-		})
-		await new Promise(setImmediate)
-		expect(fourth).toBe(false)
-		releases[1]?.()
-		await new Promise(setImmediate)
-		expect(fourth).toBe(true)
+describe('an operator for another cloud', () => {
+	it('talks to the vaults of its own list alone', () => {
+		const china = ['vault.azure.cn']
+		expect(isAllowedVault('https://payments.vault.azure.cn', china)).toBe(true)
+		expect(isAllowedVault('https://payments.vault.azure.net', china)).toBe(false)
 	})
+})
 
-	it('whoever gives up waiting takes no place', async () => {
-		const limit = createLimit(1)
-		const release = await limit.acquire(new AbortController().signal)
-		const stop = new AbortController()
-		const waiting = limit.acquire(stop.signal)
-		stop.abort(new Error('gave up'))
-		await expect(waiting).rejects.toThrow('gave up')
-		release()
-		await limit.acquire(new AbortController().signal)
+describe('sessions', () => {
+	const key = {
+		vaultUrl: 'https://payments.vault.azure.net',
+		tenantId: 't',
+		clientId: 'c',
+		audience: 'a',
+		namespace: 'n',
+		serviceAccount: 's',
+		serviceAccountUid: 'u',
+	}
+	const open = () => {
+		const clock = new FakeClock()
+		const tokens = { request: () => Promise.reject(new Error('not asked here')) }
+		const vaults = createVaults({
+			clock,
+			tokens,
+			random: () => 0.5,
+			clusterName: 'unit',
+			vaultSuffixes: VAULT_SUFFIXES,
+		})
+		return { clock, vaults }
+	}
+	const demand = { objects: new Set(['db/']), interval: 60_000 }
+
+	it.each([
+		['vault', { vaultUrl: 'https://other.vault.azure.net' }],
+		['tenant', { tenantId: 'x' }],
+		['client', { clientId: 'x' }],
+		['audience', { audience: 'x' }],
+		['namespace', { namespace: 'x' }],
+		['ServiceAccount', { serviceAccount: 'x' }],
+		['UID of a ServiceAccount made anew', { serviceAccountUid: 'x' }],
+	])('are not shared with another %s', (_, other) => {
+		const { vaults } = open()
+		expect(vaults.session({ ...key, ...other })).not.toBe(vaults.session(key))
+		expect(vaults.session({ ...key })).toBe(vaults.session(key))
+	})
+	it('are followed by a binding in one place', () => {
+		const { vaults } = open()
+		const [one, two] = [vaults.session(key), vaults.session({ ...key, clientId: 'x' })]
+		one.follow('n/b', demand)
+		expect(one.followed(60_000)).toBe(1)
+		two.follow('n/b', demand)
+		expect([one.followed(60_000), two.followed(60_000)]).toEqual([0, 1])
+		vaults.leave('n/b')
+		expect(two.followed(60_000)).toBe(0)
+	})
+	it('count what is followed at least as often', () => {
+		const session = open().vaults.session(key)
+		session.follow('n/a', { objects: new Set(['x/', 'y/']), interval: 30_000 })
+		session.follow('n/b', { objects: new Set(['y/', 'z/']), interval: 60_000 })
+		expect([session.followed(10_000), session.followed(30_000), session.followed(60_000)]).toEqual([0, 2, 3])
+	})
+	it('are closed when nobody follows anything in them any more', async () => {
+		const { clock, vaults } = open()
+		const session = vaults.session(key)
+		session.follow('n/b', demand)
+		await clock.advance(120_000)
+		vaults.prune()
+		expect(vaults.session(key)).toBe(session)
+		vaults.leave('n/b')
+		await clock.advance(120_000)
+		vaults.prune()
+		expect(vaults.session(key)).not.toBe(session)
+	})
+	it('have common times that lie after now, the longer interval among the shorter', async () => {
+		const { clock, vaults } = open()
+		const session = vaults.session(key)
+		for (let i = 0; i < 5; i++) {
+			const [short, long] = [session.nextTick(30_000), session.nextTick(60_000)]
+			expect(short).toBeGreaterThan(clock.monotonic())
+			expect(short).toBeLessThanOrEqual(clock.monotonic() + 30_000)
+			expect((long - short) % 30_000).toBe(0)
+			await clock.advance(17_000)
+		}
 	})
 })

@@ -3,7 +3,15 @@ import { type Emulator, startEmulator } from 'azure-key-vault-emulator'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { FaultKind } from '../../plan/fault.ts'
 import type { Tokens } from '../../ports/cluster.ts'
-import { type SessionKey, VaultError, type VaultReader } from '../../ports/vault.ts'
+import {
+	type Ask,
+	type SessionKey,
+	VaultError,
+	type VaultListing,
+	type VaultSecret,
+	type VaultSession,
+	type VersionListing,
+} from '../../ports/vault.ts'
 import { type Clock, systemClock } from '../../runtime/clock.ts'
 import { createVaults } from './pool.ts'
 
@@ -76,7 +84,14 @@ describe('a session', () => {
 		tokens = createIssuer()
 	})
 
-	const open = (options: { clock?: Clock; timeoutMs?: number } = {}): VaultReader =>
+	/** A reader whose questions are never answered by older answers. */
+	interface Reader {
+		read(name: string, version: string | undefined, signal: AbortSignal): Promise<VaultSecret>
+		list(maxPages: number, signal: AbortSignal): Promise<VaultListing>
+		versions(name: string, maxPages: number, signal: AbortSignal): Promise<VersionListing>
+		readonly issuer: string | undefined
+	}
+	const session = (options: { clock?: Clock; timeoutMs?: number } = {}): VaultSession =>
 		createVaults({
 			clock: options.clock ?? systemClock,
 			tokens,
@@ -86,7 +101,21 @@ describe('a session', () => {
 			clusterName: 'unit',
 			vaultSuffixes: ['vault.emu.test'],
 			timeoutMs: options.timeoutMs,
-		}).reader(key)
+			random: () => 0,
+		}).session(key)
+	const open = (options: Parameters<typeof session>[0] = {}): Reader => {
+		const shared = session(options)
+		const { clock = systemClock } = options
+		const ask = (own: AbortSignal): Ask => ({ since: clock.monotonic(), lane: 'refresh', signal: own })
+		return {
+			read: (name, version, own) => shared.read(name, version, ask(own)),
+			list: (maxPages, own) => shared.list(maxPages, ask(own)),
+			versions: (name, maxPages, own) => shared.versions(name, maxPages, ask(own)),
+			get issuer() {
+				return shared.issuer
+			},
+		}
+	}
 
 	const faultOf = async (work: Promise<unknown>): Promise<FaultKind> => {
 		const error = await work.then(
@@ -141,6 +170,50 @@ describe('a session', () => {
 		expect(await reader.list(1, signal)).toMatchObject({ complete: false })
 	})
 
+	it('lists versions by pages, gives up after as many as are allowed, and knows none of an unknown name', async () => {
+		for (let i = 0; i < 30; i++) await emulator.control.setSecret({ vault: 'payments', name: 'db', value: `${i}` })
+		const reader = open()
+		const whole = await reader.versions('db', 20, signal)
+		expect(whole.complete && whole.versions.length).toBe(30)
+		expect(await reader.versions('db', 1, signal)).toEqual({ complete: false })
+		expect(await reader.versions('nothing', 20, signal)).toEqual({ complete: true, versions: [] })
+	})
+
+	it('answers the bindings of one identity once: asked at the same time, or since then', async () => {
+		await emulator.control.setSecret({ vault: 'payments', name: 'db', value: 'v' })
+		const shared = session()
+		const since = systemClock.monotonic()
+		const ask = (): Ask => ({ since, lane: 'refresh', signal: new AbortController().signal })
+		await Promise.all(Array.from({ length: 20 }, () => shared.read('db', undefined, ask())))
+		await shared.read('DB', undefined, ask())
+		await shared.list(4, ask())
+		await shared.list(2, ask())
+		const count = async (of: string) =>
+			(await emulator.control.requests()).filter(({ route, status }) => route === of && status === 200).length
+		expect([await count('getSecret'), await count('listSecrets')]).toEqual([1, 1])
+		await shared.read('db', undefined, { ...ask(), since: systemClock.monotonic() })
+		expect(await count('getSecret')).toBe(2)
+	})
+
+	it('goes on for the others when one of them stops waiting, and shares a fault as it shares an answer', async () => {
+		await emulator.control.setSecret({ vault: 'payments', name: 'db', value: 'v' })
+		const shared = session()
+		const since = systemClock.monotonic()
+		const stop = new AbortController()
+		const [one, two] = [stop.signal, new AbortController().signal].map((own) =>
+			shared.read('db', undefined, { since, lane: 'refresh', signal: own }),
+		)
+		stop.abort(new Error('stopped'))
+		await expect(one).rejects.toThrow('stopped')
+		expect((await two)?.value()).toBe('v')
+		await emulator.control.addFault({ match: { vault: 'payments' }, action: 'reset' })
+		const later = systemClock.monotonic()
+		const before = (await emulator.control.requests()).length
+		for (const name of ['db', 'other', 'third'])
+			expect(await faultOf(shared.read(name, undefined, { since: later, lane: 'refresh', signal }))).toBe('unreachable')
+		expect((await emulator.control.requests()).length - before).toBe(1)
+	})
+
 	it('lists an empty vault as complete', async () => {
 		expect(await open().list(1, signal)).toMatchObject({ complete: true, items: new Map() })
 	})
@@ -168,7 +241,7 @@ describe('a session', () => {
 		['a bare 429 is throttling, not retried here', { action: 'status', status: 429 }, 'throttled'],
 		[
 			'a 429 with Retry-After is throttling, not waited for here',
-			{ action: 'status', status: 429, retryAfter: 60 },
+			{ action: 'status', status: 429, retryAfter: 1 },
 			'throttled',
 		],
 		['a 503 is a server error', { action: 'status', status: 503 }, 'server'],
