@@ -5,6 +5,7 @@ import { announceWorld, openWorld } from '../kit/world.ts'
 export const VAULTS = [
 	...[
 		'rotation',
+		'selectors',
 		'denied',
 		'subject',
 		'absent',

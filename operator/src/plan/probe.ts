@@ -9,6 +9,8 @@ export interface SecretFacts {
 	notBefore?: number
 	expires?: number
 	contentType?: string
+	/** belongs to a certificate or key of the vault */
+	managed?: boolean
 	tags: Record<string, string>
 }
 

@@ -1,4 +1,5 @@
 import type { VaultFault } from '../plan/fault.ts'
+import type { ListKnowledge } from '../plan/look.ts'
 import type { SecretFacts } from '../plan/probe.ts'
 
 /** One version of a secret with its value. Printing it shows no value. */
@@ -14,16 +15,80 @@ export interface VaultSecret {
 /** What a list told: everything (`complete`), or that it takes more than the allowed pages. */
 export type VaultListing =
 	/** by name in lower case: names in a vault compare without regard to case */
-	{ complete: true; pages: number; items: Map<string, SecretFacts> } | { complete: false; pages: number }
+	| {
+			complete: true
+			pages: number
+			items: ReadonlyMap<string, ListedSecret>
+			/** the server's clock when it answered the last page, milliseconds since the epoch; undefined when it did not say */
+			serverTime: number | undefined
+	  }
+	| { complete: false; pages: number }
 
-/** Reads one vault with one identity. All methods throw `VaultError`, or `signal.reason` when the caller aborted. */
+/** An item of a list, under the name as the vault writes it. */
+export interface ListedSecret extends SecretFacts {
+	objectName: string
+}
+
+/** The versions of one secret, by id (as the service lists them): the order says nothing about their age. */
+export type VersionListing =
+	| { complete: true; versions: readonly VersionFacts[] }
+	/** more pages than allowed */
+	| { complete: false }
+
+export interface VersionFacts extends SecretFacts {
+	version: string
+}
+
+/** First syncs go before refreshes when the budget of a vault is short (design 5). */
+export type Lane = 'first' | 'refresh'
+
+/** How a question is asked. */
+export interface Ask {
+	/**
+	 * Monotonic milliseconds. The answer to the same question that another binding of the session asked at or after this time
+	 * will do, also when it was a fault that the whole session meets.
+	 */
+	since: number
+	lane: Lane
+	signal: AbortSignal
+}
+
+/**
+ * Reads one vault with one identity. All methods throw `VaultError`, or `ask.signal.reason` when the caller aborted, or a
+ * `KubeError` when the API server gave no token.
+ */
 export interface VaultReader {
 	/** The current version, or the given one. */
-	read(objectName: string, version: string | undefined, signal: AbortSignal): Promise<VaultSecret>
+	read(objectName: string, version: string | undefined, ask: Ask): Promise<VaultSecret>
 	/** All secrets without values, 25 a page; gives up after `maxPages`. */
-	list(maxPages: number, signal: AbortSignal): Promise<VaultListing>
+	list(maxPages: number, ask: Ask): Promise<VaultListing>
+	/** All versions of one secret without values, 25 a page; gives up after `maxPages`. An unknown name has no versions. */
+	versions(objectName: string, maxPages: number, ask: Ask): Promise<VersionListing>
 	/** Issuer of the ServiceAccount tokens that are exchanged; undefined before the first one. */
 	readonly issuer: string | undefined
+}
+
+/** What a binding follows, for the session to know what a list would save. */
+export interface Demand {
+	/** keys of distinct secrets of the vault (`objectKey`), pins left out: a list says nothing of them */
+	objects: ReadonlySet<string>
+	/** milliseconds */
+	interval: number
+}
+
+/** A reader that all bindings of one identity share, and what they know together. */
+export interface VaultSession extends VaultReader {
+	/** `binding` (`namespace/name`) follows this from now on, in this session and in no other. */
+	follow(binding: string, demand: Demand): void
+	/** How many distinct secrets the bindings follow that look at least every `interval` milliseconds. */
+	followed(interval: number): number
+	/** What lists of this vault were found to cost. */
+	readonly lists: ListKnowledge
+	/**
+	 * The next common time, monotonic, of looks every `interval` milliseconds: after now. Bindings that look at the same time
+	 * share one list. Each session has a phase of its own, so that sessions do not look in step.
+	 */
+	nextTick(interval: number): number
 }
 
 /** A failed call to the vault or to Entra, reduced to what calls for different reactions. Carries no text of theirs. */
@@ -49,12 +114,14 @@ export interface SessionKey {
 	serviceAccountUid: string
 }
 
-/** Hands out one reader for each vault and identity. */
+/** Hands out one session for each vault and identity. */
 export interface Vaults {
 	/** @throws nothing; whether the vault may be talked to was asked before (`isAllowed`) */
-	reader(key: SessionKey): VaultReader
+	session(key: SessionKey): VaultSession
+	/** `binding` (`namespace/name`) follows nothing any more. */
+	leave(binding: string): void
 	/** Whether the host of the URL ends in one of the allowed suffixes: tokens go nowhere else. */
 	isAllowed(vaultUrl: string): boolean
-	/** Forgets sessions that nobody has used for a while. */
+	/** Closes sessions that no binding follows anything in. */
 	prune(): void
 }
