@@ -1,5 +1,5 @@
-// A process of its own, so that its memory and its CPU are its own, bundled as the image bundles it: types that are stripped at
-// start would cost memory that no pod pays.
+// Processes of their own, so that their memory and their CPU are their own. The operator is bundled as its image bundles it: types
+// that are stripped at start would cost memory that no pod pays.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -14,24 +14,32 @@ export interface Child {
 	end(): Promise<void>
 }
 
-export interface Bundled {
-	readonly file: string
+/** What node is told to run. */
+export interface Program {
+	readonly args: readonly string[]
 	remove(): void
 }
 
-export async function bundled(entry: string): Promise<Bundled> {
+/** As the image has it, with further flags of node. */
+export async function bundled(entry: string, flags: readonly string[]): Promise<Program> {
 	const folder = mkdtempSync(join(tmpdir(), 'asb-bench-'))
 	const file = join(folder, 'main.mjs')
 	await bundle(join(import.meta.dirname, entry), file)
-	return { file, remove: () => rmSync(folder, { recursive: true, force: true }) }
+	const remove = () => rmSync(folder, { recursive: true, force: true })
+	return { args: ['--enable-source-maps', ...flags, file], remove }
 }
 
-/** Lines of its log to show when it ends by itself. */
-const LAST_LINES = 20
+export const fromSource = (entry: string): Program => ({
+	args: ['--conditions=asb-source', join(import.meta.dirname, entry)],
+	remove() {},
+})
 
-/** Starts one as the image does, with further flags of node. */
-export function startChild({ file }: Bundled, flags: readonly string[] = []): Child {
-	const child: ChildProcess = spawn(process.execPath, [...flags, '--enable-source-maps', file], {
+/** Of its log to show when it ends by itself: lines, and characters of a line, for a bundle has long ones. */
+const LAST_LINES = 20
+const LINE_LENGTH = 300
+
+export function startChild({ args }: Program): Child {
+	const child: ChildProcess = spawn(process.execPath, args, {
 		stdio: ['pipe', 'pipe', 'pipe'],
 		env: { ...process.env, NODE_ENV: 'production' },
 	})
@@ -42,7 +50,7 @@ export function startChild({ file }: Bundled, flags: readonly string[] = []): Ch
 	answers.on('line', (line) => waiting.shift()?.resolve(line))
 	const log: string[] = []
 	createInterface({ input: stderr }).on('line', (line) => {
-		log.push(line)
+		log.push(line.slice(0, LINE_LENGTH))
 		if (log.length > LAST_LINES) log.shift()
 	})
 	const ended = Promise.withResolvers<void>()

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { type BindingObject, isTrue, openStage, type Stage } from '../integration/operator/stage.ts'
 import { until } from '../kit/until.ts'
-import { type Bundled, bundled, type Child, startChild } from './child.ts'
+import { bundled, type Child, fromSource, type Program, startChild } from './child.ts'
 import type { FloorChild, FloorResult } from './child-floor.ts'
 import type { OperatorChild } from './child-operator.ts'
 import type { Bench } from './cli.ts'
@@ -48,7 +48,8 @@ export const bench: Bench = {
 				flag: { type: 'string', multiple: true, default: [] },
 			},
 		})
-		const [operator, floor] = await Promise.all([bundled('child-operator.ts'), bundled('child-floor.ts')])
+		const operator = await bundled('child-operator.ts', values.flag)
+		const floor = fromSource('child-floor.ts')
 		try {
 			for (const vaults of values.vaults.split(',').map(Number)) {
 				const plan: ScalePlan = {
@@ -58,11 +59,10 @@ export const bench: Bench = {
 					interval: values.interval,
 					vaults,
 				}
-				await measure(plan, { operator, floor, flags: values.flag, idleMs: Number(values.idle) * 1_000 })
+				await measure(plan, { operator, floor, idleMs: Number(values.idle) * 1_000 })
 			}
 		} finally {
 			operator.remove()
-			floor.remove()
 		}
 		console.log('\nPublished by peers, each on its own machine (their words, not measured here):')
 		for (const [figure, source] of published) console.log(`  ${figure}  [${source}]`)
@@ -70,9 +70,8 @@ export const bench: Bench = {
 }
 
 interface Programs {
-	readonly operator: Bundled
-	readonly floor: Bundled
-	readonly flags: readonly string[]
+	readonly operator: Program
+	readonly floor: Program
 	readonly idleMs: number
 }
 
@@ -131,9 +130,9 @@ interface Found {
 }
 
 /** Starts one and waits until it counts all bindings as Ready, which it does of those it has looked at. */
-async function startOperator(stage: Stage, { operator, flags }: Programs, reach: Reach, total: number) {
+async function startOperator(stage: Stage, { operator }: Programs, reach: Reach, total: number) {
 	const [since, began] = [Date.now(), performance.now()]
-	const child = startChild(operator, flags)
+	const child = startChild(operator)
 	const options: OperatorChild = { ...reach, home: stage.namespace, identity: randomUUID() }
 	const { port } = await child.ask<{ port: number }>(JSON.stringify(options))
 	const scrape = async () => parseMetrics(await (await fetch(`http://127.0.0.1:${port}/metrics`)).text())
