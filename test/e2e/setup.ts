@@ -16,6 +16,7 @@ export const VAULTS = [
 		'drift',
 		'quiet',
 		'leak',
+		'dead',
 		'kubelet',
 	],
 ]

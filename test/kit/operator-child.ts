@@ -65,4 +65,6 @@ process.on('unhandledRejection', (error) => {
 
 const lines = createInterface({ input: process.stdin })
 lines.on('close', () => process.exit(5))
-lines.once('line', async (line) => process.exit(await run(JSON.parse(line) as ChildOptions)))
+lines.once('line', (line) => {
+	void run(JSON.parse(line) as ChildOptions).then((code) => process.exit(code))
+})
