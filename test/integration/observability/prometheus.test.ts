@@ -90,6 +90,8 @@ function work(metrics: Metrics): void {
 	reconcile(metrics, 'payments/one', VAULT, now + 86_400_000)
 	reconcile(metrics, 'payments/two', 'https://expired.vault.azure.net', now - 60_000)
 	reconcile(metrics, 'payments/three', 'https://away.vault.azure.net', now, 'timeout')
+	metrics.budgetWait.observe({ vault: 'payments.vault.azure.net', lane: 'first' }, 0.01)
+	metrics.setVaultRates(() => [['payments.vault.azure.net', 40]])
 	metrics.vaultCalls.inc({ vault: 'payments.vault.azure.net', kind: 'list', result: 'ok' })
 	metrics.vaultCalls.inc({ vault: 'away.vault.azure.net', kind: 'list', result: 'timeout' })
 	metrics.vaultCalls.inc({ vault: 'payments.vault.azure.net', kind: 'get', result: 'throttled' }, 20)
