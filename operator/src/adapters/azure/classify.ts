@@ -76,9 +76,15 @@ const text = (value: unknown) => (typeof value === 'string' ? value : undefined)
 // Nothing of ours waits longer than five minutes, whatever the other side asks for.
 const MAX_RETRY_AFTER_MS = 300_000
 
-function waitOf({ retryAfter }: Answer): { retryAfterMs?: number } {
+/** How long the other side wants to be left alone; undefined when it did not say. */
+export function retryAfterMs({ retryAfter }: Answer): number | undefined {
 	const seconds = Number(retryAfter)
-	return seconds > 0 ? { retryAfterMs: Math.min(seconds * 1000, MAX_RETRY_AFTER_MS) } : {}
+	return seconds > 0 ? Math.min(seconds * 1000, MAX_RETRY_AFTER_MS) : undefined
+}
+
+function waitOf(answer: Answer): { retryAfterMs?: number } {
+	const wait = retryAfterMs(answer)
+	return wait === undefined ? {} : { retryAfterMs: wait }
 }
 
 // Codes of Entra by what the user has to look at (keyvault.md 3.3). Others are told with their number.

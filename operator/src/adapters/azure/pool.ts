@@ -1,41 +1,94 @@
-import type { SessionKey, VaultReader, Vaults } from '../../ports/vault.ts'
-import { createLimit, type Limit } from './limit.ts'
+import type { Lane, SessionKey, Vaults } from '../../ports/vault.ts'
+import type { Random } from '../../runtime/clock.ts'
+import { createAnswers } from './answers.ts'
+import { type Budget, createBudget } from './budget.ts'
 import { type AzureOptions, createSession } from './session.ts'
+import { createShared, type SharedSession } from './shared.ts'
 
 export interface PoolOptions extends AzureOptions {
+	random: Random
 	/** DNS suffixes of vaults that may be talked to */
 	vaultSuffixes: readonly string[]
-	/** requests at once to one vault, all identities together */
-	concurrency?: number | undefined
+	/** sustained calls per second to one vault, all identities together */
+	callsPerSecond?: number | undefined
+	/** how long a call to a vault waited for its turn */
+	observeWait?: ((vault: string, lane: Lane, seconds: number) => void) | undefined
 }
 
-// 4,000 transactions in 10 s is what a vault takes (keyvault.md 1.5); four at a time with 50 ms each stay at a fifth of it.
-const CONCURRENCY = 4
-// A session costs some kilobytes and, when it is made anew, one 401 and one token. The longest backoff is 5 minutes.
-const IDLE_MS = 15 * 60_000
+export interface AzureVaults extends Vaults {
+	/** Host names of vaults, and the calls per second that each is asked at most now. */
+	rates(): Iterable<readonly [vault: string, perSecond: number]>
+}
 
-/** One session for each vault and identity, forgotten when it is not used. */
-export function createVaults(options: PoolOptions): Vaults {
-	const { clock, vaultSuffixes, concurrency = CONCURRENCY } = options
-	const sessions = new Map<string, { reader: VaultReader; usedAt: number }>()
-	const limits = new Map<string, Limit>()
+// A binding that is looked at follows something within seconds. A session costs some kilobytes and, when it is made anew,
+// one 401 and one token.
+const IDLE_MS = 60_000
+
+/** One session for each vault and identity, as long as bindings follow something in it, and one budget for each vault. */
+export function createVaults(options: PoolOptions): AzureVaults {
+	const { clock, vaultSuffixes, observeWait = () => {} } = options
+	const answers = createAnswers(clock)
+	const sessions = new Map<string, { host: string; shared: SharedSession; handedAt: number }>()
+	const budgets = new Map<string, Budget>()
+	/** where each binding follows something */
+	const places = new Map<string, SharedSession>()
+
+	const budgetOf = (host: string): Budget => {
+		let budget = budgets.get(host)
+		if (!budget) {
+			budget = createBudget({
+				clock,
+				maxPerSecond: options.callsPerSecond,
+				observeWait: (lane, seconds) => observeWait(host, lane, seconds),
+			})
+			budgets.set(host, budget)
+		}
+		return budget
+	}
+	const open = (key: SessionKey, host: string): SharedSession => {
+		const shared = createShared(createSession(key, options, budgetOf(host)), {
+			clock,
+			random: options.random,
+			answers,
+			onFollow(binding) {
+				const before = places.get(binding)
+				if (before !== shared) before?.leave(binding)
+				places.set(binding, shared)
+			},
+		})
+		return shared
+	}
 	return {
-		reader(key) {
+		session(key) {
 			const id = identityOf(key, options.authorityHost)
 			let session = sessions.get(id)
 			if (!session) {
 				const host = new URL(key.vaultUrl).hostname
-				const limit = limits.get(host) ?? createLimit(concurrency)
-				limits.set(host, limit)
-				session = { reader: createSession(key, options, limit), usedAt: 0 }
+				session = { host, shared: open(key, host), handedAt: 0 }
 				sessions.set(id, session)
 			}
-			session.usedAt = clock.monotonic()
-			return session.reader
+			session.handedAt = clock.monotonic()
+			return session.shared
+		},
+		leave(binding) {
+			places.get(binding)?.leave(binding)
+			places.delete(binding)
 		},
 		isAllowed: (vaultUrl) => isAllowedVault(vaultUrl, vaultSuffixes),
 		prune() {
-			for (const [id, { usedAt }] of sessions) if (clock.monotonic() - usedAt > IDLE_MS) sessions.delete(id)
+			answers.sweep()
+			const now = clock.monotonic()
+			for (const [id, { shared, handedAt }] of sessions) {
+				if (shared.followers > 0 || now - Math.max(shared.usedAt, handedAt) <= IDLE_MS) continue
+				shared.close()
+				sessions.delete(id)
+			}
+			const used = new Set([...sessions.values()].map(({ host }) => host))
+			// A vault that throttled is not forgotten before it is asked at full speed again.
+			for (const [host, budget] of budgets) if (!used.has(host) && budget.idle) budgets.delete(host)
+		},
+		*rates() {
+			for (const [host, { perSecond }] of budgets) yield [host, perSecond] as const
 		},
 	}
 }

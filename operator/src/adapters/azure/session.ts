@@ -6,18 +6,24 @@ import { type KeyVaultSecret, SecretClient, type SecretProperties } from '@azure
 import type { SecretFacts } from '../../plan/probe.ts'
 import type { Tokens } from '../../ports/cluster.ts'
 import {
+	type Ask,
+	type ListedSecret,
 	type SessionKey,
 	VaultError,
 	type VaultListing,
 	type VaultReader,
 	type VaultSecret,
+	type VersionFacts,
+	type VersionListing,
 } from '../../ports/vault.ts'
 import type { Clock } from '../../runtime/clock.ts'
 import { KubeError } from '../kube/errors.ts'
 import { createAssertions } from './assertion.ts'
-import { type Answer, vaultFaultOf } from './classify.ts'
+import type { Budget } from './budget.ts'
+import { type Answer, retryAfterMs, vaultFaultOf } from './classify.ts'
 import { createSingleFlightCredential } from './credential.ts'
-import type { Limit } from './limit.ts'
+
+export type CallKind = 'get' | 'list' | 'versions'
 
 /** What all sessions share. */
 export interface AzureOptions {
@@ -31,7 +37,7 @@ export interface AzureOptions {
 	agent?: Agent | undefined
 	/** name of this cluster in the vault's logs */
 	clusterName: string
-	observeVault?: ((vault: string, kind: 'get' | 'list', result: string) => void) | undefined
+	observeVault?: ((vault: string, kind: CallKind, result: string) => void) | undefined
 	observeToken?: ((issuer: 'kubernetes' | 'entra', result: 'ok' | 'error') => void) | undefined
 	/** deadline of one request, milliseconds */
 	timeoutMs?: number | undefined
@@ -42,8 +48,16 @@ const TIMEOUT_MS = 10_000
 /** What the service puts on a page at most. */
 export const PAGE_SIZE = 25
 
+// 100,000 secrets. Whatever says that there are more is not a vault: an answer whose last page never comes.
+const MAX_PAGES = 4_000
+// keyvault.md 1.4, 1.5. Names go into URLs and commands, versions into status.
+const OBJECT_NAME = /^[0-9a-zA-Z-]{1,127}$/
+const VERSION = /^[0-9a-fA-F]{32}$/
+
 interface Call {
-	signal: AbortSignal
+	ask: Ask
+	/** the last request was sent: the step after the last page sends none, and the budget may turn one away */
+	sent: boolean
 	/** the server's Date header of the last answer within this call */
 	date: string | undefined
 	answer: Answer | undefined
@@ -53,7 +67,7 @@ interface Call {
  * One vault read with one identity: one client, so that the 401 which starts a client's life is paid once, and one
  * credential. When Entra's token is refused both are made anew, because the client would send the same token until it ends.
  */
-export function createSession(key: SessionKey, options: AzureOptions, limit: Limit): VaultReader {
+export function createSession(key: SessionKey, options: AzureOptions, budget: Budget): VaultReader {
 	const { clock, tokens, observeVault = () => {}, observeToken = () => {}, timeoutMs = TIMEOUT_MS } = options
 	const calls = new AsyncLocalStorage<Call>()
 	const observed: Tokens = {
@@ -77,18 +91,35 @@ export function createSession(key: SessionKey, options: AzureOptions, limit: Lim
 			const call = calls.getStore()
 			request.timeout = timeoutMs
 			if (!call) return next(request)
-			request.abortSignal = call.signal
+			const { lane, signal } = call.ask
+			request.abortSignal = signal
 			// An answer before this one (the challenge) must not explain what happens to this one.
 			call.answer = undefined
-			const response = await next(request)
-			const { status, headers, bodyAsText } = response
-			call.date = headers.get('date')
-			call.answer = {
-				status,
-				body: status >= 400 ? (bodyAsText ?? undefined) : undefined,
-				retryAfter: headers.get('retry-after'),
+			call.sent = false
+			const send = async () => {
+				call.sent = true
+				const response = await next(request)
+				const { status, headers, bodyAsText } = response
+				call.date = headers.get('date')
+				call.answer = {
+					status,
+					body: status >= 400 ? (bodyAsText ?? undefined) : undefined,
+					retryAfter: headers.get('retry-after'),
+				}
+				return response
 			}
-			return response
+			// Only a request with a token is one that the budget counts. The one without is the first of a client's life, is
+			// refused whatever the vault holds, and an exchange at Entra and a read that waits its turn follow it. Taking the
+			// place here and not around the whole call, a tenant whose Entra hangs holds no place of a vault that others use.
+			if (!request.headers.has('authorization')) return send()
+			const place = await budget.acquire({ lane, namespace: key.namespace, signal })
+			try {
+				const response = await send()
+				if (response.status === 429) place.throttled(call.answer && retryAfterMs(call.answer))
+				return response
+			} finally {
+				place.release()
+			}
 		},
 	}
 	const build = () => {
@@ -116,26 +147,47 @@ export function createSession(key: SessionKey, options: AzureOptions, limit: Lim
 	let client = build()
 
 	const vault = new URL(key.vaultUrl).hostname
-	const call = async <T>(kind: 'get' | 'list', signal: AbortSignal, work: (at: Call) => Promise<T>): Promise<T> => {
-		const release = await limit.acquire(signal)
-		const at: Call = { signal, date: undefined, answer: undefined }
+	const call = async <T>(kind: CallKind, ask: Ask, work: (at: Call) => Promise<T>): Promise<T> => {
+		const at: Call = { ask, sent: false, date: undefined, answer: undefined }
 		try {
+			ask.signal.throwIfAborted()
 			const answer = await calls.run(at, () => work(at))
-			observeVault(vault, kind, 'ok')
+			if (at.sent) observeVault(vault, kind, 'ok')
 			return answer
 		} catch (error) {
-			if (signal.aborted) throw signal.reason
+			if (ask.signal.aborted) throw ask.signal.reason
 			// The API server's refusal of a token is told as such, further up.
 			if (error instanceof KubeError) throw error
 			const fault = vaultFaultOf(error, at.answer)
-			observeVault(vault, kind, fault.kind)
+			// What never left because the budget or Entra did not let it is no call to the vault.
+			if (at.sent) observeVault(vault, kind, fault.kind)
 			if (fault.kind === 'unauthorized') {
 				assertions.drop()
 				client = build()
 			}
 			throw new VaultError(fault)
-		} finally {
-			release()
+		}
+	}
+
+	/** Reads pages until the last one, or one more than allowed. `take` gets each item of the allowed ones. */
+	const readPages = async (
+		kind: CallKind,
+		pages: AsyncIterator<SecretProperties[]>,
+		maxPages: number,
+		ask: Ask,
+		take: (item: SecretProperties) => void,
+	): Promise<{ complete: boolean; pages: number; serverTime: number | undefined }> => {
+		let serverTime: number | undefined
+		for (let count = 1; ; count++) {
+			const page = await call(kind, ask, async (at) => {
+				const next = await pages.next()
+				if (at.sent) serverTime = timeOf(at)
+				if (!next.done) for (const item of next.value) take(item)
+				return next
+			})
+			if (page.done) return { complete: true, pages: Math.max(count - 1, 1), serverTime }
+			if (count > maxPages) return { complete: false, pages: count, serverTime }
+			if (count > MAX_PAGES) throw new VaultError({ kind: 'garbage' })
 		}
 	}
 
@@ -143,38 +195,47 @@ export function createSession(key: SessionKey, options: AzureOptions, limit: Lim
 		get issuer() {
 			return assertions.issuer
 		},
-		read: (objectName, version, signal) =>
-			call('get', signal, async (at): Promise<VaultSecret> => {
+		read: (objectName, version, ask) =>
+			call('get', ask, async (at): Promise<VaultSecret> => {
 				const secret = await client.getSecret(objectName, version === undefined ? {} : { version })
 				return readSecret(secret, at)
 			}),
-		async list(maxPages, signal): Promise<VaultListing> {
-			const items = new Map<string, SecretFacts>()
+		async list(maxPages, ask): Promise<VaultListing> {
+			const items = new Map<string, ListedSecret>()
 			const pages = client.listPropertiesOfSecrets().byPage({ maxPageSize: PAGE_SIZE })
-			for (let count = 1; ; count++) {
-				const page = await call('list', signal, () => pages.next())
-				if (page.done) return { complete: true, pages: Math.max(count - 1, 1), items }
-				if (count > maxPages) return { complete: false, pages: count }
-				for (const item of page.value) items.set(item.name.toLowerCase(), factsOf(item))
-			}
+			const read = await readPages('list', pages, maxPages, ask, (item) => {
+				if (!OBJECT_NAME.test(item.name)) throw new VaultError({ kind: 'garbage' })
+				items.set(item.name.toLowerCase(), { objectName: item.name, ...factsOf(item) })
+			})
+			if (!read.complete) return { complete: false, pages: read.pages }
+			return { complete: true, pages: read.pages, items, serverTime: read.serverTime }
+		},
+		async versions(objectName, maxPages, ask): Promise<VersionListing> {
+			const versions: VersionFacts[] = []
+			const pages = client.listPropertiesOfSecretVersions(objectName).byPage({ maxPageSize: PAGE_SIZE })
+			const read = await readPages('versions', pages, maxPages, ask, (item) => {
+				const { version = '' } = item
+				if (!VERSION.test(version)) throw new VaultError({ kind: 'garbage' })
+				versions.push({ version, ...factsOf(item) })
+			})
+			return read.complete ? { complete: true, versions } : { complete: false }
 		},
 	}
 }
 
-function readSecret({ value, properties }: KeyVaultSecret, { date }: Call): VaultSecret {
+function readSecret({ value, properties }: KeyVaultSecret, at: Call): VaultSecret {
 	const { version } = properties
 	if (value === undefined || version === undefined) throw new VaultError({ kind: 'garbage' })
-	const serverTime = Date.parse(date ?? '')
-	return {
-		version,
-		value: () => value,
-		facts: factsOf(properties),
-		serverTime: Number.isFinite(serverTime) ? serverTime : undefined,
-	}
+	return { version, value: () => value, facts: factsOf(properties), serverTime: timeOf(at) }
+}
+
+function timeOf({ date }: Call): number | undefined {
+	const time = Date.parse(date ?? '')
+	return Number.isFinite(time) ? time : undefined
 }
 
 function factsOf(properties: SecretProperties): SecretFacts {
-	const { enabled, createdOn, updatedOn, notBefore, expiresOn, contentType, tags } = properties
+	const { enabled, createdOn, updatedOn, notBefore, expiresOn, contentType, managed, tags } = properties
 	const seconds = <K extends string>(key: K, date: Date | undefined) => {
 		const time = date?.getTime()
 		// The client makes an invalid date of a time that is none: no vault says that.
@@ -188,6 +249,7 @@ function factsOf(properties: SecretProperties): SecretFacts {
 		...seconds('notBefore', notBefore),
 		...seconds('expires', expiresOn),
 		...(contentType === undefined ? {} : { contentType }),
+		...(managed === true ? { managed } : {}),
 		tags: tags ?? {},
 	}
 }

@@ -1,0 +1,62 @@
+import type { Lane } from '../../ports/vault.ts'
+
+/** One call that several callers wait for. */
+export interface Flight<T> {
+	/** when it was begun, monotonic milliseconds: it says what was true then or later */
+	readonly begun: number
+	readonly lane: Lane
+	/** of a list: the pages that were allowed */
+	readonly maxPages: number
+	/** Waits for it as long as `signal` lets. The call ends when the last caller has left. */
+	join(signal: AbortSignal): Promise<T>
+	/** Ends the call, whoever waits for it. */
+	abort(reason: unknown): void
+}
+
+/**
+ * @param run the call; gets a signal of its own, so that one caller's abort does not end it for the others
+ * @param onEnd it has ended, or all callers have left: nobody may join any more
+ */
+export function startFlight<T>(
+	about: { begun: number; lane: Lane; maxPages: number },
+	run: (signal: AbortSignal) => Promise<T>,
+	onEnd: () => void,
+): Flight<T> {
+	const controller = new AbortController()
+	let callers = 0
+	let ended = false
+	const result = run(controller.signal).finally(() => {
+		ended = true
+		onEnd()
+	})
+	// When all callers have left nobody hears how it ends.
+	result.catch(() => {})
+	const leave = () => {
+		callers--
+		if (callers > 0 || ended) return
+		onEnd()
+		controller.abort(new Error('nobody waits for the answer any more'))
+	}
+	return {
+		...about,
+		join: (signal) =>
+			new Promise((resolve, reject) => {
+				if (signal.aborted) {
+					reject(signal.reason)
+					return
+				}
+				callers++
+				const onAbort = () => {
+					leave()
+					reject(signal.reason)
+				}
+				signal.addEventListener('abort', onAbort, { once: true })
+				result
+					.finally(() => {
+						signal.removeEventListener('abort', onAbort)
+					})
+					.then(resolve, reject)
+			}),
+		abort: (reason) => controller.abort(reason),
+	}
+}

@@ -1,0 +1,96 @@
+/** How fast one vault is asked: a token bucket whose rate halves when the vault throttles and comes back second by second. */
+export interface Rate {
+	/** Takes the token of one call; false when there is none yet. */
+	take(now: number): boolean
+	/** Milliseconds until the next token; 0 when there is one. */
+	waitMs(now: number): number
+	/** Milliseconds until calls are sent again at all; 0 when they are. */
+	blockedMs(now: number): number
+	/**
+	 * The vault answered 429.
+	 *
+	 * @param began when that call was sent
+	 * @param retryAfterMs what the vault asked for; undefined for a bare 429
+	 */
+	throttled(now: number, began: number, retryAfterMs: number | undefined): void
+	/** calls per second that are sustained now */
+	perSecond(now: number): number
+	/** Whether nothing would be forgotten with it: a new one would be just as full and as fast. */
+	isFull(now: number): boolean
+}
+
+// The service counts transactions in windows of 10 s (keyvault.md 1.5), so ten seconds' worth may come at once: with the
+// default of 40 calls a second that is 400 of its 4,000, and 800 in the worst window (a full bucket and what flows in).
+const BURST_SECONDS = 10
+// Slower than a call a second nothing would be found out any more.
+const MIN_PER_SECOND = 1
+// What back-off guidance begins with (keyvault.md 1.5). Real 429s carry no Retry-After.
+const BARE_WAIT_MS = 1_000
+
+/**
+ * All times are monotonic milliseconds and only grow. Halving on 429 and growing by one call a second each second is TCP's
+ * AIMD: several clusters on one vault that know nothing of each other come to equal shares.
+ *
+ * @param maxPerSecond sustained calls per second of a vault that does not complain
+ */
+export function createRate(maxPerSecond: number, start: number): Rate {
+	const burst = maxPerSecond * BURST_SECONDS
+	const floor = Math.min(MIN_PER_SECOND, maxPerSecond)
+	let tokens = burst
+	let rate = maxPerSecond
+	/** `tokens` and `rate` are those of this time; in the future while the vault wants to be left alone */
+	let at = start
+	let halvedAt = Number.NEGATIVE_INFINITY
+
+	/** The rate grows by one each second until it is the highest: seconds of growth, and tokens after `seconds`. */
+	const growth = () => maxPerSecond - rate
+	const earned = (seconds: number) => {
+		const grown = Math.min(seconds, growth())
+		return rate * grown + grown ** 2 / 2 + maxPerSecond * (seconds - grown)
+	}
+	const move = (now: number) => {
+		if (now <= at) return
+		const seconds = (now - at) / 1000
+		tokens = Math.min(burst, tokens + earned(seconds))
+		rate = Math.min(maxPerSecond, rate + seconds)
+		at = now
+	}
+	return {
+		take(now) {
+			move(now)
+			if (now < at || tokens < 1) return false
+			tokens--
+			return true
+		},
+		waitMs(now) {
+			move(now)
+			const blocked = Math.max(at - now, 0)
+			const missing = 1 - tokens
+			if (missing <= 0) return blocked
+			// Solves earned(x) = missing, while the rate grows and after.
+			const growing = Math.sqrt(rate ** 2 + 2 * missing) - rate
+			const seconds = growing <= growth() ? growing : growth() + (missing - earned(growth())) / maxPerSecond
+			// A millisecond more for rounding: timers fire by whole ones, and too early is one more round for nothing.
+			return blocked + Math.ceil(seconds * 1000) + 1
+		},
+		blockedMs: (now) => Math.max(at - now, 0),
+		throttled(now, began, retryAfterMs) {
+			move(now)
+			// Calls sent before the last halving were too fast for the old rate; they say nothing about the new one.
+			if (began > halvedAt) {
+				rate = Math.max(floor, rate / 2)
+				halvedAt = now
+			}
+			tokens = 0
+			at = Math.max(at, now + Math.max(retryAfterMs ?? 0, BARE_WAIT_MS))
+		},
+		perSecond(now) {
+			move(now)
+			return rate
+		},
+		isFull(now) {
+			move(now)
+			return now >= at && tokens >= burst && rate >= maxPerSecond
+		},
+	}
+}
