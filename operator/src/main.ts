@@ -54,6 +54,7 @@ async function main(): Promise<number> {
 			namespaces: config.namespaces,
 			clusterName: config.clusterName,
 			concurrency: config.concurrency,
+			vaultRate: config.vaultRate,
 			vaultSuffixes,
 			authorityHost: config.authorityHost,
 			disableInstanceDiscovery: config.disableInstanceDiscovery,

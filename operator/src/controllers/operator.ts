@@ -46,6 +46,8 @@ export interface OperatorOptions {
 	clusterName?: string | undefined
 	/** bindings worked on at once */
 	concurrency?: number | undefined
+	/** calls per second to one vault, sustained */
+	vaultRate?: number | undefined
 	vaultSuffixes?: readonly string[] | undefined
 	authorityHost?: string | undefined
 	disableInstanceDiscovery?: boolean | undefined
@@ -62,8 +64,10 @@ export interface Operator {
 	ready: Promise<void>
 }
 
-// A reconcile mostly waits for the vault; eight at a time are two vaults' worth of the four calls that one vault gets.
-const CONCURRENCY = 8
+// A worker mostly waits, for a vault, Entra or the API server. 32 are four vaults' worth of the eight calls that a budget
+// lets be under way, so that three vaults which hang do not hold up the fourth. Each holds the values of one binding, at most
+// the 1 MiB of a Secret and what they are made of.
+const CONCURRENCY = 32
 // Sessions nobody uses are looked for this often.
 const PRUNE_MS = 60_000
 
@@ -161,6 +165,11 @@ async function checkFence(
 	log.warn(`RUNNING WITHOUT THE FENCE: ${text}.`)
 }
 
+/** A binding that nobody has reported about: its first sync goes before refreshes of those that have what they need. */
+function isNew(object: (BindingObject & { status?: { conditions?: unknown } }) | undefined): boolean {
+	return object !== undefined && object.status?.conditions === undefined
+}
+
 /** Follows the bindings and works on them until `signal` aborts. */
 async function lead(
 	options: OperatorOptions,
@@ -181,15 +190,19 @@ async function lead(
 	metrics.setQueue(queue)
 	const vaults = createVaults({
 		clock,
+		random,
 		tokens: createTokens(transport),
 		authorityHost: options.authorityHost,
 		disableInstanceDiscovery: options.disableInstanceDiscovery,
 		agent: options.agent,
 		clusterName: options.clusterName ?? 'kubernetes',
 		vaultSuffixes: options.vaultSuffixes ?? VAULT_SUFFIXES,
+		callsPerSecond: options.vaultRate,
+		observeWait: (vault, lane, seconds) => metrics.vaultWait.observe({ vault, lane }, seconds),
 		observeVault: (vault, kind, result) => metrics.vaultCalls.inc({ vault, kind, result }),
 		observeToken: (issuer, result) => metrics.tokenCalls.inc({ issuer, result }),
 	})
+	metrics.setVaultRates(vaults.rates)
 	const events = createEventRecorder({
 		transport,
 		clock,
@@ -235,7 +248,7 @@ async function lead(
 		}
 		const scope = ({ metadata }: BindingObject) => namespace === undefined || metadata.namespace === namespace
 		for await (const event of watchCollection<BindingObject>({ transport, path, clock, random, signal, observer })) {
-			for (const key of store.apply(event, scope)) queue.add(key)
+			for (const key of store.apply(event, scope)) queue.add(key, { first: isNew(store.get(key)) })
 			if (event.kind === 'synced' && unsynced.delete(namespace) && unsynced.size === 0) onSynced()
 		}
 	}

@@ -23,6 +23,8 @@ export type Metrics = ReturnType<typeof createMetrics>
 
 // Milliseconds to the queue's longest backoff. Reconciles, vault calls and API calls all live between these ends.
 const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60]
+// From no wait to the 30 s after which a call gives up. Few steps: each is a series for each vault and lane.
+const WAIT_SECONDS = [0.01, 0.1, 0.5, 1, 2.5, 5, 10, 30]
 // From a 5 s interval with nudged pods up to the 24 h that an interval may be.
 const PROPAGATION_SECONDS = [0.25, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 900, 3_600, 14_400, 86_400]
 
@@ -58,6 +60,13 @@ export function createMetrics({ clock, process: ofProcess = true }: MetricsOptio
 		name: 'asb_vault_calls_total',
 		help: 'Requests to Key Vault, by vault, kind of call and result',
 		labelNames: ['vault', 'kind', 'result'],
+		registers,
+	})
+	const vaultWait = new Histogram({
+		name: 'asb_vault_budget_wait_seconds',
+		help: 'How long calls to Key Vault waited for their turn, by vault and lane (first, refresh)',
+		labelNames: ['vault', 'lane'],
+		buckets: WAIT_SECONDS,
 		registers,
 	})
 	const tokenCalls = new Counter({
@@ -169,6 +178,19 @@ export function createMetrics({ clock, process: ofProcess = true }: MetricsOptio
 		onUnused(vault) {
 			looks.delete(vault)
 			void forget(vaultCalls, vault)
+			for (const lane of ['first', 'refresh']) vaultWait.remove({ vault, lane })
+		},
+	})
+	let rates: () => Iterable<readonly [vault: string, perSecond: number]> = () => []
+	new Gauge({
+		name: 'asb_vault_budget_rate',
+		help: 'Calls per second that the vault is asked at most now; falls when it throttles, and comes back by 1 each second',
+		labelNames: ['vault'],
+		registers,
+		collect() {
+			this.reset()
+			const used = bindings.usedVaults()
+			for (const [vault, perSecond] of rates()) if (used.has(vault)) this.set({ vault }, perSecond)
 		},
 	})
 
@@ -229,6 +251,7 @@ export function createMetrics({ clock, process: ofProcess = true }: MetricsOptio
 		reconciles,
 		reconcileSeconds,
 		vaultCalls,
+		vaultWait,
 		tokenCalls,
 		secretWrites,
 		secretBytes,
@@ -242,6 +265,10 @@ export function createMetrics({ clock, process: ofProcess = true }: MetricsOptio
 		/** The queue to read at each scrape. */
 		setQueue(next: QueueGauges): void {
 			queue = next
+		},
+		/** The budgets of vaults to read at each scrape. */
+		setVaultRates(next: typeof rates): void {
+			rates = next
 		},
 		/** A vault was read successfully just now. */
 		looked(vault: string): void {

@@ -14,6 +14,17 @@ export interface KeyedQueueOptions {
 	onError?: (key: string, error: unknown) => void
 }
 
+export interface AddOptions {
+	/** goes before all keys that were added without: nothing has been done for it yet, while the others only go on */
+	first?: boolean
+}
+
+interface Running {
+	/** since when it wants to run once more */
+	dirtySince: number | undefined
+	first: boolean
+}
+
 export interface RunOptions {
 	/** How many keys are worked on at once. */
 	concurrency: number
@@ -25,9 +36,9 @@ export interface RunOptions {
  * A work queue of keys, not of events.
  *
  * A key is in at most one of these places, and that is its only pending run:
- * 1. `ready`: waits for a worker, first in first out.
+ * 1. `first` or `ready`: waits for a worker, first in first out; all of `first` go before those of `ready`.
  * 2. `delayed`: becomes ready at a time; the earliest time asked for wins.
- * 3. `running` with `dirty`: was added while being worked on, runs once more when the worker is done.
+ * 3. `running` with `dirty`: was added while being worked on, runs once more when the worker is done, in its lane.
  * A key that is running is never started a second time, so a worker needs no lock for its key.
  */
 export class KeyedQueue {
@@ -36,10 +47,11 @@ export class KeyedQueue {
 	readonly #maxBackoffMs: number
 	readonly #onError: (key: string, error: unknown) => void
 	/** key → monotonic time since which it waits; a Map keeps insertion order */
+	readonly #first = new Map<string, number>()
 	readonly #ready = new Map<string, number>()
 	/** key → monotonic time at which it becomes ready. Scanned for its minimum: thousands of keys, some scans a second. */
 	readonly #delayed = new Map<string, number>()
-	readonly #running = new Map<string, { dirtySince: number | undefined }>()
+	readonly #running = new Map<string, Running>()
 	readonly #failures = new Map<string, number>()
 	#wakeWorker: (() => void)[] = []
 	#wakeTimer: AbortController | undefined
@@ -53,18 +65,36 @@ export class KeyedQueue {
 	}
 
 	/** Runs `key` as soon as a worker is free; once more after the present run if it is running. */
-	add(key: string): void {
+	add(key: string, { first = false }: AddOptions = {}): void {
 		if (this.#stopped) return
 		this.#delayed.delete(key)
 		const now = this.#clock.monotonic()
 		const running = this.#running.get(key)
 		if (running) {
 			running.dirtySince ??= now
+			running.first ||= first
 			return
 		}
-		if (this.#ready.has(key)) return
-		this.#ready.set(key, now)
+		if (this.#first.has(key)) return
+		const since = this.#ready.get(key)
+		if (since !== undefined) {
+			if (!first) return
+			// It waits already and has its worker woken; only its place changes.
+			this.#ready.delete(key)
+			this.#first.set(key, since)
+			return
+		}
+		this.#wait(key, now, first)
+	}
+
+	#wait(key: string, since: number, first: boolean): void {
+		const lane = first ? this.#first : this.#ready
+		lane.set(key, since)
 		this.#wakeWorker.shift()?.()
+	}
+
+	#isReady(key: string): boolean {
+		return this.#first.has(key) || this.#ready.has(key)
 	}
 
 	/** Runs `key` no later than `ms` from now. */
@@ -74,7 +104,7 @@ export class KeyedQueue {
 			this.add(key)
 			return
 		}
-		if (this.#ready.has(key) || this.#running.get(key)?.dirtySince !== undefined) return
+		if (this.#isReady(key) || this.#running.get(key)?.dirtySince !== undefined) return
 		const due = this.#clock.monotonic() + ms
 		const before = this.#delayed.get(key)
 		if (before !== undefined && before <= due) return
@@ -98,7 +128,7 @@ export class KeyedQueue {
 	get depth(): number {
 		let dirty = 0
 		for (const { dirtySince } of this.#running.values()) if (dirtySince !== undefined) dirty++
-		return this.#ready.size + dirty
+		return this.#first.size + this.#ready.size + dirty
 	}
 
 	/** Keys that wait for their time. */
@@ -115,7 +145,7 @@ export class KeyedQueue {
 	get oldestMs(): number {
 		let oldest = this.#clock.monotonic()
 		const now = oldest
-		for (const since of this.#ready.values()) oldest = Math.min(oldest, since)
+		for (const since of [...this.#first.values(), ...this.#ready.values()]) oldest = Math.min(oldest, since)
 		for (const { dirtySince } of this.#running.values()) oldest = Math.min(oldest, dirtySince ?? now)
 		return now - oldest
 	}
@@ -141,6 +171,7 @@ export class KeyedQueue {
 			await Promise.all([this.#promote(), ...workers])
 		} finally {
 			signal.removeEventListener('abort', stop)
+			this.#first.clear()
 			this.#ready.clear()
 			this.#delayed.clear()
 		}
@@ -148,13 +179,13 @@ export class KeyedQueue {
 
 	async #work(worker: (key: string, signal: AbortSignal) => Promise<void>, signal: AbortSignal): Promise<void> {
 		while (!this.#stopped) {
-			const key = this.#ready.keys().next().value
+			const key = this.#first.keys().next().value ?? this.#ready.keys().next().value
 			if (key === undefined) {
 				await new Promise<void>((resolve) => this.#wakeWorker.push(resolve))
 				continue
 			}
-			this.#ready.delete(key)
-			const state: { dirtySince: number | undefined } = { dirtySince: undefined }
+			if (!this.#first.delete(key)) this.#ready.delete(key)
+			const state: Running = { dirtySince: undefined, first: false }
 			this.#running.set(key, state)
 			try {
 				await worker(key, signal)
@@ -166,8 +197,7 @@ export class KeyedQueue {
 				if (state.dirtySince !== undefined && !this.#stopped) {
 					this.#delayed.delete(key)
 					// It keeps its place in time, so that the age of the oldest key tells the truth.
-					this.#ready.set(key, state.dirtySince)
-					this.#wakeWorker.shift()?.()
+					this.#wait(key, state.dirtySince, state.first)
 				}
 			}
 		}

@@ -39,4 +39,5 @@ export function createDemands(): Demands {
 	}
 }
 
-const sameSet = (a: ReadonlySet<string>, b: ReadonlySet<string>) => a.size === b.size && [...a].every((object) => b.has(object))
+const sameSet = (a: ReadonlySet<string>, b: ReadonlySet<string>) =>
+	a.size === b.size && [...a].every((object) => b.has(object))
