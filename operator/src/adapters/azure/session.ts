@@ -255,7 +255,7 @@ function factsOf(properties: SecretProperties): SecretFacts {
 }
 
 /** Says in the vault's log whose read this is. No secrets, and nothing that a header may not hold. */
-function userAgent(cluster: string, { namespace, serviceAccount }: SessionKey): string {
+export function userAgent(cluster: string, { namespace, serviceAccount }: SessionKey): string {
 	const clean = (text: string) => text.replaceAll(/[^A-Za-z0-9.-]/g, '-').slice(0, 64)
 	return `azure-secret-binding/0.1 (${clean(cluster)}/${clean(namespace)}/${clean(serviceAccount)})`
 }
