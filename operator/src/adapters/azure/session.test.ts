@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { inspect } from 'node:util'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import type { FaultKind } from '../../plan/fault.ts'
 import type { SessionKey } from '../../ports/vault.ts'
 import { type Clock, systemClock } from '../../runtime/clock.ts'
@@ -158,6 +158,28 @@ describe('a session', () => {
 		expect(error).toMatchObject({ fault: { kind: 'throttled', retryAfterMs: expect.any(Number) as number } })
 		expect(await tenant.count('getSecret')).toBe(1)
 		expect([...vaults.rates()]).toEqual([[new URL(tenant.key.vaultUrl).hostname, 20]])
+	})
+
+	it('a tenant whose Entra hangs holds up nobody else on the vault', async () => {
+		const { control } = tenant.emulator
+		await control.setSecret({ vault: 'payments', name: 'db', value: 'v' })
+		const clientId = randomUUID()
+		await control.addClient({ clientId })
+		await tenant.federate(clientId, 'other')
+		await control.addFault({ match: { route: 'token', clientId }, action: 'hang' })
+		const vaults = tenant.vaults()
+		const stuck = vaults.session({ ...tenant.key, clientId, serviceAccount: 'other' })
+		const stop = new AbortController()
+		const reads = Array.from({ length: 20 }, (_, i) => stuck.read(`s${i}`, undefined, ask({ signal: stop.signal })))
+		const ended = Promise.allSettled(reads)
+		await vi.waitFor(async () =>
+			expect((await control.requests()).some(({ kind, clientId: id }) => kind === 'token' && id === clientId)).toBe(
+				true,
+			),
+		)
+		expect((await vaults.session(tenant.key).read('db', undefined, ask())).value()).toBe('v')
+		stop.abort(new Error('enough'))
+		expect((await ended).every(({ status }) => status === 'rejected')).toBe(true)
 	})
 
 	it.each([
