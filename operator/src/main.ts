@@ -54,8 +54,8 @@ async function main(): Promise<number> {
 			namespaces: config.namespaces,
 			clusterName: config.clusterName,
 			concurrency: config.concurrency,
-			vaultRate: config.vaultRate,
 			vaultSuffixes,
+			vaultRate: config.vaultRate,
 			authorityHost: config.authorityHost,
 			disableInstanceDiscovery: config.disableInstanceDiscovery,
 		})

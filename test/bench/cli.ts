@@ -6,7 +6,10 @@ export interface Bench {
 }
 
 const benches: Readonly<Record<string, () => Promise<{ bench: Bench }>>> = {
+	cost: () => import('./cost.ts'),
 	latency: () => import('./latency.ts'),
+	pods: () => import('./pods.ts'),
+	scale: () => import('./scale.ts'),
 	store: () => import('./store.ts'),
 }
 

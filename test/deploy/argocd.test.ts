@@ -5,6 +5,7 @@ import type { VaultFault } from '../../operator/src/plan/fault.ts'
 import type { EntryResult } from '../../operator/src/plan/found.ts'
 import type { Outcome } from '../../operator/src/plan/outcome.ts'
 import { type SummaryInput, summarize } from '../../operator/src/plan/summarize.ts'
+import { entryOf, lookedOf } from '../../operator/src/plan/testing/samples.ts'
 import { runHealth } from './lua.ts'
 
 const script = readFileSync(new URL('../../deploy/argocd/health.lua', import.meta.url), 'utf8')
@@ -21,23 +22,8 @@ const at = {
 	vaultUrl: 'https://payments.vault.azure.net',
 }
 const wanted = { name: 'apiKey', objectName: 'apiKey', optional: false }
-const entry = (rest: Partial<EntryResult>): EntryResult => ({
-	wanted,
-	delivered: undefined,
-	value: undefined,
-	remove: false,
-	state: 'Pending',
-	reason: undefined,
-	fault: undefined,
-	...rest,
-})
-const looked = (result: EntryResult): Outcome => ({
-	kind: 'looked',
-	results: [result],
-	at,
-	changed: false,
-	again: undefined,
-})
+const entry = (rest: Partial<EntryResult>): EntryResult => entryOf({ wanted, ...rest })
+const looked = (result: EntryResult): Outcome => lookedOf({ results: [result], at })
 const failed = (fault: VaultFault): Outcome => ({ kind: 'failed', fault, at })
 const current = entry({
 	state: 'Current',
@@ -56,6 +42,8 @@ function statusOf(outcome: Outcome, previous: BindingStatus = {}, rest: Partial<
 	const spec = {
 		secrets: [wanted],
 		secretName: 'payments',
+		selects: false,
+		name: 'payments',
 		interval: 60_000,
 		staleAfter: DAY,
 		requested: undefined,

@@ -5,6 +5,7 @@ import { announceWorld, openWorld } from '../kit/world.ts'
 export const VAULTS = [
 	...[
 		'rotation',
+		'selectors',
 		'denied',
 		'subject',
 		'absent',
@@ -15,6 +16,7 @@ export const VAULTS = [
 		'drift',
 		'quiet',
 		'leak',
+		'dead',
 		'kubelet',
 	],
 ]

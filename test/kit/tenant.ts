@@ -115,7 +115,13 @@ export async function createTenant(options: TenantOptions): Promise<Tenant> {
 
 export interface BindingOptions {
 	readonly name?: string
-	readonly secrets: ReadonlyArray<{ name: string; objectName?: string; version?: string; optional?: boolean }>
+	readonly secrets: ReadonlyArray<{
+		name: string
+		objectName?: string
+		version?: string
+		previous?: number
+		optional?: boolean
+	}>
 	/** Merged over the spec. */
 	readonly spec?: Record<string, unknown>
 	readonly annotations?: Record<string, string>

@@ -49,10 +49,14 @@ describe('the CRD', () => {
 			'decode',
 			'property',
 			'spec.certificates',
+			'spec.select',
+			'previous',
 			'spec.delivery',
 			'spec.refresh',
 			'spec.policy',
 			'spec.suspend',
+			'hold',
+			'allow-removals',
 			'status.conditions',
 		]
 		for (const field of fields) expect(text).toMatch(new RegExp(`^#+ .*\`${field.replace('.', '\\.')}\``, 'm'))
@@ -90,7 +94,16 @@ describe('a binding', () => {
 				},
 				interval: 60_000,
 				staleAfter: 86_400_000,
-				absent: 'Keep',
+				select: [],
+				policy: {
+					absent: 'Keep',
+					deselected: 'Keep',
+					disabled: 'Keep',
+					expired: 'Keep',
+					notYetValid: 'Keep',
+					maxRemovals: 5,
+				},
+				hold: { kind: 'none' },
 			},
 		})
 	})

@@ -1,7 +1,24 @@
 import { fileNameProblem } from 'purista-azure-mounted-secret-store/manifest'
 import { z } from 'zod'
-import { type Audience, OWNER_LABEL, REQUESTED_ANNOTATION, type SecretType } from './constants.ts'
-import { type BindingStatus, type CertificateEntry, type Decode, specSchema, statusSchema } from './schema.ts'
+import {
+	ALLOW_REMOVALS_ANNOTATION,
+	type Audience,
+	HOLD_ANNOTATION,
+	OWNER_LABEL,
+	REQUESTED_ANNOTATION,
+	type SecretType,
+} from './constants.ts'
+import { type Hold, parseHold } from './hold.ts'
+import {
+	type BindingStatus,
+	type CertificateEntry,
+	type Decode,
+	type Policy,
+	type Selector,
+	specSchema,
+	statusSchema,
+} from './schema.ts'
+import { parseTime } from './time.ts'
 
 /** How the content of a file is made of a value of the vault. */
 export type Form =
@@ -20,6 +37,10 @@ export interface WantedSecret {
 	optional: boolean
 	/** absent: the value is the content */
 	form?: Form
+	/** how many older versions are kept beside it; absent: none */
+	previous?: number
+	/** a selector brought it, not an entry of the spec */
+	selected?: true
 }
 
 export interface SecretDelivery {
@@ -58,7 +79,15 @@ export interface Binding {
 	interval: number
 	/** milliseconds */
 	staleAfter: number
-	absent: 'Keep' | 'Remove'
+	select: Selector[]
+	policy: Policy
+	hold: Hold
+	/** texts of the annotations hold and allow-removals: changes do not show in the generation */
+	overrides: string
+	/** text of the annotation allow-removals */
+	allowRemovals: string | undefined
+	/** when it was created, milliseconds since the epoch; undefined when the API server did not say */
+	createdAt: number | undefined
 }
 
 /** What an object of the API turned out to be. `status` is what it says, empty when it cannot be read. */
@@ -72,6 +101,7 @@ const metadataSchema = z.object({
 	name: z.string(),
 	uid: z.string(),
 	generation: z.number().default(0),
+	creationTimestamp: z.string().optional(),
 	annotations: z.record(z.string(), z.string()).optional(),
 })
 const objectSchema = z.object({
@@ -114,6 +144,8 @@ export function parseBinding(object: unknown): ParsedBinding {
 	const spec = read.data
 	if (spec.suspend) return { kind: 'suspended', generation, status }
 
+	if (spec.delivery.type !== 'Secret')
+		return invalid('spec.delivery.type: there is no delivery by Volume yet: write Secret')
 	const names = new Set<string>()
 	const certificateFiles = spec.certificates.flatMap(filesOf)
 	for (const [field, list] of [
@@ -140,11 +172,12 @@ export function parseBinding(object: unknown): ParsedBinding {
 		vaultUrl: spec.vault?.url.replace(/\/$/, ''),
 		identity: { clientId: undefined, tenantId: undefined, ...spec.identity },
 		secrets: [
-			...spec.secrets.map(({ name, objectName, version, optional, decode, property }) => ({
+			...spec.secrets.map(({ name, objectName, version, optional, decode, property, previous }) => ({
 				name,
 				objectName: objectName ?? name,
 				...(version === undefined ? {} : { version }),
 				optional,
+				...(previous === 0 ? {} : { previous }),
 				...(decode === 'None' && property === undefined ? {} : { form: { kind: 'value' as const, decode, property } }),
 			})),
 			...certificateFiles,
@@ -161,7 +194,12 @@ export function parseBinding(object: unknown): ParsedBinding {
 		},
 		interval: parseDuration(spec.refresh.interval),
 		staleAfter: parseDuration(spec.refresh.staleAfter),
-		absent: spec.policy.absent,
+		select: spec.select,
+		policy: spec.policy,
+		overrides: JSON.stringify([HOLD_ANNOTATION, ALLOW_REMOVALS_ANNOTATION].map((key) => metadata.annotations?.[key])),
+		hold: parseHold(metadata.annotations?.[HOLD_ANNOTATION]),
+		allowRemovals: metadata.annotations?.[ALLOW_REMOVALS_ANNOTATION],
+		createdAt: parseTime(metadata.creationTimestamp),
 	}
 	return { kind: 'active', binding, status }
 }

@@ -1,5 +1,12 @@
 import { z } from 'zod'
-import { AUDIENCES, GROUP, SECRET_TYPES, type SecretType, VAULT_SUFFIXES } from './constants.ts'
+import {
+	ALLOW_REMOVALS_ANNOTATION,
+	AUDIENCES,
+	GROUP,
+	SECRET_TYPES,
+	type SecretType,
+	VAULT_SUFFIXES,
+} from './constants.ts'
 
 // The only place where the shape of the resource is written down. `crd.ts` makes the CRD of it, `parse.ts` reads with it.
 // It is flat: structural schemas know no unions, so a `type` enum stands beside optional blocks and CEL says what fits.
@@ -18,6 +25,11 @@ const OBJECT_NAME = /^[0-9a-zA-Z-]{1,127}$/
 const VAULT_URL = `^https://[a-zA-Z0-9-]{3,24}[.](${VAULT_SUFFIXES.map((suffix) => suffix.replaceAll('.', '[.]')).join('|')})/?$`
 const DNS_NAME = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/
 const DURATION = /^([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?$/
+
+/** Secrets of one binding, selected ones included: 500 entries of status and manifest stay far below 1 MiB. */
+export const MAX_SECRETS = 500
+// Each is compared with each secret of the vault at each look.
+const MAX_SELECTORS = 16
 
 const vault = z
 	.strictObject({
@@ -96,6 +108,9 @@ const version = z
 		description: 'Pins one version (32 hexadecimal digits). Default: the current version, followed as it changes.',
 	})
 
+// `.previous-10` is the longest suffix that file names leave room for.
+const MAX_PREVIOUS = 10
+
 const optionalFlag = (what: string) =>
 	z
 		.boolean()
@@ -111,6 +126,10 @@ const secretEntry = z
 		),
 		objectName: objectName('Name of the secret in the vault. Default: the same as name.').optional(),
 		version,
+		previous: z.int().min(0).max(MAX_PREVIOUS).default(0).meta({
+			description:
+				'How many older enabled versions are kept beside it, as <name>.previous, <name>.previous-2 and so on, the newest first; at most 10.',
+		}),
 		optional: optionalFlag('secret'),
 		decode: z.enum(['None', 'Base64', 'Base64Url', 'Hex']).default('None').meta({
 			description:
@@ -154,6 +173,48 @@ const certificateEntry = z
 		}),
 	)
 
+// A vault allows 15 tags, with names and values of at most 512 characters (keyvault.md 1.5).
+const MAX_TAGS = 15
+const MAX_TAG = 512
+
+const selector = z
+	.strictObject({
+		prefix: z
+			.string()
+			.regex(OBJECT_NAME)
+			.min(1)
+			.max(127)
+			.optional()
+			.meta({ description: 'What names in the vault begin with, whatever their case.' }),
+		tags: z.record(z.string(), z.string().max(MAX_TAG)).prefault({}).meta({
+			description: 'Tags that the secret must have, all of them, with exactly these values.',
+			maxProperties: MAX_TAGS,
+		}),
+		stripPrefix: z
+			.boolean()
+			.default(false)
+			.meta({ description: 'Takes prefix away from the name in the vault to make the file name.' }),
+		nameStyle: z.enum(['AsIs', 'UpperSnake']).default('AsIs').meta({
+			description:
+				'How the file name is written: AsIs, or UpperSnake for capitals with "_" instead of "-", as environment variables are.',
+		}),
+		managed: z.boolean().default(false).meta({
+			description: "Also selects the secrets that belong to the vault's certificates.",
+		}),
+	})
+	.meta(
+		rules(
+			{
+				rule: 'has(self.prefix) || self.tags.size() > 0',
+				message: 'this would select the whole vault: write prefix or tags',
+			},
+			{
+				rule: '!self.stripPrefix || has(self.prefix)',
+				message: 'stripPrefix takes away the prefix: write prefix too, or leave out stripPrefix',
+			},
+		),
+	)
+
 // Room for what teams and their tools put there; Kubernetes itself allows 256 KiB of annotations for one object.
 const metadataMap = (what: string, maxValue: number) =>
 	z
@@ -194,9 +255,12 @@ const deliverySecret = z
 const delivery = z
 	.strictObject({
 		type: z
-			.enum(['Secret'])
+			.enum(['Secret', 'Volume'])
 			.default('Secret')
-			.meta({ description: 'How the secrets get to the pods: by a Kubernetes Secret.' }),
+			.meta({
+				description: 'How the secrets get to the pods: by a Kubernetes Secret. Volume is kept for a delivery to come.',
+				...rules({ rule: "self == 'Secret'", message: 'there is no delivery by Volume yet: write Secret' }),
+			}),
 		secret: deliverySecret,
 		refreshPods: z.boolean().default(true).meta({
 			description:
@@ -233,17 +297,39 @@ const refresh = z
 	.prefault({})
 	.meta({ description: 'How often the vault is looked at.' })
 
+const keepOrRemove = (description: string) => z.enum(['Keep', 'Remove']).default('Keep').meta({ description })
+const keepRemoveOrPrevious = (description: string) =>
+	z.enum(['Keep', 'Remove', 'Previous']).default('Keep').meta({ description })
+
 const policy = z
 	.strictObject({
-		absent: z.enum(['Keep', 'Remove']).default('Keep').meta({
-			description:
-				'What happens to a delivered secret that the vault does not have any more: Keep the last value and say so, or Remove it. It counts as absent when the vault said so twice, at least 10 seconds apart.',
-		}),
+		absent: keepOrRemove(
+			'What happens to a delivered secret that the vault does not have any more: Keep the last value and say so, or Remove it. It counts as absent when the vault said so twice, at least 10 seconds apart.',
+		),
+		deselected: keepOrRemove(
+			'What happens to a delivered secret that no selector matches any more, because its tags changed: Keep the last value, or Remove it.',
+		),
+		disabled: keepRemoveOrPrevious(
+			'What happens when the version is disabled: Keep the last value and say so, Remove it, or deliver the newest Previous version that is enabled and in its time.',
+		),
+		expired: keepRemoveOrPrevious(
+			'What happens when the version expires: Keep delivering it, as the vault does, Remove it, or deliver the newest Previous version that is enabled and in its time.',
+		),
+		notYetValid: keepRemoveOrPrevious(
+			'What happens while the time of the version has not come: Keep delivering it, as the vault does, Remove it, or deliver the newest Previous version that is enabled and in its time.',
+		),
+		maxRemovals: z
+			.int()
+			.min(0)
+			.max(MAX_SECRETS)
+			.default(5)
+			.meta({
+				description: `How many secrets one look may remove by policy. More are held until the annotation ${ALLOW_REMOVALS_ANNOTATION} acknowledges them; 0 holds each.`,
+			}),
 	})
 	.prefault({})
 	.meta({ description: 'What happens to delivered secrets when the vault changes its mind.' })
 
-const MAX_SECRETS = 500
 // More, and the API server would call the comparison of 500 names with each of their files too expensive.
 const MAX_CERTIFICATES = 16
 /** cert, key and ca */
@@ -252,8 +338,12 @@ const FILES_OF_CERTIFICATE = 3
 const named = (name: string) => `${name} == c.cert || ${name} == c.key || (has(c.ca) && ${name} == c.ca)`
 const contentRules: Rule[] = [
 	{
-		rule: 'self.secrets.size() + self.certificates.size() > 0',
-		message: 'there is nothing to deliver: add secrets or certificates',
+		rule: 'self.secrets.size() + self.certificates.size() + self.select.size() > 0',
+		message: 'there is nothing to deliver: add secrets, certificates or select',
+	},
+	{
+		rule: 'self.select.size() == 0 || self.delivery.secret.manifest',
+		message: 'what was selected is remembered in the manifest: leave out manifest: false, or select',
 	},
 	{
 		rule: `self.certificates.all(c, !self.secrets.exists(s, ${named('s.name')}))`,
@@ -273,8 +363,10 @@ const typeRules = Object.entries(SECRET_TYPES)
 			`(self.secrets.exists(s, s.name == '${name}') || self.certificates.exists(c, c.cert == '${name}' || c.key == '${name}'))`
 		const test = [...all.map(has).join(' && '), ...(any.length > 0 ? [`(${any.map(has).join(' || ')})`] : [])].join('')
 		const words = all.length > 0 ? all.join(' and ') : any.join(' or ')
+		// Selectors may bring a name along that a vault can have; then the operator says when it is missing.
+		const bySelector = [...all, ...any].every((name) => OBJECT_NAME.test(name)) ? 'self.select.size() > 0 || ' : ''
 		return {
-			rule: `self.delivery.secret.type != '${type}' || ${all.length > 1 ? `(${test})` : test}`,
+			rule: `self.delivery.secret.type != '${type}' || ${bySelector}${all.length > 1 ? `(${test})` : test}`,
 			message: `a Secret of type ${type} needs ${words}: add secrets or certificates with that name, or write type: Opaque`,
 		}
 	})
@@ -302,6 +394,11 @@ export const specSchema = z
 				'x-kubernetes-list-type': 'map',
 				'x-kubernetes-list-map-keys': ['cert'],
 			}),
+		select: z.array(selector).max(MAX_SELECTORS).default([]).meta({
+			description:
+				'Selects secrets of the vault by name and tags, at most 16 selectors. A secret is delivered when one of them matches; entries of secrets and certificates come first.',
+			'x-kubernetes-list-type': 'atomic',
+		}),
 		delivery,
 		refresh,
 		policy,
@@ -335,10 +432,10 @@ const secretStatus = z.strictObject({
 	version: z.string().max(64).optional().meta({ description: 'Version that is delivered; absent when none is.' }),
 	updated: time('When the delivered version was last changed in the vault.'),
 	expires: time('When the delivered version expires, if it says so.'),
-	state: z
-		.string()
-		.max(64)
-		.meta({ description: 'Current, Absent, Disabled, or Pending while nothing is delivered yet.' }),
+	state: z.string().max(64).meta({
+		description:
+			'Current; Absent, Disabled, Expired, NotYetValid or Deselected when a policy kept or removed it; Previous when an older version stands in; Pending while nothing is delivered yet.',
+	}),
 	reason: z.string().max(64).optional().meta({
 		description:
 			'Why this secret is not current; Unsettled: it was changed within the last two seconds and will be read once more.',
@@ -367,7 +464,7 @@ export const statusSchema = z
 			.max(MAX_SECRETS + MAX_CERTIFICATES * FILES_OF_CERTIFICATE)
 			.optional()
 			.meta({
-				description: 'Each secret and file of a certificate of the spec, and what is delivered of it.',
+				description: 'Each secret and file of a certificate, of the spec and selected, and what is delivered of it.',
 				'x-kubernetes-list-type': 'atomic',
 			}),
 		synced: z.string().max(16).optional().meta({ description: 'Delivered of wanted secrets, such as 9/10.' }),
@@ -386,4 +483,6 @@ export type BindingStatus = z.output<typeof statusSchema>
 export type Condition = z.output<typeof condition>
 export type SecretStatus = z.output<typeof secretStatus>
 export type CertificateEntry = z.output<typeof certificateEntry>
+export type Selector = z.output<typeof selector>
+export type Policy = z.output<typeof policy>
 export type Decode = z.output<typeof secretEntry>['decode']

@@ -1,7 +1,9 @@
 import type { BindingStatus } from '../api/schema.ts'
 import type { Delivered } from '../plan/delivered.ts'
-import type { Known, ListKnowledge } from '../plan/look.ts'
+import type { Known } from '../plan/look.ts'
 import type { Track } from '../plan/summarize.ts'
+import type { HistoryKnown } from './history.ts'
+import type { LookResult } from './look.ts'
 
 /** Pods that still have to be told of a written Secret. */
 export interface PendingNudge {
@@ -15,14 +17,27 @@ export interface PendingNudge {
 	failures: number
 }
 
+/** A look, as far as a later one of only some secrets repeats it. */
+export type LastLook = Pick<LookResult, 'wanted' | 'selectors' | 'held' | 'findings'>
+
 /** What one process remembers of one binding. All of it can be lost: a restart reads back what it needs. */
 export interface Memory {
 	uid: string
 	/** generation and requested-at that were last followed */
 	generation: number | undefined
 	requested: string | undefined
+	/** texts of the annotations hold and allow-removals that were last followed */
+	overrides: string | undefined
 	/** monotonic time of the next look; undefined: now */
 	nextLookAt: number | undefined
+	/** the same of the next whole look; before it only what is `due` is looked at */
+	wholeLookAt: number | undefined
+	/** names that are to be read again before the next whole look, and when (monotonic) */
+	due: Map<string, number>
+	/** what the last whole look found, without values; undefined: there was none with success */
+	last: LastLook | undefined
+	/** older versions: what they were last looked for */
+	history: HistoryKnown
 	looks: number
 	/** undefined: not read back yet */
 	delivered: Delivered | 'none' | undefined
@@ -33,7 +48,6 @@ export interface Memory {
 	/** highest revision of the manifest that was seen */
 	revision: number
 	known: Map<string, Known>
-	list: ListKnowledge
 	/** name → monotonic time at which the vault first called it absent */
 	absentSince: Map<string, number>
 	track: Track
@@ -49,14 +63,18 @@ export function createMemory(uid: string): Memory {
 		uid,
 		generation: undefined,
 		requested: undefined,
+		overrides: undefined,
 		nextLookAt: undefined,
+		wholeLookAt: undefined,
+		due: new Map(),
+		last: undefined,
+		history: new Map(),
 		looks: 0,
 		delivered: undefined,
 		driftCheckedAt: Number.NEGATIVE_INFINITY,
 		accepted: new Map(),
 		revision: 0,
 		known: new Map(),
-		list: { pages: undefined, at: 0, denied: false },
 		absentSince: new Map(),
 		track: { failures: 0, failingSince: undefined, lastLook: undefined },
 		nudge: undefined,
@@ -64,3 +82,7 @@ export function createMemory(uid: string): Memory {
 		written: undefined,
 	}
 }
+
+/** The Secret as it was last seen; undefined when there is none, or it was not read back yet. */
+export const deliveredOf = ({ delivered }: Memory): Delivered | undefined =>
+	delivered === 'none' ? undefined : delivered

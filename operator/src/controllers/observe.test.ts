@@ -3,6 +3,7 @@ import type { BindingStatus } from '../api/schema.ts'
 import type { VaultFault } from '../plan/fault.ts'
 import type { EntryResult } from '../plan/found.ts'
 import type { Outcome } from '../plan/outcome.ts'
+import { entryOf, lookedOf } from '../plan/testing/samples.ts'
 import { createMetrics, type Metrics } from '../runtime/metrics.ts'
 import { FakeClock } from '../runtime/testing/fake-clock.ts'
 import { createObserver, type Observer } from './observe.ts'
@@ -30,30 +31,23 @@ beforeEach(() => {
 })
 afterEach(() => metrics.close())
 
-const result = (fault: VaultFault | undefined, expires?: string): EntryResult => ({
-	wanted: { name: SECRET_NAME, objectName: SECRET_NAME, optional: false },
-	delivered: {
-		objectName: SECRET_NAME,
-		version: '0123456789abcdef0123456789abcdef',
+const result = (fault: VaultFault | undefined, expires?: string): EntryResult =>
+	entryOf({
+		wanted: { name: SECRET_NAME, objectName: SECRET_NAME, optional: false },
+		delivered: {
+			objectName: SECRET_NAME,
+			version: '0123456789abcdef0123456789abcdef',
+			state: 'Current',
+			pinned: false,
+			...(expires === undefined ? {} : { expires }),
+			tags: {},
+			previous: [],
+		},
+		value: 'canary-value',
 		state: 'Current',
-		pinned: false,
-		...(expires === undefined ? {} : { expires }),
-		tags: {},
-		previous: [],
-	},
-	value: 'canary-value',
-	remove: false,
-	state: 'Current',
-	reason: undefined,
-	fault,
-})
-const looked = (...results: EntryResult[]): Outcome => ({
-	kind: 'looked',
-	results,
-	at,
-	changed: false,
-	again: undefined,
-})
+		fault,
+	})
+const looked = (...results: EntryResult[]): Outcome => lookedOf({ results, at })
 const failed = (fault: VaultFault): Outcome => ({ kind: 'failed', fault, at })
 const status: BindingStatus = {
 	conditions: (['Ready', 'Fresh', 'Stalled'] as const).map((type) => ({

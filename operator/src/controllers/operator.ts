@@ -165,11 +165,6 @@ async function checkFence(
 	log.warn(`RUNNING WITHOUT THE FENCE: ${text}.`)
 }
 
-/** A binding that nobody has reported about: its first sync goes before refreshes of those that have what they need. */
-function isNew(object: (BindingObject & { status?: { conditions?: unknown } }) | undefined): boolean {
-	return object !== undefined && object.status?.conditions === undefined
-}
-
 /** Follows the bindings and works on them until `signal` aborts. */
 async function lead(
 	options: OperatorOptions,
@@ -248,7 +243,8 @@ async function lead(
 		}
 		const scope = ({ metadata }: BindingObject) => namespace === undefined || metadata.namespace === namespace
 		for await (const event of watchCollection<BindingObject>({ transport, path, clock, random, signal, observer })) {
-			for (const key of store.apply(event, scope)) queue.add(key, { first: isNew(store.get(key)) })
+			// Nobody has anything of a binding without a status, so it goes first.
+			for (const key of store.apply(event, scope)) queue.add(key, { first: !store.get(key)?.status?.conditions })
 			if (event.kind === 'synced' && unsynced.delete(namespace) && unsynced.size === 0) onSynced()
 		}
 	}

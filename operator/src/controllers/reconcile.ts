@@ -8,7 +8,7 @@ import type { Logger } from '../runtime/log.ts'
 import { createMemory, type Memory } from './memory.ts'
 import type { Nudger } from './nudge.ts'
 import { presentStatus, type Reported, report } from './report.ts'
-import { isRequested, type SyncDeps, sync } from './sync.ts'
+import { isAsked, type SyncDeps, sync } from './sync.ts'
 import { warnOfFixed } from './warn.ts'
 
 /** A binding as the watch delivers it. */
@@ -22,9 +22,10 @@ export interface BindingObject {
 		deletionTimestamp?: string
 		annotations?: Record<string, string>
 	}
+	status?: { conditions?: unknown }
 }
 
-export interface ReconcileDeps extends SyncDeps {
+export interface ReconcileDeps extends Omit<SyncDeps, 'startedAt'> {
 	/** the binding as the watch last showed it; undefined when it is gone */
 	read(key: string): BindingObject | undefined
 	bindings: Bindings
@@ -46,8 +47,9 @@ export interface Reconciler {
  * A reconcile gets a key and looks at what is true now; it does not know why it was called. Our own status writes call it as
  * well, so each step asks by itself whether it is due: nudges by their time, looks by theirs, by generation and by request.
  */
-export function createReconciler(deps: ReconcileDeps): Reconciler {
-	const { clock, log } = deps
+export function createReconciler(given: ReconcileDeps): Reconciler {
+	const { clock, log } = given
+	const deps = { ...given, startedAt: { now: clock.now(), monotonic: clock.monotonic() } }
 	const memories = new Map<string, Memory>()
 
 	return {
@@ -56,6 +58,7 @@ export function createReconciler(deps: ReconcileDeps): Reconciler {
 			const identity = object && reportedOf(object)
 			if (!identity || object.metadata.deletionTimestamp !== undefined) {
 				memories.delete(key)
+				deps.vaults.leave(key)
 				deps.observer.gone(key)
 				return undefined
 			}
@@ -83,9 +86,11 @@ export function createReconciler(deps: ReconcileDeps): Reconciler {
 		let outcome: Outcome
 		switch (parsed.kind) {
 			case 'suspended':
+				deps.vaults.leave(`${object.namespace}/${object.name}`)
 				outcome = { kind: 'suspended' }
 				break
 			case 'invalid':
+				deps.vaults.leave(`${object.namespace}/${object.name}`)
 				outcome = { kind: 'invalid', problem: parsed.problem }
 				break
 			case 'active':
@@ -100,6 +105,8 @@ export function createReconciler(deps: ReconcileDeps): Reconciler {
 			spec: binding && {
 				secrets: binding.secrets,
 				secretName: binding.delivery.name,
+				selects: binding.select.length > 0,
+				name: binding.name,
 				interval: binding.interval,
 				staleAfter: binding.staleAfter,
 				requested: binding.requested,
@@ -115,6 +122,8 @@ export function createReconciler(deps: ReconcileDeps): Reconciler {
 		memory.track = summary.track
 		memory.generation = binding?.generation ?? (parsed.kind === 'active' ? undefined : parsed.generation)
 		memory.requested = binding?.requested ?? memory.requested
+		memory.overrides = binding?.overrides ?? memory.overrides
+		memory.wholeLookAt = summary.wholeMs === undefined ? Number.POSITIVE_INFINITY : at + summary.wholeMs
 		memory.nextLookAt = summary.requeueMs === undefined ? Number.POSITIVE_INFINITY : at + summary.requeueMs
 		const fresh = summary.status.conditions?.find(({ type }) => type === 'Fresh')
 		log[summary.level](
@@ -153,7 +162,7 @@ function reportedOf({ metadata }: BindingObject): Reported | undefined {
 function isLookDue(parsed: ParsedBinding, previous: BindingStatus, memory: Memory, at: number): boolean {
 	if (memory.nextLookAt === undefined || at >= memory.nextLookAt) return true
 	if (parsed.kind !== 'active') return memory.generation !== parsed.generation
-	return memory.generation !== parsed.binding.generation || isRequested(parsed.binding, previous, memory)
+	return isAsked(parsed.binding, previous, memory)
 }
 
 // Nothing that is due now is left undone, so this only keeps a mistake of ours from spinning: a busy loop loses the lease.

@@ -28,7 +28,22 @@ function depsWithout(token: KubeError): SyncDeps {
 	const ask = () => Promise.reject(token)
 	return {
 		clock: new FakeClock(),
-		vaults: { reader: () => ({ issuer: undefined, list: ask, read: ask }), isAllowed: () => true, prune: () => {} },
+		vaults: {
+			session: () => ({
+				issuer: undefined,
+				lists: { pages: undefined, at: 0, denied: false },
+				list: ask,
+				read: ask,
+				versions: ask,
+				follow: () => {},
+				followed: () => 1,
+				nextTick: () => 0,
+			}),
+			leave: () => {},
+			isAllowed: () => true,
+			prune: () => {},
+		},
+		startedAt: { now: 0, monotonic: 0 },
 		serviceAccounts: { get: () => Promise.resolve({ uid: 's', annotations: {} }) },
 		secrets: { create: unused, readBack: () => Promise.resolve({ kind: 'none' }), patch: unused, remove: unused },
 		observer: {

@@ -71,6 +71,17 @@ export function annotateLine(
 	return `kubectl -n ${namespace} annotate serviceaccount ${serviceAccount} ${annotation}=${placeholder}`
 }
 
+/** Annotates a binding. */
+export function annotateBindingLine(
+	namespace: string,
+	binding: string,
+	annotation: string,
+	value: string,
+): string | undefined {
+	if (!safe(DNS_NAME, namespace, binding) || !safe(/^[0-9a-f]+$/, value)) return undefined
+	return `kubectl -n ${namespace} annotate --overwrite azuresecretbinding ${binding} ${annotation}=${value}`
+}
+
 /** Deletes a Secret; the operator makes it anew. */
 export function deleteSecretLine(namespace: string, secret: string): string | undefined {
 	if (!safe(DNS_NAME, namespace, secret)) return undefined

@@ -145,6 +145,15 @@ export function deliveredSecret(delivered: Delivered | undefined, name: string):
 	return secrets[name]
 }
 
+/** Whether a key is there with bytes of ours, or with the very bytes that we would write. */
+export function isIntact(
+	delivered: Delivered | undefined,
+	key: string,
+	accepted: ReadonlyMap<string, string>,
+): boolean {
+	return delivered !== undefined && drifted(delivered, [key], accepted).length === 0
+}
+
 /** Names whose bytes are missing or held by somebody else, though the manifest counts them as delivered. */
 export function drifted(
 	delivered: Delivered,

@@ -8,6 +8,13 @@ export type VaultFault =
 	| { kind: 'absent' }
 	| { kind: 'versionAbsent' }
 	| { kind: 'disabled' }
+	| { kind: 'expired' }
+	| { kind: 'notYetValid' }
+	/** older versions of the same second: which is newer cannot be told */
+	| { kind: 'versionTie' }
+	/** too many versions to read through their list */
+	| { kind: 'historyTooLong' }
+	| { kind: 'nameCollision' }
 	/** the value does not follow the rule of `decode` */
 	| { kind: 'decode'; rule: 'Base64' | 'Base64Url' | 'Hex' }
 	/** no JSON, or nothing at the pointer */
@@ -58,6 +65,11 @@ const TRAITS: Record<FaultKind, FaultTraits> = {
 	absent: secret('SecretAbsent'),
 	versionAbsent: secret('VersionAbsent'),
 	disabled: secret('SecretDisabled'),
+	expired: secret('SecretExpired'),
+	notYetValid: secret('SecretNotYetValid'),
+	versionTie: secret('VersionTie'),
+	historyTooLong: secret('HistoryTooLong'),
+	nameCollision: secret('NameCollision'),
 	decode: secret('DecodeFailed'),
 	property: secret('PropertyMissing'),
 	certificate: secret('CertificateUnusable'),

@@ -2,6 +2,7 @@ import type { ManifestSecret } from 'purista-azure-mounted-secret-store/manifest
 import { describe, expect, it } from 'vitest'
 import type { VaultFault } from './fault.ts'
 import { ABSENT_AFTER_MS, decideEntry, type Finding, isAbsent } from './found.ts'
+import { contextOf } from './testing/samples.ts'
 
 const wanted = { name: 'db', objectName: 'payments-db', optional: false }
 const before: ManifestSecret = {
@@ -20,7 +21,7 @@ const decide = (
 	delivered: ManifestSecret | undefined,
 	policy: 'Keep' | 'Remove' = 'Keep',
 	intact = true,
-) => decideEntry(wanted, finding, delivered, policy, intact)
+) => decideEntry(wanted, finding, delivered, contextOf({ absent: policy }, intact))
 
 describe('one secret', () => {
 	it('that is new is written, described without its tags', () => {
@@ -45,11 +46,11 @@ describe('one secret', () => {
 	})
 	it('whose form changed in the spec is written, though its version is the same, and described so', () => {
 		const hex = { ...wanted, form: { kind: 'value', decode: 'Hex', property: undefined } } as const
-		expect(decideEntry(hex, read('v1'), before, 'Keep', true)).toMatchObject({
+		expect(decideEntry(hex, read('v1'), before, contextOf())).toMatchObject({
 			value: 'value',
 			delivered: { form: 'decode=Hex' },
 		})
-		expect(decideEntry(hex, read('v1'), { ...before, form: 'decode=Hex' }, 'Keep', true).value).toBeUndefined()
+		expect(decideEntry(hex, read('v1'), { ...before, form: 'decode=Hex' }, contextOf()).value).toBeUndefined()
 		expect(decide(read('v1'), { ...before, form: 'decode=Hex' }).value).toBe('value')
 	})
 	it('whose new value does not decode keeps its last good bytes and says so', () => {
@@ -96,7 +97,7 @@ describe('one secret', () => {
 		})
 	})
 	it('that is disabled stays and is marked', () => {
-		expect(decide(failed({ kind: 'disabled' }), before, 'Remove')).toMatchObject({
+		expect(decide({ kind: 'flawed', flaw: 'disabled' }, before, 'Remove')).toMatchObject({
 			delivered: { state: 'Disabled', version: 'v1' },
 			remove: false,
 		})

@@ -1,17 +1,38 @@
-import type { ManifestSecret } from 'purista-azure-mounted-secret-store/manifest'
+import type { ManifestPrevious, ManifestSecret } from 'purista-azure-mounted-secret-store/manifest'
 import type { Reason } from '../api/conditions.ts'
 import type { WantedSecret } from '../api/parse.ts'
+import type { Policy } from '../api/schema.ts'
 import { formatTime } from '../api/time.ts'
 import type { Content } from './decode.ts'
 import { traitsOf, type VaultFault } from './fault.ts'
 import { nameOfForm } from './form.ts'
 import type { SecretFacts } from './probe.ts'
+import { type Flaw, policyFor } from './usable.ts'
 
 /** What a look found out about one wanted secret. */
 export type Finding =
-	/** nothing has changed since it was delivered */
-	| { kind: 'unchanged' }
-	| { kind: 'value'; version: string; value: Content; facts: SecretFacts; settled: boolean }
+	/** nothing has changed since it was delivered; `flaw`: what is the matter with it all the same; `tags`: as a list has them */
+	| { kind: 'unchanged'; flaw?: Flaw | undefined; tags?: Record<string, string> | undefined }
+	| {
+			kind: 'value'
+			version: string
+			/** undefined: the bytes that are delivered are those of this version */
+			value: Content | undefined
+			facts: SecretFacts
+			settled: boolean
+			/** what is the matter with the current version, though something is delivered */
+			flaw?: Flaw | undefined
+			/** an older version stands in for the current one */
+			standsIn?: boolean
+			/** why the policy Previous could not be followed */
+			trouble?: VaultFault | undefined
+	  }
+	/** the version cannot be delivered, or not under the policy; `trouble`: why no older one stands in */
+	| { kind: 'flawed'; flaw: Flaw; trouble?: VaultFault | undefined }
+	/** no selector wants it any more: the vault changed (`deselected`), or the selectors did */
+	| { kind: 'leaves'; why: 'deselected' | 'selectors' }
+	/** several secrets of the vault would have this file name */
+	| { kind: 'collision' }
 	/** `confirmed`: the vault has said absent for long enough (only with kind absent) */
 	| { kind: 'fault'; fault: VaultFault; confirmed: boolean }
 
@@ -22,11 +43,17 @@ export interface EntryResult {
 	delivered: ManifestSecret | undefined
 	/** the new value to write; undefined: leave the key as it is */
 	value: Content | undefined
-	/** the key leaves the Secret, because the vault has no such secret and the policy says so */
+	/** the key leaves the Secret, because a policy says so */
 	remove: boolean
-	state: 'Current' | 'Absent' | 'Disabled' | 'Pending'
+	/** with `remove`: what stays in place of nothing when the removal is held */
+	instead: ManifestSecret | undefined
+	state: 'Current' | 'Previous' | 'Absent' | 'Disabled' | 'Expired' | 'NotYetValid' | 'Deselected' | 'Pending'
 	reason: Reason | undefined
 	fault: VaultFault | undefined
+	/** the fault is what the policy asked for, so what is delivered is as it should be */
+	asAsked: boolean
+	/** new bytes of older versions: index in `delivered.previous` → base64 */
+	previous: ReadonlyMap<number, string>
 }
 
 /** Whether the bytes that are delivered under a name are those of what is wanted under it. */
@@ -37,70 +64,128 @@ export function matches(delivered: ManifestSecret | undefined, wanted: WantedSec
 	return wanted.version === undefined ? !delivered.pinned : delivered.pinned && delivered.version === wanted.version
 }
 
+/** What decides about a secret besides what was found. */
+export interface EntryContext {
+	policy: Policy
+	/** nobody else touched the bytes that are delivered */
+	intact: boolean
+	/** keys of the tags that the spec names */
+	tags: ReadonlySet<string>
+}
+
 /**
- * Decides about one secret. Only `absent`, confirmed, under the policy Remove, takes anything away.
+ * Decides about one secret. Only what is absent (confirmed), deselected or flawed is ever taken away, and only by the policy.
  *
  * @param before what is delivered under the name, if its bytes are there
- * @param intact nobody else touched those bytes
  */
 export function decideEntry(
 	wanted: WantedSecret,
 	finding: Finding,
 	before: ManifestSecret | undefined,
-	policy: 'Keep' | 'Remove',
-	intact: boolean,
+	{ policy, intact, tags }: EntryContext,
 ): EntryResult {
 	const entry = (rest: Partial<EntryResult>): EntryResult => ({
 		wanted,
 		delivered: before,
 		value: undefined,
 		remove: false,
+		instead: undefined,
 		state: 'Current',
 		reason: undefined,
 		fault: undefined,
+		asAsked: false,
+		previous: new Map(),
 		...rest,
 	})
+	/** Takes it away by policy, or marks what stays. */
+	const keepOrRemove = (how: 'Keep' | 'Remove', kept: ManifestSecret, rest: Partial<EntryResult>): EntryResult =>
+		how === 'Remove'
+			? entry({ ...rest, delivered: undefined, remove: true, instead: kept, asAsked: true })
+			: entry({ ...rest, delivered: kept })
 	switch (finding.kind) {
 		case 'unchanged':
-			return matches(before, wanted) ? entry({ state: shown(before.state) }) : entry({ state: 'Pending' })
+			if (!matches(before, wanted)) return entry({ state: 'Pending' })
+			return entry({
+				// The spec may name other tags than before.
+				delivered: finding.tags ? { ...before, tags: only(tags, finding.tags) } : before,
+				state: before.state,
+				reason: finding.flaw && FLAWS[finding.flaw].reason,
+			})
 		case 'value': {
-			const delivered = describe(wanted, finding.version, finding.facts)
+			const { version, value, flaw, standsIn = false, trouble } = finding
+			const same = matches(before, wanted)
+			const delivered: ManifestSecret = {
+				...describe(wanted, version, finding.facts, tags),
+				state: standsIn ? 'Previous' : 'Current',
+				previous: same ? before.previous : [],
+			}
 			// A version never changes its value, nor the bytes of the same form: what is there and untouched need not be written again.
-			const there = intact && before?.version === finding.version && matches(before, wanted)
+			const there = intact && before?.version === version && same
 			return entry({
 				delivered,
-				value: there ? undefined : finding.value,
-				reason: finding.settled ? undefined : 'Unsettled',
+				value: there ? undefined : value,
+				state: standsIn ? 'Previous' : 'Current',
+				reason: finding.settled ? (trouble ? traitsOf(trouble).reason : flaw && FLAWS[flaw].reason) : 'Unsettled',
+				fault: trouble,
 			})
+		}
+		case 'flawed': {
+			const { flaw } = finding
+			const fault = finding.trouble ?? FLAWS[flaw].fault
+			const { reason } = traitsOf(fault)
+			const how = policyFor(flaw, policy, wanted.version !== undefined)
+			const { state } = FLAWS[flaw]
+			if (!matches(before, wanted)) {
+				return entry({ state: how === 'Remove' ? state : 'Pending', reason, fault, asAsked: how === 'Remove' })
+			}
+			const kept = flaw === 'disabled' ? ({ ...before, state: 'Disabled' } as const) : before
+			return keepOrRemove(how === 'Remove' ? 'Remove' : 'Keep', kept, { state, reason, fault })
+		}
+		case 'leaves':
+			if (!before) return entry({ state: 'Deselected', reason: 'Deselected' })
+			return keepOrRemove(
+				finding.why === 'selectors' ? 'Remove' : policy.deselected,
+				{ ...before, state: 'Deselected' },
+				{
+					state: 'Deselected',
+					reason: 'Deselected',
+				},
+			)
+		case 'collision': {
+			const state = matches(before, wanted) ? before.state : 'Pending'
+			return entry({ state, reason: 'NameCollision', fault: { kind: 'nameCollision' } })
 		}
 		case 'fault': {
 			const { fault, confirmed } = finding
 			const { reason } = traitsOf(fault)
+			const absent = fault.kind === 'absent'
 			if (!matches(before, wanted)) {
 				// Bytes of something else under this name are left alone until there are better ones: a pod may live on them.
-				return entry({ state: fault.kind === 'absent' ? 'Absent' : 'Pending', reason, fault })
-			}
-			if (fault.kind === 'absent') {
-				if (!confirmed) return entry({ state: shown(before.state), fault: undefined, reason: undefined })
-				if (policy === 'Remove') return entry({ delivered: undefined, remove: true, state: 'Absent', reason, fault })
-				return entry({ delivered: { ...before, state: 'Absent' }, state: 'Absent', reason, fault })
-			}
-			if (fault.kind === 'disabled') {
-				return entry({ delivered: { ...before, state: 'Disabled' }, state: 'Disabled', reason, fault })
+				return entry({ state: absent ? 'Absent' : 'Pending', reason, fault, asAsked: absent })
 			}
 			// Permissions, outages, a pin that is not there: nothing is known about the bytes, so they stay what they were.
-			return entry({ state: shown(before.state), reason, fault })
+			if (!absent) return entry({ state: before.state, reason, fault })
+			if (!confirmed) return entry({ state: before.state })
+			return keepOrRemove(policy.absent, { ...before, state: 'Absent' }, { state: 'Absent', reason, fault })
 		}
 	}
 }
 
-function shown(state: ManifestSecret['state']): EntryResult['state'] {
-	return state === 'Absent' || state === 'Disabled' ? state : 'Current'
-}
+const FLAWS = {
+	disabled: { state: 'Disabled', reason: 'SecretDisabled', fault: { kind: 'disabled' } },
+	expired: { state: 'Expired', reason: 'SecretExpired', fault: { kind: 'expired' } },
+	notYetValid: { state: 'NotYetValid', reason: 'SecretNotYetValid', fault: { kind: 'notYetValid' } },
+} as const satisfies Record<Flaw, Pick<EntryResult, 'state' | 'reason' | 'fault'>>
 
-function describe(wanted: WantedSecret, version: string, facts: SecretFacts): ManifestSecret {
-	const time = <K extends string>(key: K, seconds: number | undefined) =>
-		seconds === undefined ? {} : ({ [key]: formatTime(seconds * 1000) } as Record<K, string>)
+const only = (names: ReadonlySet<string>, tags: Record<string, string>) =>
+	Object.fromEntries(Object.entries(tags).filter(([key]) => names.has(key)))
+
+function describe(
+	wanted: WantedSecret,
+	version: string,
+	facts: SecretFacts,
+	named: ReadonlySet<string>,
+): ManifestSecret {
 	const form = nameOfForm(wanted.form)
 	return {
 		objectName: wanted.objectName,
@@ -113,10 +198,19 @@ function describe(wanted: WantedSecret, version: string, facts: SecretFacts): Ma
 		...time('expires', facts.expires),
 		...(facts.contentType === undefined ? {} : { contentType: facts.contentType }),
 		...(form === undefined ? {} : { form }),
-		tags: {},
+		tags: only(named, facts.tags),
 		previous: [],
 	}
 }
+
+const time = <K extends string>(key: K, seconds: number | undefined) =>
+	seconds === undefined ? {} : ({ [key]: formatTime(seconds * 1000) } as Record<K, string>)
+
+/** An older version as the manifest has it. */
+export const describePrevious = ({ version, created }: SecretFacts & { version: string }): ManifestPrevious => ({
+	version,
+	...time('created', created),
+})
 
 // A recovered secret answers 404 for some seconds (recorded: 2 to 4 s), so one answer is not enough (design 5).
 export const ABSENT_AFTER_MS = 10_000

@@ -1,9 +1,11 @@
 import type { ManifestSecret } from 'purista-azure-mounted-secret-store/manifest'
 import type { WantedSecret } from '../api/parse.ts'
-import type { SecretStatus } from '../api/schema.ts'
+import type { Policy, SecretStatus } from '../api/schema.ts'
+import { parseTime } from '../api/time.ts'
 import { nameOfForm } from './form.ts'
-import { matches } from './found.ts'
+import { type Finding, matches } from './found.ts'
 import { agrees, probeOf, type SecretFacts } from './probe.ts'
+import { type Flaw, flawOf, nextTurn, policyFor } from './usable.ts'
 
 /** What we remember of a wanted secret between two looks. */
 export interface Known {
@@ -12,12 +14,18 @@ export interface Known {
 	/** how the bytes were made of the value; undefined: they are the value */
 	form: string | undefined
 	/**
-	 * What the vault said when the delivered value was read: its probe, or after a restart the entry of the manifest.
-	 * Undefined: read the value whatever the list says.
+	 * What the vault said when this was found out: its probe, or after a restart the entry of the manifest. For a gap in the
+	 * list `'absent'`. Undefined: read the value whatever the list says.
 	 */
 	probe: string | ManifestSecret | undefined
 	/** a second write within the same second can no longer hide; otherwise the value is read again */
 	settled: boolean
+	/** what was the matter with the version; its time may come or be over without any change in the vault */
+	flaw: Flaw | undefined
+	/** when time alone will change what the policy says of it, milliseconds since the epoch */
+	turnAt: number | undefined
+	/** what was found, when it is to be said again while nothing changes; undefined: that nothing has changed */
+	finding: Finding | undefined
 }
 
 // Vaults shrink and permissions come, so what was learnt about lists is forgotten. A list that turns out too long again costs
@@ -71,31 +79,67 @@ export const objectKey = ({ objectName, version }: WantedSecret): string =>
 	`${objectName.toLowerCase()}/${version ?? ''}`
 
 /** Whether the value must be read without asking any list: nothing is known, or what is known may be out of date. */
-export function mustRead(wanted: WantedSecret, known: Known | undefined, look: number): boolean {
+export function mustRead(wanted: WantedSecret, known: Known | undefined): boolean {
 	if (!known || known.objectName !== wanted.objectName || known.pin !== wanted.version) return true
 	if (known.form !== nameOfForm(wanted.form)) return true
-	if (known.probe === undefined || !known.settled) return true
-	return wanted.version !== undefined && look % VERSIONS_EVERY === 0
+	return known.probe === undefined || !known.settled
 }
 
-/** Whether a list shows that the value must be read. A gap only asks for the read, which may answer that it is absent. */
-export function mustReadAfterList(wanted: WantedSecret, known: Known, facts: SecretFacts | undefined): boolean {
-	if (facts === undefined) return true
+/**
+ * Whether a list shows that the value must be read. A gap only asks for the read, which may answer that it is absent; once
+ * it has said so for long enough, the gap says the same.
+ *
+ * @param now milliseconds since the epoch
+ */
+export function mustReadAfterList(
+	wanted: WantedSecret,
+	known: Known,
+	facts: SecretFacts | undefined,
+	now: number,
+): boolean {
 	// The list shows the current version; a pin is another one, as a rule.
 	if (wanted.version !== undefined) return false
-	return typeof known.probe === 'object' ? !agrees(known.probe, facts) : probeOf(facts) !== known.probe
+	if (facts === undefined) return known.probe !== 'absent'
+	if (typeof known.probe === 'object' ? !agrees(known.probe, facts) : probeOf(facts) !== known.probe) return true
+	return flawOf(facts, now) !== known.flaw
 }
 
 /**
  * What a new process knows of a secret from the manifest of the Secret and the status of the binding. Only when both tell
  * of the same version, and the status does not call it unsettled, its value need not be read again.
+ *
+ * @param now milliseconds since the epoch
  */
 export function knownAfterRestart(
 	wanted: WantedSecret,
 	delivered: ManifestSecret | undefined,
 	status: SecretStatus | undefined,
+	policy: Policy,
+	now: number,
 ): Known | undefined {
 	if (!matches(delivered, wanted) || delivered.state !== 'Current') return undefined
 	if (status?.version !== delivered.version || status.reason === 'Unsettled') return undefined
-	return { objectName: wanted.objectName, pin: wanted.version, form: delivered.form, probe: delivered, settled: true }
+	const seconds = <K extends string>(key: K, text: string | undefined) => {
+		const ms = parseTime(text)
+		return (ms === undefined ? {} : { [key]: ms / 1000 }) as { [P in K]?: number }
+	}
+	const facts: SecretFacts = {
+		enabled: true,
+		tags: {},
+		...seconds('expires', delivered.expires),
+		...seconds('notBefore', delivered.notBefore),
+	}
+	const flaw = flawOf(facts, now)
+	// It expired, or its time came, while nobody looked: that has to be acted on.
+	if (flaw && policyFor(flaw, policy, delivered.pinned) !== 'Keep') return undefined
+	return {
+		objectName: wanted.objectName,
+		pin: wanted.version,
+		form: delivered.form,
+		probe: delivered,
+		settled: true,
+		flaw,
+		turnAt: nextTurn(facts, policy, now),
+		finding: flaw && { kind: 'unchanged', flaw },
+	}
 }

@@ -1,5 +1,8 @@
+import { ALLOW_REMOVALS_ANNOTATION } from '../api/constants.ts'
+import type { HeldRemovals } from './brake.ts'
 import {
 	accessPolicyLine,
+	annotateBindingLine,
 	type Federation,
 	federatedCredentialLine,
 	roleAssignmentLine,
@@ -7,6 +10,7 @@ import {
 	vaultNameOf,
 } from './commands.ts'
 import type { VaultFault } from './fault.ts'
+import type { EntryResult } from './found.ts'
 
 /** Our own, validated words for what a fault happened to. */
 export interface FaultContext {
@@ -34,7 +38,17 @@ export function explainFault(fault: VaultFault, at: FaultContext, secretNames: r
 		case 'versionAbsent':
 			return `The vault ${vault} has the secret${what}, but not the version that the spec pins. Write another version, or none for the current one.`
 		case 'disabled':
-			return `The version in the vault ${vault} is disabled${what}; the last value stays. Enable it, or add a new version.`
+			return `The version in the vault ${vault} is disabled${what}. Enable it, or add a new version.`
+		case 'expired':
+			return `The version in the vault ${vault} has expired${what}. Add a new version, or move its expiry.`
+		case 'notYetValid':
+			return `The time of the version in the vault ${vault} has not come yet${what}. It is delivered when it has.`
+		case 'versionTie':
+			return `Versions in the vault ${vault} were created in the same second${what}, so it cannot be told which of them is the newer one; none of them is delivered as an older version. Add a version, or disable the one that is not meant.`
+		case 'historyTooLong':
+			return `The secret in the vault ${vault} has more than ${MAX_VERSIONS} versions${what}; older ones are not followed any more. Start a new secret, or write previous: 0.`
+		case 'nameCollision':
+			return `Two or more secrets of the vault ${vault} would have the same file name${what}; none of them changes. Name one in secrets, or narrow the selectors.`
 		case 'decode':
 			return `The value${what} in the vault ${vault} is not ${DECODE_RULES[fault.rule]}. Store it so, or write another decode.`
 		case 'property':
@@ -84,6 +98,10 @@ export function explainFault(fault: VaultFault, at: FaultContext, secretNames: r
 	}
 }
 
+/** Pages of a list of versions that are read at most (design 5), and the versions on them. */
+export const MAX_VERSION_PAGES = 20
+const MAX_VERSIONS = MAX_VERSION_PAGES * 25
+
 const DECODE_RULES = {
 	Base64: 'base64 (A-Z, a-z, 0-9, "+", "/", with its padding, without white space and line breaks)',
 	Base64Url: 'base64url (A-Z, a-z, 0-9, "-", "_", without white space and line breaks)',
@@ -110,6 +128,42 @@ function explainFederation(at: FaultContext): string {
 		`The identity ${at.clientId} has no federated credential for issuer ${at.issuer ?? '(not known yet)'}, subject ${subject}, audience ${at.audience}. A new one takes some minutes to work. Create it:`,
 		federation && federatedCredentialLine(federation),
 	)
+}
+
+/** Removals that wait, and the line that lets them go on. */
+export function explainHeldRemovals(
+	{ names, digest }: HeldRemovals,
+	{ namespace }: FaultContext,
+	binding: string,
+): string {
+	return withLine(
+		`${names.length} secrets would be removed at once, more than policy.maxRemovals allows, so none of them was: ${listed(names)}. If they shall go:`,
+		annotateBindingLine(namespace, binding, ALLOW_REMOVALS_ANNOTATION, digest),
+	)
+}
+
+/** What is delivered as the policy says and still worth to be known, a sentence for each kind. */
+export function explainNotes(results: readonly EntryResult[]): string[] {
+	const names = (is: (result: EntryResult) => boolean) => results.filter(is).map(({ wanted }) => wanted.name)
+	const sentence = (text: string, of: string[]) => (of.length === 0 ? [] : [`${text}: ${listed(of)}.`])
+	return [
+		...sentence(
+			'An older version stands in for the current one, which cannot be used',
+			names(({ state }) => state === 'Previous'),
+		),
+		...sentence(
+			'Expired, and delivered all the same',
+			names(({ state, reason }) => state === 'Current' && reason === 'SecretExpired'),
+		),
+		...sentence(
+			'Not valid yet, and delivered all the same',
+			names(({ state, reason }) => state === 'Current' && reason === 'SecretNotYetValid'),
+		),
+		...sentence(
+			'Kept though no selector matches any more',
+			names(({ state, delivered }) => state === 'Deselected' && delivered !== undefined),
+		),
+	]
 }
 
 // Enough to see which, short enough for a table.

@@ -1,6 +1,8 @@
 import type { Reason } from '../api/conditions.ts'
+import type { HeldRemovals } from './brake.ts'
 import type { VaultFault } from './fault.ts'
 import type { EntryResult } from './found.ts'
+import type { Held } from './hold.ts'
 import type { FaultContext } from './messages.ts'
 
 /** What one reconcile came to. Conditions, requeue, event, log level and metric all follow from it (`summarize`). */
@@ -20,8 +22,16 @@ export type Outcome =
 			at: FaultContext
 			/** bytes of the Secret came, changed or went */
 			changed: boolean
-			/** a second look is due soon, in milliseconds: unsettled or absent for the first time */
+			/** a look at a few secrets is due soon, in milliseconds: unsettled or absent for the first time */
 			again: number | undefined
+			/** milliseconds until the next whole look: the common one of the session, or the time at which something turns */
+			next: number
+			/** what became of the selectors */
+			selectors: 'none' | 'listed' | { failed: VaultFault }
+			/** removals that wait for somebody to acknowledge them */
+			removals: HeldRemovals | undefined
+			/** the annotation hold */
+			held: Omit<Held, 'secrets'>
 	  }
 
 /** Refusals after which the Secret is not (or no longer) what the spec asks for, whatever it holds. */
@@ -33,6 +43,7 @@ const BREAKS_READY: ReadonlySet<Reason> = new Set<Reason>([
 	'SecretWriteRefused',
 	'SecretTooLarge',
 	'RequiredKeyMissing',
+	'TooManySecrets',
 ])
 
 export const breaksReady = (reason: Reason) => BREAKS_READY.has(reason)

@@ -4,6 +4,7 @@ import type { VaultFault } from './fault.ts'
 import { decideEntry, type Finding } from './found.ts'
 import type { Outcome } from './outcome.ts'
 import { type SummaryInput, summarize, type Track } from './summarize.ts'
+import { contextOf, lookedOf } from './testing/samples.ts'
 
 const NOW = Date.UTC(2026, 0, 1, 12)
 const MINUTE = 60_000
@@ -26,18 +27,25 @@ const value: Finding = {
 }
 const fault = (of: VaultFault, confirmed = true): Finding => ({ kind: 'fault', fault: of, confirmed })
 
-const looked = (...findings: [ReturnType<typeof wanted>, Finding][]): Outcome => ({
-	kind: 'looked',
-	at,
-	changed: true,
-	again: undefined,
-	results: findings.map(([want, finding]) => decideEntry(want, finding, undefined, 'Keep', true)),
-})
+const looked = (...findings: [ReturnType<typeof wanted>, Finding][]): Outcome =>
+	lookedOf({
+		at,
+		changed: true,
+		results: findings.map(([want, finding]) => decideEntry(want, finding, undefined, contextOf())),
+	})
 const failed = (of: VaultFault): Outcome => ({ kind: 'failed', fault: of, at })
 
 function run(outcome: Outcome, change: Partial<SummaryInput> & { names?: ReturnType<typeof wanted>[] } = {}) {
 	const { names = [wanted('a'), wanted('b')], ...rest } = change
-	const spec = { secrets: names, secretName: 's', interval: MINUTE, staleAfter: 60 * MINUTE, requested: undefined }
+	const spec = {
+		secrets: names,
+		secretName: 's',
+		selects: false,
+		name: 'binding',
+		interval: MINUTE,
+		staleAfter: 60 * MINUTE,
+		requested: undefined,
+	}
 	const track: Track = { failures: 0, failingSince: undefined, lastLook: undefined }
 	return summarize({ outcome, spec, generation: 2, previous: {}, track, now: NOW, at: 1_000_000, random: 0, ...rest })
 }
@@ -257,12 +265,17 @@ describe('the time of the last look', () => {
 
 describe('the next look', () => {
 	const ok = looked([wanted('a'), value], [wanted('b'), value])
-	it('comes after the interval, up to a tenth later', () => {
-		expect(run(ok).requeueMs).toBe(MINUTE)
-		expect(run(ok, { random: 0.5 }).requeueMs).toBe(MINUTE * 1.05)
+	it('comes with the next common look of the session', () => {
+		expect(run({ ...(ok as Extract<Outcome, { kind: 'looked' }>), next: 12_345 })).toMatchObject({
+			requeueMs: 12_345,
+			wholeMs: 12_345,
+		})
 	})
 	it('comes sooner when something is unsettled', () => {
-		expect(run({ ...(ok as Extract<Outcome, { kind: 'looked' }>), again: 2_500 }).requeueMs).toBe(2_500)
+		expect(run({ ...(ok as Extract<Outcome, { kind: 'looked' }>), again: 2_500 })).toMatchObject({
+			requeueMs: 2_500,
+			wholeMs: MINUTE,
+		})
 	})
 	it.each([
 		[0, 5_000],

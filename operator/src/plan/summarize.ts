@@ -1,10 +1,12 @@
 import type { ConditionType, Reason } from '../api/conditions.ts'
+import { HOLD_ANNOTATION } from '../api/constants.ts'
 import type { WantedSecret } from '../api/parse.ts'
 import type { BindingStatus, Condition, SecretStatus } from '../api/schema.ts'
 import { formatTime, parseTime } from '../api/time.ts'
+import { vaultNameOf } from './commands.ts'
 import { retryAfterOf, sameFault, traitsOf, type VaultFault } from './fault.ts'
 import type { EntryResult } from './found.ts'
-import { explainFault, type FaultContext, listed } from './messages.ts'
+import { explainFault, explainHeldRemovals, explainNotes, type FaultContext, listed } from './messages.ts'
 import { breaksReady, type Outcome } from './outcome.ts'
 import { backoffMs, spread } from './requeue.ts'
 import { statusPatch } from './status.ts'
@@ -26,6 +28,10 @@ export interface SummaryInput {
 		| {
 				secrets: readonly WantedSecret[]
 				secretName: string
+				/** it has selectors, so more may be delivered than it names */
+				selects: boolean
+				/** of the binding */
+				name: string
 				interval: number
 				staleAfter: number
 				requested: string | undefined
@@ -47,6 +53,8 @@ export interface Summary {
 	track: Track
 	/** milliseconds until the next look; undefined: only when something changes */
 	requeueMs: number | undefined
+	/** the same of the next whole look: until then only what is due is looked at */
+	wholeMs: number | undefined
 	/** conditions whose status or reason changed */
 	transitions: Condition[]
 	level: 'debug' | 'info' | 'warn'
@@ -93,12 +101,11 @@ export function summarize(input: SummaryInput): Summary {
 		condition('Fresh', fresh, input),
 		...progressOf(input, ready, worst, failingFor).map(([type, v]) => condition(type, v, input)),
 	]
-	const wanted = spec?.secrets.length ?? secrets.length
 	const status: BindingStatus = {
 		observedGeneration: generation,
 		conditions,
 		secrets,
-		synced: `${secrets.filter(({ version }) => version !== undefined).length}/${wanted}`,
+		synced: `${secrets.filter(({ version }) => version !== undefined).length}/${secrets.length}`,
 		...optional('secretName', secretNameOf(input)),
 		...optional('lastCheckTime', previous.lastCheckTime),
 		...optional(
@@ -120,7 +127,7 @@ export function summarize(input: SummaryInput): Summary {
 	return {
 		status,
 		track,
-		requeueMs: requeueOf(input, worst?.fault, failing, failingFor, track.failures),
+		...requeueOf(input, worst?.fault, failing, failingFor, track.failures),
 		transitions: conditions.filter(({ type, status, reason }) => {
 			const before = previous.conditions?.find((each) => each.type === type)
 			return before?.status !== status || before.reason !== reason
@@ -138,15 +145,20 @@ const optional = <K extends string, V>(key: K, value: V | undefined) =>
 	(value === undefined ? {} : { [key]: value }) as { [P in K]?: V }
 
 function secretsOf({ outcome, spec, previous }: SummaryInput): SecretStatus[] {
-	if (outcome.kind === 'looked') return outcome.results.map(statusOf)
+	// What a selector brought and a policy took away is gone.
+	if (outcome.kind === 'looked')
+		return outcome.results.filter(({ wanted, remove }) => !(remove && wanted.selected)).map(statusOf)
 	if (!spec) return previous.secrets ?? []
 	const before = new Map((previous.secrets ?? []).map((secret) => [secret.name, secret]))
-	return spec.secrets.map((wanted) => {
+	const named = new Set(spec.secrets.map(({ name }) => name))
+	const selected = spec.selects ? [...before.values()].filter(({ name }) => !named.has(name)) : []
+	const explicit = spec.secrets.map((wanted): SecretStatus => {
 		const known = before.get(wanted.name)
 		const same =
 			known?.objectName === wanted.objectName && (wanted.version === undefined || known.version === wanted.version)
 		return same ? known : { name: wanted.name, objectName: wanted.objectName, state: 'Pending' }
 	})
+	return [...explicit, ...selected]
 }
 
 /** Versions under a name are shown only when they are of what is wanted there. */
@@ -175,7 +187,7 @@ const SEVERITY = { permission: 2, transient: 1, secret: 0 } as const
 function worstFault(outcome: Outcome): Worst | undefined {
 	if (outcome.kind === 'failed') return { fault: outcome.fault, at: outcome.at, names: [] }
 	if (outcome.kind !== 'looked') return undefined
-	let worst: VaultFault | undefined
+	let worst = typeof outcome.selectors === 'object' ? outcome.selectors.failed : undefined
 	for (const result of outcome.results) {
 		if (!result.fault || !counts(result)) continue
 		if (!worst || SEVERITY[traitsOf(result.fault).class] > SEVERITY[traitsOf(worst).class]) worst = result.fault
@@ -194,9 +206,8 @@ function isAlike(outcome: Outcome, name: string, fault: VaultFault | undefined):
 	return own !== undefined && sameFault(own, fault)
 }
 
-/** Absent and nothing delivered is what the vault says: that keeps a binding from Ready, not from Fresh. */
-const counts = ({ fault, delivered, state }: EntryResult) =>
-	fault !== undefined && !(fault.kind === 'absent' && (delivered === undefined || state === 'Pending'))
+/** What is not delivered because the vault or the policy says so keeps a binding from Ready, not from Fresh. */
+const counts = ({ fault, asAsked }: EntryResult) => fault !== undefined && !asAsked
 
 function freshOf(input: SummaryInput, worst: Worst | undefined, failingFor: number): Verdict {
 	const { outcome, previous, spec } = input
@@ -209,7 +220,7 @@ function freshOf(input: SummaryInput, worst: Worst | undefined, failingFor: numb
 			return verdict('False', outcome.reason, outcome.message)
 		case 'failed':
 		case 'looked': {
-			if (!worst) return verdict('True', 'Current', 'What is delivered is what the vault says.')
+			if (!worst) return outcome.kind === 'looked' ? goodOf(outcome, spec) : verdict('True', 'Current', AS_THE_VAULT)
 			const before = previous.conditions?.find(({ type }) => type === 'Fresh')
 			const grace = Math.max(GRACE_MS, GRACE_INTERVALS * (spec?.interval ?? DEFAULT_INTERVAL_MS))
 			const hiccup = traitsOf(worst.fault).class === 'transient' && failingFor < grace
@@ -218,6 +229,25 @@ function freshOf(input: SummaryInput, worst: Worst | undefined, failingFor: numb
 			return verdict('False', traitsOf(worst.fault).reason, explainFault(worst.fault, worst.at, worst.names))
 		}
 	}
+}
+
+const AS_THE_VAULT = 'What is delivered is what the vault says.'
+
+/** Nothing failed: whether all is done, and what is worth to be known. */
+function goodOf(
+	{ results, removals, held, at }: Extract<Outcome, { kind: 'looked' }>,
+	spec: SummaryInput['spec'],
+): Verdict {
+	if (removals) return verdict('False', 'RemovalsHeld', explainHeldRemovals(removals, at, spec?.name ?? ''))
+	if (held.problem !== undefined)
+		return verdict('False', 'HoldInvalid', `The annotation ${HOLD_ANNOTATION} is not followed: ${held.problem}.`)
+	const notes = explainNotes(results)
+	if (held.until !== undefined) {
+		const until = formatTime(held.until)
+		const text = `Until ${until} the annotation ${HOLD_ANNOTATION} holds ${listed(held.names)}, whatever the vault says. Remove it to end that.`
+		return verdict('True', 'Held', [text, ...notes].join(' '))
+	}
+	return verdict('True', 'Current', [AS_THE_VAULT, ...notes].join(' '))
 }
 
 function readyOf(
@@ -239,8 +269,22 @@ function readyOf(
 	if (outcome.kind === 'refused' && breaksReady(outcome.reason))
 		return verdict('False', outcome.reason, outcome.message)
 
+	if (spec.selects && outcome.kind === 'looked' && secrets.length === 0) {
+		if (typeof outcome.selectors !== 'object')
+			return verdict(
+				'False',
+				'NothingSelected',
+				`No secret of the vault ${vaultNameOf(outcome.at.vaultUrl)} matches a selector, so there is nothing to deliver. Write another prefix or other tags, or give a secret of the vault these tags.`,
+			)
+	}
+	const never = spec.selects && secrets.length === 0 && before?.status !== 'True'
+	if (never && worst)
+		return verdict('False', traitsOf(worst.fault).reason, explainFault(worst.fault, worst.at, worst.names))
 	const optionalNames = new Set(spec.secrets.filter(({ optional }) => optional).map(({ name }) => name))
-	const missing = secrets.filter(({ name, version }) => version === undefined && !optionalNames.has(name))
+	const named = new Set(spec.secrets.map(({ name }) => name))
+	const missing = secrets.filter(
+		({ name, version }) => version === undefined && named.has(name) && !optionalNames.has(name),
+	)
 	if (missing.length > 0) {
 		if (outcome.kind === 'refused') return verdict('False', outcome.reason, outcome.message)
 		const names = missing.map(({ name }) => name)
@@ -314,22 +358,23 @@ function requeueOf(
 	failing: boolean,
 	failingFor: number,
 	failures: number,
-): number | undefined {
+): Pick<Summary, 'requeueMs' | 'wholeMs'> {
+	const whole = (ms: number) => ({ requeueMs: ms, wholeMs: ms })
 	const interval = spread(spec?.interval ?? DEFAULT_INTERVAL_MS, random)
 	switch (outcome.kind) {
 		case 'suspended':
-			return undefined
+			return { requeueMs: undefined, wholeMs: undefined }
 		case 'invalid':
 		case 'refused':
-			return Math.min(interval, RETRY_MAX_MS)
+			return whole(Math.min(interval, RETRY_MAX_MS))
 		case 'failed':
 		case 'looked': {
-			const again = outcome.kind === 'looked' ? outcome.again : undefined
 			if (failing && fault) {
 				const cap = failingFor < PROPAGATION_MS ? 60_000 : RETRY_MAX_MS
-				return Math.max(backoffMs(failures, cap, random), retryAfterOf(fault))
+				return whole(Math.max(backoffMs(failures, cap, random), retryAfterOf(fault)))
 			}
-			return again === undefined ? interval : Math.min(interval, again)
+			if (outcome.kind === 'failed') return whole(interval)
+			return { requeueMs: Math.min(outcome.next, outcome.again ?? outcome.next), wholeMs: outcome.next }
 		}
 	}
 }

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { type ParsedBinding, parseBinding } from '../api/parse.ts'
 import { deliveredSecret, drifted, readDelivered, type SecretObject } from './delivered.ts'
 import { decideEntry, type EntryResult } from './found.ts'
+import { contextOf } from './testing/samples.ts'
 import { buildManifest, planWrite, type SecretWrite } from './write.ts'
 
 const base64 = (text: string) => Buffer.from(text).toString('base64')
@@ -29,8 +30,7 @@ const foundWith = (binding: ReturnType<typeof bindingOf>, values: Record<string,
 					wanted,
 					{ kind: 'fault', fault: { kind: 'forbiddenRbac' }, confirmed: false },
 					undefined,
-					'Keep',
-					true,
+					contextOf(),
 				)
 			: decideEntry(
 					wanted,
@@ -42,8 +42,7 @@ const foundWith = (binding: ReturnType<typeof bindingOf>, values: Record<string,
 						settled: true,
 					},
 					undefined,
-					'Keep',
-					true,
+					contextOf(),
 				)
 	})
 
@@ -92,7 +91,7 @@ function plan(binding: ReturnType<typeof bindingOf>, results: EntryResult[], sec
 /** Results that find everything unchanged. */
 const unchanged = (binding: ReturnType<typeof bindingOf>, secret: SecretObject): EntryResult[] =>
 	binding.secrets.map((wanted) =>
-		decideEntry(wanted, { kind: 'unchanged' }, deliveredSecret(readDelivered(secret), wanted.name), 'Keep', true),
+		decideEntry(wanted, { kind: 'unchanged' }, deliveredSecret(readDelivered(secret), wanted.name), contextOf()),
 	)
 
 describe('the write', () => {

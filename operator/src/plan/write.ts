@@ -3,6 +3,7 @@ import {
 	MANIFEST_SCHEMA,
 	type Manifest,
 	type ManifestSecret,
+	previousFileName,
 	sameContent,
 	serializeManifest,
 } from 'purista-azure-mounted-secret-store/manifest'
@@ -11,6 +12,7 @@ import type { Binding } from '../api/parse.ts'
 import type { Content } from './decode.ts'
 import { type Delivered, decodedLength, type OwnerReference } from './delivered.ts'
 import type { EntryResult } from './found.ts'
+import { manifestSelectors } from './select.ts'
 
 /** What is to be done to the Secret. */
 export type SecretWrite =
@@ -25,6 +27,8 @@ export type SecretWrite =
 
 export interface WriteInput {
 	binding: Binding
+	/** removals that the selectors of the spec asked for are held: the manifest goes on naming those of before */
+	selectorsHeld?: boolean
 	vaultUrl: string
 	results: readonly EntryResult[]
 	/** undefined: there is no Secret */
@@ -47,22 +51,24 @@ export function planWrite(input: WriteInput, manifest: Manifest): SecretWrite {
 	const { delivery } = binding
 	if (delivered && delivered.type !== delivery.secretType) return { kind: 'typeDiffers', type: delivered.type }
 
-	const values = new Map(
-		results.flatMap(({ wanted, value }) => (value === undefined ? [] : [[wanted.name, encode(value)] as const])),
-	)
+	const values = new Map<string, string>()
+	for (const { wanted, value, previous } of results) {
+		if (value !== undefined) values.set(wanted.name, encode(value))
+		for (const [index, bytes] of previous) values.set(previousFileName(wanted.name, index + 1), bytes)
+	}
 	const kept = new Set(results.flatMap(({ wanted, delivered }) => (delivered === undefined ? [] : [wanted.name])))
+	// What selectors brought stands in the manifest alone: when that was lost, no key is known to be wanted no more.
+	const unknown = binding.select.length > 0 && delivered !== undefined && delivered.manifest === undefined
 	const manifestText = delivery.manifest ? serializeManifest(manifest) : undefined
 	if (manifestText !== undefined && manifestText !== delivered?.manifestText)
 		values.set(MANIFEST_FILE, encode(manifestText))
 
-	const mine = new Set([...Object.keys(delivered?.manifest?.secrets ?? {}), MANIFEST_FILE])
+	const mine = new Set(Object.entries(delivered?.manifest?.secrets ?? {}).flatMap(filesOf))
 	for (const [name, { foreign }] of delivered?.keys ?? []) if (foreign === undefined) mine.add(name)
-	const wantedNames = new Set(results.map(({ wanted }) => wanted.name))
+	const stays = new Set(results.flatMap((result) => (result.remove ? [] : filesThatStay(result, delivered))))
 	const removed = [...(delivered?.keys.keys() ?? [])].filter((name) => {
 		if (name === MANIFEST_FILE) return manifestText === undefined
-		// Pending under a wanted name: older bytes stay until there are new ones.
-		if (wantedNames.has(name)) return results.some(({ wanted, remove }) => remove && wanted.name === name)
-		return mine.has(name)
+		return mine.has(name) && !stays.has(name) && !unknown
 	})
 
 	const sizes = new Map([...(delivered?.keys ?? [])].map(([name, { bytes }]) => [name, bytes]))
@@ -77,8 +83,8 @@ export function planWrite(input: WriteInput, manifest: Manifest): SecretWrite {
 	const changed = [...values.keys(), ...removed].filter((name) => name !== MANIFEST_FILE)
 	if (!delivered) {
 		// Without a single value, pods would start with an empty directory instead of waiting; unless nothing more is to come.
-		if (kept.size === 0 && !results.every(({ wanted, state }) => wanted.optional && state === 'Absent'))
-			return { kind: 'none' }
+		const empty = results.length === 0 || !results.every(({ wanted, state }) => wanted.optional && state === 'Absent')
+		if (kept.size === 0 && empty) return { kind: 'none' }
 		return { kind: 'create', body: createBody(binding, Object.fromEntries(values)), changed }
 	}
 	const data = Object.fromEntries([...values, ...removed.map((name) => [name, null] as const)])
@@ -93,12 +99,26 @@ export function planWrite(input: WriteInput, manifest: Manifest): SecretWrite {
 	return { kind: 'patch', body, changed, dataChanged }
 }
 
+/** The files of a secret: its own and those of its older versions. */
+const filesOf = ([name, { previous }]: [string, Pick<ManifestSecret, 'previous'>]): string[] => [
+	name,
+	...previous.map((_, i) => previousFileName(name, i + 1)),
+]
+
+/** Files that a wanted secret has after the write. While it is pending, older bytes stay until there are new ones. */
+function filesThatStay({ wanted, delivered: after }: EntryResult, delivered: Delivered | undefined): string[] {
+	const secrets = delivered?.manifest?.secrets ?? {}
+	const before = Object.hasOwn(secrets, wanted.name) ? secrets[wanted.name] : undefined
+	return filesOf([wanted.name, after ?? before ?? { previous: [] }])
+}
+
 /** base64 of what a key holds, as the API server keeps it. */
 export const encode = (content: Content): string =>
 	(typeof content === 'string' ? Buffer.from(content, 'utf8') : Buffer.from(content)).toString('base64')
 
 /** The manifest that describes `results`: the delivered one when it still does, otherwise the next revision. */
-export function buildManifest({ binding, vaultUrl, results, delivered, revision }: WriteInput): Manifest {
+export function buildManifest(input: WriteInput): Manifest {
+	const { binding, vaultUrl, results, delivered, revision, selectorsHeld = false } = input
 	const secrets = Object.fromEntries(
 		results.flatMap(({ wanted, delivered }): [string, ManifestSecret][] =>
 			delivered === undefined ? [] : [[wanted.name, delivered]],
@@ -112,7 +132,7 @@ export function buildManifest({ binding, vaultUrl, results, delivered, revision 
 		revision: last,
 		binding: { namespace, name, uid },
 		vault: vaultUrl,
-		selectors: [],
+		selectors: selectorsHeld && before ? before.selectors : manifestSelectors(binding.select),
 		secrets,
 	}
 	return before && sameContent(before, next) ? before : { ...next, revision: last + 1 }

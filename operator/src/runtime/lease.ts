@@ -10,6 +10,15 @@ export class LeaseLostError extends Error {
 	override readonly name = 'LeaseLostError'
 }
 
+// client-go's defaults for all three.
+/** How long the others wait after the last sign of life of a leader, milliseconds. */
+export const LEASE_DURATION_MS = 15_000
+const RENEW_DEADLINE_MS = 10_000
+/** Between two tries, milliseconds; up to `RETRY_JITTER` times longer. */
+export const RETRY_PERIOD_MS = 2_000
+// client-go's JitterFactor, for the same purpose: candidates should not try in step.
+export const RETRY_JITTER = 1.2
+
 export interface LeaderElectionOptions {
 	transport: Pick<KubeTransport, 'request'>
 	namespace: string
@@ -56,8 +65,14 @@ export async function runLeaderElection(
 	options: LeaderElectionOptions,
 	lead: (signal: AbortSignal) => Promise<void>,
 ): Promise<void> {
-	const { clock, signal, leaseDurationMs = 15_000, renewDeadlineMs = 10_000, retryPeriodMs = 2_000 } = options
-	// client-go's defaults, and its condition: a renewal must be able to fail several times before the deadline.
+	const {
+		clock,
+		signal,
+		leaseDurationMs = LEASE_DURATION_MS,
+		renewDeadlineMs = RENEW_DEADLINE_MS,
+		retryPeriodMs = RETRY_PERIOD_MS,
+	} = options
+	// client-go's condition: a renewal must be able to fail several times before the deadline.
 	if (!(leaseDurationMs > renewDeadlineMs && renewDeadlineMs > retryPeriodMs * 1.2)) {
 		throw new RangeError('leader election needs leaseDuration > renewDeadline > 1.2 * retryPeriod')
 	}
@@ -68,8 +83,7 @@ export async function runLeaderElection(
 		if (signal.aborted) return
 		renewedAt = await lease.attempt(renewDeadlineMs, signal)
 		if (renewedAt !== undefined) break
-		// client-go's JitterFactor of 1.2 is for the same purpose: candidates should not try in step.
-		await clock.sleep(jitter(retryPeriodMs, 1.2, options.random), signal).catch(() => {})
+		await clock.sleep(jitter(retryPeriodMs, RETRY_JITTER, options.random), signal).catch(() => {})
 	}
 
 	const leading = new AbortController()

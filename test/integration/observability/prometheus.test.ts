@@ -5,6 +5,7 @@ import { parse } from 'yaml'
 import { KubeError } from '../../../operator/src/adapters/kube/errors.ts'
 import { createObserver } from '../../../operator/src/controllers/observe.ts'
 import type { Outcome } from '../../../operator/src/plan/outcome.ts'
+import { entryOf, lookedOf } from '../../../operator/src/plan/testing/samples.ts'
 import { systemClock } from '../../../operator/src/runtime/clock.ts'
 import { createMetrics, type Metrics } from '../../../operator/src/runtime/metrics.ts'
 import { type Probes, startProbes } from '../../../operator/src/runtime/probes.ts'
@@ -45,13 +46,11 @@ function reconcile(metrics: Metrics, key: string, vaultUrl: string, expires: num
 	const observer = createObserver(metrics)
 	const outcome: Outcome = fault
 		? { kind: 'failed', fault: { kind: fault }, at: { ...at, vaultUrl } }
-		: {
-				kind: 'looked',
+		: lookedOf({
 				at: { ...at, vaultUrl },
 				changed: true,
-				again: undefined,
 				results: [
-					{
+					entryOf({
 						wanted: { name: 'apiKey', objectName: 'apiKey', optional: false },
 						delivered: {
 							objectName: 'apiKey',
@@ -62,14 +61,10 @@ function reconcile(metrics: Metrics, key: string, vaultUrl: string, expires: num
 							tags: {},
 							previous: [],
 						},
-						value: undefined,
-						remove: false,
 						state: 'Current',
-						reason: undefined,
-						fault: undefined,
-					},
+					}),
 				],
-			}
+			})
 	const condition = (type: 'Ready' | 'Fresh') => ({
 		type,
 		status: fault ? ('False' as const) : ('True' as const),

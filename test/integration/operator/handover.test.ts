@@ -1,14 +1,18 @@
 // Two operators and one lease: whatever becomes of the one that leads, the other goes on with its work.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { LeaseLostError } from '../../../operator/src/runtime/lease.ts'
+import {
+	LEASE_DURATION_MS,
+	LeaseLostError,
+	RETRY_JITTER,
+	RETRY_PERIOD_MS,
+} from '../../../operator/src/runtime/lease.ts'
 import { until } from '../../kit/until.ts'
 import { startProxy, type TcpProxy } from '../runtime/proxy.ts'
 import { openStage, type RunningOperator, type Stage, value } from './stage.ts'
 
-// Those of operator/src/runtime/lease.ts, on a clock that the stage does not hurry.
-const LEASE_MS = 15_000
-// Whoever waits looks every 2 to 4.4 s (retryPeriodMs with client-go's jitter of 1.2).
-const RETRY_MS = 4_400
+// The lease's clock is one that the stage does not hurry.
+const LEASE_MS = LEASE_DURATION_MS
+const RETRY_MS = RETRY_PERIOD_MS * (1 + RETRY_JITTER)
 // For the list of bindings, on a machine that is busy.
 const BUSY_MS = 3_000
 

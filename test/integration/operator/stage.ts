@@ -1,6 +1,5 @@
 // The operator in this process, between the real API server of the test cluster and the emulator in this process.
 import { randomUUID } from 'node:crypto'
-import type { Agent } from 'node:https'
 import { isIP } from 'node:net'
 import { KubeConfig } from '@kubernetes/client-node'
 import { type Emulator, startEmulator } from 'azure-key-vault-emulator'
@@ -9,25 +8,19 @@ import { isKubeError } from '../../../operator/src/adapters/kube/errors.ts'
 import { createKubeTransport, type KubeTransport } from '../../../operator/src/adapters/kube/transport.ts'
 import type { BindingStatus, Condition } from '../../../operator/src/api/schema.ts'
 import { startOperator } from '../../../operator/src/controllers/operator.ts'
-import { type Clock, systemClock } from '../../../operator/src/runtime/clock.ts'
+import { systemClock } from '../../../operator/src/runtime/clock.ts'
 import { createLogger } from '../../../operator/src/runtime/log.ts'
 import { createMetrics, type Metrics } from '../../../operator/src/runtime/metrics.ts'
 import { ensureCluster } from '../../cluster/index.ts'
+import { hurried } from '../../kit/hurried.ts'
+import type { Versioned } from '../../kit/kstatus.ts'
 import { type KubectlTarget, kubectl } from '../../kit/kubectl.ts'
+import { portAgent } from '../../kit/port-agent.ts'
 import { until } from '../../kit/until.ts'
+import { recordStatuses } from './record.ts'
 
 export const AUDIENCE = 'api://AzureADTokenExchange'
 export const ROLE = 'Key Vault Secrets User'
-
-/**
- * A clock that makes durations pass `times` as fast for the operator, so that intervals of 5 s and waits of 10 s fit into a
- * test. Wall clock times stay true, because servers judge them.
- */
-const hurried = (times: number): Clock => ({
-	now: () => Date.now(),
-	monotonic: () => systemClock.monotonic() * times,
-	sleep: (ms, signal) => systemClock.sleep(ms / times, signal),
-})
 
 export interface BindingObject {
 	metadata: { name: string; uid: string; generation: number; resourceVersion: string }
@@ -93,8 +86,11 @@ export interface Stage {
 	remove(name: string): Promise<void>
 	binding(name: string, namespace?: string): Promise<BindingObject>
 	secret(name: string, namespace?: string): Promise<SecretView | undefined>
+	/** Every version that the binding had so far, oldest first. */
+	versions(name: string, namespace?: string): readonly Versioned[]
 	/** Waits for the binding, its status being about its present spec, to satisfy `is`. */
 	wait(name: string, what: string, is: (binding: BindingObject) => unknown, timeoutMs?: number): Promise<BindingObject>
+	/** Rejects when a status broke a rule of `test/kit/kstatus.ts` at any time. */
 	close(): Promise<void>
 }
 
@@ -165,9 +161,12 @@ export async function openStage({
 		await api.request({ method: 'PATCH', path, body, ...(query ? { query } : {}) })
 	}
 	const namespaces: string[] = []
+	const statuses = recordStatuses(api)
+	const bindingsIn = (of: string) => `${GROUP_PATH}/namespaces/${of}/azuresecretbindings`
 	const createNamespace = async (of: string) => {
 		await create('/api/v1/namespaces', { metadata: { name: of } })
 		namespaces.push(of)
+		await statuses.follow(bindingsIn(of))
 		await create(`/api/v1/namespaces/${of}/serviceaccounts`, {
 			metadata: {
 				name: 'payments',
@@ -180,7 +179,6 @@ export async function openStage({
 	}
 	await createNamespace(namespace)
 
-	const bindingsIn = (of: string) => `${GROUP_PATH}/namespaces/${of}/azuresecretbindings`
 	const bindings = bindingsIn(namespace)
 	const binding = (of: string, where = namespace) =>
 		api.request<BindingObject>({ method: 'GET', path: `${bindingsIn(where)}/${of}` })
@@ -235,7 +233,7 @@ export async function openStage({
 				allowUnfenced: true,
 				namespaces: watched,
 				clusterName: 'integration',
-				agent: portAgent(emulator),
+				agent: portAgent(emulator.agent(), emulator.port),
 			})
 			const one: RunningOperator = {
 				metrics,
@@ -284,6 +282,7 @@ export async function openStage({
 				throw error
 			}
 		},
+		versions: (of, where = namespace) => statuses.versions(`${bindingsIn(where)}/${of}`),
 		async wait(of, what, is, timeoutMs = 60_000) {
 			let last: BindingObject | undefined
 			try {
@@ -305,17 +304,11 @@ export async function openStage({
 		async close() {
 			// One that a test killed has ended by a fault.
 			await Promise.allSettled(running.map((each) => each.stop()))
+			const broken = await statuses.end()
 			for (const of of namespaces) await api.request({ method: 'DELETE', path: `/api/v1/namespaces/${of}` })
 			await api.close()
 			await emulator.close()
+			if (broken.length > 0) throw new Error(broken.join('\n'))
 		},
 	}
-}
-
-/** The emulator's agent, connecting to its port whatever port the URL means. */
-function portAgent(emulator: Emulator): Agent {
-	const agent = emulator.agent()
-	const connect = agent.createConnection.bind(agent)
-	agent.createConnection = (options, done) => connect({ ...options, port: emulator.port }, done)
-	return agent
 }

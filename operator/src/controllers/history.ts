@@ -1,0 +1,132 @@
+import type { ManifestSecret } from 'purista-azure-mounted-secret-store/manifest'
+import { previousFileName } from 'purista-azure-mounted-secret-store/manifest'
+import type { WantedSecret } from '../api/parse.ts'
+import { type Delivered, deliveredSecret, isIntact } from '../plan/delivered.ts'
+import { traitsOf, type VaultFault } from '../plan/fault.ts'
+import { giveForm, nameOfForm } from '../plan/form.ts'
+import { describePrevious, type EntryResult } from '../plan/found.ts'
+import { VERSIONS_EVERY } from '../plan/look.ts'
+import { previousVersions } from '../plan/versions.ts'
+import { encode } from '../plan/write.ts'
+import type { VersionFacts } from '../ports/vault.ts'
+import type { Looking } from './look.ts'
+import { faultOf, listVersions, once } from './read.ts'
+
+/** For which delivered version, and how many, older versions were last looked for. */
+export type HistoryKnown = Map<string, { version: string; count: number }>
+
+export interface HistoryInput {
+	looking: Looking
+	known: HistoryKnown
+	/** base64 by key: the Secret as it was read back just now, when it was */
+	data: Readonly<Record<string, string>> | undefined
+	accepted: ReadonlyMap<string, string>
+}
+
+/** Whether the older versions of a secret have to be looked at: after each rotation, and every tenth time (design 5). */
+export function isHistoryDue(
+	{ wanted, delivered }: EntryResult,
+	known: HistoryKnown,
+	look: number,
+	{ delivered: secret, accepted }: { delivered: Delivered | undefined; accepted: ReadonlyMap<string, string> },
+): boolean {
+	const { name, previous: count = 0 } = wanted
+	if (count === 0 || !delivered) return false
+	const last = known.get(name)
+	if (last?.version !== delivered.version || last.count !== count || look % VERSIONS_EVERY === 0) return true
+	return delivered.previous.some((_, i) => !isIntact(secret, previousFileName(name, i + 1), accepted))
+}
+
+/**
+ * Brings the older versions beside a secret up to date.
+ *
+ * 1. The list of versions tells which they are; values are not read for that.
+ * 2. Bytes that the Secret holds already are moved: the current version of before becomes the previous one without a read.
+ * 3. Only the others are read from the vault.
+ *
+ * @returns the result with its older versions; what could not be found out leaves them as they are, and says why
+ */
+export async function followHistory(result: EntryResult, input: HistoryInput): Promise<EntryResult> {
+	const { wanted, delivered } = result
+	const { name, previous: count = 0 } = wanted
+	if (!delivered || count === 0) return result
+	const { looking, known } = input
+	const listed = await listVersions(wanted, looking)
+	if (listed.kind === 'fault') {
+		if (traitsOf(listed.fault).session) return result
+		// Looked at again with the next rotation or the tenth look: a list of this length or without permission is not for free.
+		known.set(name, { version: delivered.version, count })
+		return withTrouble(result, listed.fault)
+	}
+	const isCurrent = wanted.version === undefined && result.state === 'Current'
+	const { kept, tie } = previousVersions(listed.versions, { version: delivered.version, isCurrent }, count)
+	const before = deliveredSecret(looking.delivered, name)
+	const versions: VersionFacts[] = []
+	const bytes = new Map<number, string>()
+	for (const version of kept) {
+		const index = versions.length
+		const key = previousFileName(name, index + 1)
+		const stays =
+			before?.previous[index]?.version === version.version && isIntact(looking.delivered, key, input.accepted)
+		const sameForm = before?.form === nameOfForm(wanted.form)
+		if (!stays || !sameForm) {
+			const moved = sameForm ? bytesOf(version.version, name, before, input) : undefined
+			const read = moved ?? (await readOlder(wanted, version.version, looking))
+			if (typeof read === 'object') {
+				if (traitsOf(read).session) return result
+				// One that cannot be read or formed leaves no gap: the next older one moves up.
+				continue
+			}
+			bytes.set(index, read)
+		}
+		versions.push(version)
+	}
+	known.set(name, { version: delivered.version, count })
+	const complete = {
+		...result,
+		delivered: { ...delivered, previous: versions.map(describePrevious) },
+		previous: bytes,
+	}
+	return tie ? withTrouble(complete, { kind: 'versionTie' }) : complete
+}
+
+/** Nothing older is wanted any more, or it was never. */
+export const withoutHistory = (result: EntryResult): EntryResult =>
+	(result.wanted.previous ?? 0) > 0 || !result.delivered
+		? result
+		: { ...result, delivered: { ...result.delivered, previous: [] } }
+
+const withTrouble = (result: EntryResult, fault: VaultFault): EntryResult =>
+	result.fault ? result : { ...result, fault, reason: result.reason ?? traitsOf(fault).reason }
+
+/** Bytes of a version that lie in the Secret under another name. */
+function bytesOf(
+	version: string,
+	name: string,
+	before: ManifestSecret | undefined,
+	{ data, looking, accepted }: HistoryInput,
+): string | undefined {
+	if (!before || !data) return undefined
+	const places = [
+		...(before.version === version ? [name] : []),
+		...before.previous.flatMap((each, i) => (each.version === version ? [previousFileName(name, i + 1)] : [])),
+	]
+	const place = places.find((key) => isIntact(looking.delivered, key, accepted) && Object.hasOwn(data, key))
+	return place === undefined ? undefined : data[place]
+}
+
+async function readOlder(
+	wanted: WantedSecret,
+	version: string,
+	{ session, ask, parseCertificate, result }: Looking,
+): Promise<string | VaultFault> {
+	try {
+		const secret = await session.read(wanted.objectName, version, ask)
+		const formed = giveForm(wanted.form, secret.value(), secret.facts.contentType, once(parseCertificate))
+		return formed.kind === 'fault' ? formed.fault : encode(formed.content)
+	} catch (error) {
+		const fault = faultOf(error)
+		if (traitsOf(fault).session) result.fault ??= fault
+		return fault
+	}
+}

@@ -1,0 +1,49 @@
+// Parts of plans, for tests: what is usual, so that a test says only what it is about.
+import type { Policy } from '../../api/schema.ts'
+import type { EntryContext, EntryResult } from '../found.ts'
+import type { Outcome } from '../outcome.ts'
+
+/** The defaults of the resource. */
+export const POLICY: Policy = {
+	absent: 'Keep',
+	deselected: 'Keep',
+	disabled: 'Keep',
+	expired: 'Keep',
+	notYetValid: 'Keep',
+	maxRemovals: 5,
+}
+
+/** Under these policies; the bytes untouched, and no tags named. */
+export const contextOf = (policy: Partial<Policy> = {}, intact = true): EntryContext => ({
+	policy: { ...POLICY, ...policy },
+	intact,
+	tags: new Set(),
+})
+
+/** A result with nothing delivered and nothing to do, but for what is given. */
+export const entryOf = (rest: Partial<EntryResult> & Pick<EntryResult, 'wanted'>): EntryResult => ({
+	delivered: undefined,
+	value: undefined,
+	remove: false,
+	instead: undefined,
+	state: 'Pending',
+	reason: undefined,
+	fault: undefined,
+	asAsked: false,
+	previous: new Map(),
+	...rest,
+})
+
+type Looked = Extract<Outcome, { kind: 'looked' }>
+
+/** A look without selectors, held removals and holds; the next one in a minute. */
+export const lookedOf = (rest: Pick<Looked, 'results' | 'at'> & Partial<Looked>): Outcome => ({
+	kind: 'looked',
+	changed: false,
+	again: undefined,
+	next: 60_000,
+	selectors: 'none',
+	removals: undefined,
+	held: { names: [], until: undefined, problem: undefined },
+	...rest,
+})

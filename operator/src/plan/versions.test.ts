@@ -1,0 +1,74 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { type ListedVersion, previousVersions, standIn } from './versions.ts'
+
+const v = (version: string, created: number, rest: Partial<ListedVersion> = {}): ListedVersion => ({
+	version,
+	created,
+	enabled: true,
+	tags: {},
+	...rest,
+})
+const NOW = 1_000_000 // ms: second 1000
+const current = { version: 'c', isCurrent: true }
+const ids = (versions: ListedVersion[], of = current, count = 2) => {
+	const { kept, tie } = previousVersions(versions, of, count)
+	return [...kept.map(({ version }) => version), ...(tie ? ['tie'] : [])]
+}
+
+describe('previous versions', () => {
+	it.each([
+		['come newest first, whatever the order of the list', [v('a', 1), v('c', 3), v('b', 2)], ['b', 'a']],
+		['are at most as many as asked for', [v('c', 9), v('a', 1), v('b', 2), v('d', 3)], ['d', 'b']],
+		['leave disabled ones out', [v('c', 9), v('a', 1), v('b', 2, { enabled: false })], ['a']],
+		['of the same second at the cut: none of them', [v('c', 9), v('a', 3), v('b', 2), v('d', 2)], ['a', 'tie']],
+		['of the same second inside the cut stay', [v('c', 9), v('a', 2), v('b', 2)], ['a', 'b']],
+		['may share a second with the current one, which is newer', [v('c', 2), v('a', 2)], ['a']],
+		['are none when there is only the current one', [v('c', 2)], []],
+	])('%s', (_, versions, expected) => expect(ids(versions).sort()).toEqual(expected.sort()))
+
+	it('of a pinned version are those created before it', () => {
+		const versions = [v('new', 9), v('p', 5), v('same', 5), v('old', 1)]
+		expect(ids(versions, { version: 'p', isCurrent: false })).toEqual(['old'])
+		expect(ids(versions, { version: 'gone', isCurrent: false })).toEqual([])
+	})
+	it('are never more than asked for, never the version itself, never disabled, and no tied one is left out alone', () => {
+		const version = fc.record({
+			version: fc.uuid(),
+			created: fc.integer({ min: 1, max: 6 }),
+			enabled: fc.boolean(),
+			tags: fc.constant({}),
+		})
+		fc.assert(
+			fc.property(fc.array(version, { maxLength: 12 }), fc.integer({ min: 1, max: 10 }), (versions, count) => {
+				const all = [...versions, v('c', 7)]
+				const { kept } = previousVersions(all, current, count)
+				expect(kept.length).toBeLessThanOrEqual(count)
+				const enabled = all.filter((each) => each.enabled && each.version !== 'c')
+				for (const each of kept) {
+					expect(enabled).toContain(each)
+					for (const other of enabled) {
+						const isNewer = (other.created ?? 0) >= (each.created ?? 0)
+						if (isNewer) expect(kept).toContain(other)
+					}
+				}
+			}),
+		)
+	})
+})
+
+describe('the version that stands in', () => {
+	it.each([
+		['is the newest that is enabled', [v('c', 9, { enabled: false }), v('a', 1), v('b', 2)], 'b'],
+		['has not expired', [v('a', 1), v('b', 2, { expires: 1_000 })], 'a'],
+		['has had its time come', [v('a', 1), v('b', 2, { notBefore: 1_001 })], 'a'],
+		['is none when no other can be used', [v('c', 9), v('a', 1, { enabled: false })], 'none'],
+		['cannot be told among several of one second', [v('a', 2), v('b', 2)], 'tie'],
+	])('%s', (_, versions, expected) => {
+		const found = standIn(versions, 'c', undefined, NOW)
+		expect(found.kind === 'version' ? found.version.version : found.kind).toBe(expected)
+	})
+	it('is the delivered one among several of one second', () => {
+		expect(standIn([v('a', 2), v('b', 2)], undefined, 'b', NOW)).toMatchObject({ version: { version: 'b' } })
+	})
+})

@@ -1,0 +1,45 @@
+// The operator as `main.ts` starts it, but told over standard input how to reach an emulator. Answers `usage`; ends with its input.
+import { startOperator } from '../../operator/src/controllers/operator.ts'
+import { systemClock } from '../../operator/src/runtime/clock.ts'
+import { createLogger } from '../../operator/src/runtime/log.ts'
+import { createMetrics } from '../../operator/src/runtime/metrics.ts'
+import { agentOf, kubeConfigOf, linesOfParent, type Reach, tell, usageOfThis } from './reach.ts'
+
+export interface OperatorChild extends Reach {
+	/** namespace of its lease */
+	readonly home: string
+	readonly identity: string
+}
+
+const lines = linesOfParent()
+const first = await lines.next()
+const options = JSON.parse(first.done ? '' : first.value) as OperatorChild
+const stopping = new AbortController()
+const metrics = createMetrics({ clock: systemClock })
+const operator = await startOperator({
+	kubeConfig: kubeConfigOf(options),
+	clock: systemClock,
+	random: Math.random,
+	log: createLogger({ level: 'info', destination: { write: (line: string) => void process.stderr.write(line) } }),
+	metrics,
+	signal: stopping.signal,
+	namespace: options.home,
+	serviceAccount: 'default',
+	identity: options.identity,
+	port: 0,
+	// The administrator of the cluster, whom the fence does not bind.
+	allowUnfenced: true,
+	clusterName: 'bench',
+	agent: agentOf(options),
+})
+operator.done.catch((error: unknown) => {
+	process.stderr.write(`${String(error)}\n`)
+	process.exit(1)
+})
+tell({ port: operator.port })
+for (let line = await lines.next(); !line.done; line = await lines.next()) {
+	if (line.value === 'usage') tell(usageOfThis())
+}
+stopping.abort(new Error('the bench stops the operator'))
+await operator.done
+metrics.close()

@@ -1,0 +1,70 @@
+// The other side of child.ts: what a child makes of its first line.
+import { readFileSync } from 'node:fs'
+import type { Agent } from 'node:https'
+import { createInterface } from 'node:readline'
+import { KubeConfig } from '@kubernetes/client-node'
+import { createAgent } from '../emulator/src/agent.ts'
+import { PRODUCTION_NAMES } from '../emulator/src/names.ts'
+
+/** How children reach API server and emulator. Goes over standard input: arguments can be seen by everybody. */
+export interface Reach {
+	readonly kubeconfig: string
+	readonly context: string
+	readonly emulator: { readonly port: number; readonly caPem: string }
+}
+
+export interface Usage {
+	/** MB; peak as the kernel counts it */
+	readonly maxRss: number
+	readonly rss: number
+	readonly heapUsed: number
+	readonly external: number
+	/** user and system, seconds */
+	readonly cpu: number
+}
+
+/** Of this process, for its parent. */
+export function usageOfThis(): Usage {
+	const { userCPUTime, systemCPUTime, maxRSS } = process.resourceUsage()
+	const { rss, heapUsed, external } = process.memoryUsage()
+	const mb = (bytes: number) => Math.round(bytes / 2 ** 20)
+	return {
+		maxRss: mb(peakOfThis() ?? maxRSS * 1024),
+		rss: mb(rss),
+		heapUsed: mb(heapUsed),
+		external: mb(external),
+		cpu: (userCPUTime + systemCPUTime) / 1e6,
+	}
+}
+
+/** Linux: maxRSS of getrusage also counts what the parent had at the fork. */
+function peakOfThis(): number | undefined {
+	try {
+		const kb = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]
+		return kb === undefined ? undefined : Number(kb) * 1024
+	} catch {
+		return undefined
+	}
+}
+
+/** The lines of the parent; they end when it closes them or is gone. */
+export function linesOfParent(): AsyncIterator<string> {
+	return createInterface({ input: process.stdin })[Symbol.asyncIterator]()
+}
+
+export const tell = (answer: object) => void process.stdout.write(`${JSON.stringify(answer)}\n`)
+
+export function kubeConfigOf({ kubeconfig, context }: Reach): KubeConfig {
+	const kubeConfig = new KubeConfig()
+	kubeConfig.loadFromFile(kubeconfig)
+	kubeConfig.setCurrentContext(context)
+	return kubeConfig
+}
+
+/** Leads the names of production to the emulator's port, whatever port a URL means. */
+export function agentOf({ emulator }: Reach): Agent {
+	const agent = createAgent(PRODUCTION_NAMES, '127.0.0.1', emulator.caPem)
+	const connect = agent.createConnection.bind(agent)
+	agent.createConnection = (options, done) => connect({ ...options, port: emulator.port }, done)
+	return agent
+}

@@ -1,0 +1,40 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type CostStage, type LookCost, openCost, plannedBindings } from '../../bench/looks.ts'
+
+// Counts, no times. The figures for larger vaults, and those of peers: `npm run bench -- cost`.
+const BINDINGS = 20
+const LOOKS = 10
+/** 100 secrets are 4 pages of 25, which is what the service puts on one. */
+const PAGES = 4
+
+describe.each([
+	{ what: '20 bindings of 5 secrets each', kind: 'five', holders: 1 },
+	{ what: '20 bindings of the same 100 secrets by prefix', kind: 'prefix', holders: BINDINGS },
+	{ what: '20 bindings of the same 100 secrets by name', kind: 'all', holders: BINDINGS },
+] as const)('$what, one identity, a vault of 100', ({ kind, holders }) => {
+	let cost: CostStage
+	let look: LookCost
+	beforeAll(async () => {
+		cost = await openCost({ vaultSize: 100, bindings: plannedBindings(kind, { count: BINDINGS }) })
+		look = await cost.looks(LOOKS)
+	})
+	afterAll(() => cost?.close())
+
+	it('list the vault once per look for all of them together', () => {
+		// One look more than was counted: the window may cut one at each end.
+		expect(look.lists).toBeLessThanOrEqual(PAGES * Math.ceil(look.looks + 1))
+		expect(look.versions).toBe(0)
+	})
+
+	it('read no value and ask for no token while nothing changes', () => {
+		expect(look).toMatchObject({ gets: 0, tokens: 0, challenges: 0 })
+	})
+
+	it('write nothing while nothing changes', () => {
+		expect(look).toMatchObject({ writes: 0, changed: 0 })
+	})
+
+	it('read a rotated secret once and patch the Secrets that hold it', async () => {
+		expect(await cost.rotate(holders)).toMatchObject({ reads: 1, patched: holders })
+	})
+})

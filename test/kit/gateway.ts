@@ -1,0 +1,136 @@
+// Plain HTTP on loopback in front of an API server, adding the credentials: who is started against it needs none. It can stop
+// a request at an exact moment, before the API server sees it or before its answer gets back.
+import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http'
+import { Agent, type RequestOptions, request } from 'node:https'
+import type { AddressInfo, Socket } from 'node:net'
+import type { KubeConfig } from '@kubernetes/client-node'
+
+export interface SeenRequest {
+	method: string
+	/** without the query */
+	path: string
+	/** text of the body */
+	body: string
+}
+
+export interface Held {
+	/** resolves when a matching request is held */
+	arrived: Promise<SeenRequest>
+	/** lets it go on; nothing is held any more */
+	release(): void
+}
+
+export interface Gateway {
+	server: string
+	/**
+	 * Holds the first matching request. `request`: the API server does not see it. `answer`: the API server has done it, and
+	 * whoever asked does not hear of it.
+	 */
+	hold(what: 'request' | 'answer', matches: (request: SeenRequest) => boolean): Held
+	/** Ends all connections and refuses new ones, as an API server that restarts, until `restore`. */
+	cut(): void
+	restore(): void
+	close(): Promise<void>
+}
+
+interface Rule {
+	what: 'request' | 'answer'
+	matches: (request: SeenRequest) => boolean
+	arrived: (request: SeenRequest) => void
+	released: Promise<void>
+}
+
+export async function startGateway(kubeConfig: KubeConfig): Promise<Gateway> {
+	const auth: RequestOptions = {}
+	await kubeConfig.applyToHTTPSOptions(auth)
+	const base = new URL(kubeConfig.getCurrentCluster()?.server ?? '')
+	const { ca, cert, key, servername, rejectUnauthorized } = auth
+	const agent = new Agent({ keepAlive: true, ca, cert, key, servername, rejectUnauthorized })
+	const sockets = new Set<Socket>()
+	let isCut = false
+	let rules: Rule[] = []
+
+	const take = (what: Rule['what'], seen: SeenRequest): Rule | undefined => {
+		const rule = rules.find((each) => each.what === what && each.matches(seen))
+		rules = rules.filter((each) => each !== rule)
+		return rule
+	}
+	const pass = async (what: Rule['what'], seen: SeenRequest) => {
+		const rule = take(what, seen)
+		rule?.arrived(seen)
+		await rule?.released
+	}
+	const forward = (seen: SeenRequest, url: URL, headers: IncomingHttpHeaders) =>
+		new Promise<IncomingMessage>((resolve, reject) => {
+			const { host: _host, connection: _connection, ...rest } = headers
+			const options = { agent, method: seen.method, headers: { ...rest, ...auth.headers } }
+			const onward = request(new URL(url.pathname + url.search, base), options as RequestOptions, resolve)
+			onward.on('error', reject)
+			onward.end(seen.body)
+		})
+	const answer = async (incoming: IncomingMessage, outgoing: ServerResponse) => {
+		const url = new URL(incoming.url ?? '/', base)
+		const chunks: Buffer[] = []
+		for await (const chunk of incoming) chunks.push(chunk as Buffer)
+		const seen = { method: incoming.method ?? '', path: url.pathname, body: Buffer.concat(chunks).toString('utf8') }
+		await pass('request', seen)
+		if (outgoing.destroyed) return
+		const upstream = await forward(seen, url, incoming.headers)
+		await pass('answer', seen)
+		const { connection: _connection, ...headers } = upstream.headers
+		outgoing.writeHead(upstream.statusCode ?? 502, headers)
+		// The headers of a watch come long before its first event.
+		outgoing.flushHeaders()
+		outgoing.on('close', () => upstream.destroy())
+		upstream.on('error', () => outgoing.destroy())
+		upstream.pipe(outgoing)
+	}
+	const server = createServer((incoming, outgoing) => {
+		outgoing.on('error', () => {})
+		answer(incoming, outgoing).catch(() => outgoing.destroy())
+	})
+	server.on('connection', (socket) => {
+		if (isCut) {
+			socket.resetAndDestroy()
+			return
+		}
+		sockets.add(socket)
+		socket.on('error', () => {}).on('close', () => sockets.delete(socket))
+	})
+	await new Promise<void>((resolve) => {
+		server.listen(0, '127.0.0.1', resolve)
+	})
+	const reset = () => {
+		for (const socket of sockets) socket.resetAndDestroy()
+	}
+	return {
+		server: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+		hold(what, matches) {
+			const arrived = Promise.withResolvers<SeenRequest>()
+			const released = Promise.withResolvers<void>()
+			const rule = { what, matches, arrived: arrived.resolve, released: released.promise }
+			rules.push(rule)
+			return {
+				arrived: arrived.promise,
+				release() {
+					rules = rules.filter((each) => each !== rule)
+					released.resolve()
+				},
+			}
+		},
+		cut() {
+			isCut = true
+			reset()
+		},
+		restore() {
+			isCut = false
+		},
+		async close() {
+			reset()
+			agent.destroy()
+			await new Promise<void>((resolve) => {
+				server.close(() => resolve())
+			})
+		},
+	}
+}
