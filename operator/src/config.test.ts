@@ -41,6 +41,8 @@ describe('the configuration', () => {
 		[['--concurrency', '0'], '--concurrency'],
 		[['--vault-rate', '0'], '--vault-rate'],
 		[['--vault-rate', '401'], '--vault-rate'],
+		[['--vault-rate', 'fast'], '--vault-rate'],
+		[['--vault-rate', '1.5'], '--vault-rate'],
 		[['--vault-suffix', 'nonsense'], '--vault-suffix'],
 		[['--authority-host', 'http://login'], '--authority-host'],
 		[['--namespaces', ''], '--namespaces'],
@@ -58,6 +60,10 @@ describe('the configuration', () => {
 		expect(parseConfig(['--namespaces', 'shop,payments,shop'], env)).toMatchObject({
 			config: { namespaces: ['shop', 'payments'] },
 		})
+	})
+	it('takes a rate of calls to one vault, and leaves the default to the budget', () => {
+		expect(parseConfig([], env)).toMatchObject({ config: { vaultRate: undefined } })
+		expect(parseConfig(['--vault-rate', '5'], env)).toMatchObject({ config: { vaultRate: 5 } })
 	})
 	it('without a namespace says what to write', () => {
 		expect(parseConfig([], {})).toMatchObject({

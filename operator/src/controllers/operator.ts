@@ -46,9 +46,9 @@ export interface OperatorOptions {
 	clusterName?: string | undefined
 	/** bindings worked on at once */
 	concurrency?: number | undefined
-	vaultSuffixes?: readonly string[] | undefined
-	/** sustained calls per second to one vault; default 40 */
+	/** calls per second to one vault, sustained */
 	vaultRate?: number | undefined
+	vaultSuffixes?: readonly string[] | undefined
 	authorityHost?: string | undefined
 	disableInstanceDiscovery?: boolean | undefined
 	/** connections to vaults and Entra */
@@ -64,8 +64,9 @@ export interface Operator {
 	ready: Promise<void>
 }
 
-// A reconcile mostly waits for a vault, which runs eight calls at once: four vaults' worth, so that a slow one does not keep
-// the others waiting.
+// A worker mostly waits, for a vault, Entra or the API server. 32 are four vaults' worth of the eight calls that a budget
+// lets be under way, so that three vaults which hang do not hold up the fourth. Each holds the values of one binding, at most
+// the 1 MiB of a Secret and what they are made of.
 const CONCURRENCY = 32
 // Sessions nobody uses are looked for this often.
 const PRUNE_MS = 60_000
@@ -192,7 +193,7 @@ async function lead(
 		clusterName: options.clusterName ?? 'kubernetes',
 		vaultSuffixes: options.vaultSuffixes ?? VAULT_SUFFIXES,
 		callsPerSecond: options.vaultRate,
-		observeWait: (vault, lane, seconds) => metrics.budgetWait.observe({ vault, lane }, seconds),
+		observeWait: (vault, lane, seconds) => metrics.vaultWait.observe({ vault, lane }, seconds),
 		observeVault: (vault, kind, result) => metrics.vaultCalls.inc({ vault, kind, result }),
 		observeToken: (issuer, result) => metrics.tokenCalls.inc({ issuer, result }),
 	})

@@ -91,6 +91,10 @@ export function createBindingMetrics({ clock, registers, onUnused }: BindingMetr
 			entries.delete(key)
 			release(key, before?.vault)
 		},
+		/** Vaults that bindings read. */
+		usedVaults(): ReadonlySet<string | undefined> {
+			return new Set([...entries.values()].map(({ vault }) => vault))
+		},
 		/** The vault answered, or did not for this reason. */
 		vaultAnswered(vault: string, fault: string | undefined): void {
 			answers.set(vault, fault ?? REACHABLE)

@@ -85,13 +85,22 @@ test('the series of a vault end with the last binding that uses it', async () =>
 	metrics.looked('payments')
 	metrics.vaultAnswered('payments', undefined)
 	metrics.vaultCalls.inc({ vault: 'payments', kind: 'list', result: 'ok' })
+	metrics.vaultWait.observe({ vault: 'payments', lane: 'first' }, 0.2)
+	metrics.vaultWait.observe({ vault: 'payments', lane: 'refresh' }, 2)
+	metrics.setVaultRates(() => [
+		['payments', 40],
+		['orders', 20],
+	])
 	metrics.vaultCalls.inc({ vault: 'orders', kind: 'get', result: 'ok' })
 	metrics.bindingGone('ns/one')
-	expect((await lines()).filter((line) => line.includes('vault="payments"'))).toHaveLength(4)
+	expect((await lines()).filter((line) => /vault="payments"(?!.*lane=)/.test(line))).toHaveLength(5)
+	expect(await lines()).toContain('asb_vault_budget_rate{vault="payments"} 40')
+	expect(await lines()).toContain('asb_vault_budget_wait_seconds_sum{vault="payments",lane="refresh"} 2')
 	metrics.bindingUses('ns/two', 'orders')
 	await vi.waitFor(async () => expect(await metrics.text()).not.toContain('payments'))
 	const text = await metrics.text()
 	expect(text).toContain('asb_vault_calls_total{vault="orders",kind="get",result="ok"} 1')
+	expect(text).toContain('asb_vault_budget_rate{vault="orders"} 20')
 	expect(text).not.toContain('asb_vault_earliest_expiry_seconds{vault="orders"')
 })
 

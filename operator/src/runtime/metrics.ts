@@ -23,6 +23,8 @@ export type Metrics = ReturnType<typeof createMetrics>
 
 // Milliseconds to the queue's longest backoff. Reconciles, vault calls and API calls all live between these ends.
 const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60]
+// From no wait to the 30 s after which a call gives up. Few steps: each is a series for each vault and lane.
+const WAIT_SECONDS = [0.01, 0.1, 0.5, 1, 2.5, 5, 10, 30]
 // From a 5 s interval with nudged pods up to the 24 h that an interval may be.
 const PROPAGATION_SECONDS = [0.25, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 900, 3_600, 14_400, 86_400]
 
@@ -60,23 +62,12 @@ export function createMetrics({ clock, process: ofProcess = true }: MetricsOptio
 		labelNames: ['vault', 'kind', 'result'],
 		registers,
 	})
-	const budgetWait = new Histogram({
+	const vaultWait = new Histogram({
 		name: 'asb_vault_budget_wait_seconds',
-		help: 'Time that calls to Key Vault waited for their turn in the budget of the vault, by vault and lane (first syncs, refreshes)',
+		help: 'How long calls to Key Vault waited for their turn, by vault and lane (first, refresh)',
 		labelNames: ['vault', 'lane'],
-		buckets: SECONDS,
+		buckets: WAIT_SECONDS,
 		registers,
-	})
-	let rates: () => Iterable<readonly [vault: string, perSecond: number]> = () => []
-	new Gauge({
-		name: 'asb_vault_budget_rate',
-		help: 'Calls per second that the operator allows itself to a vault; halves when the vault throttles',
-		labelNames: ['vault'],
-		registers,
-		collect() {
-			this.reset()
-			for (const [vault, perSecond] of rates()) this.set({ vault }, perSecond)
-		},
 	})
 	const tokenCalls = new Counter({
 		name: 'asb_token_calls_total',
@@ -187,7 +178,19 @@ export function createMetrics({ clock, process: ofProcess = true }: MetricsOptio
 		onUnused(vault) {
 			looks.delete(vault)
 			void forget(vaultCalls, vault)
-			for (const lane of ['first', 'refresh']) budgetWait.remove({ vault, lane })
+			for (const lane of ['first', 'refresh']) vaultWait.remove({ vault, lane })
+		},
+	})
+	let rates: () => Iterable<readonly [vault: string, perSecond: number]> = () => []
+	new Gauge({
+		name: 'asb_vault_budget_rate',
+		help: 'Calls per second that the vault is asked at most now; falls when it throttles, and comes back by 1 each second',
+		labelNames: ['vault'],
+		registers,
+		collect() {
+			this.reset()
+			const used = bindings.usedVaults()
+			for (const [vault, perSecond] of rates()) if (used.has(vault)) this.set({ vault }, perSecond)
 		},
 	})
 
@@ -248,7 +251,7 @@ export function createMetrics({ clock, process: ofProcess = true }: MetricsOptio
 		reconciles,
 		reconcileSeconds,
 		vaultCalls,
-		budgetWait,
+		vaultWait,
 		tokenCalls,
 		secretWrites,
 		secretBytes,
@@ -263,7 +266,7 @@ export function createMetrics({ clock, process: ofProcess = true }: MetricsOptio
 		setQueue(next: QueueGauges): void {
 			queue = next
 		},
-		/** The rates of all vaults to read at each scrape. */
+		/** The budgets of vaults to read at each scrape. */
 		setVaultRates(next: typeof rates): void {
 			rates = next
 		},

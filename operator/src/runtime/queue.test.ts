@@ -24,6 +24,25 @@ describe('keyed queue', () => {
 		expect(ran).toEqual(['b', 'a'])
 	})
 
+	test('keys of the first lane go before others, keep their order, and take a waiting key along', async () => {
+		const queue = new KeyedQueue({ clock: new FakeClock() })
+		const ran: string[] = []
+		for (const key of ['a', 'b', 'c']) queue.add(key)
+		queue.add('new', { first: true })
+		queue.add('c', { first: true })
+		queue.add('new')
+		expect(queue.depth).toBe(4)
+		const { stop, done } = start(queue, async (key) => {
+			ran.push(key)
+			// Added while it runs: once more, in its lane.
+			if (key === 'new' && ran.length < 3) queue.add('new', { first: true })
+		})
+		await settle()
+		stop.abort()
+		await done
+		expect(ran).toEqual(['new', 'c', 'new', 'a', 'b'])
+	})
+
 	test('the earliest of several delays wins, and an add beats them all', async () => {
 		const clock = new FakeClock()
 		const queue = new KeyedQueue({ clock })
@@ -113,20 +132,20 @@ describe('keyed queue', () => {
 })
 
 type Command =
-	| { do: 'add' | 'limited' | 'forget'; key: string }
+	| { do: 'add' | 'first' | 'limited' | 'forget'; key: string }
 	| { do: 'after'; key: string; ms: number }
 	| { do: 'advance'; ms: number }
 
 const key = fc.constantFrom('a', 'b', 'c', 'd')
 const command: fc.Arbitrary<Command> = fc.oneof(
-	fc.record({ do: fc.constantFrom('add' as const, 'limited' as const, 'forget' as const), key }),
+	fc.record({ do: fc.constantFrom('add' as const, 'first' as const, 'limited' as const, 'forget' as const), key }),
 	fc.record({ do: fc.constant('after' as const), key, ms: fc.integer({ min: -5, max: 300 }) }),
 	fc.record({ do: fc.constant('advance' as const), ms: fc.integer({ min: 0, max: 120 }) }),
 )
 /** what successive runs do: how long they take and whether they throw */
 const runs = fc.array(fc.record({ ms: fc.integer({ min: 0, max: 90 }), fails: fc.boolean() }), { maxLength: 40 })
 
-test('model: no key runs twice at once, no add is lost, nothing runs that was not asked for, free workers never idle', async () => {
+test('model: no key runs twice at once, no add is lost, nothing runs that was not asked for, first goes first, free workers never idle', async () => {
 	const planned = new Error('planned')
 	await fc.assert(
 		fc.asyncProperty(
@@ -139,6 +158,8 @@ test('model: no key runs twice at once, no add is lost, nothing runs that was no
 				const wanted = new Map<string, number>()
 				const failures = new Map<string, number>()
 				const running = new Set<string>()
+				/** keys that were added to the first lane and have not run since */
+				const first = new Set<string>()
 				const want = (k: string, at: number) => wanted.set(k, Math.min(wanted.get(k) ?? Number.POSITIVE_INFINITY, at))
 				const limit = (k: string) => {
 					const n = failures.get(k) ?? 0
@@ -157,6 +178,9 @@ test('model: no key runs twice at once, no add is lost, nothing runs that was no
 					async (k) => {
 						expect(running.has(k), 'runs twice at once').toBe(false)
 						expect(wanted.get(k), 'was not asked for, or too early').toBeLessThanOrEqual(clock.monotonic())
+						const before = [...first].filter((other) => other !== k && !running.has(other))
+						if (!first.has(k)) expect(before, 'a first one waits').toEqual([])
+						first.delete(k)
 						wanted.delete(k)
 						running.add(k)
 						expect(running.size).toBeLessThanOrEqual(concurrency)
@@ -182,6 +206,11 @@ test('model: no key runs twice at once, no add is lost, nothing runs that was no
 						case 'add':
 							want(c.key, clock.monotonic())
 							queue.add(c.key)
+							break
+						case 'first':
+							want(c.key, clock.monotonic())
+							first.add(c.key)
+							queue.add(c.key, { first: true })
 							break
 						case 'after':
 							want(c.key, clock.monotonic() + Math.max(c.ms, 0))

@@ -14,6 +14,17 @@ export interface KeyedQueueOptions {
 	onError?: (key: string, error: unknown) => void
 }
 
+export interface AddOptions {
+	/** goes before all keys that were added without: nothing has been done for it yet, while the others only go on */
+	first?: boolean
+}
+
+interface Running {
+	/** since when it wants to run once more */
+	dirtySince: number | undefined
+	first: boolean
+}
+
 export interface RunOptions {
 	/** How many keys are worked on at once. */
 	concurrency: number
@@ -25,9 +36,9 @@ export interface RunOptions {
  * A work queue of keys, not of events.
  *
  * A key is in at most one of these places, and that is its only pending run:
- * 1. `ready`: waits for a worker, first in first out; `first` in a lane of its own, which goes before.
+ * 1. `first` or `ready`: waits for a worker, first in first out; all of `first` go before those of `ready`.
  * 2. `delayed`: becomes ready at a time; the earliest time asked for wins.
- * 3. `running` with `dirty`: was added while being worked on, runs once more when the worker is done.
+ * 3. `running` with `dirty`: was added while being worked on, runs once more when the worker is done, in its lane.
  * A key that is running is never started a second time, so a worker needs no lock for its key.
  */
 export class KeyedQueue {
@@ -36,12 +47,11 @@ export class KeyedQueue {
 	readonly #maxBackoffMs: number
 	readonly #onError: (key: string, error: unknown) => void
 	/** key → monotonic time since which it waits; a Map keeps insertion order */
-	readonly #ready = new Map<string, number>()
-	/** the same of keys that go before all of these */
 	readonly #first = new Map<string, number>()
+	readonly #ready = new Map<string, number>()
 	/** key → monotonic time at which it becomes ready. Scanned for its minimum: thousands of keys, some scans a second. */
 	readonly #delayed = new Map<string, number>()
-	readonly #running = new Map<string, { dirtySince: number | undefined }>()
+	readonly #running = new Map<string, Running>()
 	readonly #failures = new Map<string, number>()
 	#wakeWorker: (() => void)[] = []
 	#wakeTimer: AbortController | undefined
@@ -54,26 +64,37 @@ export class KeyedQueue {
 		this.#onError = onError ?? (() => {})
 	}
 
-	/**
-	 * Runs `key` as soon as a worker is free; once more after the present run if it is running.
-	 *
-	 * @param first before all keys that are not: nobody has anything of it yet
-	 */
-	add(key: string, { first = false } = {}): void {
+	/** Runs `key` as soon as a worker is free; once more after the present run if it is running. */
+	add(key: string, { first = false }: AddOptions = {}): void {
 		if (this.#stopped) return
 		this.#delayed.delete(key)
 		const now = this.#clock.monotonic()
 		const running = this.#running.get(key)
 		if (running) {
 			running.dirtySince ??= now
+			running.first ||= first
 			return
 		}
 		if (this.#first.has(key)) return
 		const since = this.#ready.get(key)
-		if (since !== undefined && !first) return
-		this.#ready.delete(key)
-		;(first ? this.#first : this.#ready).set(key, since ?? now)
-		if (since === undefined) this.#wakeWorker.shift()?.()
+		if (since !== undefined) {
+			if (!first) return
+			// It waits already and has its worker woken; only its place changes.
+			this.#ready.delete(key)
+			this.#first.set(key, since)
+			return
+		}
+		this.#wait(key, now, first)
+	}
+
+	#wait(key: string, since: number, first: boolean): void {
+		const lane = first ? this.#first : this.#ready
+		lane.set(key, since)
+		this.#wakeWorker.shift()?.()
+	}
+
+	#isReady(key: string): boolean {
+		return this.#first.has(key) || this.#ready.has(key)
 	}
 
 	/** Runs `key` no later than `ms` from now. */
@@ -83,8 +104,7 @@ export class KeyedQueue {
 			this.add(key)
 			return
 		}
-		const waits = this.#ready.has(key) || this.#first.has(key)
-		if (waits || this.#running.get(key)?.dirtySince !== undefined) return
+		if (this.#isReady(key) || this.#running.get(key)?.dirtySince !== undefined) return
 		const due = this.#clock.monotonic() + ms
 		const before = this.#delayed.get(key)
 		if (before !== undefined && before <= due) return
@@ -125,7 +145,7 @@ export class KeyedQueue {
 	get oldestMs(): number {
 		let oldest = this.#clock.monotonic()
 		const now = oldest
-		for (const lane of [this.#first, this.#ready]) for (const since of lane.values()) oldest = Math.min(oldest, since)
+		for (const since of [...this.#first.values(), ...this.#ready.values()]) oldest = Math.min(oldest, since)
 		for (const { dirtySince } of this.#running.values()) oldest = Math.min(oldest, dirtySince ?? now)
 		return now - oldest
 	}
@@ -164,9 +184,8 @@ export class KeyedQueue {
 				await new Promise<void>((resolve) => this.#wakeWorker.push(resolve))
 				continue
 			}
-			this.#first.delete(key)
-			this.#ready.delete(key)
-			const state: { dirtySince: number | undefined } = { dirtySince: undefined }
+			if (!this.#first.delete(key)) this.#ready.delete(key)
+			const state: Running = { dirtySince: undefined, first: false }
 			this.#running.set(key, state)
 			try {
 				await worker(key, signal)
@@ -178,8 +197,7 @@ export class KeyedQueue {
 				if (state.dirtySince !== undefined && !this.#stopped) {
 					this.#delayed.delete(key)
 					// It keeps its place in time, so that the age of the oldest key tells the truth.
-					this.#ready.set(key, state.dirtySince)
-					this.#wakeWorker.shift()?.()
+					this.#wait(key, state.dirtySince, state.first)
 				}
 			}
 		}

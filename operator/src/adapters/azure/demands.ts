@@ -40,4 +40,4 @@ export function createDemands(): Demands {
 }
 
 const sameSet = (a: ReadonlySet<string>, b: ReadonlySet<string>) =>
-	a.size === b.size && [...a].every((each) => b.has(each))
+	a.size === b.size && [...a].every((object) => b.has(object))

@@ -3,17 +3,14 @@ import type { Agent } from 'node:https'
 import type { PipelinePolicy } from '@azure/core-rest-pipeline'
 import { ClientAssertionCredential } from '@azure/identity'
 import { type KeyVaultSecret, SecretClient, type SecretProperties } from '@azure/keyvault-secrets'
-import type { SecretFacts } from '../../plan/probe.ts'
 import type { Tokens } from '../../ports/cluster.ts'
 import {
 	type Ask,
-	type ListedSecret,
 	type SessionKey,
 	VaultError,
 	type VaultListing,
 	type VaultReader,
 	type VaultSecret,
-	type VersionFacts,
 	type VersionListing,
 } from '../../ports/vault.ts'
 import type { Clock } from '../../runtime/clock.ts'
@@ -22,6 +19,8 @@ import { createAssertions } from './assertion.ts'
 import type { Budget } from './budget.ts'
 import { type Answer, retryAfterMs, vaultFaultOf } from './classify.ts'
 import { createSingleFlightCredential } from './credential.ts'
+import { factsOf, listedOf, versionOf } from './facts.ts'
+import { PAGE_SIZE, readPages } from './pages.ts'
 
 export type CallKind = 'get' | 'list' | 'versions'
 
@@ -45,14 +44,6 @@ export interface AzureOptions {
 
 // A healthy vault answers in a tenth of a second. Ten seconds tell a slow one from a dead one without holding a worker long.
 const TIMEOUT_MS = 10_000
-/** What the service puts on a page at most. */
-export const PAGE_SIZE = 25
-
-// 100,000 secrets. Whatever says that there are more is not a vault: an answer whose last page never comes.
-const MAX_PAGES = 4_000
-// keyvault.md 1.4, 1.5. Names go into URLs and commands, versions into status.
-const OBJECT_NAME = /^[0-9a-zA-Z-]{1,127}$/
-const VERSION = /^[0-9a-fA-F]{32}$/
 
 interface Call {
 	ask: Ask
@@ -169,26 +160,17 @@ export function createSession(key: SessionKey, options: AzureOptions, budget: Bu
 		}
 	}
 
-	/** Reads pages until the last one, or one more than allowed. `take` gets each item of the allowed ones. */
-	const readPages = async (
-		kind: CallKind,
-		pages: AsyncIterator<SecretProperties[]>,
-		maxPages: number,
-		ask: Ask,
-		take: (item: SecretProperties) => void,
-	): Promise<{ complete: boolean; pages: number; serverTime: number | undefined }> => {
+	/** One call for each page. */
+	const pagesOf = async (kind: CallKind, pages: AsyncIterator<SecretProperties[]>, maxPages: number, ask: Ask) => {
 		let serverTime: number | undefined
-		for (let count = 1; ; count++) {
-			const page = await call(kind, ask, async (at) => {
-				const next = await pages.next()
+		const found = await readPages(maxPages, () =>
+			call(kind, ask, async (at) => {
+				const page = await pages.next()
 				if (at.sent) serverTime = timeOf(at)
-				if (!next.done) for (const item of next.value) take(item)
-				return next
-			})
-			if (page.done) return { complete: true, pages: Math.max(count - 1, 1), serverTime }
-			if (count > maxPages) return { complete: false, pages: count, serverTime }
-			if (count > MAX_PAGES) throw new VaultError({ kind: 'garbage' })
-		}
+				return page
+			}),
+		)
+		return { ...found, serverTime }
 	}
 
 	return {
@@ -201,24 +183,17 @@ export function createSession(key: SessionKey, options: AzureOptions, budget: Bu
 				return readSecret(secret, at)
 			}),
 		async list(maxPages, ask): Promise<VaultListing> {
-			const items = new Map<string, ListedSecret>()
 			const pages = client.listPropertiesOfSecrets().byPage({ maxPageSize: PAGE_SIZE })
-			const read = await readPages('list', pages, maxPages, ask, (item) => {
-				if (!OBJECT_NAME.test(item.name)) throw new VaultError({ kind: 'garbage' })
-				items.set(item.name.toLowerCase(), { objectName: item.name, ...factsOf(item) })
-			})
-			if (!read.complete) return { complete: false, pages: read.pages }
-			return { complete: true, pages: read.pages, items, serverTime: read.serverTime }
+			const { complete, pages: count, items, serverTime } = await pagesOf('list', pages, maxPages, ask)
+			if (!complete) return { complete, pages: count }
+			const listed = items.map(listedOf)
+			const byName = new Map(listed.map((item) => [item.objectName.toLowerCase(), item]))
+			return { complete, pages: count, items: byName, serverTime }
 		},
 		async versions(objectName, maxPages, ask): Promise<VersionListing> {
-			const versions: VersionFacts[] = []
 			const pages = client.listPropertiesOfSecretVersions(objectName).byPage({ maxPageSize: PAGE_SIZE })
-			const read = await readPages('versions', pages, maxPages, ask, (item) => {
-				const { version = '' } = item
-				if (!VERSION.test(version)) throw new VaultError({ kind: 'garbage' })
-				versions.push({ version, ...factsOf(item) })
-			})
-			return read.complete ? { complete: true, versions } : { complete: false }
+			const { complete, items } = await pagesOf('versions', pages, maxPages, ask)
+			return complete ? { complete, versions: items.map(versionOf) } : { complete }
 		},
 	}
 }
@@ -234,28 +209,8 @@ function timeOf({ date }: Call): number | undefined {
 	return Number.isFinite(time) ? time : undefined
 }
 
-function factsOf(properties: SecretProperties): SecretFacts {
-	const { enabled, createdOn, updatedOn, notBefore, expiresOn, contentType, managed, tags } = properties
-	const seconds = <K extends string>(key: K, date: Date | undefined) => {
-		const time = date?.getTime()
-		// The client makes an invalid date of a time that is none: no vault says that.
-		if (Number.isNaN(time)) throw new VaultError({ kind: 'garbage' })
-		return (time === undefined ? {} : { [key]: Math.floor(time / 1000) }) as { [P in K]?: number }
-	}
-	return {
-		enabled: enabled !== false,
-		...seconds('created', createdOn),
-		...seconds('updated', updatedOn),
-		...seconds('notBefore', notBefore),
-		...seconds('expires', expiresOn),
-		...(contentType === undefined ? {} : { contentType }),
-		...(managed === true ? { managed } : {}),
-		tags: tags ?? {},
-	}
-}
-
 /** Says in the vault's log whose read this is. No secrets, and nothing that a header may not hold. */
-function userAgent(cluster: string, { namespace, serviceAccount }: SessionKey): string {
+export function userAgent(cluster: string, { namespace, serviceAccount }: SessionKey): string {
 	const clean = (text: string) => text.replaceAll(/[^A-Za-z0-9.-]/g, '-').slice(0, 64)
 	return `azure-secret-binding/0.1 (${clean(cluster)}/${clean(namespace)}/${clean(serviceAccount)})`
 }
