@@ -1,4 +1,5 @@
-// What no operator can go below: the same values read by the SDK in a plain loop, the same Secrets posted, nothing decided.
+// What no operator can go below: the same values read by the SDK in a plain loop, the same Secrets posted, nothing decided. The SDK is
+// the operator's, not one of our own: the floor is that of its version.
 import { ClientAssertionCredential } from '@azure/identity'
 import { SecretClient } from '@azure/keyvault-secrets'
 import { createTokens } from '../../operator/src/adapters/kube/serviceaccounts.ts'
