@@ -15,6 +15,7 @@ export const VAULTS = [
 		'drift',
 		'quiet',
 		'leak',
+		'dead',
 		'kubelet',
 	],
 ]

@@ -1,0 +1,130 @@
+// What the Secrets should be, told from the history of the vault and the rules of the policies alone. No IO, no clock.
+
+export interface Policy {
+	absent: 'Keep' | 'Remove'
+	deselected: 'Keep' | 'Remove'
+	disabled: 'Keep' | 'Remove' | 'Previous'
+	expired: 'Keep' | 'Remove' | 'Previous'
+	notYetValid: 'Keep' | 'Remove' | 'Previous'
+}
+
+export const KEEP: Policy = {
+	absent: 'Keep',
+	deselected: 'Keep',
+	disabled: 'Keep',
+	expired: 'Keep',
+	notYetValid: 'Keep',
+}
+
+/** A version of a secret in the vault. Times are whole seconds since 1970. */
+export interface Version {
+	id: string
+	value: string
+	enabled: boolean
+	notBefore?: number
+	expires?: number
+}
+
+/** A secret of the vault. */
+export interface Item {
+	/** oldest first; the last one is the current one, disabled or not */
+	versions: Version[]
+	deleted: boolean
+	tags: Record<string, string>
+}
+
+/** Why something is not simply the current version. */
+export type Why = 'absent' | 'deselected' | 'disabled' | 'expired' | 'notYetValid' | 'unwanted'
+
+/** What should become of a file, as long as the vault and the spec are as they are. */
+export type Target =
+	/** these bytes; `why` when they are not the current version's */
+	| { kind: 'version'; id: string; why?: Why }
+	/** whatever is there stays */
+	| { kind: 'keep'; why: Why }
+	| { kind: 'remove'; why: Why }
+
+type Flaw = 'disabled' | 'expired' | 'notYetValid'
+
+function flawOf({ enabled, expires, notBefore }: Version, now: number): Flaw | undefined {
+	if (!enabled) return 'disabled'
+	if (expires !== undefined && expires <= now) return 'expired'
+	return notBefore !== undefined && notBefore > now ? 'notYetValid' : undefined
+}
+
+/**
+ * The rules of the policies (design 3, 5 and 6) for one file.
+ *
+ * @param tag what a selector asks for; undefined: the spec names the secret
+ * @param now seconds since 1970
+ */
+export function targetOf(item: Item | undefined, policy: Policy, now: number, tag?: [string, string]): Target {
+	const current = item?.deleted ? undefined : item?.versions.at(-1)
+	if (!item || !current) return { kind: policy.absent === 'Remove' ? 'remove' : 'keep', why: 'absent' }
+	if (tag && item.tags[tag[0]] !== tag[1]) {
+		return { kind: policy.deselected === 'Remove' ? 'remove' : 'keep', why: 'deselected' }
+	}
+	const why = flawOf(current, now)
+	if (!why) return { kind: 'version', id: current.id }
+	if (policy[why] === 'Remove') return { kind: 'remove', why }
+	if (policy[why] === 'Previous') {
+		const older = item.versions.slice(0, -1).findLast((each) => flawOf(each, now) === undefined)
+		if (older) return { kind: 'version', id: older.id, why }
+	}
+	// The vault refuses a disabled version; times are only words in Key Vault, and what is delivered goes on being so.
+	return why === 'disabled' ? { kind: 'keep', why } : { kind: 'version', id: current.id }
+}
+
+interface Span {
+	target: Target
+	/** monotonic milliseconds; `to` is infinite for the last one */
+	from: number
+	to: number
+}
+
+/**
+ * The targets of one file in the order of time, and how far its Secret has come along them. Seen bytes may lag behind, but
+ * they never go back: not to a version that was wanted before the one that was seen last, unless it was wanted again after.
+ */
+export class Course {
+	#spans: Span[] = []
+	#position = 0
+
+	get target(): Target | undefined {
+		return this.#spans.at(-1)?.target
+	}
+
+	/** From now on this is wanted. */
+	want(target: Target, at: number): void {
+		const last = this.#spans.at(-1)
+		if (last && same(last.target, target)) return
+		if (last) last.to = at
+		this.#spans.push({ target, from: at, to: Number.POSITIVE_INFINITY })
+	}
+
+	/** Bytes of this version were seen. @returns whether they may be there */
+	see(id: string): boolean {
+		return this.#advance(({ target }) => target.kind === 'version' && target.id === id)
+	}
+
+	/**
+	 * The file went. @returns whether a policy, or a change of the spec, asked for that
+	 * @param absentMs how long a secret must have been absent before it counts as that
+	 */
+	seeRemoved(at: number, absentMs: number): boolean {
+		return this.#advance(({ target, from, to }) => {
+			if (target.kind !== 'remove') return false
+			return target.why !== 'absent' || Math.min(to, at) - from >= absentMs
+		})
+	}
+
+	#advance(is: (span: Span) => boolean): boolean {
+		const found = this.#spans.findIndex((span, i) => i >= this.#position && is(span))
+		if (found < 0) return false
+		this.#position = found
+		return true
+	}
+}
+
+const same = (a: Target, b: Target) =>
+	a.kind === b.kind && a.why === b.why && (a.kind !== 'version' || b.kind !== 'version' || a.id === b.id)
