@@ -43,13 +43,15 @@ export function brokenRules(now: Versioned, before?: Versioned, wallClock: () =>
 	const { metadata, status } = now
 	if (!status || Object.keys(status).length === 0) return []
 	const { conditions = [], observedGeneration } = status
+	// The default of the definition: nobody has looked at it yet.
+	if (observedGeneration === -1 && conditions.length === 0) return []
 	const broken: string[] = []
 	const rule = (holds: boolean, text: string) => {
 		if (!holds) broken.push(text)
 	}
 	rule(observedGeneration !== undefined, 'the status says which generation it is about')
 	rule((observedGeneration ?? 0) <= metadata.generation, 'observedGeneration is not ahead of the generation')
-	rule((observedGeneration ?? 0) >= (before?.status?.observedGeneration ?? 0), 'observedGeneration does not go back')
+	rule((observedGeneration ?? 0) >= (before?.status?.observedGeneration ?? -1), 'observedGeneration does not go back')
 	const types = conditions.map(({ type }) => type)
 	rule(new Set(types).size === types.length, 'each type of condition is there once')
 	for (const type of ['Ready', 'Fresh']) rule(types.includes(type), `${type} is there`)

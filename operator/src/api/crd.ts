@@ -71,7 +71,8 @@ export function buildCrd(): object {
 								kind: { type: 'string', description: `${KIND}.` },
 								metadata: { type: 'object' },
 								spec: structural(specSchema),
-								status: structural(statusSchema),
+								// Until somebody has looked, a binding is in progress: kstatus takes one that says nothing for done.
+								status: { ...structural(statusSchema), default: { observedGeneration: -1 } },
 							},
 							'x-kubernetes-validations': [
 								{

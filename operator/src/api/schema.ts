@@ -447,9 +447,12 @@ export const statusSchema = z
 	.strictObject({
 		observedGeneration: z
 			.int()
-			.min(0)
+			.min(-1)
 			.optional()
-			.meta({ description: 'Generation of the spec that this status is about.', format: 'int64' }),
+			.meta({
+				description: 'Generation of the spec that this status is about; -1 before the first look.',
+				format: 'int64',
+			}),
 		conditions: z
 			.array(condition)
 			.max(16)
