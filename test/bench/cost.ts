@@ -44,8 +44,8 @@ function rowOf(kind: Kind, mode: Mode, vaultSize: number): Row | undefined {
 			vaultSize,
 			bindings: plannedBindings(kind, { count: BINDINGS, previous: previous ? 1 : 0 }),
 			listDenied: mode === 'denied',
-			// A list of 10,000 takes longer than 0.5 s, which is what 5 s are for the hurried operator.
-			interval: vaultSize > 1_000 ? '30s' : '5s',
+			// 0.5 s, 1.5 s and 3 s for the hurried operator: a look must be over before the next, or bindings take turns at listing.
+			interval: vaultSize > 1_000 ? '30s' : kind === 'five' ? '5s' : '15s',
 		},
 		wants: { objects: BINDINGS, entries, previous, ...(kind === 'prefix' ? { selectedOf: vaultSize } : {}) },
 		holders: kind === 'five' ? 1 : BINDINGS,
