@@ -116,6 +116,7 @@ beforeAll(async () => {
 	metrics = createMetrics({ clock: systemClock })
 	watch = metrics.watchObserver('azuresecretbindings')
 	metrics.leader.set(1)
+	metrics.setVaultRates(() => [['payments.vault.azure.net', 40]])
 	metrics.setQueue({ depth: 3, delayed: 2, running: 1, oldestMs: 400_000 })
 	probes = await startProbes({ port: 0, host: '127.0.0.1', live: () => undefined, ready: () => undefined, metrics })
 	work(metrics)
