@@ -445,14 +445,10 @@ const secretStatus = z.strictObject({
 /** `status` of an AzureSecretBinding. Everything may be absent: the operator has not been here yet. */
 export const statusSchema = z
 	.strictObject({
-		observedGeneration: z
-			.int()
-			.min(-1)
-			.optional()
-			.meta({
-				description: 'Generation of the spec that this status is about; -1 before the first look.',
-				format: 'int64',
-			}),
+		observedGeneration: z.int().min(-1).optional().meta({
+			description: 'Generation of the spec that this status is about; -1 before the first look.',
+			format: 'int64',
+		}),
 		conditions: z
 			.array(condition)
 			.max(16)

@@ -133,7 +133,7 @@ export function soonest({ due }: Memory, now: number): number | undefined {
 }
 
 /**
- * Milliseconds until the next whole look: the common one of the session, or earlier when a version expires, its time comes,
+ * Monotonic time of the next whole look: the common one of the session, or earlier when a version expires, its time comes,
  * or a hold ends. After a look at only some secrets the one that was planned stays.
  */
 export function nextWhole(
@@ -143,13 +143,12 @@ export function nextWhole(
 	clock: Clock,
 	partly: boolean,
 ): number {
-	const now = clock.monotonic()
 	const tick = partly && wholeLookAt !== undefined ? wholeLookAt : session.nextTick(interval)
 	const turns = [...[...known.values()].map(({ turnAt }) => turnAt), last?.held.until].filter(
 		(time): time is number => time !== undefined,
 	)
-	const wait = turns.length === 0 ? Number.POSITIVE_INFINITY : Math.min(...turns) - clock.now()
-	return Math.max(Math.min(tick - now, wait), 0)
+	const turn = turns.length === 0 ? Number.POSITIVE_INFINITY : clock.monotonic() + Math.min(...turns) - clock.now()
+	return Math.min(tick, turn)
 }
 
 /** Bytes of all values of a Secret together. */

@@ -141,7 +141,7 @@ export async function sync(
 			at: context(),
 			changed,
 			again: soonest(memory, clock.monotonic()),
-			next: nextWhole(binding, memory, session, clock, due !== undefined),
+			nextAt: nextWhole(binding, memory, session, clock, due !== undefined),
 			selectors: found.selectors,
 			removals: planned.removals,
 			held: found.held,

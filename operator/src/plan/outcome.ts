@@ -24,8 +24,11 @@ export type Outcome =
 			changed: boolean
 			/** a look at a few secrets is due soon, in milliseconds: unsettled or absent for the first time */
 			again: number | undefined
-			/** milliseconds until the next whole look: the common one of the session, or the time at which something turns */
-			next: number
+			/**
+			 * Monotonic time of the next whole look: the common one of the session, or when something turns. To the fraction: it is
+			 * how bindings of a session know that they ask the same question.
+			 */
+			nextAt: number
 			/** what became of the selectors */
 			selectors: 'none' | 'listed' | { failed: VaultFault }
 			/** removals that wait for somebody to acknowledge them */

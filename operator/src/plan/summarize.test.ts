@@ -266,7 +266,7 @@ describe('the time of the last look', () => {
 describe('the next look', () => {
 	const ok = looked([wanted('a'), value], [wanted('b'), value])
 	it('comes with the next common look of the session', () => {
-		expect(run({ ...(ok as Extract<Outcome, { kind: 'looked' }>), next: 12_345 })).toMatchObject({
+		expect(run({ ...(ok as Extract<Outcome, { kind: 'looked' }>), nextAt: 1_012_345 })).toMatchObject({
 			requeueMs: 12_345,
 			wholeMs: 12_345,
 		})

@@ -353,7 +353,7 @@ function secretNameOf({ outcome, spec, previous }: SummaryInput): string | undef
 }
 
 function requeueOf(
-	{ outcome, spec, random }: SummaryInput,
+	{ outcome, spec, random, at }: SummaryInput,
 	fault: VaultFault | undefined,
 	failing: boolean,
 	failingFor: number,
@@ -374,7 +374,8 @@ function requeueOf(
 				return whole(Math.max(backoffMs(failures, cap, random), retryAfterOf(fault)))
 			}
 			if (outcome.kind === 'failed') return whole(interval)
-			return { requeueMs: Math.min(outcome.next, outcome.again ?? outcome.next), wholeMs: outcome.next }
+			const next = Math.max(outcome.nextAt - at, 0)
+			return { requeueMs: Math.min(next, outcome.again ?? next), wholeMs: next }
 		}
 	}
 }

@@ -41,7 +41,8 @@ export const lookedOf = (rest: Pick<Looked, 'results' | 'at'> & Partial<Looked>)
 	kind: 'looked',
 	changed: false,
 	again: undefined,
-	next: 60_000,
+	// A minute after the monotonic time that tests begin with.
+	nextAt: 1_060_000,
 	selectors: 'none',
 	removals: undefined,
 	held: { names: [], until: undefined, problem: undefined },
