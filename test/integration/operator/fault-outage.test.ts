@@ -125,6 +125,9 @@ describe.concurrent('an outage', () => {
 		await row.told({ 'Normal Deliver Delivered': 1, 'Normal Look Current': 1 })
 	})
 
+	// Nothing tells of the vault itself: its outage is as many events as there are bindings, and none that is about the vault.
+	it.todo('of a vault that many bindings read is one event about the vault')
+
 	it('of a vault that many bindings read is one event for each of them', async () => {
 		const { control } = stage.emulator
 		const row = await openRow(stage, 'shared')
