@@ -1,5 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest'
+import { flaps } from '../../kit/kstatus.ts'
 import { until } from '../../kit/until.ts'
+import { expectEvents } from './row.ts'
 import {
 	AUDIENCE,
 	azLine,
@@ -229,6 +231,18 @@ describe('a fault', () => {
 			metadata: { annotations: { 'secrets.purista.dev/vault-url': 'https://evil.example' } },
 		})
 		await stale(at, 'VaultNotAllowed')
+		expect(value(await at.secret('payments-secrets'), 'db')).toBe('one')
+		await expectEvents(at, 'payments', {
+			'Warning Deliver ServiceAccountNotFound': 1,
+			'Warning Look ServiceAccountNotFound': 1,
+			'Warning Deliver IdentityMissing': 1,
+			'Warning Look IdentityMissing': 1,
+			'Normal Deliver Delivered': 1,
+			'Normal Look Current': 2,
+			'Warning Look VaultMissing': 1,
+			'Warning Look VaultNotAllowed': 1,
+		})
+		expect(flaps(at.versions('payments'))).toEqual([])
 	})
 
 	it('a wrong pin: told as a wrong version, not as an absent secret', async () => {

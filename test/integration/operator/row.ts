@@ -33,6 +33,31 @@ export const wentAndCame = (reason: string) => ({
 	[`Warning Look ${reason}`]: 1,
 })
 
+/** What a binding is told that was refused at first sight and then mended. */
+export const refusedFirst = (reason: string) => ({
+	[`Warning Deliver ${reason}`]: 1,
+	[`Warning Look ${reason}`]: 1,
+	'Normal Deliver Delivered': 1,
+	'Normal Look Current': 1,
+})
+/** The same of one that was delivered before. */
+export const refusedLater = (reason: string) => ({
+	...refusedFirst(reason),
+	'Normal Deliver Delivered': 2,
+	'Normal Look Current': 2,
+})
+
+/** Expects the binding to be Stalled, nothing delivered by it counting as Ready. @returns the message */
+export const stalled = async (row: Row, reason: string, ...says: string[]): Promise<string> => {
+	const binding = await row.stale(reason)
+	expect(condition(binding, 'Ready')).toMatchObject({ status: 'False', reason })
+	expect(condition(binding, 'Stalled')).toMatchObject({ status: 'True', reason })
+	expect(condition(binding, 'Reconciling')).toBeUndefined()
+	const { message } = condition(binding, 'Fresh') ?? { message: '' }
+	for (const part of says) expect(message).toContain(part)
+	return message
+}
+
 interface EventObject {
 	type: string
 	reason: string

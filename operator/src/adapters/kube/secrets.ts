@@ -2,7 +2,7 @@ import { FIELD_MANAGER } from '../../api/constants.ts'
 import { ownerOf, type SecretObject } from '../../plan/delivered.ts'
 import type { Secrets } from '../../ports/cluster.ts'
 import { isKubeError, KubeError } from './errors.ts'
-import { isPolicyRefusal } from './serviceaccounts.ts'
+import { isFenceRefusal } from './serviceaccounts.ts'
 import type { KubeTransport } from './transport.ts'
 
 const query = { fieldManager: FIELD_MANAGER }
@@ -48,7 +48,7 @@ export function createSecrets(
 				return label === owner ? { kind: 'ours', secret } : { kind: 'foreign', owner: label }
 			} catch (error) {
 				if (isKubeError(error, 'notFound')) return { kind: 'none' }
-				if (isPolicyRefusal(error)) return { kind: 'foreign', owner: undefined }
+				if (isFenceRefusal(error)) return { kind: 'foreign', owner: undefined }
 				throw error
 			}
 		},

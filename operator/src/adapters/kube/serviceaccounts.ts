@@ -66,12 +66,15 @@ export async function probeFence(
 		return { kind: 'missing' }
 	} catch (error) {
 		if (!(error instanceof KubeError)) throw error
-		if (isPolicyRefusal(error)) return { kind: 'stands' }
+		if (isFenceRefusal(error)) return { kind: 'stands' }
 		return { kind: 'unknown', message: error.message }
 	}
 }
 
-/** Whether an admission policy said no (403 or 422, as the policy chooses), and not RBAC or validation. */
-export function isPolicyRefusal(error: unknown): boolean {
-	return isKubeError(error, 'forbidden', 'invalid') && error.message.includes('ValidatingAdmissionPolicy')
+// Names of deploy/kustomize/fence, as the API server quotes them; kustomize may put something before and after.
+const FENCE = /ValidatingAdmissionPolicy '[^']*azure-secret-binding-/
+
+/** Whether our fence said no (403 or 422, as its policies choose): not RBAC, not validation, not somebody else's policy. */
+export function isFenceRefusal(error: unknown): boolean {
+	return isKubeError(error, 'forbidden', 'invalid') && FENCE.test(error.message)
 }
