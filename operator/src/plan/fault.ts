@@ -93,6 +93,11 @@ const TRAITS: Record<FaultKind, FaultTraits> = {
 	garbage: transient('VaultGarbage'),
 }
 
+/** Reasons of faults that are expected to pass by themselves. */
+export const TRANSIENT: ReadonlySet<string> = new Set(
+	Object.values(TRAITS).flatMap((traits) => (traits.class === 'transient' ? [traits.reason] : [])),
+)
+
 export const traitsOf = (fault: VaultFault): FaultTraits => TRAITS[fault.kind]
 
 /** Whether two faults are explained by the same words, but for the names of the secrets. */

@@ -4,7 +4,7 @@ import type { WantedSecret } from '../api/parse.ts'
 import type { BindingStatus, Condition, SecretStatus } from '../api/schema.ts'
 import { formatTime, parseTime } from '../api/time.ts'
 import { vaultNameOf } from './commands.ts'
-import { retryAfterOf, sameFault, traitsOf, type VaultFault } from './fault.ts'
+import { retryAfterOf, sameFault, TRANSIENT, traitsOf, type VaultFault } from './fault.ts'
 import type { EntryResult } from './found.ts'
 import { explainFault, explainHeldRemovals, explainNotes, type FaultContext, listed } from './messages.ts'
 import { breaksReady, type Outcome } from './outcome.ts'
@@ -94,7 +94,7 @@ export function summarize(input: SummaryInput): Summary {
 	}
 	const failingFor = track.failingSince === undefined ? 0 : at - track.failingSince
 
-	const fresh = freshOf(input, worst, failingFor)
+	const fresh = freshOf(input, worst, failingFor, track)
 	const ready = readyOf(input, secrets, worst, track)
 	const conditions = [
 		condition('Ready', ready, input),
@@ -209,7 +209,10 @@ function isAlike(outcome: Outcome, name: string, fault: VaultFault | undefined):
 /** What is not delivered because the vault or the policy says so keeps a binding from Ready, not from Fresh. */
 const counts = ({ fault, asAsked }: EntryResult) => fault !== undefined && !asAsked
 
-function freshOf(input: SummaryInput, worst: Worst | undefined, failingFor: number): Verdict {
+const isStale = ({ lastLook }: Track, spec: SummaryInput['spec'], now: number) =>
+	spec !== undefined && lastLook !== undefined && now - lastLook > spec.staleAfter
+
+function freshOf(input: SummaryInput, worst: Worst | undefined, failingFor: number, track: Track): Verdict {
 	const { outcome, previous, spec } = input
 	switch (outcome.kind) {
 		case 'suspended':
@@ -223,9 +226,14 @@ function freshOf(input: SummaryInput, worst: Worst | undefined, failingFor: numb
 			if (!worst) return outcome.kind === 'looked' ? goodOf(outcome, spec) : verdict('True', 'Current', AS_THE_VAULT)
 			const before = previous.conditions?.find(({ type }) => type === 'Fresh')
 			const grace = Math.max(GRACE_MS, GRACE_INTERVALS * (spec?.interval ?? DEFAULT_INTERVAL_MS))
-			const hiccup = traitsOf(worst.fault).class === 'transient' && failingFor < grace
+			const transient = traitsOf(worst.fault).class === 'transient'
+			// What is stale is not fresh, however short the outage: staleAfter may be as short as the grace.
+			const hiccup = transient && failingFor < grace && !isStale(track, spec, input.now)
 			// An outage of a minute hurts nobody and should not page anybody.
 			if (hiccup && before?.status === 'True') return { status: 'True', reason: before.reason, message: before.message }
+			// One outage is told once, though it shows now as a reset and now as a server error.
+			if (transient && before?.status === 'False' && TRANSIENT.has(before.reason))
+				return { status: 'False', reason: before.reason, message: before.message }
 			return verdict('False', traitsOf(worst.fault).reason, explainFault(worst.fault, worst.at, worst.names))
 		}
 	}
@@ -302,7 +310,7 @@ function readyOf(
 		const why = result?.fault && outcome.kind === 'looked' ? ` ${explainFault(result.fault, outcome.at, alike)}` : ''
 		return verdict('False', result?.reason ?? 'SecretAbsent', `${text}${why}`)
 	}
-	if (track.lastLook !== undefined && now - track.lastLook > spec.staleAfter) {
+	if (isStale(track, spec, now)) {
 		return verdict(
 			'False',
 			'Stale',
