@@ -6,6 +6,7 @@ import type { ParseCertificate } from '../plan/form.ts'
 import type { Finding } from '../plan/found.ts'
 import { applyHold, type Held } from '../plan/hold.ts'
 import { type Known, listPagesAllowed, mustRead, mustReadAfterList, objectKey, VERSIONS_EVERY } from '../plan/look.ts'
+import type { SelectorOutcome } from '../plan/outcome.ts'
 import { probeOf } from '../plan/probe.ts'
 import { cameBySelector, nameBySelectors, select, selectedSecret } from '../plan/select.ts'
 import { type Ask, type ListedSecret, VaultError, type VaultListing, type VaultSession } from '../ports/vault.ts'
@@ -30,9 +31,6 @@ export interface LookInput {
 	parseCertificate: ParseCertificate
 	ask: Ask
 }
-
-/** What became of the selectors at a look. */
-export type SelectorOutcome = 'none' | 'listed' | { failed: VaultFault }
 
 export interface LookResult {
 	/** what the spec names, what selectors brought, and what they brought before and is still delivered */
@@ -79,12 +77,8 @@ export async function lookAtVault(input: LookInput): Promise<LookResult> {
 	const followed = [...explicit, ...before].filter(({ version }) => version === undefined).map(objectKey)
 	session.follow(`${binding.namespace}/${binding.name}`, { objects: new Set(followed), interval: binding.interval })
 
-	const at0: Looking = {
-		...input,
-		result: emptyResult(explicit),
-		items: undefined,
-		listedAt: undefined,
-	}
+	const looking = begin(input, explicit)
+	const { result } = looking
 	const mustNow = (wanted: WantedSecret) => force.has(wanted.name) || mustRead(wanted, known.get(wanted.name))
 	const open = groupsOf(explicit).filter(([first]) => first?.version === undefined)
 	const allowed =
@@ -99,10 +93,12 @@ export async function lookAtVault(input: LookInput): Promise<LookResult> {
 					session.lists,
 					at,
 				)
-	const listing = allowed === undefined ? undefined : await tryList(at0, allowed)
-	const whole = listing?.complete ? listing : undefined
-	const looking = takeSelected({ ...at0, items: whole?.items, listedAt: whole?.serverTime }, before)
-	const { result } = looking
+	const listing = allowed === undefined ? undefined : await tryList(looking, allowed)
+	if (listing?.complete) {
+		looking.items = listing.items
+		looking.listedAt = listing.serverTime
+	}
+	takeSelected(looking, before)
 	const { secrets, ...held } = applyHold(result.wanted, binding.hold, input.now)
 	result.wanted = secrets
 	result.held = held
@@ -148,12 +144,7 @@ export async function lookAtVault(input: LookInput): Promise<LookResult> {
 
 /** Reads only these, of what an earlier look had found wanted. */
 export async function lookAtSome(input: LookInput, wanted: readonly WantedSecret[]): Promise<LookResult> {
-	const looking: Looking = {
-		...input,
-		result: emptyResult(wanted),
-		items: undefined,
-		listedAt: undefined,
-	}
+	const looking = begin(input, wanted)
 	await inParallel(
 		looking,
 		groupsOf(wanted).map((group) => () => readGroup(group, looking)),
@@ -162,15 +153,20 @@ export async function lookAtSome(input: LookInput, wanted: readonly WantedSecret
 	return result.fault ? fillIn(looking, result.fault) : result
 }
 
-const emptyResult = (wanted: readonly WantedSecret[]): LookResult => ({
-	wanted: [...wanted],
-	selectors: 'none',
-	held: { names: [], until: undefined, problem: undefined },
-	findings: new Map(),
-	known: new Map(),
-	absentSince: new Map(),
-	fault: undefined,
-	tooMany: undefined,
+const begin = (input: LookInput, wanted: readonly WantedSecret[]): Looking => ({
+	...input,
+	result: {
+		wanted: [...wanted],
+		selectors: 'none',
+		held: { names: [], until: undefined, problem: undefined },
+		findings: new Map(),
+		known: new Map(),
+		absentSince: new Map(),
+		fault: undefined,
+		tooMany: undefined,
+	},
+	items: undefined,
+	listedAt: undefined,
 })
 
 function groupsOf(secrets: readonly WantedSecret[]): WantedSecret[][] {
@@ -228,24 +224,26 @@ async function tryList({ session, ask, result, binding }: Looking, allowed: numb
 }
 
 /** Adds what the selectors bring to what is wanted, and finds out what they do not bring any more. */
-function takeSelected(looking: Looking, before: readonly WantedSecret[]): Looking {
-	const { binding, explicit, items, result, delivered, known } = looking
+function takeSelected(
+	{ binding, explicit, items, result, delivered, known }: Looking,
+	before: readonly WantedSecret[],
+): void {
 	if (binding.select.length === 0) {
 		// The spec selects nothing any more.
 		result.wanted.push(...before)
 		for (const { name } of before) result.findings.set(name, { kind: 'leaves', why: 'selectors' })
-		return looking
+		return
 	}
 	if (!items) {
 		// Nothing is known of what is selected now, so everything that was stays as it is.
 		result.wanted.push(...before)
-		if (typeof result.selectors !== 'object') return looking
+		if (typeof result.selectors !== 'object') return
 		for (const { name } of before) {
 			result.findings.set(name, { kind: 'fault', fault: result.selectors.failed, confirmed: false })
 			const one = known.get(name)
 			if (one) result.known.set(name, one)
 		}
-		return looking
+		return
 	}
 	result.selectors = 'listed'
 	const { wanted, collisions } = select(binding.select, explicit, items.values())
@@ -267,7 +265,6 @@ function takeSelected(looking: Looking, before: readonly WantedSecret[]): Lookin
 		const why = nameBySelectors(selectors, item) === one.name ? 'selectors' : 'deselected'
 		result.findings.set(one.name, { kind: 'leaves', why })
 	}
-	return looking
 }
 
 /** Gives every secret that was not asked for the fault that ended the look. What was known of them stays known. */

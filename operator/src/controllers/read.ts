@@ -84,14 +84,15 @@ async function useFlawed(group: Group, flaw: Flaw, current: VaultSecret | undefi
 	// Without facts nothing is remembered: it is asked for at each look, so there is nothing to wait for.
 	const settled = facts === undefined || isSettled(facts, current?.serverTime ?? listedAt)
 	/** Without facts there is nothing to recognise it by, so it is asked for again. */
-	const remember = (name: string, finding: Finding) => {
-		result.findings.set(name, finding)
-		const wanted = group.find((each) => each.name === name)
-		if (facts && wanted) result.known.set(name, knownAs(wanted, facts, settled, finding, looking))
+	const remember = (finding: Finding) => {
+		for (const wanted of group) {
+			result.findings.set(wanted.name, finding)
+			if (facts) result.known.set(wanted.name, knownAs(wanted, facts, settled, finding, looking))
+		}
 	}
 	const policy = policyFor(flaw, binding.policy, first.version !== undefined)
 	if (policy !== 'Previous') {
-		for (const { name } of group) remember(name, { kind: 'flawed', flaw })
+		remember({ kind: 'flawed', flaw })
 		return
 	}
 	const older = await listVersions(first, looking)
@@ -108,16 +109,7 @@ async function useFlawed(group: Group, flaw: Flaw, current: VaultSecret | undefi
 				return !force.has(wanted.name) && before?.version === version && matches(before, wanted)
 			}
 			if (group.every(there)) {
-				const there = {
-					kind: 'value',
-					version,
-					value: undefined,
-					facts: olderFacts,
-					settled,
-					flaw,
-					standsIn: true,
-				} as const
-				for (const { name } of group) remember(name, there)
+				remember({ kind: 'value', version, value: undefined, facts: olderFacts, settled, flaw, standsIn: true })
 				return
 			}
 			try {
@@ -131,7 +123,7 @@ async function useFlawed(group: Group, flaw: Flaw, current: VaultSecret | undefi
 	}
 	// No older one: it is kept as with Keep. Key Vault itself heeds only `disabled`.
 	if (current) noteValue(group, current, { flaw, trouble }, looking)
-	else for (const { name } of group) remember(name, { kind: 'flawed', flaw, trouble })
+	else remember({ kind: 'flawed', flaw, trouble })
 }
 
 interface Note {

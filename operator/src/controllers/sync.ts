@@ -1,8 +1,7 @@
 import { isKubeError } from '../adapters/kube/errors.ts'
 import { parseCertificate } from '../adapters/pki/certificate.ts'
-import type { Binding } from '../api/parse.ts'
-import type { BindingStatus } from '../api/schema.ts'
-import { MAX_SECRETS } from '../api/schema.ts'
+import type { Binding, WantedSecret } from '../api/parse.ts'
+import { type BindingStatus, MAX_SECRETS } from '../api/schema.ts'
 import { deliveredSecret, drifted, type SecretObject } from '../plan/delivered.ts'
 import type { EntryResult, Finding } from '../plan/found.ts'
 import { objectKey } from '../plan/look.ts'
@@ -98,16 +97,16 @@ export async function sync(
 		const planning = { binding, vaultUrl: key.vaultUrl, memory }
 		let decided = decide(planning, found, present)
 		let planned = finish(planning, found, decided)
-		const historyDue = (results: readonly EntryResult[]) =>
-			results.filter((result) => isHistoryDue(result, memory.history, memory.looks, historyContext(memory)))
-		if ((planned.write.kind === 'patch' || historyDue(decided.results).length > 0) && !present) {
+		// Older versions wait for a whole look.
+		const historyDue = () => !due && decided.results.some((result) => isDue(result, memory))
+		if ((planned.write.kind === 'patch' || historyDue()) && !present) {
 			const refusal = await readBack()
 			if (refusal) return refusal
 			found = await askingVault(binding, lookForDrifted(input(), memory, found))
 			decided = decide(planning, found, present)
 			planned = finish(planning, found, decided)
 		}
-		if (!due && historyDue(decided.results).length > 0) {
+		if (historyDue()) {
 			decided = await askingVault(binding, withHistory(decided, input(), found, memory, present))
 			planned = finish(planning, found, decided)
 		}
@@ -209,10 +208,7 @@ function forced(memory: Memory): Set<string> {
 async function lookAgain(input: LookInput, memory: Memory, due: ReadonlySet<string>): Promise<LookResult> {
 	const { last } = memory
 	if (!last) return lookAtVault(input)
-	// With each file go those that are made of the same value: a newer version must not reach only one of them.
-	const objects = new Set(last.wanted.filter(({ name }) => due.has(name)).map(objectKey))
-	const wanted = last.wanted.filter((each) => objects.has(objectKey(each)))
-	const more = await lookAtSome(input, wanted)
+	const more = await lookAtSome(input, madeOfTheSame(last.wanted, due))
 	const before = { ...last, known: memory.known, absentSince: memory.absentSince, fault: undefined, tooMany: undefined }
 	return merged(before, more)
 }
@@ -225,14 +221,13 @@ async function lookForDrifted(input: LookInput, memory: Memory, found: LookResul
 	const there = names.filter((name) => deliveredSecret(delivered, name))
 	const drift = new Set([...missing, ...(delivered ? drifted(delivered, there, memory.accepted) : names)])
 	if (drift.size === 0) return found
-	const objects = new Set(found.wanted.filter(({ name }) => drift.has(name)).map(objectKey))
-	return merged(
-		found,
-		await lookAtSome(
-			input,
-			found.wanted.filter((wanted) => objects.has(objectKey(wanted))),
-		),
-	)
+	return merged(found, await lookAtSome(input, madeOfTheSame(found.wanted, drift)))
+}
+
+/** With each file go those that are made of the same value: a newer version must not reach only one of them. */
+function madeOfTheSame(wanted: readonly WantedSecret[], names: ReadonlySet<string>): WantedSecret[] {
+	const objects = new Set(wanted.filter(({ name }) => names.has(name)).map(objectKey))
+	return wanted.filter((each) => objects.has(objectKey(each)))
 }
 
 /** Whether it says that the bytes of before are to stay. */
@@ -251,7 +246,11 @@ function merged(found: LookResult, more: LookResult): LookResult {
 	}
 }
 
-const historyContext = (memory: Memory) => ({ delivered: deliveredOf(memory), accepted: memory.accepted })
+const isDue = (result: EntryResult, memory: Memory) =>
+	isHistoryDue(result, memory.history, memory.looks, {
+		delivered: deliveredOf(memory),
+		accepted: memory.accepted,
+	})
 
 async function withHistory(
 	decided: Decided,
@@ -265,9 +264,10 @@ async function withHistory(
 	const results: EntryResult[] = []
 	// One after the other: after a rotation it is one list of versions, and the tenth look is in no hurry.
 	for (const result of decided.results) {
-		const isDue = isHistoryDue(result, memory.history, memory.looks, historyContext(memory))
 		results.push(
-			isDue ? await followHistory(result, { looking, known: memory.history, data, accepted: memory.accepted }) : result,
+			isDue(result, memory)
+				? await followHistory(result, { looking, known: memory.history, data, accepted: memory.accepted })
+				: result,
 		)
 	}
 	return { ...decided, results }

@@ -5,6 +5,9 @@ import type { EntryResult } from './found.ts'
 import type { Held } from './hold.ts'
 import type { FaultContext } from './messages.ts'
 
+/** What became of the selectors at a look. */
+export type SelectorOutcome = 'none' | 'listed' | { failed: VaultFault }
+
 /** What one reconcile came to. Conditions, requeue, event, log level and metric all follow from it (`summarize`). */
 export type Outcome =
 	/** spec.suspend */
@@ -29,8 +32,7 @@ export type Outcome =
 			 * how bindings of a session know that they ask the same question.
 			 */
 			nextAt: number
-			/** what became of the selectors */
-			selectors: 'none' | 'listed' | { failed: VaultFault }
+			selectors: SelectorOutcome
 			/** removals that wait for somebody to acknowledge them */
 			removals: HeldRemovals | undefined
 			/** the annotation hold */
