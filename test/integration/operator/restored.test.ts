@@ -73,7 +73,8 @@ describe('a binding goes on', () => {
 		await row.deliver()
 		const before = await row.secret()
 		await operator.stop()
-		const [binding, secret] = [await take(`${bindings}/all`), await take(`${secrets}/all-secrets`)]
+		// The Secret first: with its owner gone the garbage collector would take it.
+		const [secret, binding] = [await take(`${secrets}/all-secrets`), await take(`${bindings}/all`)]
 		await restore(secrets, secret)
 		await restore(bindings, binding)
 		operator = await stage.start()
@@ -94,7 +95,7 @@ describe('a binding goes on', () => {
 	it('after both were restored under a running operator', async () => {
 		const row = await openRow(stage, 'live')
 		await row.deliver()
-		const [binding, secret] = [await take(`${bindings}/live`), await take(`${secrets}/live-secrets`)]
+		const [secret, binding] = [await take(`${secrets}/live-secrets`), await take(`${bindings}/live`)]
 		await restore(secrets, secret)
 		await restore(bindings, binding)
 		await row.fresh()
