@@ -3,11 +3,12 @@ import { parseArgs } from 'node:util'
 import { createProgress } from '../cluster/progress.ts'
 import { applyBinding, waitReady } from '../kit/binding.ts'
 import { kubectl } from '../kit/kubectl.ts'
+import { seededRandom } from '../kit/random.ts'
 import { createTenant } from '../kit/tenant.ts'
 import { until } from '../kit/until.ts'
 import { openWorld } from '../kit/world.ts'
 import type { Bench } from './cli.ts'
-import { quantile, seededRandom } from './numbers.ts'
+import { quantile } from './numbers.ts'
 import { lookThatFound, secretPatchedAt } from './trace.ts'
 
 /** The binding's interval, in ms; the shortest that the resource allows. */

@@ -5,11 +5,12 @@ import { parseArgs } from 'node:util'
 import { createProgress } from '../cluster/progress.ts'
 import { applyBinding, waitReady } from '../kit/binding.ts'
 import { applyObjects, kubectl } from '../kit/kubectl.ts'
+import { seededRandom } from '../kit/random.ts'
 import { createTenant, type Tenant } from '../kit/tenant.ts'
 import { until } from '../kit/until.ts'
 import { openWorld, type World } from '../kit/world.ts'
 import type { Bench } from './cli.ts'
-import { quantile, seededRandom } from './numbers.ts'
+import { quantile } from './numbers.ts'
 import { lookThatFound, secretPatchedAt } from './trace.ts'
 
 /** The binding's interval, in ms; the shortest that the resource allows. */

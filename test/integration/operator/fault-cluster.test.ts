@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { kubectl } from '../../kit/kubectl.ts'
 import { until } from '../../kit/until.ts'
+import { runLine } from './line.ts'
 import { refuseByPolicy } from './policy.ts'
 import { openRow, refusedFirst, refusedLater, stalled } from './row.ts'
 import { condition, isTrue, kubectlLine, openStage, type Stage, value } from './stage.ts'
 
 // Rows of the table of faults that the cluster itself makes: Secrets that cannot be written, or must not.
 
-const run = (stage: Stage, message: string) => kubectl(stage.target, kubectlLine(message).split(' ').slice(1))
+const run = (stage: Stage, message: string) => runLine(stage, kubectlLine(message))
 
 describe.concurrent('a Secret', () => {
 	let stage: Stage

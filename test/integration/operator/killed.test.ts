@@ -5,6 +5,7 @@ import { LEASE_DURATION_MS, RETRY_JITTER, RETRY_PERIOD_MS } from '../../../opera
 import { type Gateway, type Held, startGateway } from '../../kit/gateway.ts'
 import { type OperatorProcess, startOperatorProcess } from '../../kit/operator-process.ts'
 import { until } from '../../kit/until.ts'
+import { createReader } from './reader.ts'
 import { type BindingObject, manifest, openStage, type Stage, value } from './stage.ts'
 
 // Whoever waits for the lease looks this often, at most.
@@ -143,26 +144,8 @@ describe('operators that are killed', () => {
 	})
 
 	it('between the Secret and the nudge: the next one finishes the nudge', async () => {
-		const pods = `/api/v1/namespaces/${stage.namespace}/pods`
-		// No kubelet runs it: a name of a node that does not exist, and a status as the kubelet would write it.
-		await stage.create(pods, {
-			metadata: { name: 'reader' },
-			spec: {
-				nodeName: 'no-such-node',
-				automountServiceAccountToken: false,
-				containers: [{ name: 'c', image: 'none', volumeMounts: [{ name: 'v', mountPath: '/v' }] }],
-				volumes: [{ name: 'v', secret: { secretName: 'b0-secrets' } }],
-			},
-		})
-		await stage.merge(`${pods}/reader/status`, { status: { phase: 'Running' } })
-		const refreshed = async () => {
-			const { metadata } = await stage.api.request<{ metadata: { annotations?: Record<string, string> } }>({
-				method: 'GET',
-				path: `${pods}/reader`,
-			})
-			return metadata.annotations?.['secrets.purista.dev/refreshed']
-		}
-		const nudge = hold('request', 'PATCH', `${pods}/reader/status`)
+		const { statusPath, refreshed } = await createReader(stage, 'b0-secrets')
+		const nudge = hold('request', 'PATCH', statusPath)
 		await rotate('s0', 'written and not told')
 		await nudge.arrived
 		await operator.kill()

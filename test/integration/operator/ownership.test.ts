@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { kubectl } from '../../kit/kubectl.ts'
 import { until } from '../../kit/until.ts'
+import { runLine } from './line.ts'
 import { condition, isTrue, kubectlLine, manifest, openStage, type Stage, value } from './stage.ts'
 
 describe('the Secret', () => {
@@ -34,7 +34,7 @@ describe('the Secret', () => {
 		expect(condition(refused, 'Ready')).toMatchObject({ status: 'False', reason: 'SecretNotOurs' })
 		expect(await secret()).toEqual(before)
 		const line = kubectlLine(condition(refused, 'Stalled')?.message ?? '')
-		await kubectl(stage.target, line.split(' ').slice(1))
+		await runLine(stage, line)
 		await stage.wait(name, 'Ready', (b) => isTrue(b, 'Ready') && isTrue(b, 'Fresh'))
 		const adopted = await secret()
 		expect(value(adopted, 'a')).toBe('value of a')
@@ -60,12 +60,7 @@ describe('the Secret', () => {
 		await stage.apply(name, spec)
 		const refused = await stage.wait(name, 'Stalled', (b) => isTrue(b, 'Stalled'))
 		expect(condition(refused, 'Ready')?.reason).toBe('SecretTypeDiffers')
-		await kubectl(
-			stage.target,
-			kubectlLine(condition(refused, 'Ready')?.message ?? '')
-				.split(' ')
-				.slice(1),
-		)
+		await runLine(stage, kubectlLine(condition(refused, 'Ready')?.message ?? ''))
 		await stage.wait(name, 'Ready', (b) => isTrue(b, 'Ready'))
 		expect((await secret())?.type).toBe('kubernetes.io/basic-auth')
 	})

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { until } from '../../kit/until.ts'
+import { createReader } from './reader.ts'
 import { isTrue, openStage, type RunningOperator, type Stage, value } from './stage.ts'
 
 describe('an operator that is started anew', () => {
@@ -53,25 +54,7 @@ describe('an operator that is started anew', () => {
 
 	it('finishes a nudge that its predecessor did not', async () => {
 		await operator.stop()
-		const pods = `/api/v1/namespaces/${stage.namespace}/pods`
-		// No kubelet runs it: a name of a node that does not exist, and a status as the kubelet would write it.
-		await stage.create(pods, {
-			metadata: { name: 'reader' },
-			spec: {
-				nodeName: 'no-such-node',
-				automountServiceAccountToken: false,
-				containers: [{ name: 'c', image: 'none', volumeMounts: [{ name: 'v', mountPath: '/v' }] }],
-				volumes: [{ name: 'v', secret: { secretName: 'payments-secrets' } }],
-			},
-		})
-		await stage.merge(`${pods}/reader/status`, { status: { phase: 'Running' } })
-		const refreshed = async () => {
-			const pod = await stage.api.request<{ metadata: { annotations?: Record<string, string> } }>({
-				method: 'GET',
-				path: `${pods}/reader`,
-			})
-			return pod.metadata.annotations?.['secrets.purista.dev/refreshed']
-		}
+		const { statusPath, refreshed } = await createReader(stage, 'payments-secrets')
 		operator = await stage.start()
 		await stage.emulator.control.setSecret({ vault: stage.vault, name: 's9', value: 'rotated' })
 		await until('the value', async () => value(await stage.secret('payments-secrets'), 's9') === 'rotated')
@@ -80,7 +63,7 @@ describe('an operator that is started anew', () => {
 			async () => (await refreshed()) === (await stage.secret('payments-secrets'))?.metadata.resourceVersion,
 		)
 		await operator.stop()
-		await stage.merge(`${pods}/reader/status`, { metadata: { annotations: { 'secrets.purista.dev/refreshed': '1' } } })
+		await stage.merge(statusPath, { metadata: { annotations: { 'secrets.purista.dev/refreshed': '1' } } })
 		operator = await stage.start()
 		await until(
 			'the finished nudge',

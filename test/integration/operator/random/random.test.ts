@@ -1,8 +1,9 @@
 import { afterEach, describe, expect, it } from 'vitest'
+import { seededRandom } from '../../../kit/random.ts'
 import { startProxy, type TcpProxy } from '../../runtime/proxy.ts'
 import { openStage, type Stage } from '../stage.ts'
 import { KEEP } from './model.ts'
-import { RandomRun, seeded } from './run.ts'
+import { RandomRun } from './run.ts'
 
 // 500 in `npm run test:long`.
 const STEPS = process.env['ASB_LONG'] ? 500 : 60
@@ -37,7 +38,7 @@ describe('a random run of faults', () => {
 	}, async () => {
 		stage = await openStage({ name: 'random' })
 		proxy = await startProxy(stage.address)
-		run = new RandomRun(stage, proxy, BINDINGS as never, seeded(SEED))
+		run = new RandomRun(stage, proxy, BINDINGS as never, seededRandom(SEED))
 		await run.begin(['alpha', 'beta', 'gamma', 'delta'], watching.signal)
 		try {
 			for (let i = 0; i < STEPS; i++) {

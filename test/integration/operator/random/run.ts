@@ -20,18 +20,6 @@ const MANIFEST = '.binding.json'
 /** Ten seconds of the operator's clock, which passes ten times as fast: absent counts after that. */
 const ABSENT_MS = 1_000
 
-/** mulberry32: a small generator whose whole state is the seed. */
-export function seeded(seed: number): () => number {
-	let state = seed >>> 0
-	return () => {
-		state = (state + 0x6d2b79f5) >>> 0
-		let t = state
-		t = Math.imul(t ^ (t >>> 15), t | 1)
-		t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
-		return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32
-	}
-}
-
 export class RandomRun {
 	readonly #stage: Stage
 	readonly #proxy: TcpProxy
