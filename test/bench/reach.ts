@@ -3,8 +3,7 @@ import { readFileSync } from 'node:fs'
 import type { Agent } from 'node:https'
 import { createInterface } from 'node:readline'
 import { KubeConfig } from '@kubernetes/client-node'
-import { createAgent } from '../emulator/src/agent.ts'
-import { PRODUCTION_NAMES } from '../emulator/src/names.ts'
+import { createVaultAgent } from '../../operator/src/adapters/azure/agent.ts'
 
 /** How children reach API server and emulator. Goes over standard input: arguments can be seen by everybody. */
 export interface Reach {
@@ -61,10 +60,10 @@ export function kubeConfigOf({ kubeconfig, context }: Reach): KubeConfig {
 	return kubeConfig
 }
 
-/** Leads the names of production to the emulator's port, whatever port a URL means. */
+/** The operator's own connections, but all lead to the emulator, whatever a URL means. */
 export function agentOf({ emulator }: Reach): Agent {
-	const agent = createAgent(PRODUCTION_NAMES, '127.0.0.1', emulator.caPem)
+	const agent = createVaultAgent(emulator.caPem)
 	const connect = agent.createConnection.bind(agent)
-	agent.createConnection = (options, done) => connect({ ...options, port: emulator.port }, done)
+	agent.createConnection = (options, done) => connect({ ...options, host: '127.0.0.1', port: emulator.port }, done)
 	return agent
 }

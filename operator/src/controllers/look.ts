@@ -211,7 +211,7 @@ const isHeldSelection = ({ hold, select }: Binding, name: string, pinned: boolea
 
 async function tryList({ session, ask, result, binding }: Looking, allowed: number): Promise<VaultListing | undefined> {
 	try {
-		return await session.list(allowed, ask)
+		return await session.list({ pages: allowed }, ask)
 	} catch (error) {
 		if (!(error instanceof VaultError)) throw error
 		const { fault } = error

@@ -218,7 +218,7 @@ const absentAs = ({ objectName, version, form }: WantedSecret, finding: Finding)
 /** The versions of a secret. A fault of the whole session ends the look as well. */
 export async function listVersions({ objectName }: WantedSecret, { session, ask, result }: Looking): Promise<Versions> {
 	try {
-		const listing = await session.versions(objectName, MAX_VERSION_PAGES, ask)
+		const listing = await session.versions(objectName, { pages: MAX_VERSION_PAGES }, ask)
 		if (listing.complete) return { kind: 'versions', versions: listing.versions }
 		return { kind: 'fault', fault: { kind: 'historyTooLong' } }
 	} catch (error) {

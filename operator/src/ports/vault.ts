@@ -32,8 +32,8 @@ export interface ListedSecret extends SecretFacts {
 /** The versions of one secret, by id (as the service lists them): the order says nothing about their age. */
 export type VersionListing =
 	| { complete: true; versions: readonly VersionFacts[] }
-	/** more pages than allowed */
-	| { complete: false }
+	/** broken off: more pages than allowed; with those that were read */
+	| { complete: false; pages: number }
 
 export interface VersionFacts extends SecretFacts {
 	version: string
@@ -53,6 +53,11 @@ export interface Ask {
 	signal: AbortSignal
 }
 
+/** How many pages a list may cost. Looked at after each page: who joins a list under way may allow more. */
+export interface PageLimit {
+	readonly pages: number
+}
+
 /**
  * Reads one vault with one identity. All methods throw `VaultError`, or `ask.signal.reason` when the caller aborted, or a
  * `KubeError` when the API server gave no token.
@@ -60,10 +65,10 @@ export interface Ask {
 export interface VaultReader {
 	/** The current version, or the given one. */
 	read(objectName: string, version: string | undefined, ask: Ask): Promise<VaultSecret>
-	/** All secrets without values, 25 a page; gives up after `maxPages`. */
-	list(maxPages: number, ask: Ask): Promise<VaultListing>
-	/** All versions of one secret without values, 25 a page; gives up after `maxPages`. An unknown name has no versions. */
-	versions(objectName: string, maxPages: number, ask: Ask): Promise<VersionListing>
+	/** All secrets without values, 25 a page; gives up after `limit` pages. */
+	list(limit: PageLimit, ask: Ask): Promise<VaultListing>
+	/** All versions of one secret without values, 25 a page; gives up after `limit` pages. An unknown name has no versions. */
+	versions(objectName: string, limit: PageLimit, ask: Ask): Promise<VersionListing>
 	/** Issuer of the ServiceAccount tokens that are exchanged; undefined before the first one. */
 	readonly issuer: string | undefined
 }

@@ -5,8 +5,8 @@ export interface Flight<T> {
 	/** when it was begun, monotonic milliseconds: it says what was true then or later */
 	readonly begun: number
 	readonly lane: Lane
-	/** of a list: the pages that were allowed */
-	readonly maxPages: number
+	/** of a list; whoever joins may raise it */
+	readonly limit: { pages: number }
 	/** Waits for it as long as `signal` lets. The call ends when the last caller has left. */
 	join(signal: AbortSignal): Promise<T>
 	/** Ends the call, whoever waits for it. */
@@ -18,7 +18,7 @@ export interface Flight<T> {
  * @param onEnd it has ended, or all callers have left: nobody may join any more
  */
 export function startFlight<T>(
-	about: { begun: number; lane: Lane; maxPages: number },
+	about: Pick<Flight<T>, 'begun' | 'lane' | 'limit'>,
 	run: (signal: AbortSignal) => Promise<T>,
 	onEnd: () => void,
 ): Flight<T> {

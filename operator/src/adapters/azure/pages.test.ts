@@ -15,18 +15,18 @@ describe('pages of a list', () => {
 	}
 
 	it('are read until the last one, or one more than allowed', async () => {
-		expect(await readPages(3, source(3).next)).toEqual({ complete: true, pages: 3, items: ['x', 'x', 'x'] })
-		expect(await readPages(2, source(3).next)).toMatchObject({ complete: false, pages: 3 })
-		expect(await readPages(1, source(0).next)).toEqual({ complete: true, pages: 1, items: [] })
+		expect(await readPages({ pages: 3 }, source(3).next)).toEqual({ complete: true, pages: 3, items: ['x', 'x', 'x'] })
+		expect(await readPages({ pages: 2 }, source(3).next)).toMatchObject({ complete: false, pages: 3 })
+		expect(await readPages({ pages: 1 }, source(0).next)).toEqual({ complete: true, pages: 1, items: [] })
 	})
 
 	it('end at 100,000 secrets, for whom so many are allowed and the last page never comes', async () => {
-		expect(await readPages(Number.POSITIVE_INFINITY, source(4_000).next)).toMatchObject({
+		expect(await readPages({ pages: Number.POSITIVE_INFINITY }, source(4_000).next)).toMatchObject({
 			complete: true,
 			pages: 4_000,
 		})
 		const endless = source(Number.POSITIVE_INFINITY)
-		await expect(readPages(Number.POSITIVE_INFINITY, endless.next)).rejects.toThrow(garbage)
+		await expect(readPages({ pages: Number.POSITIVE_INFINITY }, endless.next)).rejects.toThrow(garbage)
 		expect(endless.calls()).toBe(4_001)
 	})
 })

@@ -1,5 +1,6 @@
 import type { Lane, SessionKey, Vaults } from '../../ports/vault.ts'
 import type { Random } from '../../runtime/clock.ts'
+import { createVaultAgent } from './agent.ts'
 import { createAnswers } from './answers.ts'
 import { type Budget, createBudget } from './budget.ts'
 import { type AzureOptions, createSession } from './session.ts'
@@ -28,6 +29,7 @@ const IDLE_MS = 60_000
 export function createVaults(options: PoolOptions): AzureVaults {
 	const { clock, vaultSuffixes, observeWait = () => {} } = options
 	const answers = createAnswers(clock)
+	const connections = createVaultAgent()
 	const sessions = new Map<string, { host: string; shared: SharedSession; handedAt: number }>()
 	const budgets = new Map<string, Budget>()
 	/** where each binding follows something */
@@ -46,7 +48,7 @@ export function createVaults(options: PoolOptions): AzureVaults {
 		return budget
 	}
 	const open = (key: SessionKey, host: string): SharedSession => {
-		const shared = createShared(createSession(key, options, budgetOf(host)), {
+		const shared = createShared(createSession(key, options, { budget: budgetOf(host), connections }), {
 			clock,
 			random: options.random,
 			answers,

@@ -35,32 +35,55 @@ describe('a session', () => {
 		expect(JSON.stringify(secret)).not.toContain('"v"')
 	})
 
-	it('asks for one token for 40 cold reads at once, and for none on later ones', async () => {
+	it('meets one 401 and asks for one token for 40 cold reads at once, and for none on later ones', async () => {
 		await tenant.emulator.control.setSecret({ vault: 'payments', name: 'db', value: 'v' })
 		const reader = open()
 		await Promise.all(Array.from({ length: 40 }, () => reader.read('db', undefined, ask())))
 		await reader.read('db', undefined, ask())
 		const requests = await tenant.emulator.control.requests()
 		expect(requests.filter(({ route }) => route === 'token')).toHaveLength(1)
+		expect(requests.filter(({ status }) => status === 401)).toHaveLength(1)
 		expect(tenant.tokens.issued).toBe(1)
 		expect(reader.issuer).toBe(ISSUER)
+	})
+
+	it('cold reads that wait for the first one fail with it; when it is taken back the next one goes first', async () => {
+		const { control } = tenant.emulator
+		await control.setSecret({ vault: 'payments', name: 'db', value: 'v' })
+		const reader = open()
+		const { id } = await control.addFault({ match: { route: 'getSecret' }, action: 'status', status: 503 })
+		const faults = Array.from({ length: 10 }, () => faultOf(reader.read('db', undefined, ask())))
+		expect(new Set(await Promise.all(faults))).toEqual(new Set(['server']))
+		expect(await control.requests()).toHaveLength(1)
+		await control.removeFault(id)
+		await control.addFault({ match: { route: 'getSecret' }, action: 'hang', times: 1 })
+		const [first, waits] = [new AbortController(), new AbortController()]
+		const taken = reader.read('db', undefined, ask({ signal: first.signal }))
+		const left = reader.read('db', undefined, ask({ signal: waits.signal }))
+		const stays = reader.read('db', undefined, ask())
+		await vi.waitFor(async () => expect(await control.requests()).toHaveLength(2))
+		waits.abort(new Error('left'))
+		await expect(left).rejects.toThrow('left')
+		first.abort(new Error('taken back'))
+		await expect(taken).rejects.toThrow('taken back')
+		expect((await stays).value()).toBe('v')
 	})
 
 	it('lists all pages, and gives up after as many as are allowed', async () => {
 		const secrets = Array.from({ length: 60 }, (_, i) => ({ name: `s${i}`, value: 'v' }))
 		await tenant.emulator.control.setSecrets({ vault: 'payments', secrets })
 		const reader = open()
-		const whole = await reader.list(5, ask())
+		const whole = await reader.list({ pages: 5 }, ask())
 		expect(whole).toMatchObject({ complete: true, pages: 3 })
 		expect(whole.complete && whole.items.size).toBe(60)
-		expect(await reader.list(1, ask())).toMatchObject({ complete: false })
+		expect(await reader.list({ pages: 1 }, ask())).toMatchObject({ complete: false })
 	})
 
 	it('a list tells names as the vault writes them, its own clock, and what belongs to a certificate', async () => {
 		const { control } = tenant.emulator
 		await control.setSecret({ vault: 'payments', name: 'dbPassword', value: 'v' })
 		await control.addCertificate({ vault: 'payments', name: 'shop' })
-		const listing = await open().list(1, ask())
+		const listing = await open().list({ pages: 1 }, ask())
 		if (!listing.complete) throw new Error('one page')
 		expect(listing.items.get('dbpassword')).toMatchObject({ objectName: 'dbPassword' })
 		expect(listing.items.get('dbpassword')).not.toHaveProperty('managed')
@@ -75,7 +98,7 @@ describe('a session', () => {
 		const reader = tenant
 			.vaults({ observeVault: (_, kind, result) => calls.push(`${kind} ${result}`) })
 			.session(tenant.key)
-		const listing = await reader.versions('DB', 3, ask())
+		const listing = await reader.versions('DB', { pages: 3 }, ask())
 		const { versions } = await control.getSecret({ vault: 'payments', name: 'db' })
 		expect(listing.complete && listing.versions.map(({ version }) => version).sort()).toEqual([...versions].sort())
 		expect(listing.complete && listing.versions[0]).toMatchObject({
@@ -84,15 +107,15 @@ describe('a session', () => {
 		})
 		expect(await tenant.count('listVersions')).toBe(3)
 		expect(calls).toEqual(Array.from({ length: 3 }, () => 'versions ok'))
-		expect(await reader.versions('db', 2, ask())).toEqual({ complete: false })
-		expect(await reader.versions('nothing', 1, ask())).toEqual({ complete: true, versions: [] })
+		expect(await reader.versions('db', { pages: 2 }, ask())).toEqual({ complete: false, pages: 3 })
+		expect(await reader.versions('nothing', { pages: 1 }, ask())).toEqual({ complete: true, versions: [] })
 	})
 
 	it('a list of versions that hangs on its second page ends at the deadline', async () => {
 		const { control } = tenant.emulator
 		for (let i = 0; i < 30; i++) await control.setSecret({ vault: 'payments', name: 'db', value: 'v' })
 		await control.addFault({ match: { route: 'listVersions' }, action: 'hang', after: 1 })
-		expect(await faultOf(open({ timeoutMs: 400 }).versions('db', 5, ask()))).toBe('timeout')
+		expect(await faultOf(open({ timeoutMs: 400 }).versions('db', { pages: 5 }, ask()))).toBe('timeout')
 	})
 
 	it("says whose read it is in the vault's log", async () => {
@@ -100,7 +123,7 @@ describe('a session', () => {
 	})
 
 	it('lists an empty vault as complete', async () => {
-		expect(await open().list(1, ask())).toMatchObject({ complete: true, items: new Map() })
+		expect(await open().list({ pages: 1 }, ask())).toMatchObject({ complete: true, items: new Map() })
 	})
 
 	it('tells absent, disabled and forbidden apart', async () => {
@@ -189,14 +212,14 @@ describe('a session', () => {
 		['a proxy', 'garbage'],
 	])('a list is refused for the same causes as a read: %s', async (cause, kind) => {
 		const reader = open()
-		expect(await reader.list(1, ask())).toMatchObject({ complete: true })
+		expect(await reader.list({ pages: 1 }, ask())).toMatchObject({ complete: true })
 		const { control } = tenant.emulator
 		if (cause === 'no role') await control.revoke({ clientId: tenant.key.clientId, role: ROLE, vault: 'payments' })
 		if (cause === 'a firewall') await control.setNetwork({ vault: 'payments', network: 'firewall' })
 		if (cause === 'throttling')
 			await control.addFault({ match: { route: 'listSecrets' }, action: 'status', status: 429 })
 		if (cause === 'a proxy') await control.addFault({ match: { route: 'listSecrets' }, action: 'html', status: 403 })
-		expect(await faultOf(reader.list(1, ask()))).toBe(kind)
+		expect(await faultOf(reader.list({ pages: 1 }, ask()))).toBe(kind)
 	})
 
 	it('a time that is none is garbage, in a read and in a list', async () => {
@@ -204,7 +227,7 @@ describe('a session', () => {
 		await tenant.emulator.control.setSecret({ vault: 'payments', name: 'db', value: 'v', expires: 9e13 })
 		const reader = open()
 		expect(await faultOf(reader.read('db', undefined, ask()))).toBe('garbage')
-		expect(await faultOf(reader.list(1, ask()))).toBe('garbage')
+		expect(await faultOf(reader.list({ pages: 1 }, ask()))).toBe('garbage')
 	})
 
 	it('a list that hangs on its second page ends at the deadline', async () => {
@@ -212,7 +235,7 @@ describe('a session', () => {
 		await tenant.emulator.control.setSecrets({ vault: 'payments', secrets })
 		const reader = open({ timeoutMs: 400 })
 		await tenant.emulator.control.addFault({ match: { route: 'listSecrets' }, action: 'hang', after: 1 })
-		expect(await faultOf(reader.list(5, ask()))).toBe('timeout')
+		expect(await faultOf(reader.list({ pages: 5 }, ask()))).toBe('timeout')
 	})
 
 	it('a missing federated credential is a federation fault, and is found as soon as it is there', async () => {

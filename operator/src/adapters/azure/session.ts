@@ -6,6 +6,7 @@ import { type KeyVaultSecret, SecretClient, type SecretProperties } from '@azure
 import type { Tokens } from '../../ports/cluster.ts'
 import {
 	type Ask,
+	type PageLimit,
 	type SessionKey,
 	VaultError,
 	type VaultListing,
@@ -20,6 +21,7 @@ import type { Budget } from './budget.ts'
 import { type Answer, retryAfterMs, vaultFaultOf } from './classify.ts'
 import { createSingleFlightCredential } from './credential.ts'
 import { factsOf, listedOf, versionOf } from './facts.ts'
+import { createOpening } from './opening.ts'
 import { PAGE_SIZE, readPages } from './pages.ts'
 
 export type CallKind = 'get' | 'list' | 'versions'
@@ -32,7 +34,7 @@ export interface AzureOptions {
 	authorityHost?: string | undefined
 	/** for an Entra that Microsoft's discovery does not know: an emulator, or a disconnected cloud */
 	disableInstanceDiscovery?: boolean | undefined
-	/** connections of tests; default: the library's */
+	/** connections of tests, to vaults and Entra; default: `connections`, and those of the library */
 	agent?: Agent | undefined
 	/** name of this cluster in the vault's logs */
 	clusterName: string
@@ -45,8 +47,16 @@ export interface AzureOptions {
 // A healthy vault answers in a tenth of a second. Ten seconds tell a slow one from a dead one without holding a worker long.
 const TIMEOUT_MS = 10_000
 
+/** What all sessions of one vault share. */
+export interface Vault {
+	budget: Budget
+	connections: Agent
+}
+
 interface Call {
 	ask: Ask
+	/** to be called when there is a token for it */
+	opened(): void
 	/** the last request was sent: the step after the last page sends none, and the budget may turn one away */
 	sent: boolean
 	/** the server's Date header of the last answer within this call */
@@ -58,7 +68,7 @@ interface Call {
  * One vault read with one identity: one client, so that the 401 which starts a client's life is paid once, and one
  * credential. When Entra's token is refused both are made anew, because the client would send the same token until it ends.
  */
-export function createSession(key: SessionKey, options: AzureOptions, budget: Budget): VaultReader {
+export function createSession(key: SessionKey, options: AzureOptions, { budget, connections }: Vault): VaultReader {
 	const { clock, tokens, observeVault = () => {}, observeToken = () => {}, timeoutMs = TIMEOUT_MS } = options
 	const calls = new AsyncLocalStorage<Call>()
 	const observed: Tokens = {
@@ -81,6 +91,8 @@ export function createSession(key: SessionKey, options: AzureOptions, budget: Bu
 		async sendRequest(request, next) {
 			const call = calls.getStore()
 			request.timeout = timeoutMs
+			// Not as an option of the client, where it would go before a proxy that the environment names.
+			request.agent ??= connections
 			if (!call) return next(request)
 			const { lane, signal } = call.ask
 			request.abortSignal = signal
@@ -103,6 +115,7 @@ export function createSession(key: SessionKey, options: AzureOptions, budget: Bu
 			// refused whatever the vault holds, and an exchange at Entra and a read that waits its turn follow it. Taking the
 			// place here and not around the whole call, a tenant whose Entra hangs holds no place of a vault that others use.
 			if (!request.headers.has('authorization')) return send()
+			call.opened()
 			const place = await budget.acquire({ lane, namespace: key.namespace, signal })
 			try {
 				const response = await send()
@@ -129,24 +142,25 @@ export function createSession(key: SessionKey, options: AzureOptions, budget: Bu
 				}),
 			observe: (result) => observeToken('entra', result),
 		})
-		return new SecretClient(key.vaultUrl, credential, {
+		const client = new SecretClient(key.vaultUrl, credential, {
 			...shared,
 			additionalPolicies: [{ policy: eachRequest, position: 'perRetry' }],
 			userAgentOptions: { userAgentPrefix: userAgent(options.clusterName, key) },
 		})
+		return { client, opening: createOpening() }
 	}
-	let client = build()
+	let { client, opening } = build()
 
 	const vault = new URL(key.vaultUrl).hostname
-	const call = async <T>(kind: CallKind, ask: Ask, work: (at: Call) => Promise<T>): Promise<T> => {
-		const at: Call = { ask, sent: false, date: undefined, answer: undefined }
+	const send = async <T>(kind: CallKind, at: Call, work: (at: Call) => Promise<T>): Promise<T> => {
+		const { signal } = at.ask
 		try {
-			ask.signal.throwIfAborted()
+			signal.throwIfAborted()
 			const answer = await calls.run(at, () => work(at))
 			if (at.sent) observeVault(vault, kind, 'ok')
 			return answer
 		} catch (error) {
-			if (ask.signal.aborted) throw ask.signal.reason
+			if (signal.aborted) throw signal.reason
 			// The API server's refusal of a token is told as such, further up.
 			if (error instanceof KubeError) throw error
 			const fault = vaultFaultOf(error, at.answer)
@@ -154,16 +168,20 @@ export function createSession(key: SessionKey, options: AzureOptions, budget: Bu
 			if (at.sent) observeVault(vault, kind, fault.kind)
 			if (fault.kind === 'unauthorized') {
 				assertions.drop()
-				client = build()
+				;({ client, opening } = build())
 			}
 			throw new VaultError(fault)
 		}
 	}
+	const call = <T>(kind: CallKind, ask: Ask, work: (at: Call) => Promise<T>): Promise<T> =>
+		opening.through(ask.signal, (opened) =>
+			send(kind, { ask, opened, sent: false, date: undefined, answer: undefined }, work),
+		)
 
 	/** One call for each page. */
-	const pagesOf = async (kind: CallKind, pages: AsyncIterator<SecretProperties[]>, maxPages: number, ask: Ask) => {
+	const pagesOf = async (kind: CallKind, pages: AsyncIterator<SecretProperties[]>, limit: PageLimit, ask: Ask) => {
 		let serverTime: number | undefined
-		const found = await readPages(maxPages, () =>
+		const found = await readPages(limit, () =>
 			call(kind, ask, async (at) => {
 				const page = await pages.next()
 				if (at.sent) serverTime = timeOf(at)
@@ -182,18 +200,18 @@ export function createSession(key: SessionKey, options: AzureOptions, budget: Bu
 				const secret = await client.getSecret(objectName, version === undefined ? {} : { version })
 				return readSecret(secret, at)
 			}),
-		async list(maxPages, ask): Promise<VaultListing> {
+		async list(limit, ask): Promise<VaultListing> {
 			const pages = client.listPropertiesOfSecrets().byPage({ maxPageSize: PAGE_SIZE })
-			const { complete, pages: count, items, serverTime } = await pagesOf('list', pages, maxPages, ask)
+			const { complete, pages: count, items, serverTime } = await pagesOf('list', pages, limit, ask)
 			if (!complete) return { complete, pages: count }
 			const listed = items.map(listedOf)
 			const byName = new Map(listed.map((item) => [item.objectName.toLowerCase(), item]))
 			return { complete, pages: count, items: byName, serverTime }
 		},
-		async versions(objectName, maxPages, ask): Promise<VersionListing> {
+		async versions(objectName, limit, ask): Promise<VersionListing> {
 			const pages = client.listPropertiesOfSecretVersions(objectName).byPage({ maxPageSize: PAGE_SIZE })
-			const { complete, items } = await pagesOf('versions', pages, maxPages, ask)
-			return complete ? { complete, versions: items.map(versionOf) } : { complete }
+			const { complete, pages: count, items } = await pagesOf('versions', pages, limit, ask)
+			return complete ? { complete, versions: items.map(versionOf) } : { complete, pages: count }
 		},
 	}
 }

@@ -22,8 +22,8 @@ describe('a shared session, against the emulator', () => {
 		const all = <T>(question: () => Promise<T>) => Promise.all(Array.from({ length: 50 }, question))
 		const values = await all(() => session.read('db', undefined, ask({ since })))
 		expect(new Set(values.map((each) => each.value()))).toEqual(new Set(['v']))
-		await all(() => session.list(5, ask({ since })))
-		await all(() => session.versions('db', 5, ask({ since })))
+		await all(() => session.list({ pages: 5 }, ask({ since })))
+		await all(() => session.versions('db', { pages: 5 }, ask({ since })))
 		for (const route of ['getSecret', 'listSecrets', 'listVersions']) expect(await tenant.count(route), route).toBe(1)
 		// What was answered since will do, in whatever case the name is written; what was before will not.
 		await session.read('DB', undefined, ask({ since }))
@@ -84,13 +84,13 @@ describe('a shared session, against the emulator', () => {
 		const later = now()
 		expect(await faultOf(session.read('db', undefined, ask({ since: later })))).toBe('firewall')
 		expect(await faultOf(session.read('other', undefined, ask({ since: later })))).toBe('firewall')
-		expect(await faultOf(session.list(1, ask({ since: later })))).toBe('firewall')
+		expect(await faultOf(session.list({ pages: 1 }, ask({ since: later })))).toBe('firewall')
 		expect(await tenant.count('getSecret')).toBe(3)
 		expect(await tenant.count('listSecrets')).toBe(0)
 		await control.setNetwork({ vault: 'payments', network: 'open' })
 		expect((await session.read('db', undefined, ask())).value()).toBe('v')
 		// It works again, so nobody is told the old fault for a question that was not asked yet.
-		expect(await session.list(1, ask({ since: later }))).toMatchObject({ complete: true })
+		expect(await session.list({ pages: 1 }, ask({ since: later }))).toMatchObject({ complete: true })
 	})
 
 	it('nothing is shared with another session: each identity asks for itself', async () => {
@@ -108,6 +108,22 @@ describe('a shared session, against the emulator', () => {
 		expect(await tenant.count('getSecret')).toBe(3)
 	})
 
+	it('bindings that allow a list different numbers of pages share it, and it reads as many as any of them allows', async () => {
+		const { control } = tenant.emulator
+		const secrets = Array.from({ length: 60 }, (_, i) => ({ name: `s${i}`, value: 'v' }))
+		await control.setSecrets({ vault: 'payments', secrets })
+		const session = tenant.vaults().session(tenant.key)
+		const since = now()
+		const enough = await Promise.all([3, 4, 5, 6].map((pages) => session.list({ pages }, ask({ since }))))
+		expect(enough.every(({ complete }) => complete)).toBe(true)
+		expect(await tenant.count('listSecrets')).toBe(3)
+		// One that allows two pages reads the third, because there is one that allows it; nobody pays twice.
+		const later = ask({ since: now() })
+		const both = await Promise.all([1, 3].map((pages) => session.list({ pages }, later)))
+		expect(both.every(({ complete }) => complete)).toBe(true)
+		expect(await tenant.count('listSecrets')).toBe(6)
+	})
+
 	it('knows what lists cost, and when they are denied', async () => {
 		const { control } = tenant.emulator
 		const secrets = Array.from({ length: 60 }, (_, i) => ({ name: `s${i}`, value: 'v' }))
@@ -115,17 +131,19 @@ describe('a shared session, against the emulator', () => {
 		const session = tenant.vaults().session(tenant.key)
 		expect(session.lists).toMatchObject({ pages: undefined, denied: false })
 		const since = now()
-		expect(await session.list(1, ask({ since }))).toEqual({ complete: false, pages: 2 })
+		expect(await session.list({ pages: 1 }, ask({ since }))).toEqual({ complete: false, pages: 2 })
 		expect(session.lists).toMatchObject({ pages: 2, denied: false })
 		// Two pages were read and a third one may follow: one page was too few, three may do.
-		expect(await session.list(1, ask({ since }))).toEqual({ complete: false, pages: 2 })
+		expect(await session.list({ pages: 1 }, ask({ since }))).toEqual({ complete: false, pages: 2 })
 		expect(await tenant.count('listSecrets')).toBe(2)
-		expect(await session.list(3, ask({ since }))).toMatchObject({ complete: true, pages: 3 })
+		expect(await session.list({ pages: 3 }, ask({ since }))).toMatchObject({ complete: true, pages: 3 })
 		expect(session.lists).toMatchObject({ pages: 3, denied: false })
-		expect(await session.list(1, ask({ since })), 'all is more than was allowed').toMatchObject({ complete: true })
+		expect(await session.list({ pages: 1 }, ask({ since })), 'all is more than was allowed').toMatchObject({
+			complete: true,
+		})
 		expect(await tenant.count('listSecrets')).toBe(5)
 		await control.revoke({ clientId: tenant.key.clientId, role: 'Key Vault Secrets User', vault: 'payments' })
-		expect(await faultOf(session.list(3, ask()))).toBe('forbiddenRbac')
+		expect(await faultOf(session.list({ pages: 3 }, ask()))).toBe('forbiddenRbac')
 		expect(session.lists).toMatchObject({ pages: 3, denied: true })
 	})
 })
@@ -167,7 +185,7 @@ describe('what a shared session remembers', () => {
 		await session.read('db', undefined, at(0))
 		expect(state.calls).toEqual(['db'])
 		await clock.advance(1)
-		await session.list(1, at(0))
+		await session.list({ pages: 1 }, at(0))
 		expect(answers.bytes).toBe(0)
 		await session.read('db', undefined, at(0))
 		expect(state.calls).toEqual(['db', 'list', 'db'])
@@ -199,7 +217,7 @@ describe('what a shared session remembers', () => {
 		for (const kind of ['garbage', 'server', 'accessDenied'] as const) {
 			state.fault = { kind }
 			await clock.advance(1)
-			await expect(session.list(1, at(clock.monotonic()))).rejects.toMatchObject({ fault: { kind } })
+			await expect(session.list({ pages: 1 }, at(clock.monotonic()))).rejects.toMatchObject({ fault: { kind } })
 			state.fault = undefined
 			await session.read(kind, undefined, at(clock.monotonic()))
 		}

@@ -1,8 +1,9 @@
-import { traitsOf, type VaultFault } from '../../plan/fault.ts'
+import { traitsOf as traitsOfFault, type VaultFault } from '../../plan/fault.ts'
 import type { ListKnowledge } from '../../plan/look.ts'
 import {
 	type Ask,
 	type Demand,
+	type PageLimit,
 	VaultError,
 	type VaultListing,
 	type VaultReader,
@@ -35,16 +36,21 @@ export interface SharedSession extends VaultSession {
 	close(): void
 }
 
+/** What an answer is good for. */
+type Traits = Pick<Answer, 'bytes' | 'serves'>
+
 /** What a question came to. */
 interface Answer extends Kept {
 	begun: number
 	outcome: { ok: unknown } | { error: unknown }
 	/** whether it answers a question that allows so many pages */
-	serves(maxPages: number): boolean
+	serves(limit: PageLimit): boolean
 }
 
 // Phases are spread over the longest interval that a binding may have, so that they are spread over shorter ones as well.
 const PHASES_MS = 24 * 3_600_000
+
+const NO_PAGES: PageLimit = { pages: 0 }
 
 // Session faults that still may be about the question: get and list are apart in access policies, and one broken item of a
 // vault must not end the looks of bindings that do not want it.
@@ -56,7 +62,8 @@ const ABOUT_THE_QUESTION: ReadonlySet<VaultFault['kind']> = new Set(['accessDeni
  * 1. A question is answered by the last answer to it, or by a call under way, if that was begun at or after `ask.since`.
  *    What counts is when the call was begun: that what it says was true then or later.
  * 2. So is a fault, for the same question; and for any question one that all would meet, until a later call succeeds.
- * 3. Otherwise a call is begun. It goes on when one of its callers aborts, and ends when all have.
+ * 3. Otherwise a call is begun. It goes on when one of its callers aborts, and ends when all have. A list reads as many
+ *    pages as any of its callers allows.
  * 4. Answers are dropped after half a minute (see answers.ts): values do not live long in memory.
  *
  * A first sync does not join a refresh, which may be waiting at the end of the queue.
@@ -74,10 +81,18 @@ export function createShared(reader: VaultReader, options: SharedOptions): Share
 	let down: { begun: number; error: unknown } | undefined
 	let upAt = Number.NEGATIVE_INFINITY
 
-	const remember = (question: string, answer: Answer) => {
+	// Not within `begin`: what is kept of an answer would hold on to all of its call, for as long.
+	const arrived = (question: string, begun: number, outcome: Answer['outcome'], traits: Traits) => {
 		const before = known.get(question)
-		if (before && before.begun > answer.begun) return
+		if (before && before.begun > begun) return
 		if (before) answers.forget(before)
+		const answer: Answer = {
+			begun,
+			outcome,
+			...traits,
+			arrivedAt: clock.monotonic(),
+			drop: () => known.get(question) === answer && known.delete(question),
+		}
 		known.set(question, answer)
 		answers.keep(answer)
 	}
@@ -85,39 +100,29 @@ export function createShared(reader: VaultReader, options: SharedOptions): Share
 	const begin = <T>(
 		question: string,
 		ask: Ask,
-		maxPages: number,
-		call: (ask: Ask) => Promise<T>,
-		about: (value: T) => Pick<Answer, 'bytes' | 'serves'>,
+		{ pages }: PageLimit,
+		call: (ask: Ask, limit: PageLimit) => Promise<T>,
+		traitsOf: (value: T) => Traits,
 	): Flight<T> => {
 		const begun = clock.monotonic()
-		const arrived = (outcome: Answer['outcome'], { bytes, serves }: Pick<Answer, 'bytes' | 'serves'>) => {
-			const answer: Answer = {
-				begun,
-				outcome,
-				arrivedAt: clock.monotonic(),
-				bytes,
-				serves,
-				drop: () => known.get(question) === answer && known.delete(question),
-			}
-			remember(question, answer)
-		}
+		const limit = { pages }
 		const run = async (signal: AbortSignal): Promise<T> => {
 			try {
-				const value = await call({ since: begun, lane: ask.lane, signal })
+				const value = await call({ since: begun, lane: ask.lane, signal }, limit)
 				if (signal.aborted) throw signal.reason
 				upAt = Math.max(upAt, begun)
 				if (down && down.begun <= upAt) down = undefined
-				arrived({ ok: value }, about(value))
+				arrived(question, begun, { ok: value }, traitsOf(value))
 				return value
 			} catch (error) {
 				if (signal.aborted) throw error
 				if (isSessionWide(error) && begun > upAt && begun >= (down?.begun ?? begun)) down = { begun, error }
 				// A list that was refused is refused whatever it may cost.
-				arrived({ error }, { bytes: 0, serves: () => true })
+				arrived(question, begun, { error }, { bytes: 0, serves: () => true })
 				throw error
 			}
 		}
-		const flight = startFlight({ begun, lane: ask.lane, maxPages }, run, () => {
+		const flight = startFlight({ begun, lane: ask.lane, limit }, run, () => {
 			usedAt = clock.monotonic()
 			running.delete(flight)
 			if (flights.get(question) === flight) flights.delete(question)
@@ -130,34 +135,33 @@ export function createShared(reader: VaultReader, options: SharedOptions): Share
 	const answer = async <T>(
 		question: string,
 		ask: Ask,
-		maxPages: number,
-		call: (ask: Ask) => Promise<T>,
-		about: (value: T) => Pick<Answer, 'bytes' | 'serves'>,
+		limit: PageLimit,
+		call: (ask: Ask, limit: PageLimit) => Promise<T>,
+		traitsOf: (value: T) => Traits,
 	): Promise<T> => {
 		ask.signal.throwIfAborted()
 		usedAt = clock.monotonic()
 		answers.sweep()
-		const last = known.get(question)
-		if (last && last.begun >= ask.since && last.serves(maxPages)) {
-			if ('error' in last.outcome) throw last.outcome.error
-			return last.outcome.ok as T
+		for (;;) {
+			const last = known.get(question)
+			if (last && last.begun >= ask.since && last.serves(limit)) {
+				if ('error' in last.outcome) throw last.outcome.error
+				return last.outcome.ok as T
+			}
+			if (down && down.begun >= ask.since) throw down.error
+			const flight = flights.get(question) as Flight<T> | undefined
+			if (!flight || flight.begun < ask.since || (flight.lane === 'refresh' && ask.lane === 'first'))
+				return begin(question, ask, limit, call, traitsOf).join(ask.signal)
+			flight.limit.pages = Math.max(flight.limit.pages, limit.pages)
+			const value = await flight.join(ask.signal)
+			// It was broken off just before more pages were allowed, otherwise.
+			if (traitsOf(value).serves(limit)) return value
 		}
-		if (down && down.begun >= ask.since) throw down.error
-		const flight = flights.get(question) as Flight<T> | undefined
-		if (
-			flight &&
-			flight.begun >= ask.since &&
-			flight.maxPages >= maxPages &&
-			(flight.lane === 'first' || ask.lane === 'refresh')
-		) {
-			return flight.join(ask.signal)
-		}
-		return begin(question, ask, maxPages, call, about).join(ask.signal)
 	}
 
-	const list = async (maxPages: number, ask: Ask): Promise<VaultListing> => {
+	const list = async (limit: PageLimit, ask: Ask): Promise<VaultListing> => {
 		try {
-			const listing = await reader.list(maxPages, ask)
+			const listing = await reader.list(limit, ask)
 			lists = { pages: listing.pages, at: clock.monotonic(), denied: false }
 			return listing
 		} catch (error) {
@@ -186,27 +190,19 @@ export function createShared(reader: VaultReader, options: SharedOptions): Share
 			answer<VaultSecret>(
 				`read ${objectName.toLowerCase()} ${version ?? ''}`,
 				ask,
-				0,
+				NO_PAGES,
 				(own) => reader.read(objectName, version, own),
 				// Two bytes a character at most: the engine keeps text as Latin-1 or UTF-16.
 				(secret) => ({ bytes: 2 * secret.value().length, serves: () => true }),
 			),
-		list: (maxPages, ask) =>
-			answer<VaultListing>(
-				'list',
-				ask,
-				maxPages,
-				(own) => list(maxPages, own),
-				// A broken-off list has read one page more than was allowed: there are at least that many.
-				(listing) => ({ bytes: 0, serves: (pages) => listing.complete || pages < listing.pages }),
-			),
-		versions: (objectName, maxPages, ask) =>
+		list: (limit, ask) => answer<VaultListing>('list', ask, limit, (own, shared) => list(shared, own), aboutPages),
+		versions: (objectName, limit, ask) =>
 			answer<VersionListing>(
 				`versions ${objectName.toLowerCase()}`,
 				ask,
-				maxPages,
-				(own) => reader.versions(objectName, maxPages, own),
-				(listing) => ({ bytes: 0, serves: (pages) => listing.complete || pages <= maxPages }),
+				limit,
+				(own, shared) => reader.versions(objectName, shared, own),
+				aboutPages,
 			),
 		follow(binding: string, demand: Demand) {
 			demands.set(binding, demand)
@@ -228,10 +224,16 @@ export function createShared(reader: VaultReader, options: SharedOptions): Share
 	}
 }
 
+// A broken-off list has read one page more than was allowed: there are at least that many.
+const aboutPages = (listing: VaultListing | VersionListing): Traits => ({
+	bytes: 0,
+	serves: ({ pages }) => listing.complete || pages < listing.pages,
+})
+
 /** Whether any other question would have met it as well: it lies with the identity, the network or the whole vault. */
 function isSessionWide(error: unknown): boolean {
 	// No token from the API server: no question can be asked.
 	if (error instanceof KubeError) return true
 	if (!(error instanceof VaultError)) return false
-	return traitsOf(error.fault).session && !ABOUT_THE_QUESTION.has(error.fault.kind)
+	return traitsOfFault(error.fault).session && !ABOUT_THE_QUESTION.has(error.fault.kind)
 }

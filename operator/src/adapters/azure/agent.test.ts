@@ -1,0 +1,57 @@
+import { once } from 'node:events'
+import { get } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import { createServer } from 'node:net'
+import { text } from 'node:stream/consumers'
+import { afterEach, expect, it, vi } from 'vitest'
+import { createVaultAgent } from './agent.ts'
+import { ask, faultOf, useTenant } from './testing/tenant.ts'
+
+const tenant = useTenant()
+
+afterEach(() => {
+	vi.unstubAllEnvs()
+})
+
+it('a burst opens a connection for each call, of which two stay', async () => {
+	const { caPem, port } = tenant.emulator
+	const agent = createVaultAgent(caPem)
+	const { hostname } = new URL(tenant.key.vaultUrl)
+	const options = { agent, host: '127.0.0.1', port, servername: hostname, headers: { host: hostname } }
+	const call = () =>
+		new Promise<string>((resolve, reject) => {
+			get({ ...options, path: '/secrets' }, (response) => void text(response).then(resolve, reject)).on('error', reject)
+		})
+	const free = () => Object.values(agent.freeSockets).flat()
+	try {
+		for (const answer of await Promise.all(Array.from({ length: 8 }, call))) expect(answer).toContain('Unauthorized')
+		await vi.waitFor(() => expect(free()).toHaveLength(2))
+		const before = new Set(free())
+		await call()
+		await vi.waitFor(() => expect(free()).toHaveLength(2))
+		expect(new Set(free())).toEqual(before)
+	} finally {
+		agent.destroy()
+	}
+})
+
+it('a proxy that the environment names is used', async () => {
+	const heard: string[] = []
+	const proxy = createServer((socket) => {
+		socket.on('error', () => {})
+		socket.once('data', (chunk) => {
+			heard.push(String(chunk).split('\r\n')[0] ?? '')
+			socket.end('HTTP/1.1 502 Bad Gateway\r\n\r\n')
+		})
+	})
+	await once(proxy.listen(0, '127.0.0.1'), 'listening')
+	try {
+		vi.stubEnv('HTTPS_PROXY', `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`)
+		const key = { ...tenant.key, vaultUrl: 'https://payments.vault.emu.test' }
+		const session = tenant.vaults({ agent: undefined }).session(key)
+		expect(await faultOf(session.read('db', undefined, ask()))).toBe('server')
+		expect(heard).toEqual(['CONNECT payments.vault.emu.test:443 HTTP/1.1'])
+	} finally {
+		proxy.close()
+	}
+})
