@@ -1,7 +1,7 @@
 // Processes of their own, so that their memory and their CPU are their own. The operator is bundled as its image bundles it: types
 // that are stripped at start would cost memory that no pod pays.
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface, type Interface } from 'node:readline'
@@ -20,13 +20,21 @@ export interface Program {
 	remove(): void
 }
 
+/** What the image of the operator, the last one in the Dockerfile, gives node before the program. */
+function imageFlags(): string[] {
+	const dockerfile = readFileSync(join(import.meta.dirname, '../../Dockerfile'), 'utf8')
+	const entryPoint = [...dockerfile.matchAll(/^ENTRYPOINT (.+)$/gm)].at(-1)?.[1] ?? ''
+	const [, ...args] = JSON.parse(entryPoint) as string[]
+	return args.slice(0, -1)
+}
+
 /** As the image has it, with further flags of node. */
 export async function bundled(entry: string, flags: readonly string[]): Promise<Program> {
 	const folder = mkdtempSync(join(tmpdir(), 'asb-bench-'))
 	const file = join(folder, 'main.mjs')
 	await bundle(join(import.meta.dirname, entry), file)
 	const remove = () => rmSync(folder, { recursive: true, force: true })
-	return { args: ['--enable-source-maps', ...flags, file], remove }
+	return { args: [...imageFlags(), ...flags, file], remove }
 }
 
 export const fromSource = (entry: string): Program => ({

@@ -14,9 +14,9 @@ import { createTenants, type ScalePlan, type Tenants } from './tenants.ts'
 
 /** What the operator may need for 1,000 bindings, MB. */
 const MEMORY_BAR = 250
-/** What the operator does at once: bindings, and calls to one vault. */
-const WORKERS = 8
-const PER_VAULT = 4
+/** What the operator does at once: bindings (`--concurrency`), and calls to one vault (`adapters/azure/budget.ts`). */
+const WORKERS = 32
+const PER_VAULT = 8
 /** A window of the service's throttling; the floor begins in a fresh one. */
 const WINDOW_MS = 10_000
 const BINDINGS_PATH = '/apis/secrets.purista.dev/v1alpha1/azuresecretbindings'
@@ -109,7 +109,7 @@ async function measure(plan: ScalePlan, programs: Programs): Promise<void> {
 				...reach,
 				tenantId: stage.emulator.tenantId,
 				tenants: tenants.tenants,
-				reads: PER_VAULT * Math.min(plan.vaults, WORKERS),
+				reads: Math.min(PER_VAULT * plan.vaults, WORKERS),
 				posts: WORKERS,
 			} satisfies FloorChild),
 		)
