@@ -12,7 +12,7 @@ import type { Vaults } from '../ports/vault.ts'
 import type { Clock } from '../runtime/clock.ts'
 import { type Decided, decide, finish, type Planned } from './decide.ts'
 import { dropRenamed, LostRace, type Present, readPresent, writeSecret } from './deliver.ts'
-import { followHistory, isHistoryDue } from './history.ts'
+import { followHistory, type HistoryKnown, isHistoryDue, repeatTrouble } from './history.ts'
 import { type Refusal, refused, resolveIdentity } from './identity.ts'
 import { type LookInput, type LookResult, lookAtSome, lookAtVault } from './look.ts'
 import { deliveredOf, type Memory } from './memory.ts'
@@ -97,6 +97,7 @@ export async function sync(
 		const planning = { binding, vaultUrl: key.vaultUrl, memory }
 		let decided = decide(planning, found, present)
 		let planned = finish(planning, found, decided)
+		const history: HistoryKnown = new Map(memory.history)
 		// Older versions wait for a whole look.
 		const historyDue = () => !due && decided.results.some((result) => isDue(result, memory))
 		if ((planned.write.kind === 'patch' || historyDue()) && !present) {
@@ -107,7 +108,7 @@ export async function sync(
 			planned = finish(planning, found, decided)
 		}
 		if (historyDue()) {
-			decided = await askingVault(binding, withHistory(decided, input(), found, memory, present))
+			decided = await askingVault(binding, withHistory(decided, input(), found, { memory, present, known: history }))
 			planned = finish(planning, found, decided)
 		}
 		// The type asks for a key that is not there because reading it failed: that fault is the thing to tell.
@@ -124,6 +125,7 @@ export async function sync(
 			return written
 		}
 		keep(memory, found, planned, written as SecretObject | undefined, clock)
+		memory.history = history
 		if (!found.fault) observer.looked(key.vaultUrl)
 		if (written) {
 			observer.written(bytesOf(written as SecretObject))
@@ -136,7 +138,7 @@ export async function sync(
 			(planned.write.kind === 'create' || planned.write.kind === 'patch') && planned.write.changed.length > 0
 		return {
 			kind: 'looked',
-			results: planned.results,
+			results: planned.results.map((result) => repeatTrouble(result, history)),
 			at: context(),
 			changed,
 			again: soonest(memory, clock.monotonic()),
@@ -256,8 +258,7 @@ async function withHistory(
 	decided: Decided,
 	input: LookInput,
 	found: LookResult,
-	memory: Memory,
-	present: Exclude<Present, Refusal> | undefined,
+	{ memory, present, known }: { memory: Memory; present: Exclude<Present, Refusal> | undefined; known: HistoryKnown },
 ): Promise<Decided> {
 	const looking = { ...input, result: found, items: undefined, listedAt: undefined }
 	const data = present?.kind === 'ours' ? present.secret.data : undefined
@@ -265,9 +266,7 @@ async function withHistory(
 	// One after the other: after a rotation it is one list of versions, and the tenth look is in no hurry.
 	for (const result of decided.results) {
 		results.push(
-			isDue(result, memory)
-				? await followHistory(result, { looking, known: memory.history, data, accepted: memory.accepted })
-				: result,
+			isDue(result, memory) ? await followHistory(result, { looking, known, data, accepted: memory.accepted }) : result,
 		)
 	}
 	return { ...decided, results }
