@@ -123,12 +123,8 @@ export function createReconciler(given: ReconcileDeps): Reconciler {
 		memory.generation = binding?.generation ?? (parsed.kind === 'active' ? undefined : parsed.generation)
 		memory.requested = binding?.requested ?? memory.requested
 		memory.overrides = binding?.overrides ?? memory.overrides
-		const after = (ms: number | undefined) => (ms === undefined ? Number.POSITIVE_INFINITY : at + ms)
-		// Exactly the common time: a sum would be a fraction off, and each binding would ask anew.
-		const nextAt = outcome.kind === 'looked' ? outcome.nextAt : undefined
-		const common = nextAt !== undefined && summary.wholeMs === Math.max(nextAt - at, 0)
-		memory.wholeLookAt = common ? Math.max(nextAt, at) : after(summary.wholeMs)
-		memory.nextLookAt = summary.requeueMs === summary.wholeMs ? memory.wholeLookAt : after(summary.requeueMs)
+		memory.wholeLookAt = summary.wholeLookAt ?? Number.POSITIVE_INFINITY
+		memory.nextLookAt = summary.nextLookAt ?? Number.POSITIVE_INFINITY
 		const fresh = summary.status.conditions?.find(({ type }) => type === 'Fresh')
 		log[summary.level](
 			{

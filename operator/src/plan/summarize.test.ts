@@ -267,14 +267,14 @@ describe('the next look', () => {
 	const ok = looked([wanted('a'), value], [wanted('b'), value])
 	it('comes with the next common look of the session', () => {
 		expect(run({ ...(ok as Extract<Outcome, { kind: 'looked' }>), nextAt: 1_012_345 })).toMatchObject({
-			requeueMs: 12_345,
-			wholeMs: 12_345,
+			nextLookAt: 1_012_345,
+			wholeLookAt: 1_012_345,
 		})
 	})
 	it('comes sooner when something is unsettled', () => {
 		expect(run({ ...(ok as Extract<Outcome, { kind: 'looked' }>), again: 2_500 })).toMatchObject({
-			requeueMs: 2_500,
-			wholeMs: MINUTE,
+			nextLookAt: 1_002_500,
+			wholeLookAt: 1_060_000,
 		})
 	})
 	it.each([
@@ -284,16 +284,16 @@ describe('the next look', () => {
 		[4, 60_000],
 		[40, 60_000],
 	])('after %s failures comes after %s ms', (failures, ms) => {
-		expect(run(failed({ kind: 'unreachable' }), { track: { ...goodTrack, failures } }).requeueMs).toBe(ms)
+		expect(run(failed({ kind: 'unreachable' }), { track: { ...goodTrack, failures } }).nextLookAt).toBe(1_000_000 + ms)
 	})
 	it('is never more than five minutes away when it fails for long', () => {
 		const track = { ...goodTrack, failures: 40, failingSince: 1_000_000 - 60 * MINUTE }
-		expect(run(failed({ kind: 'unreachable' }), { track }).requeueMs).toBe(5 * MINUTE)
+		expect(run(failed({ kind: 'unreachable' }), { track }).nextLookAt).toBe(1_000_000 + 5 * MINUTE)
 	})
 	it('respects what the vault asked for', () => {
-		expect(run(failed({ kind: 'throttled', retryAfterMs: 90_000 })).requeueMs).toBe(90_000)
+		expect(run(failed({ kind: 'throttled', retryAfterMs: 90_000 })).nextLookAt).toBe(1_090_000)
 	})
 	it('never comes while suspended', () => {
-		expect(run({ kind: 'suspended' }, { spec: undefined }).requeueMs).toBeUndefined()
+		expect(run({ kind: 'suspended' }, { spec: undefined }).nextLookAt).toBeUndefined()
 	})
 })
