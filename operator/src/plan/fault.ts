@@ -93,10 +93,19 @@ const TRAITS: Record<FaultKind, FaultTraits> = {
 	garbage: transient('VaultGarbage'),
 }
 
+const reasonsOf = (wanted: FaultClass): Reason[] =>
+	Object.values(TRAITS).flatMap((traits) => (traits.class === wanted ? [traits.reason] : []))
+
 /** Reasons of faults that are expected to pass by themselves. */
-export const TRANSIENT: ReadonlySet<string> = new Set(
-	Object.values(TRAITS).flatMap((traits) => (traits.class === 'transient' ? [traits.reason] : [])),
-)
+export const TRANSIENT: ReadonlySet<string> = new Set(reasonsOf('transient'))
+
+/** Reasons that a look finds out when it works: what the vault says of a secret, or what waits for a human. */
+export const FOUND: ReadonlySet<string> = new Set<Reason>([
+	...reasonsOf('secret'),
+	'NothingSelected',
+	'RemovalsHeld',
+	'HoldInvalid',
+])
 
 export const traitsOf = (fault: VaultFault): FaultTraits => TRAITS[fault.kind]
 

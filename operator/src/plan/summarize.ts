@@ -5,18 +5,9 @@ import { retryAfterOf, traitsOf, type VaultFault } from './fault.ts'
 import type { EntryResult } from './found.ts'
 import { backoffMs, spread } from './requeue.ts'
 import { statusPatch } from './status.ts'
+import { CHECK_MS, conditionOf, failingOf, type Track } from './track.ts'
 import { freshOf, PROPAGATION_MS, progressOf, readyOf, type Situation, type Verdict } from './verdicts.ts'
 import { worstFault } from './worst.ts'
-
-/** What is remembered between two reconciles of a binding, to tell a hiccup from an outage. */
-export interface Track {
-	/** failures in a row */
-	failures: number
-	/** since when, monotonic milliseconds */
-	failingSince: number | undefined
-	/** last successful look, milliseconds since the epoch */
-	lastLook: number | undefined
-}
 
 export interface SummaryInput extends Pick<Situation, 'outcome' | 'spec' | 'generation' | 'previous'> {
 	track: Track
@@ -43,8 +34,6 @@ export interface Summary {
 	level: 'debug' | 'info' | 'warn'
 }
 
-// lastCheckTime is written at most every 15 min, jittered by a tenth so that bindings do not write in step (design 3).
-const CHECK_MS = 15 * 60_000
 /** Whatever is wrong is tried again at least this often (design 6). */
 export const RETRY_MAX_MS = 5 * 60_000
 const DEFAULT_INTERVAL_MS = 60_000
@@ -65,11 +54,11 @@ export function summarize(input: SummaryInput): Summary {
 	const track: Track = {
 		failures: failing || outcome.kind === 'refused' ? input.track.failures + 1 : 0,
 		failingSince: failing ? (input.track.failingSince ?? at) : undefined,
-		lastLook: outcome.kind === 'looked' && !failing ? now : (input.track.lastLook ?? parseTime(previous.lastCheckTime)),
+		cause: failing ? causeOf(worst.fault, input) : undefined,
+		lastLook: outcome.kind === 'looked' && !failing ? now : input.track.lastLook,
 	}
-	const failingFor = track.failingSince === undefined ? 0 : at - track.failingSince
-	const stale = spec !== undefined && track.lastLook !== undefined && now - track.lastLook > spec.staleAfter
-	const situation = { outcome, spec, generation, previous, shown: secrets, worst, failingFor, stale }
+	const how = failingOf(failing ? worst.fault : undefined, track, spec, input)
+	const situation = { outcome, spec, generation, previous, shown: secrets, worst, failing: how }
 	const fresh = freshOf(situation)
 	const ready = readyOf(situation)
 	const conditions = [
@@ -97,15 +86,16 @@ export function summarize(input: SummaryInput): Summary {
 	}
 	const checkDue = (parseTime(previous.lastCheckTime) ?? Number.NEGATIVE_INFINITY) + spread(CHECK_MS, input.random)
 	const otherwiseChanged = statusPatch(previous, status) !== undefined
-	if (track.lastLook !== undefined && outcome.kind === 'looked' && (otherwiseChanged || now >= checkDue)) {
+	// With the change that tells of an outage the time is exact, for whoever looks at it and for the process after this one.
+	if (track.lastLook !== undefined && (otherwiseChanged || (outcome.kind === 'looked' && now >= checkDue))) {
 		status.lastCheckTime = formatTime(track.lastLook)
 	}
 	return {
 		status,
 		track,
-		...nextOf(input, worst?.fault, failing, failingFor, track.failures),
+		...nextOf(input, worst?.fault, failing, how.forMs, track.failures),
 		transitions: conditions.filter(({ type, status, reason }) => {
-			const before = previous.conditions?.find((each) => each.type === type)
+			const before = conditionOf(previous, type)
 			return before?.status !== status || before.reason !== reason
 		}),
 		level:
@@ -115,6 +105,11 @@ export function summarize(input: SummaryInput): Summary {
 					? 'info'
 					: 'debug',
 	}
+}
+
+function causeOf(fault: VaultFault, { track, at }: SummaryInput): Track['cause'] {
+	const { reason } = traitsOf(fault)
+	return track.cause?.reason === reason ? track.cause : { reason, since: at }
 }
 
 const optional = <K extends string, V>(key: K, value: V | undefined) =>
@@ -152,7 +147,7 @@ function statusOf({ wanted, delivered, state, reason }: EntryResult): SecretStat
 }
 
 function condition(type: ConditionType, v: Verdict, { previous, generation, now }: SummaryInput): Condition {
-	const before = previous.conditions?.find((each) => each.type === type)
+	const before = conditionOf(previous, type)
 	const lastTransitionTime = before?.status === v.status ? before.lastTransitionTime : formatTime(now)
 	return { type, ...v, lastTransitionTime, observedGeneration: generation }
 }

@@ -4,9 +4,10 @@ import type { WantedSecret } from '../api/parse.ts'
 import type { BindingStatus, Condition, SecretStatus } from '../api/schema.ts'
 import { formatTime } from '../api/time.ts'
 import { vaultNameOf } from './commands.ts'
-import { TRANSIENT, traitsOf } from './fault.ts'
+import { FOUND, traitsOf } from './fault.ts'
 import { explainFault, explainHeldRemovals, explainNotes, listed } from './messages.ts'
 import { breaksReady, type Outcome } from './outcome.ts'
+import { conditionOf, type Failing, tellsOfLook } from './track.ts'
 import { isAlike, type Worst } from './worst.ts'
 
 /** What conditions follow from. */
@@ -31,22 +32,17 @@ export interface Situation {
 	/** what is shown of each secret now */
 	shown: readonly SecretStatus[]
 	worst: Worst | undefined
-	/** it has failed for so long, milliseconds */
-	failingFor: number
-	/** no look has worked for longer than staleAfter */
-	stale: boolean
+	failing: Failing
 }
 
 /** Federation and role assignments take minutes to propagate (keyvault.md 3.3, 1.6): until then it is waiting, not failing. */
 export const PROPAGATION_MS = 10 * 60_000
-// Fresh turns False after max(3 intervals, 5 min) of an outage (design 6).
-const GRACE_MS = 5 * 60_000
-const GRACE_INTERVALS = 3
 
 export type Verdict = Pick<Condition, 'status' | 'reason' | 'message'>
+const asBefore = ({ status, reason, message }: Condition): Verdict => ({ status, reason, message })
 const verdict = (status: Condition['status'], reason: Reason, message: string): Verdict => ({ status, reason, message })
 
-export function freshOf({ outcome, previous, spec, worst, failingFor, stale }: Situation): Verdict {
+export function freshOf({ outcome, previous, generation, spec, worst, failing }: Situation): Verdict {
 	switch (outcome.kind) {
 		case 'suspended':
 			return verdict('Unknown', 'Suspended', 'spec.suspend is true: the vault is not looked at.')
@@ -57,16 +53,10 @@ export function freshOf({ outcome, previous, spec, worst, failingFor, stale }: S
 		case 'failed':
 		case 'looked': {
 			if (!worst) return outcome.kind === 'looked' ? goodOf(outcome, spec) : verdict('True', 'Current', AS_THE_VAULT)
-			const before = previous.conditions?.find(({ type }) => type === 'Fresh')
-			const grace = Math.max(GRACE_MS, GRACE_INTERVALS * (spec?.interval ?? 0))
-			const transient = traitsOf(worst.fault).class === 'transient'
-			// What is stale is not fresh, however short the outage: staleAfter may be as short as the grace.
-			const hiccup = transient && failingFor < grace && !stale
-			// An outage of a minute hurts nobody and should not page anybody.
-			if (hiccup && before?.status === 'True') return { status: 'True', reason: before.reason, message: before.message }
-			// One outage is told once, though it shows now as a reset and now as a server error.
-			if (transient && before?.status === 'False' && TRANSIENT.has(before.reason))
-				return { status: 'False', reason: before.reason, message: before.message }
+			const before = conditionOf(previous, 'Fresh')
+			if (failing.hiccup && before && (before.status === 'True' || before.observedGeneration === generation))
+				return asBefore(before)
+			if (failing.told && before) return asBefore(before)
 			return verdict('False', traitsOf(worst.fault).reason, explainFault(worst.fault, worst.at, worst.names))
 		}
 	}
@@ -91,18 +81,20 @@ function goodOf(
 	return verdict('True', 'Current', [AS_THE_VAULT, ...notes].join(' '))
 }
 
-export function readyOf({ outcome, spec, previous, generation, shown, worst, stale }: Situation): Verdict {
-	const before = previous.conditions?.find(({ type }) => type === 'Ready')
+export function readyOf({ outcome, spec, previous, generation, shown, worst, failing }: Situation): Verdict {
+	const before = conditionOf(previous, 'Ready')
 	if (outcome.kind === 'invalid') return verdict('False', 'InvalidSpec', outcome.problem)
 	if (outcome.kind === 'suspended' || !spec) {
-		if (before && before.observedGeneration === generation)
-			return { status: before.status, reason: before.reason, message: before.message }
+		if (before && before.observedGeneration === generation) return asBefore(before)
 		return before?.status === 'True'
 			? verdict('True', 'Suspended', 'spec.suspend is true: what was delivered stays as it was.')
 			: verdict('Unknown', 'Suspended', 'spec.suspend is true: nothing is delivered.')
 	}
 	if (outcome.kind === 'refused' && breaksReady(outcome.reason))
 		return verdict('False', outcome.reason, outcome.message)
+	// What the vault said when it last answered is still what is missing.
+	if (failing.hiccup && before?.status === 'False' && before.observedGeneration === generation && tellsOfLook(before))
+		return asBefore(before)
 
 	if (spec.selects && outcome.kind === 'looked' && shown.length === 0) {
 		if (typeof outcome.selectors !== 'object')
@@ -137,7 +129,7 @@ export function readyOf({ outcome, spec, previous, generation, shown, worst, sta
 		const why = result?.fault && outcome.kind === 'looked' ? ` ${explainFault(result.fault, outcome.at, alike)}` : ''
 		return verdict('False', result?.reason ?? 'SecretAbsent', `${text}${why}`)
 	}
-	if (stale) {
+	if (failing.stale) {
 		return verdict(
 			'False',
 			'Stale',
@@ -147,7 +139,7 @@ export function readyOf({ outcome, spec, previous, generation, shown, worst, sta
 	return verdict('True', 'Delivered', `All secrets that the spec asks for are in the Secret ${spec.secretName}.`)
 }
 
-export function progressOf({ outcome, worst, failingFor }: Situation, ready: Verdict): [ConditionType, Verdict][] {
+export function progressOf({ outcome, worst, failing }: Situation, ready: Verdict): [ConditionType, Verdict][] {
 	// A delivered binding is done, also while the vault is away: kstatus would make a waiting rollout of it.
 	if (ready.status === 'True') return []
 	const { reason, message } = ready
@@ -162,9 +154,10 @@ export function progressOf({ outcome, worst, failingFor }: Situation, ready: Ver
 			return on('Stalled')
 		case 'failed':
 		case 'looked':
+			if (failing.hiccup && FOUND.has(reason)) return on('Stalled')
 			if (worst && traitsOf(worst.fault).class === 'transient') return on('Reconciling')
 			if (worst && traitsOf(worst.fault).class === 'permission')
-				return on(failingFor < PROPAGATION_MS ? 'Reconciling' : 'Stalled')
+				return on(failing.forMs < PROPAGATION_MS ? 'Reconciling' : 'Stalled')
 			// A secret that the vault does not have may be created any minute, or never.
 			return on('Stalled')
 	}
