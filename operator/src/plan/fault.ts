@@ -107,6 +107,7 @@ export const FOUND: ReadonlySet<string> = new Set<Reason>([
 	'HoldInvalid',
 ])
 
+export const reasonOf = (kind: FaultKind): Reason => TRAITS[kind].reason
 export const traitsOf = (fault: VaultFault): FaultTraits => TRAITS[fault.kind]
 
 /** Whether two faults are explained by the same words, but for the names of the secrets. */

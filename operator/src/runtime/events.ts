@@ -5,7 +5,7 @@ import type { Clock } from './clock.ts'
 import { microTime } from './lease-record.ts'
 
 /** The object that an event is about. */
-interface EventRegarding {
+export interface EventRegarding {
 	apiVersion: string
 	kind: string
 	/** absent for cluster-scoped objects; their events go to namespace `default` */
@@ -19,6 +19,8 @@ export interface EventInput {
 	type: 'Normal' | 'Warning'
 	/** another object that it is about; events about different ones are different events */
 	related?: EventRegarding | undefined
+	/** what it is about that is no object of the cluster: events about different ones are different events, each with its own share */
+	topic?: string | undefined
 	/** machine-readable, UpperCamelCase */
 	reason: string
 	/** what was done or tried, UpperCamelCase */
@@ -74,7 +76,7 @@ interface Series {
 /**
  * Records `events.k8s.io/v1` events.
  *
- * 1. Same objects, type, reason and action within ten minutes: one event, whose `series.count` is patched. Its note stays the
+ * 1. Same objects, topic, type, reason and action within ten minutes: one event, whose `series.count` is patched. Its note stays the
  *    first one (the API makes all but `series` immutable).
  * 2. Each object has a bucket of tokens for creations and patches. When it is empty nothing is sent, but counting goes on,
  *    and the next patch tells the sum.
@@ -139,8 +141,8 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
 
 	return {
 		record(event) {
-			const { regarding, related, type, reason, action } = event
-			const object = [regarding.kind, regarding.namespace ?? '', regarding.name, regarding.uid ?? ''].join('/')
+			const { regarding, related, topic = '', type, reason, action } = event
+			const object = [regarding.kind, regarding.namespace ?? '', regarding.name, regarding.uid ?? '', topic].join('/')
 			const other = related ? [related.kind, related.namespace ?? '', related.name, related.uid ?? ''] : []
 			const key = [object, type, reason, action, ...other].join('/')
 			const now = clock.monotonic()

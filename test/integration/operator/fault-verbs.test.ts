@@ -69,7 +69,7 @@ describe('an operator whose Role lacks a verb', () => {
 		await row.fresh()
 		await row.told({
 			'Normal Deliver Delivered': 1,
-			'Normal Look Current': 2,
+			'Normal Look Current': 1,
 			'Warning Look TokenRequestRefused': 1,
 		})
 	})

@@ -234,11 +234,9 @@ describe('a fault', () => {
 		expect(value(await at.secret('payments-secrets'), 'db')).toBe('one')
 		await expectEvents(at, 'payments', {
 			'Warning Deliver ServiceAccountNotFound': 1,
-			'Warning Look ServiceAccountNotFound': 1,
 			'Warning Deliver IdentityMissing': 1,
-			'Warning Look IdentityMissing': 1,
 			'Normal Deliver Delivered': 1,
-			'Normal Look Current': 2,
+			'Normal Look Current': 1,
 			'Warning Look VaultMissing': 1,
 			'Warning Look VaultNotAllowed': 1,
 		})
