@@ -1,8 +1,8 @@
-import { isKubeError } from '../adapters/kube/errors.ts'
+import { isKubeError, type KubeError } from '../adapters/kube/errors.ts'
 import type { Reason } from '../api/conditions.ts'
 import { CLIENT_ID_ANNOTATION, TENANT_ID_ANNOTATION, VAULT_SUFFIXES, VAULT_URL_ANNOTATION } from '../api/constants.ts'
 import type { Binding } from '../api/parse.ts'
-import { annotateLine } from '../plan/commands.ts'
+import { annotateLine, type Permission } from '../plan/commands.ts'
 import { withLine } from '../plan/messages.ts'
 import type { ServiceAccounts } from '../ports/cluster.ts'
 import type { SessionKey, Vaults } from '../ports/vault.ts'
@@ -11,9 +11,17 @@ export interface Refusal {
 	kind: 'refused'
 	reason: Reason
 	message: string
+	/** a permission that the operator lacks is the cause */
+	missing?: Permission | undefined
 }
 
 export const refused = (reason: Reason, message: string): Refusal => ({ kind: 'refused', reason, message })
+
+/** The same in the words of the API server. */
+export const refusedBy = ({ message, missing }: KubeError, reason: Reason, text: string): Refusal => ({
+	...refused(reason, `${text}: ${message}`),
+	...(missing && { missing }),
+})
 
 const GUID = /^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$/
 
@@ -30,10 +38,7 @@ export async function resolveIdentity(
 		account = await serviceAccounts.get(namespace, serviceAccountName, signal)
 	} catch (error) {
 		if (!isKubeError(error, 'forbidden')) throw error
-		return refused(
-			'TokenRequestRefused',
-			`The API server does not let the operator read the ServiceAccount: ${error.message}`,
-		)
+		return refusedBy(error, 'TokenRequestRefused', 'The API server does not let the operator read the ServiceAccount')
 	}
 	if (!account) {
 		return refused(

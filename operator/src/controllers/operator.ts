@@ -223,6 +223,7 @@ async function lead(
 		random,
 		log,
 		read: store.get,
+		operator: { namespace: options.namespace, name: options.serviceAccount },
 		vaults,
 		serviceAccounts: createServiceAccounts(transport),
 		secrets: createSecrets(transport, (operation, result) => metrics.secretWrites.inc({ operation, result })),

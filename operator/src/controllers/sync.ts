@@ -2,10 +2,11 @@ import { isKubeError } from '../adapters/kube/errors.ts'
 import { parseCertificate } from '../adapters/pki/certificate.ts'
 import type { Binding, WantedSecret } from '../api/parse.ts'
 import { type BindingStatus, MAX_SECRETS } from '../api/schema.ts'
+import { type Account, permitLine } from '../plan/commands.ts'
 import { deliveredSecret, drifted, type SecretObject } from '../plan/delivered.ts'
 import type { EntryResult, Finding } from '../plan/found.ts'
 import { objectKey } from '../plan/look.ts'
-import type { FaultContext } from '../plan/messages.ts'
+import { type FaultContext, withLine } from '../plan/messages.ts'
 import type { Outcome } from '../plan/outcome.ts'
 import type { Secrets, ServiceAccounts } from '../ports/cluster.ts'
 import type { Vaults } from '../ports/vault.ts'
@@ -13,7 +14,7 @@ import type { Clock } from '../runtime/clock.ts'
 import { type Decided, decide, finish, type Planned } from './decide.ts'
 import { dropRenamed, LostRace, type Present, readPresent, writeSecret } from './deliver.ts'
 import { followHistory, type HistoryKnown, isHistoryDue, repeatTrouble } from './history.ts'
-import { type Refusal, refused, resolveIdentity } from './identity.ts'
+import { type Refusal, refused, refusedBy, resolveIdentity } from './identity.ts'
 import { type LookInput, type LookResult, lookAtSome, lookAtVault } from './look.ts'
 import { deliveredOf, type Memory } from './memory.ts'
 import type { Observer } from './observe.ts'
@@ -26,6 +27,8 @@ export interface SyncDeps {
 	serviceAccounts: ServiceAccounts
 	secrets: Secrets
 	observer: Observer
+	/** the operator's own ServiceAccount */
+	operator: Account
 	/** when this process began to work: what was asked before that is as old as a binding that it found */
 	startedAt: { now: number; monotonic: number }
 }
@@ -50,6 +53,20 @@ export async function sync(
 	deps: SyncDeps,
 	signal: AbortSignal,
 ): Promise<Outcome> {
+	const outcome = await trySync(binding, status, memory, deps, signal)
+	if (outcome.kind !== 'refused') return outcome
+	const { reason, message, missing } = outcome
+	if (!missing) return refused(reason, message)
+	return refused(reason, withLine(`${message}. Let it:`, permitLine(missing, deps.operator)))
+}
+
+async function trySync(
+	binding: Binding,
+	status: BindingStatus,
+	memory: Memory,
+	deps: SyncDeps,
+	signal: AbortSignal,
+): Promise<Exclude<Outcome, { kind: 'refused' }> | Refusal> {
 	const { clock, secrets, vaults, observer } = deps
 	const identity = await resolveIdentity(binding, deps, signal)
 	if (identity.kind === 'refused') return identity
@@ -152,10 +169,7 @@ export async function sync(
 		if (error instanceof TokenRefused) return error.refusal
 		// What is left that can be refused is taking the Secret of the old name away.
 		if (isKubeError(error, 'forbidden', 'invalid'))
-			return refused(
-				'SecretWriteRefused',
-				`The API server refuses to remove the Secret under its old name: ${error.message}`,
-			)
+			return refusedBy(error, 'SecretWriteRefused', 'The API server refuses to remove the Secret under its old name')
 		throw error
 	}
 }

@@ -4,6 +4,7 @@ import {
 	adoptLine,
 	annotateLine,
 	federatedCredentialLine,
+	permitLine,
 	roleAssignmentLine,
 	vaultNameOf,
 } from './commands.ts'
@@ -46,6 +47,11 @@ describe('printed commands', () => {
 			expect(accessPolicyLine(part, 'payments')).toBeUndefined()
 			expect(adoptLine(part, 'secret', 'l', 'b')).toBeUndefined()
 			expect(annotateLine('ns', part, 'a', '<x>')).toBeUndefined()
+			const permission = { verb: 'patch', resource: 'secrets', namespace: 'ns', name: 's' }
+			for (const field of ['verb', 'resource', 'namespace', 'name'])
+				expect(permitLine({ ...permission, [field]: part }, { namespace: 'system', name: 'op' })).toBeUndefined()
+			expect(permitLine(permission, { namespace: part, name: 'op' })).toBeUndefined()
+			expect(permitLine(permission, { namespace: 'system', name: part })).toBeUndefined()
 			if (part !== '-x') expect(roleAssignmentLine(clientId, part)).toBeUndefined()
 		},
 	)

@@ -56,6 +56,8 @@ export interface StartOptions {
 	namespaces?: readonly string[]
 	/** namespace of the lease and of the operator itself; default: that of the stage */
 	home?: string
+	/** its own ServiceAccount there; default: the one that also reads the vaults */
+	serviceAccount?: string
 	/** default: the administrator of the cluster */
 	kubeConfig?: KubeConfig
 	/** whether to wait until it works; default true */
@@ -217,6 +219,7 @@ export async function openStage({
 		async start({
 			namespaces: watched = [namespace],
 			home = namespace,
+			serviceAccount = 'payments',
 			kubeConfig: own = kubeConfig,
 			wait = true,
 		} = {}) {
@@ -233,7 +236,7 @@ export async function openStage({
 				metrics,
 				signal: stopping.signal,
 				namespace: home,
-				serviceAccount: 'payments',
+				serviceAccount,
 				identity: randomUUID(),
 				// The tests are an administrator of the cluster, whom the fence does not bind.
 				allowUnfenced: true,
