@@ -2,7 +2,6 @@ import { describe, expect, it } from 'vitest'
 import {
 	accessPolicyLine,
 	adoptLine,
-	annotateLine,
 	federatedCredentialLine,
 	permitLine,
 	roleAssignmentLine,
@@ -46,7 +45,6 @@ describe('printed commands', () => {
 			expect(roleAssignmentLine(part, 'payments')).toBeUndefined()
 			expect(accessPolicyLine(part, 'payments')).toBeUndefined()
 			expect(adoptLine(part, 'secret', 'l', 'b')).toBeUndefined()
-			expect(annotateLine('ns', part, 'a', '<x>')).toBeUndefined()
 			const permission = { verb: 'patch', resource: 'secrets', namespace: 'ns', name: 's' }
 			for (const field of ['verb', 'resource', 'namespace', 'name'])
 				expect(permitLine({ ...permission, [field]: part }, { namespace: 'system', name: 'op' })).toBeUndefined()

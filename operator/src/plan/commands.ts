@@ -60,17 +60,6 @@ export function adoptLine(namespace: string, secret: string, label: string, bind
 	return `kubectl -n ${namespace} label secret ${secret} ${label}=${binding}`
 }
 
-/** Annotates a ServiceAccount; `placeholder` stands for what only the user knows. */
-export function annotateLine(
-	namespace: string,
-	serviceAccount: string,
-	annotation: string,
-	placeholder: string,
-): string | undefined {
-	if (!safe(DNS_NAME, namespace, serviceAccount)) return undefined
-	return `kubectl -n ${namespace} annotate serviceaccount ${serviceAccount} ${annotation}=${placeholder}`
-}
-
 /** What the API server's authoriser is asked: a verb on a resource of one namespace. */
 export interface Permission {
 	verb: string
