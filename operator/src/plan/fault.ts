@@ -99,12 +99,18 @@ const reasonsOf = (wanted: FaultClass): Reason[] =>
 /** Reasons of faults that are expected to pass by themselves. */
 export const TRANSIENT: ReadonlySet<string> = new Set(reasonsOf('transient'))
 
-/** Reasons that a look finds out when it works: what the vault says of a secret, or what waits for a human. */
+/** Reasons that are found out by a look that works: what the vault says of a secret, what waits for a human, what cannot be written. */
 export const FOUND: ReadonlySet<string> = new Set<Reason>([
 	...reasonsOf('secret'),
 	'NothingSelected',
 	'RemovalsHeld',
 	'HoldInvalid',
+	'TooManySecrets',
+	'SecretTypeDiffers',
+	'SecretImmutable',
+	'SecretWriteRefused',
+	'SecretTooLarge',
+	'RequiredKeyMissing',
 ])
 
 export const reasonOf = (kind: FaultKind): Reason => TRAITS[kind].reason

@@ -289,6 +289,17 @@ describe('a fault that may pass', () => {
 			{ Ready: 'True Delivered', Fresh: 'False VaultUnreachable' },
 		])
 	})
+	it('says nothing of a Secret that could not be written, however long it lasts', () => {
+		const away = failed({ kind: 'unreachable' })
+		const large: Outcome = { kind: 'refused', reason: 'SecretTooLarge', message: 'm' }
+		const ready = { Ready: 'False SecretTooLarge', Stalled: 'True SecretTooLarge' }
+		const told = { ...ready, Fresh: 'False SecretTooLarge' }
+		expect(follow([0, large], [1, away], [2, large], [3, away], [8, away], [9, large])).toEqual([
+			...[told, told, told, told],
+			{ ...ready, Fresh: 'False VaultUnreachable' },
+			told,
+		])
+	})
 	it('leaves a binding Stalled for what is missing', () => {
 		const away = failed({ kind: 'unreachable' })
 		const missing = { Ready: 'False SecretAbsent', Fresh: fine, Stalled: 'True SecretAbsent' }

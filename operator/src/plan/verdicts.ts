@@ -92,9 +92,11 @@ export function readyOf({ outcome, spec, previous, generation, shown, worst, fai
 	}
 	if (outcome.kind === 'refused' && breaksReady(outcome.reason))
 		return verdict('False', outcome.reason, outcome.message)
+	// Whatever keeps the vault from being looked at, it says nothing of a Secret that could not be written.
+	const same = before?.status === 'False' && before.observedGeneration === generation
+	if (outcome.kind !== 'looked' && same && breaksReady(before.reason)) return asBefore(before)
 	// What the vault said when it last answered is still what is missing.
-	if (failing.hiccup && before?.status === 'False' && before.observedGeneration === generation && tellsOfLook(before))
-		return asBefore(before)
+	if (failing.hiccup && same && tellsOfLook(before)) return asBefore(before)
 
 	if (spec.selects && outcome.kind === 'looked' && shown.length === 0) {
 		if (typeof outcome.selectors !== 'object')
@@ -154,7 +156,7 @@ export function progressOf({ outcome, worst, failing }: Situation, ready: Verdic
 			return on('Stalled')
 		case 'failed':
 		case 'looked':
-			if (failing.hiccup && FOUND.has(reason)) return on('Stalled')
+			if (breaksReady(reason) || (failing.hiccup && FOUND.has(reason))) return on('Stalled')
 			if (worst && traitsOf(worst.fault).class === 'transient') return on('Reconciling')
 			if (worst && traitsOf(worst.fault).class === 'permission')
 				return on(failing.forMs < PROPAGATION_MS ? 'Reconciling' : 'Stalled')

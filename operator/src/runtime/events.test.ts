@@ -125,6 +125,15 @@ describe('limits', () => {
 		expect(sent()[25]?.body).toMatchObject({ series: { count: 31 } })
 	})
 
+	test('one object gets 250 about topics at once, of its own share', async () => {
+		answer(251)
+		for (let i = 0; i < 300; i++) recorder.record({ ...denied, topic: `vault-${i}` })
+		recorder.record(denied)
+		await recorder.flush()
+		expect(results.filter((result) => result === 'created')).toHaveLength(251)
+		expect(results.filter((result) => result === 'dropped')).toHaveLength(50)
+	})
+
 	test('a note is cut by bytes, between characters', async () => {
 		answer(1)
 		recorder.record({ ...denied, note: 'ü'.repeat(600) })

@@ -19,7 +19,7 @@ export interface EventInput {
 	type: 'Normal' | 'Warning'
 	/** another object that it is about; events about different ones are different events */
 	related?: EventRegarding | undefined
-	/** what it is about that is no object of the cluster: events about different ones are different events, each with its own share */
+	/** what it is about that is no object of the cluster: events about different ones are different events */
 	topic?: string | undefined
 	/** machine-readable, UpperCamelCase */
 	reason: string
@@ -58,6 +58,9 @@ const SERIES_MS = 10 * 60_000
 // client-go's spam filter: 25 events at once for one object, then one each 5 minutes.
 const BURST = 25
 const REFILL_MS = 5 * 60_000
+// An object that stands for many topics gets more of them: 125 vaults that go away and come back together, then six a minute.
+const TOPIC_BURST = 250
+const TOPIC_REFILL_MS = 10_000
 // client-go keeps 4096 of each as well: more objects than one operator has bindings, and an end for memory.
 const MAX_REMEMBERED = 4096
 // News older than what can be sent in half a minute is not news; this is what a transport can send in that time.
@@ -89,6 +92,7 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
 		options.unique ?? (() => `${clock.now().toString(16)}${(counter++ & 0xfff).toString(16).padStart(3, '0')}`)
 	const series = new Map<string, Series>()
 	const buckets = createBuckets({ clock, burst: BURST, refillMs: REFILL_MS, max: MAX_REMEMBERED })
+	const topics = createBuckets({ clock, burst: TOPIC_BURST, refillMs: TOPIC_REFILL_MS, max: MAX_REMEMBERED })
 	const pending = new Set<Promise<void>>()
 
 	const create = async (event: EventInput, at: Series): Promise<void> => {
@@ -141,10 +145,10 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
 
 	return {
 		record(event) {
-			const { regarding, related, topic = '', type, reason, action } = event
-			const object = [regarding.kind, regarding.namespace ?? '', regarding.name, regarding.uid ?? '', topic].join('/')
+			const { regarding, related, topic, type, reason, action } = event
+			const object = [regarding.kind, regarding.namespace ?? '', regarding.name, regarding.uid ?? ''].join('/')
 			const other = related ? [related.kind, related.namespace ?? '', related.name, related.uid ?? ''] : []
-			const key = [object, type, reason, action, ...other].join('/')
+			const key = [object, topic ?? '', type, reason, action, ...other].join('/')
 			const now = clock.monotonic()
 			let at = series.get(key)
 			if (at && now - at.lastAt < SERIES_MS) at.count++
@@ -156,7 +160,7 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
 			const oldest = series.size > MAX_REMEMBERED ? series.keys().next().value : undefined
 			if (oldest !== undefined) series.delete(oldest)
 
-			if (pending.size >= MAX_PENDING || !buckets.take(object)) {
+			if (pending.size >= MAX_PENDING || !(topic === undefined ? buckets : topics).take(object)) {
 				observe('dropped')
 				return
 			}
