@@ -6,6 +6,7 @@ import type { EntryResult } from '../../operator/src/plan/found.ts'
 import type { Outcome } from '../../operator/src/plan/outcome.ts'
 import { type SummaryInput, summarize } from '../../operator/src/plan/summarize.ts'
 import { entryOf, lookedOf } from '../../operator/src/plan/testing/samples.ts'
+import { NEW_TRACK } from '../../operator/src/plan/track.ts'
 import { runHealth } from './lua.ts'
 
 const script = readFileSync(new URL('../../deploy/argocd/health.lua', import.meta.url), 'utf8')
@@ -53,7 +54,7 @@ function statusOf(outcome: Outcome, previous: BindingStatus = {}, rest: Partial<
 		spec: outcome.kind === 'suspended' || outcome.kind === 'invalid' ? undefined : spec,
 		generation: 3,
 		previous,
-		track: { failures: 0, failingSince: undefined, lastLook: undefined },
+		track: NEW_TRACK,
 		now: NOW,
 		at: DAY,
 		random: 0.5,
@@ -61,7 +62,7 @@ function statusOf(outcome: Outcome, previous: BindingStatus = {}, rest: Partial<
 	}).status
 }
 const failingFor = (ms: number, lastLook?: number): Partial<SummaryInput> => ({
-	track: { failures: 9, failingSince: DAY - ms, lastLook },
+	track: { ...NEW_TRACK, failures: 9, failingSince: DAY - ms, lastLook },
 })
 const delivered = statusOf(looked(current))
 const health = (status: BindingStatus | undefined, spec: object = {}, generation: number | undefined = 3) =>

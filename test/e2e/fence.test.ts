@@ -64,6 +64,12 @@ const eventOf = (name: string, more: object = {}) => ({
 	regarding: { apiVersion: 'secrets.purista.dev/v1alpha1', kind: 'AzureSecretBinding', namespace, name: 'payments' },
 	...more,
 })
+const leaseOf = (name: string) => ({
+	apiVersion: 'coordination.k8s.io/v1',
+	kind: 'Lease',
+	namespace: 'azure-secret-binding-system',
+	name,
+})
 const dryRun = (request: RawRequest): RawRequest => ({
 	...request,
 	path: `${request.path}${request.path.includes('?') ? '&' : '?'}dryRun=All`,
@@ -245,6 +251,7 @@ describe('what the operator may do', () => {
 		const lease = [
 			rule('coordination.k8s.io', ['leases'], ['get', 'update'], { resourceNames: ['azure-secret-binding-operator'] }),
 			rule('coordination.k8s.io', ['leases'], ['create']),
+			rule('events.k8s.io', ['events'], ['create', 'patch']),
 		]
 		const elsewhere = await rules(namespace)
 		expect(elsewhere.incomplete).toBe(false)
@@ -531,7 +538,22 @@ describe('events', () => {
 			eventOf('evil', { regarding: { apiVersion: 'v1', kind: 'Node', name: 'n', namespace } }),
 			/only about resources of secrets.purista.dev/,
 		],
+		[
+			'about a lease of somebody else',
+			eventOf('evil', { regarding: { ...leaseOf('azure-secret-binding-operator'), namespace } }),
+			/only about resources of secrets.purista.dev and about its own lease/,
+		],
 	])('are not written %s', (_what, body, because) => refused({ method: 'POST', path: events, body }, because))
+	it('are written about its own lease, and about no other one beside it', async () => {
+		const { namespace: home } = world.operator
+		const about = (name: string): RawRequest => ({
+			method: 'POST',
+			path: `/apis/events.k8s.io/v1/namespaces/${home}/events`,
+			body: { ...eventOf(`fence-${name}`, { regarding: leaseOf(name) }), metadata: { namespace: home, name } },
+		})
+		expect((await operator(dryRun(about('azure-secret-binding-operator')))).status).toBe(201)
+		await refused(about('evil'), /about its own lease/)
+	})
 	it('of others are not touched', () =>
 		refused(
 			patch(`${events}/theirs`, { series: { count: 9, lastObservedTime: '2026-01-01T00:00:01.000000Z' } }),

@@ -67,6 +67,8 @@ export type Reason = keyof typeof REASONS
 
 /** Reasons that only events carry; the others are those of conditions. */
 export const EVENT_REASONS = {
+	VaultUnreachable: 'bindings that read a vault do not reach it; told once, at the lease of the operator',
+	VaultReachable: 'all of them reach it again',
 	PodsKeepOldValues: 'pods take the Secret as single files (subPath) or as environment variables, which never change',
 } as const satisfies Record<string, string>
 export type EventReason = keyof typeof EVENT_REASONS

@@ -7,7 +7,7 @@ import { controllerOf, type Delivered, readDelivered, type SecretObject } from '
 import { listed, withLine } from '../plan/messages.ts'
 import type { SecretWrite } from '../plan/write.ts'
 import type { ReadBack, Secrets } from '../ports/cluster.ts'
-import { type Refusal, refused } from './identity.ts'
+import { type Refusal, refused, refusedBy } from './identity.ts'
 import type { Memory } from './memory.ts'
 
 /** The write was overtaken by somebody else's: read back and plan again. */
@@ -26,7 +26,7 @@ export async function readPresent(secrets: Secrets, binding: Binding, memory: Me
 		back = await secrets.readBack(namespace, delivery.name, name)
 	} catch (error) {
 		if (!isKubeError(error, 'forbidden', 'invalid')) throw error
-		return refused('SecretWriteRefused', `The API server does not let the operator patch the Secret: ${error.message}`)
+		return refusedBy(error, 'SecretWriteRefused', 'The API server does not let the operator patch the Secret')
 	}
 	if (back.kind === 'none') return back
 	if (back.kind === 'foreign') {
@@ -134,7 +134,7 @@ function refusalOf(error: KubeError): Refusal {
 			throw new LostRace('the Secret was changed meanwhile')
 		case 'forbidden':
 		case 'invalid':
-			return refused('SecretWriteRefused', `The API server refuses to write the Secret: ${error.message}`)
+			return refusedBy(error, 'SecretWriteRefused', 'The API server refuses to write the Secret')
 		case 'tooLarge':
 			return refused('SecretTooLarge', 'The API server refuses the Secret as too large.')
 		case 'alreadyExists':

@@ -12,11 +12,12 @@ import type { VersionFacts } from '../ports/vault.ts'
 import type { Looking } from './look.ts'
 import { faultOf, listVersions, once } from './read.ts'
 
-/** For which delivered version, and how many, older versions were last looked for. */
-export type HistoryKnown = Map<string, { version: string; count: number }>
+/** For which delivered version, and how many, older versions were last looked for, and why not all could be found. */
+export type HistoryKnown = Map<string, { version: string; count: number; trouble: VaultFault | undefined }>
 
 export interface HistoryInput {
 	looking: Looking
+	/** what was learnt is added; it counts when the write that follows has succeeded */
 	known: HistoryKnown
 	/** base64 by key: the Secret as it was read back just now, when it was */
 	data: Readonly<Record<string, string>> | undefined
@@ -43,6 +44,7 @@ export function isHistoryDue(
  * 1. The list of versions tells which they are; values are not read for that.
  * 2. Bytes that the Secret holds already are moved: the current version of before becomes the previous one without a read.
  * 3. Only the others are read from the vault.
+ * 4. A fault that every further call would meet ends this, as it ends a look: the next look begins it anew.
  *
  * @returns the result with its older versions; what could not be found out leaves them as they are, and says why
  */
@@ -51,11 +53,14 @@ export async function followHistory(result: EntryResult, input: HistoryInput): P
 	const { name, previous: count = 0 } = wanted
 	if (!delivered || count === 0) return result
 	const { looking, known } = input
+	if (looking.result.fault) return withTrouble(result, looking.result.fault)
 	const listed = await listVersions(wanted, looking)
+	if (looking.result.fault) return withTrouble(result, looking.result.fault)
 	if (listed.kind === 'fault') {
-		if (traitsOf(listed.fault).session) return result
-		// Looked at again with the next rotation or the tenth look: a list of this length or without permission is not for free.
-		known.set(name, { version: delivered.version, count })
+		// A list of this length is not for free: it is read again with the next rotation or the tenth look. A permission that is
+		// missing is asked for at each look, for these are far apart by then and somebody waits for it.
+		if (traitsOf(listed.fault).class === 'secret')
+			known.set(name, { version: delivered.version, count, trouble: listed.fault })
 		return withTrouble(result, listed.fault)
 	}
 	const isCurrent = wanted.version === undefined && result.state === 'Current'
@@ -72,8 +77,8 @@ export async function followHistory(result: EntryResult, input: HistoryInput): P
 		if (!stays || !sameForm) {
 			const moved = sameForm ? bytesOf(version.version, name, before, input) : undefined
 			const read = moved ?? (await readOlder(wanted, version.version, looking))
+			if (looking.result.fault) return withTrouble(result, looking.result.fault)
 			if (typeof read === 'object') {
-				if (traitsOf(read).session) return result
 				// One that cannot be read or formed leaves no gap: the next older one moves up.
 				continue
 			}
@@ -81,13 +86,15 @@ export async function followHistory(result: EntryResult, input: HistoryInput): P
 		}
 		versions.push(version)
 	}
-	known.set(name, { version: delivered.version, count })
-	const complete = {
-		...result,
-		delivered: { ...delivered, previous: versions.map(describePrevious) },
-		previous: bytes,
-	}
-	return tie ? withTrouble(complete, { kind: 'versionTie' }) : complete
+	known.set(name, { version: delivered.version, count, trouble: tie ? { kind: 'versionTie' } : undefined })
+	return { ...result, delivered: { ...delivered, previous: versions.map(describePrevious) }, previous: bytes }
+}
+
+/** Says again what was the matter with older versions when they were last looked for: it is so until the next time. */
+export function repeatTrouble(result: EntryResult, known: HistoryKnown): EntryResult {
+	const last = known.get(result.wanted.name)
+	const same = last?.version === result.delivered?.version && last?.count === result.wanted.previous
+	return last?.trouble && same ? withTrouble(result, last.trouble) : result
 }
 
 /** Nothing older is wanted any more, or it was never. */

@@ -1,9 +1,8 @@
-import { isKubeError } from '../adapters/kube/errors.ts'
+import { isKubeError, type KubeError } from '../adapters/kube/errors.ts'
 import type { Reason } from '../api/conditions.ts'
 import { CLIENT_ID_ANNOTATION, TENANT_ID_ANNOTATION, VAULT_SUFFIXES, VAULT_URL_ANNOTATION } from '../api/constants.ts'
 import type { Binding } from '../api/parse.ts'
-import { annotateLine } from '../plan/commands.ts'
-import { withLine } from '../plan/messages.ts'
+import type { Permission } from '../plan/commands.ts'
 import type { ServiceAccounts } from '../ports/cluster.ts'
 import type { SessionKey, Vaults } from '../ports/vault.ts'
 
@@ -11,9 +10,17 @@ export interface Refusal {
 	kind: 'refused'
 	reason: Reason
 	message: string
+	/** a permission that the operator lacks is the cause */
+	missing?: Permission | undefined
 }
 
 export const refused = (reason: Reason, message: string): Refusal => ({ kind: 'refused', reason, message })
+
+/** The same in the words of the API server. */
+export const refusedBy = ({ message, missing }: KubeError, reason: Reason, text: string): Refusal => ({
+	...refused(reason, `${text}: ${message}`),
+	...(missing && { missing }),
+})
 
 const GUID = /^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$/
 
@@ -30,10 +37,7 @@ export async function resolveIdentity(
 		account = await serviceAccounts.get(namespace, serviceAccountName, signal)
 	} catch (error) {
 		if (!isKubeError(error, 'forbidden')) throw error
-		return refused(
-			'TokenRequestRefused',
-			`The API server does not let the operator read the ServiceAccount: ${error.message}`,
-		)
+		return refusedBy(error, 'TokenRequestRefused', 'The API server does not let the operator read the ServiceAccount')
 	}
 	if (!account) {
 		return refused(
@@ -42,31 +46,25 @@ export async function resolveIdentity(
 		)
 	}
 	const { annotations } = account
-	const missing = (reason: Reason, text: string, annotation: string, placeholder: string) =>
-		refused(reason, withLine(text, annotateLine(namespace, serviceAccountName, annotation, placeholder)))
-
 	const clientId = identity.clientId ?? annotations[CLIENT_ID_ANNOTATION]
 	const tenantId = identity.tenantId ?? annotations[TENANT_ID_ANNOTATION]
-	for (const [id, annotation, field] of [
-		[clientId, CLIENT_ID_ANNOTATION, 'clientId'],
-		[tenantId, TENANT_ID_ANNOTATION, 'tenantId'],
+	// Which id or vault it shall be nobody here knows, so what to write is said in words: a line with a gap cannot be run.
+	for (const [id, annotation, field, what] of [
+		[clientId, CLIENT_ID_ANNOTATION, 'clientId', 'the client id of the managed identity that may read the vault'],
+		[tenantId, TENANT_ID_ANNOTATION, 'tenantId', 'the id of the Entra tenant of that identity'],
 	] as const) {
 		if (id !== undefined && GUID.test(id)) continue
-		const what = id === undefined ? 'has no' : 'has no usable (a GUID)'
-		return missing(
+		const has = id === undefined ? 'has no' : 'has no usable'
+		return refused(
 			'IdentityMissing',
-			`The ServiceAccount ${serviceAccountName} ${what} annotation ${annotation}, and the spec no identity.${field}. Add it:`,
-			annotation,
-			`<${field === 'clientId' ? 'client id of the managed identity' : 'tenant id'}>`,
+			`The ServiceAccount ${serviceAccountName} ${has} annotation ${annotation}, and the spec no identity.${field}. Write one of them: ${what}, a GUID.`,
 		)
 	}
 	const vaultUrl = (binding.vaultUrl ?? annotations[VAULT_URL_ANNOTATION])?.replace(/\/$/, '')
 	if (vaultUrl === undefined) {
-		return missing(
+		return refused(
 			'VaultMissing',
-			`The spec names no vault, and the ServiceAccount ${serviceAccountName} has no annotation ${VAULT_URL_ANNOTATION}. Write spec.vault.url, or add:`,
-			VAULT_URL_ANNOTATION,
-			`https://<vault>.${VAULT_SUFFIXES[0]}`,
+			`The spec names no vault, and the ServiceAccount ${serviceAccountName} has no annotation ${VAULT_URL_ANNOTATION}. Write spec.vault.url or the annotation: https:// and the name of the vault with its suffix, ${VAULT_SUFFIXES[0]} in the public cloud.`,
 		)
 	}
 	if (!vaults.isAllowed(vaultUrl)) {

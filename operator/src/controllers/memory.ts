@@ -1,7 +1,7 @@
 import type { BindingStatus } from '../api/schema.ts'
 import type { Delivered } from '../plan/delivered.ts'
 import type { Known } from '../plan/look.ts'
-import type { Track } from '../plan/summarize.ts'
+import { NEW_TRACK, type Track } from '../plan/track.ts'
 import type { HistoryKnown } from './history.ts'
 import type { LookResult } from './look.ts'
 
@@ -76,7 +76,7 @@ export function createMemory(uid: string): Memory {
 		revision: 0,
 		known: new Map(),
 		absentSince: new Map(),
-		track: { failures: 0, failingSince: undefined, lastLook: undefined },
+		track: NEW_TRACK,
 		nudge: undefined,
 		warned: new Set(),
 		written: undefined,

@@ -18,6 +18,7 @@ import { KeyedQueue } from '../runtime/queue.ts'
 import { createStore } from '../runtime/store.ts'
 import { createNudger } from './nudge.ts'
 import { createObserver } from './observe.ts'
+import { createOutages } from './outages.ts'
 import { type BindingObject, createReconciler } from './reconcile.ts'
 
 /** Everything an operator needs; nothing is read from the environment or from module state. */
@@ -68,6 +69,7 @@ export interface Operator {
 // lets be under way, so that three vaults which hang do not hold up the fourth. Each holds the values of one binding, at most
 // the 1 MiB of a Secret and what they are made of.
 const CONCURRENCY = 32
+const LEASE = 'azure-secret-binding-operator'
 // Sessions nobody uses are looked for this often.
 const PRUNE_MS = 60_000
 
@@ -108,7 +110,7 @@ export async function startOperator(options: OperatorOptions): Promise<Operator>
 					{
 						transport,
 						namespace: options.namespace,
-						name: options.leaseName ?? 'azure-secret-binding-operator',
+						name: options.leaseName ?? LEASE,
 						identity: options.identity,
 						clock: options.leaseClock ?? clock,
 						random: options.random,
@@ -120,11 +122,11 @@ export async function startOperator(options: OperatorOptions): Promise<Operator>
 						onHolder: (holder) => log.info({ holder }, 'lease holder'),
 						onError: (error) => log.warn({ err: error }, 'lease'),
 					},
-					async (leading) => {
+					async (leading, leaseUid) => {
 						state.leading = true
 						metrics.leader.set(1)
 						try {
-							await lead(options, transport, leading, () => {
+							await lead(options, transport, leading, leaseUid, () => {
 								state.synced = true
 								ready.resolve()
 							})
@@ -170,6 +172,7 @@ async function lead(
 	options: OperatorOptions,
 	transport: KubeTransport,
 	signal: AbortSignal,
+	leaseUid: string | undefined,
 	onSynced: () => void,
 ): Promise<void> {
 	const { clock, random, log, metrics } = options
@@ -206,16 +209,27 @@ async function lead(
 		observe: (result) => metrics.events.inc({ result }),
 		onError: (error) => log.warn({ err: error }, 'event not recorded'),
 	})
+	// Vaults are no objects of the cluster. What is told of them stands at the lease: it is the one object that an operator has
+	// in either profile, whoever of its pods leads.
+	const outages = createOutages(events, {
+		apiVersion: 'coordination.k8s.io/v1',
+		kind: 'Lease',
+		namespace: options.namespace,
+		name: options.leaseName ?? LEASE,
+		uid: leaseUid,
+	})
 	const reconciler = createReconciler({
 		clock,
 		random,
 		log,
 		read: store.get,
+		operator: { namespace: options.namespace, name: options.serviceAccount },
 		vaults,
 		serviceAccounts: createServiceAccounts(transport),
 		secrets: createSecrets(transport, (operation, result) => metrics.secretWrites.inc({ operation, result })),
 		bindings: createBindings(transport),
 		events,
+		outages,
 		nudger: createNudger({
 			pods: createPods(transport),
 			clock,

@@ -2,11 +2,13 @@ import { type ParsedBinding, parseBinding } from '../api/parse.ts'
 import type { BindingStatus } from '../api/schema.ts'
 import type { Outcome } from '../plan/outcome.ts'
 import { summarize } from '../plan/summarize.ts'
+import { conditionOf } from '../plan/track.ts'
 import type { Bindings } from '../ports/cluster.ts'
 import type { EventRecorder } from '../runtime/events.ts'
 import type { Logger } from '../runtime/log.ts'
 import { createMemory, type Memory } from './memory.ts'
 import type { Nudger } from './nudge.ts'
+import type { Outages } from './outages.ts'
 import { presentStatus, type Reported, report } from './report.ts'
 import { isAsked, type SyncDeps, sync } from './sync.ts'
 import { warnOfFixed } from './warn.ts'
@@ -31,6 +33,7 @@ export interface ReconcileDeps extends Omit<SyncDeps, 'startedAt'> {
 	bindings: Bindings
 	nudger: Nudger
 	events: EventRecorder
+	outages: Outages
 	log: Logger
 	random: () => number
 }
@@ -60,6 +63,7 @@ export function createReconciler(given: ReconcileDeps): Reconciler {
 				memories.delete(key)
 				deps.vaults.leave(key)
 				deps.observer.gone(key)
+				deps.outages.gone(key)
 				return undefined
 			}
 			let memory = memories.get(key)
@@ -123,13 +127,13 @@ export function createReconciler(given: ReconcileDeps): Reconciler {
 		memory.generation = binding?.generation ?? (parsed.kind === 'active' ? undefined : parsed.generation)
 		memory.requested = binding?.requested ?? memory.requested
 		memory.overrides = binding?.overrides ?? memory.overrides
-		const after = (ms: number | undefined) => (ms === undefined ? Number.POSITIVE_INFINITY : at + ms)
-		// Exactly the common time: a sum would be a fraction off, and each binding would ask anew.
-		const nextAt = outcome.kind === 'looked' ? outcome.nextAt : undefined
-		const common = nextAt !== undefined && summary.wholeMs === Math.max(nextAt - at, 0)
-		memory.wholeLookAt = common ? Math.max(nextAt, at) : after(summary.wholeMs)
-		memory.nextLookAt = summary.requeueMs === summary.wholeMs ? memory.wholeLookAt : after(summary.requeueMs)
-		const fresh = summary.status.conditions?.find(({ type }) => type === 'Fresh')
+		memory.wholeLookAt = summary.wholeLookAt ?? Number.POSITIVE_INFINITY
+		memory.nextLookAt = summary.nextLookAt ?? Number.POSITIVE_INFINITY
+		const fresh = conditionOf(summary.status, 'Fresh')
+		deps.outages.reported(`${object.namespace}/${object.name}`, outcome, {
+			before: conditionOf(previous, 'Fresh'),
+			after: fresh,
+		})
 		log[summary.level](
 			{
 				binding: `${object.namespace}/${object.name}`,

@@ -1,5 +1,5 @@
 import { API_VERSION, KIND } from '../api/constants.ts'
-import type { BindingStatus } from '../api/schema.ts'
+import type { BindingStatus, Condition } from '../api/schema.ts'
 import { statusPatch } from '../plan/status.ts'
 import type { Summary } from '../plan/summarize.ts'
 import type { Bindings } from '../ports/cluster.ts'
@@ -28,8 +28,7 @@ export async function report(
 		if (resourceVersion === undefined) return
 		memory.written = { status: summary.status, resourceVersion }
 	}
-	for (const { type, status, reason, message } of summary.transitions) {
-		if (type !== 'Ready' && type !== 'Fresh') continue
+	for (const { type, status, reason, message } of toldOf(summary.transitions)) {
 		deps.events.record({
 			regarding: {
 				apiVersion: API_VERSION,
@@ -44,6 +43,15 @@ export async function report(
 			note: message,
 		})
 	}
+}
+
+/** Changes that are news. One cause that turns both conditions is told once: by Ready, whose message says more. */
+function toldOf(transitions: readonly Condition[]): Condition[] {
+	const ready = transitions.find(({ type }) => type === 'Ready')
+	const fresh = transitions.find(({ type }) => type === 'Fresh')
+	if (!ready || !fresh) return [ready, fresh].filter((each) => each !== undefined)
+	const alike = ready.reason === fresh.reason || ready.reason === 'Stale' || fresh.reason === 'Current'
+	return ready.status === fresh.status && alike ? [ready] : [ready, fresh]
 }
 
 /**

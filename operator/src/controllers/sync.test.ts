@@ -44,6 +44,7 @@ function depsWithout(token: KubeError): SyncDeps {
 			prune: () => {},
 		},
 		startedAt: { now: 0, monotonic: 0 },
+		operator: { namespace: 'system', name: 'operator' },
 		serviceAccounts: { get: () => Promise.resolve({ uid: 's', annotations: {} }) },
 		secrets: { create: unused, readBack: () => Promise.resolve({ kind: 'none' }), patch: unused, remove: unused },
 		observer: {
@@ -65,6 +66,19 @@ test.each([
 	const deps = depsWithout(new KubeError(kind, 'cannot create serviceaccounts/token'))
 	const outcome = await sync(binding, {}, createMemory('u'), deps, new AbortController().signal)
 	expect(outcome).toEqual({ kind: 'refused', reason, message: expect.stringContaining(text) as string })
+})
+
+test('a permission that the operator lacks is told with the line that gives it', async () => {
+	const missing = { verb: 'create', resource: 'serviceaccounts/token', namespace: 'ns', name: 'sa' }
+	const deps = depsWithout(new KubeError('forbidden', 'create x: User "o" cannot', { missing }))
+	expect(await sync(binding, {}, createMemory('u'), deps, new AbortController().signal)).toEqual({
+		kind: 'refused',
+		reason: 'TokenRequestRefused',
+		message: [
+			'The API server refuses a token of the ServiceAccount sa: create x: User "o" cannot. Let it:',
+			'kubectl -n ns create role azure-secret-binding-create-serviceaccounts-token-sa --verb=create --resource=serviceaccounts/token --resource-name=sa && kubectl -n ns create rolebinding azure-secret-binding-create-serviceaccounts-token-sa --role=azure-secret-binding-create-serviceaccounts-token-sa --serviceaccount=system:operator',
+		].join('\n'),
+	})
 })
 
 test('an API server that is away is thrown, for the queue', async () => {

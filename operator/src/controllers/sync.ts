@@ -2,18 +2,19 @@ import { isKubeError } from '../adapters/kube/errors.ts'
 import { parseCertificate } from '../adapters/pki/certificate.ts'
 import type { Binding, WantedSecret } from '../api/parse.ts'
 import { type BindingStatus, MAX_SECRETS } from '../api/schema.ts'
+import { type Account, permitLine } from '../plan/commands.ts'
 import { deliveredSecret, drifted, type SecretObject } from '../plan/delivered.ts'
 import type { EntryResult, Finding } from '../plan/found.ts'
 import { objectKey } from '../plan/look.ts'
-import type { FaultContext } from '../plan/messages.ts'
+import { type FaultContext, withLine } from '../plan/messages.ts'
 import type { Outcome } from '../plan/outcome.ts'
 import type { Secrets, ServiceAccounts } from '../ports/cluster.ts'
 import type { Vaults } from '../ports/vault.ts'
 import type { Clock } from '../runtime/clock.ts'
 import { type Decided, decide, finish, type Planned } from './decide.ts'
 import { dropRenamed, LostRace, type Present, readPresent, writeSecret } from './deliver.ts'
-import { followHistory, isHistoryDue } from './history.ts'
-import { type Refusal, refused, resolveIdentity } from './identity.ts'
+import { followHistory, type HistoryKnown, isHistoryDue, repeatTrouble } from './history.ts'
+import { type Refusal, refused, refusedBy, resolveIdentity } from './identity.ts'
 import { type LookInput, type LookResult, lookAtSome, lookAtVault } from './look.ts'
 import { deliveredOf, type Memory } from './memory.ts'
 import type { Observer } from './observe.ts'
@@ -26,6 +27,8 @@ export interface SyncDeps {
 	serviceAccounts: ServiceAccounts
 	secrets: Secrets
 	observer: Observer
+	/** the operator's own ServiceAccount */
+	operator: Account
 	/** when this process began to work: what was asked before that is as old as a binding that it found */
 	startedAt: { now: number; monotonic: number }
 }
@@ -50,6 +53,20 @@ export async function sync(
 	deps: SyncDeps,
 	signal: AbortSignal,
 ): Promise<Outcome> {
+	const outcome = await trySync(binding, status, memory, deps, signal)
+	if (outcome.kind !== 'refused') return outcome
+	const { reason, message, missing } = outcome
+	if (!missing) return refused(reason, message)
+	return refused(reason, withLine(`${message}. Let it:`, permitLine(missing, deps.operator)))
+}
+
+async function trySync(
+	binding: Binding,
+	status: BindingStatus,
+	memory: Memory,
+	deps: SyncDeps,
+	signal: AbortSignal,
+): Promise<Exclude<Outcome, { kind: 'refused' }> | Refusal> {
 	const { clock, secrets, vaults, observer } = deps
 	const identity = await resolveIdentity(binding, deps, signal)
 	if (identity.kind === 'refused') return identity
@@ -97,6 +114,7 @@ export async function sync(
 		const planning = { binding, vaultUrl: key.vaultUrl, memory }
 		let decided = decide(planning, found, present)
 		let planned = finish(planning, found, decided)
+		const history: HistoryKnown = new Map(memory.history)
 		// Older versions wait for a whole look.
 		const historyDue = () => !due && decided.results.some((result) => isDue(result, memory))
 		if ((planned.write.kind === 'patch' || historyDue()) && !present) {
@@ -107,7 +125,7 @@ export async function sync(
 			planned = finish(planning, found, decided)
 		}
 		if (historyDue()) {
-			decided = await askingVault(binding, withHistory(decided, input(), found, memory, present))
+			decided = await askingVault(binding, withHistory(decided, input(), found, { memory, present, known: history }))
 			planned = finish(planning, found, decided)
 		}
 		// The type asks for a key that is not there because reading it failed: that fault is the thing to tell.
@@ -124,6 +142,7 @@ export async function sync(
 			return written
 		}
 		keep(memory, found, planned, written as SecretObject | undefined, clock)
+		memory.history = history
 		if (!found.fault) observer.looked(key.vaultUrl)
 		if (written) {
 			observer.written(bytesOf(written as SecretObject))
@@ -136,7 +155,7 @@ export async function sync(
 			(planned.write.kind === 'create' || planned.write.kind === 'patch') && planned.write.changed.length > 0
 		return {
 			kind: 'looked',
-			results: planned.results,
+			results: planned.results.map((result) => repeatTrouble(result, history)),
 			at: context(),
 			changed,
 			again: soonest(memory, clock.monotonic()),
@@ -150,10 +169,7 @@ export async function sync(
 		if (error instanceof TokenRefused) return error.refusal
 		// What is left that can be refused is taking the Secret of the old name away.
 		if (isKubeError(error, 'forbidden', 'invalid'))
-			return refused(
-				'SecretWriteRefused',
-				`The API server refuses to remove the Secret under its old name: ${error.message}`,
-			)
+			return refusedBy(error, 'SecretWriteRefused', 'The API server refuses to remove the Secret under its old name')
 		throw error
 	}
 }
@@ -256,8 +272,7 @@ async function withHistory(
 	decided: Decided,
 	input: LookInput,
 	found: LookResult,
-	memory: Memory,
-	present: Exclude<Present, Refusal> | undefined,
+	{ memory, present, known }: { memory: Memory; present: Exclude<Present, Refusal> | undefined; known: HistoryKnown },
 ): Promise<Decided> {
 	const looking = { ...input, result: found, items: undefined, listedAt: undefined }
 	const data = present?.kind === 'ours' ? present.secret.data : undefined
@@ -265,9 +280,7 @@ async function withHistory(
 	// One after the other: after a rotation it is one list of versions, and the tenth look is in no hurry.
 	for (const result of decided.results) {
 		results.push(
-			isDue(result, memory)
-				? await followHistory(result, { looking, known: memory.history, data, accepted: memory.accepted })
-				: result,
+			isDue(result, memory) ? await followHistory(result, { looking, known, data, accepted: memory.accepted }) : result,
 		)
 	}
 	return { ...decided, results }

@@ -1,6 +1,6 @@
 import { isKubeError, type KubeError } from '../adapters/kube/errors.ts'
 import type { Binding } from '../api/parse.ts'
-import { type Refusal, refused } from './identity.ts'
+import { type Refusal, refused, refusedBy } from './identity.ts'
 
 /** The API server gave no token; told apart from its refusals of other things. */
 export class TokenRefused extends Error {
@@ -13,10 +13,7 @@ export class TokenRefused extends Error {
 		this.refusal =
 			error.kind === 'notFound'
 				? refused('ServiceAccountNotFound', `The ServiceAccount ${account} went away.`)
-				: refused(
-						'TokenRequestRefused',
-						`The API server refuses a token of the ServiceAccount ${account}: ${error.message}`,
-					)
+				: refusedBy(error, 'TokenRequestRefused', `The API server refuses a token of the ServiceAccount ${account}`)
 	}
 }
 

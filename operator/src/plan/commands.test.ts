@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest'
 import {
 	accessPolicyLine,
 	adoptLine,
-	annotateLine,
 	federatedCredentialLine,
+	permitLine,
 	roleAssignmentLine,
 	vaultNameOf,
 } from './commands.ts'
@@ -45,7 +45,11 @@ describe('printed commands', () => {
 			expect(roleAssignmentLine(part, 'payments')).toBeUndefined()
 			expect(accessPolicyLine(part, 'payments')).toBeUndefined()
 			expect(adoptLine(part, 'secret', 'l', 'b')).toBeUndefined()
-			expect(annotateLine('ns', part, 'a', '<x>')).toBeUndefined()
+			const permission = { verb: 'patch', resource: 'secrets', namespace: 'ns', name: 's' }
+			for (const field of ['verb', 'resource', 'namespace', 'name'])
+				expect(permitLine({ ...permission, [field]: part }, { namespace: 'system', name: 'op' })).toBeUndefined()
+			expect(permitLine(permission, { namespace: part, name: 'op' })).toBeUndefined()
+			expect(permitLine(permission, { namespace: 'system', name: part })).toBeUndefined()
 			if (part !== '-x') expect(roleAssignmentLine(clientId, part)).toBeUndefined()
 		},
 	)

@@ -60,15 +60,37 @@ export function adoptLine(namespace: string, secret: string, label: string, bind
 	return `kubectl -n ${namespace} label secret ${secret} ${label}=${binding}`
 }
 
-/** Annotates a ServiceAccount; `placeholder` stands for what only the user knows. */
-export function annotateLine(
-	namespace: string,
-	serviceAccount: string,
-	annotation: string,
-	placeholder: string,
-): string | undefined {
-	if (!safe(DNS_NAME, namespace, serviceAccount)) return undefined
-	return `kubectl -n ${namespace} annotate serviceaccount ${serviceAccount} ${annotation}=${placeholder}`
+/** What the API server's authoriser is asked: a verb on a resource of one namespace. */
+export interface Permission {
+	verb: string
+	/** with its subresource, if any: `serviceaccounts/token` */
+	resource: string
+	namespace: string
+	/** undefined: of any name, as for a create */
+	name: string | undefined
+}
+
+/** A ServiceAccount. */
+export interface Account {
+	namespace: string
+	name: string
+}
+
+/** Gives the operator one permission that it lacks: in one namespace, and for one name where RBAC can tell names apart. */
+export function permitLine({ verb, resource, namespace, name }: Permission, operator: Account): string | undefined {
+	const valid =
+		safe(/^[a-z]+$/, verb) &&
+		safe(/^[a-z]+(\/[a-z]+)?$/, resource) &&
+		safe(DNS_NAME, namespace, operator.namespace, operator.name, ...(name === undefined ? [] : [name]))
+	if (!valid) return undefined
+	const role = ['azure-secret-binding', verb, resource.replace('/', '-'), ...(name === undefined ? [] : [name])].join(
+		'-',
+	)
+	const only = name === undefined ? '' : ` --resource-name=${name}`
+	return [
+		`kubectl -n ${namespace} create role ${role} --verb=${verb} --resource=${resource}${only}`,
+		`kubectl -n ${namespace} create rolebinding ${role} --role=${role} --serviceaccount=${operator.namespace}:${operator.name}`,
+	].join(' && ')
 }
 
 /** Annotates a binding. */

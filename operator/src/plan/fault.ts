@@ -93,11 +93,27 @@ const TRAITS: Record<FaultKind, FaultTraits> = {
 	garbage: transient('VaultGarbage'),
 }
 
-/** Reasons of faults that are expected to pass by themselves. */
-export const TRANSIENT: ReadonlySet<string> = new Set(
-	Object.values(TRAITS).flatMap((traits) => (traits.class === 'transient' ? [traits.reason] : [])),
-)
+const reasonsOf = (wanted: FaultClass): Reason[] =>
+	Object.values(TRAITS).flatMap((traits) => (traits.class === wanted ? [traits.reason] : []))
 
+/** Reasons of faults that are expected to pass by themselves. */
+export const TRANSIENT: ReadonlySet<string> = new Set(reasonsOf('transient'))
+
+/** Reasons that are found out by a look that works: what the vault says of a secret, what waits for a human, what cannot be written. */
+export const FOUND: ReadonlySet<string> = new Set<Reason>([
+	...reasonsOf('secret'),
+	'NothingSelected',
+	'RemovalsHeld',
+	'HoldInvalid',
+	'TooManySecrets',
+	'SecretTypeDiffers',
+	'SecretImmutable',
+	'SecretWriteRefused',
+	'SecretTooLarge',
+	'RequiredKeyMissing',
+])
+
+export const reasonOf = (kind: FaultKind): Reason => TRAITS[kind].reason
 export const traitsOf = (fault: VaultFault): FaultTraits => TRAITS[fault.kind]
 
 /** Whether two faults are explained by the same words, but for the names of the secrets. */

@@ -40,7 +40,7 @@ export type Outcome =
 	  }
 
 /** Refusals after which the Secret is not (or no longer) what the spec asks for, whatever it holds. */
-const BREAKS_READY: ReadonlySet<Reason> = new Set<Reason>([
+const BREAKS_READY: ReadonlySet<string> = new Set<Reason>([
 	'SecretNotOurs',
 	'SecretOfOtherBinding',
 	'SecretTypeDiffers',
@@ -51,4 +51,4 @@ const BREAKS_READY: ReadonlySet<Reason> = new Set<Reason>([
 	'TooManySecrets',
 ])
 
-export const breaksReady = (reason: Reason) => BREAKS_READY.has(reason)
+export const breaksReady = (reason: string) => BREAKS_READY.has(reason)

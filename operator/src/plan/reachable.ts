@@ -1,6 +1,7 @@
 import type { Reason } from '../api/conditions.ts'
+import type { Condition } from '../api/schema.ts'
 import { parseTime } from '../api/time.ts'
-import { type FaultKind, traitsOf } from './fault.ts'
+import { type FaultKind, reasonOf, traitsOf } from './fault.ts'
 import type { EntryResult } from './found.ts'
 import type { Outcome } from './outcome.ts'
 
@@ -37,6 +38,14 @@ const REACHED: Record<FaultKind, 'yes' | 'no' | 'unknown'> = {
 	identityNotFound: 'unknown',
 	entraUnavailable: 'unknown',
 }
+
+const AWAY: ReadonlySet<string> = new Set(
+	(Object.keys(REACHED) as FaultKind[]).filter((kind) => REACHED[kind] === 'no').map(reasonOf),
+)
+
+/** Whether a condition says that the vault is not reached. */
+export const isAway = (condition: Condition | undefined): condition is Condition =>
+	condition?.status === 'False' && AWAY.has(condition.reason)
 
 /** What an outcome tells of its vault: `down` is the reason why it was not reached. Undefined: it tells nothing. */
 export function reachedOf(outcome: Outcome): { vaultUrl: string; down: Reason | undefined } | undefined {

@@ -3,8 +3,9 @@ import type { BindingStatus, Condition } from '../api/schema.ts'
 import type { VaultFault } from './fault.ts'
 import { decideEntry, type Finding } from './found.ts'
 import type { Outcome } from './outcome.ts'
-import { type SummaryInput, summarize, type Track } from './summarize.ts'
+import { type SummaryInput, summarize } from './summarize.ts'
 import { contextOf, lookedOf } from './testing/samples.ts'
+import { NEW_TRACK, type Track } from './track.ts'
 
 const NOW = Date.UTC(2026, 0, 1, 12)
 const MINUTE = 60_000
@@ -46,8 +47,17 @@ function run(outcome: Outcome, change: Partial<SummaryInput> & { names?: ReturnT
 		staleAfter: 60 * MINUTE,
 		requested: undefined,
 	}
-	const track: Track = { failures: 0, failingSince: undefined, lastLook: undefined }
-	return summarize({ outcome, spec, generation: 2, previous: {}, track, now: NOW, at: 1_000_000, random: 0, ...rest })
+	return summarize({
+		outcome,
+		spec,
+		generation: 2,
+		previous: {},
+		track: NEW_TRACK,
+		now: NOW,
+		at: 1_000_000,
+		random: 0,
+		...rest,
+	})
 }
 const shown = (status: BindingStatus) =>
 	Object.fromEntries((status.conditions ?? []).map(({ type, status: is, reason }) => [type, `${is} ${reason}`]))
@@ -67,7 +77,7 @@ function checkConditions({ conditions = [], observedGeneration }: BindingStatus)
 }
 
 const good = run(looked([wanted('a'), value], [wanted('b'), value])).status
-const goodTrack: Track = { failures: 0, failingSince: undefined, lastLook: NOW - MINUTE }
+const goodTrack: Track = { ...NEW_TRACK, lastLook: NOW - MINUTE }
 
 describe('conditions', () => {
 	it('explain one rule with the names that break it; each secret has its own reason', () => {
@@ -128,14 +138,14 @@ describe('conditions', () => {
 		[
 			'a federation fault of nine minutes: still propagating',
 			failed({ kind: 'federation', code: '700213' }),
-			{ track: { failures: 9, failingSince: 1_000_000 - 9 * MINUTE, lastLook: undefined } },
+			{ track: { ...NEW_TRACK, failures: 9, failingSince: 1_000_000 - 9 * MINUTE } },
 			{ Ready: 'False FederationNotFound', Fresh: 'False FederationNotFound', Reconciling: 'True FederationNotFound' },
 			'0/2',
 		],
 		[
 			'a federation fault of ten minutes: stalled',
 			failed({ kind: 'federation', code: '700213' }),
-			{ track: { failures: 9, failingSince: 1_000_000 - 10 * MINUTE, lastLook: undefined } },
+			{ track: { ...NEW_TRACK, failures: 9, failingSince: 1_000_000 - 10 * MINUTE } },
 			{ Ready: 'False FederationNotFound', Fresh: 'False FederationNotFound', Stalled: 'True FederationNotFound' },
 			'0/2',
 		],
@@ -156,7 +166,7 @@ describe('conditions', () => {
 		[
 			'the vault away for longer than staleAfter: Ready turns',
 			failed({ kind: 'unreachable' }),
-			{ previous: good, track: { failures: 9, failingSince: 0, lastLook: NOW - 61 * MINUTE } },
+			{ previous: good, track: { ...NEW_TRACK, failures: 9, failingSince: 0, lastLook: NOW - 61 * MINUTE } },
 			{ Ready: 'False Stale', Fresh: 'False VaultUnreachable', Reconciling: 'True Stale' },
 			'2/2',
 		],
@@ -239,6 +249,113 @@ describe('conditions', () => {
 	})
 })
 
+describe('a fault that may pass', () => {
+	/** One look after the other, each with its outcome, so many minutes after the first; what is shown then. */
+	const follow = (...looks: [minute: number, outcome: Outcome][]) => {
+		let [previous, track] = [good, goodTrack]
+		return looks.map(([minute, outcome]) => {
+			const summary = run(outcome, { previous, track, now: NOW + minute * MINUTE, at: 1_000_000 + minute * MINUTE })
+			;({ status: previous, track } = summary)
+			return shown(summary.status)
+		})
+	}
+	const [fine, gone] = ['True Current', { Ready: 'True Delivered', Fresh: 'False SecretAbsent' }]
+	const kept: Outcome = lookedOf({
+		at,
+		results: [
+			decideEntry(wanted('a'), value, undefined, contextOf()),
+			{ ...decideEntry(wanted('b'), value, undefined, contextOf()), reason: 'SecretAbsent', fault: { kind: 'absent' } },
+		],
+	})
+
+	it('a token that the vault refuses is told only when it goes on', () => {
+		const refused = failed({ kind: 'unauthorized' })
+		const fresh = follow([0, refused], [4, refused], [5, refused], [6, refused]).map(({ Fresh }) => Fresh)
+		expect(fresh).toEqual([fine, fine, 'False Unauthorized', 'False Unauthorized'])
+	})
+	it('in an outage that was told such a token changes nothing, unless it goes on', () => {
+		const [away, refused] = [failed({ kind: 'server' }), failed({ kind: 'unauthorized' })]
+		const fresh = follow([0, away], [5, away], [6, refused], [7, away], [8, refused], [13, refused])
+		expect(fresh.map(({ Fresh }) => Fresh)).toEqual([
+			fine,
+			...Array.from({ length: 4 }, () => 'False VaultError'),
+			'False Unauthorized',
+		])
+	})
+	it('leaves what the vault said when it last answered, and takes its place when it goes on', () => {
+		const away = failed({ kind: 'unreachable' })
+		expect(follow([0, kept], [1, away], [2, kept], [3, away], [8, away])).toEqual([
+			...[gone, gone, gone, gone],
+			{ Ready: 'True Delivered', Fresh: 'False VaultUnreachable' },
+		])
+	})
+	it('says nothing of a Secret that could not be written, however long it lasts', () => {
+		const away = failed({ kind: 'unreachable' })
+		const large: Outcome = { kind: 'refused', reason: 'SecretTooLarge', message: 'm' }
+		const ready = { Ready: 'False SecretTooLarge', Stalled: 'True SecretTooLarge' }
+		const told = { ...ready, Fresh: 'False SecretTooLarge' }
+		expect(follow([0, large], [1, away], [2, large], [3, away], [8, away], [9, large])).toEqual([
+			...[told, told, told, told],
+			{ ...ready, Fresh: 'False VaultUnreachable' },
+			told,
+		])
+	})
+	it('leaves a binding Stalled for what is missing', () => {
+		const away = failed({ kind: 'unreachable' })
+		const missing = { Ready: 'False SecretAbsent', Fresh: fine, Stalled: 'True SecretAbsent' }
+		const absent = looked([wanted('a'), value], [wanted('b'), fault({ kind: 'absent' })])
+		expect(follow([0, absent], [1, away], [2, absent])).toEqual([missing, missing, missing])
+	})
+})
+
+describe('a process that begins in an outage', () => {
+	// It knows the status, whose time of the last look may be a quarter of an hour old, and jitter.
+	const away = failed({ kind: 'unreachable' })
+	const checked: BindingStatus = { ...good, lastCheckTime: '2026-01-01T12:00:00Z' }
+	const names = [wanted('a'), wanted('b')]
+	const spec = { secrets: names, secretName: 's', selects: false, name: 'b', requested: undefined, interval: MINUTE }
+	const begin = (minute: number, previous: BindingStatus, staleAfter = 5 * MINUTE) =>
+		run(away, { previous, now: NOW + minute * MINUTE, spec: { ...spec, staleAfter } }).status
+
+	it.each([6, 14, 21])('says nothing at its first look, %s minutes after the time in the status', (minute) => {
+		expect(shown(begin(minute, checked))).toEqual({ Ready: 'True Delivered', Fresh: 'True Current' })
+	})
+	it('says Stale when that is sure, whatever the status hides', () => {
+		expect(shown(begin(22, checked))).toEqual({
+			Ready: 'False Stale',
+			Fresh: 'False VaultUnreachable',
+			Reconciling: 'True Stale',
+		})
+	})
+	it('knows that no look worked after Fresh had turned', () => {
+		const track = { ...goodTrack, lastLook: NOW + MINUTE, failingSince: 1_000_000 - 5 * MINUTE }
+		const told = run(away, { previous: checked, now: NOW + 6 * MINUTE, track }).status
+		// Exact, for it is written together with the change.
+		expect(told.lastCheckTime).toBe('2026-01-01T12:01:00Z')
+		expect(shown(begin(11, told))['Ready']).toBe('True Delivered')
+		expect(shown(begin(12, told))['Ready']).toBe('False Stale')
+	})
+	it('leaves Stale what another process knew to be', () => {
+		const track = { ...goodTrack, lastLook: NOW, failingSince: 0 }
+		const stale = run(away, {
+			previous: checked,
+			now: NOW + 6 * MINUTE,
+			track,
+			spec: { ...spec, staleAfter: 5 * MINUTE },
+		})
+		expect(shown(stale.status)['Ready']).toBe('False Stale')
+		expect(shown(begin(7, stale.status))['Ready']).toBe('False Stale')
+		// Unless the spec allows more by now.
+		const later = run(away, {
+			previous: stale.status,
+			now: NOW + 7 * MINUTE,
+			generation: 3,
+			spec: { ...spec, staleAfter: 60 * MINUTE },
+		})
+		expect(shown(later.status)['Ready']).toBe('True Delivered')
+	})
+})
+
 describe('the time of the last look', () => {
 	const quiet: Outcome = {
 		...(looked([wanted('a'), value], [wanted('b'), value]) as Extract<Outcome, { kind: 'looked' }>),
@@ -267,14 +384,14 @@ describe('the next look', () => {
 	const ok = looked([wanted('a'), value], [wanted('b'), value])
 	it('comes with the next common look of the session', () => {
 		expect(run({ ...(ok as Extract<Outcome, { kind: 'looked' }>), nextAt: 1_012_345 })).toMatchObject({
-			requeueMs: 12_345,
-			wholeMs: 12_345,
+			nextLookAt: 1_012_345,
+			wholeLookAt: 1_012_345,
 		})
 	})
 	it('comes sooner when something is unsettled', () => {
 		expect(run({ ...(ok as Extract<Outcome, { kind: 'looked' }>), again: 2_500 })).toMatchObject({
-			requeueMs: 2_500,
-			wholeMs: MINUTE,
+			nextLookAt: 1_002_500,
+			wholeLookAt: 1_060_000,
 		})
 	})
 	it.each([
@@ -284,16 +401,16 @@ describe('the next look', () => {
 		[4, 60_000],
 		[40, 60_000],
 	])('after %s failures comes after %s ms', (failures, ms) => {
-		expect(run(failed({ kind: 'unreachable' }), { track: { ...goodTrack, failures } }).requeueMs).toBe(ms)
+		expect(run(failed({ kind: 'unreachable' }), { track: { ...goodTrack, failures } }).nextLookAt).toBe(1_000_000 + ms)
 	})
 	it('is never more than five minutes away when it fails for long', () => {
 		const track = { ...goodTrack, failures: 40, failingSince: 1_000_000 - 60 * MINUTE }
-		expect(run(failed({ kind: 'unreachable' }), { track }).requeueMs).toBe(5 * MINUTE)
+		expect(run(failed({ kind: 'unreachable' }), { track }).nextLookAt).toBe(1_000_000 + 5 * MINUTE)
 	})
 	it('respects what the vault asked for', () => {
-		expect(run(failed({ kind: 'throttled', retryAfterMs: 90_000 })).requeueMs).toBe(90_000)
+		expect(run(failed({ kind: 'throttled', retryAfterMs: 90_000 })).nextLookAt).toBe(1_090_000)
 	})
 	it('never comes while suspended', () => {
-		expect(run({ kind: 'suspended' }, { spec: undefined }).requeueMs).toBeUndefined()
+		expect(run({ kind: 'suspended' }, { spec: undefined }).nextLookAt).toBeUndefined()
 	})
 })

@@ -83,15 +83,16 @@ describe('a series', () => {
 		expect(results).toEqual(['created', 'counted', 'counted'])
 	})
 
-	test('after ten quiet minutes, and for another reason or object, a new event is created', async () => {
-		answer(4)
+	test('after ten quiet minutes, and for another reason, object or topic, a new event is created', async () => {
+		answer(5)
 		recorder.record(denied)
 		recorder.record({ ...denied, reason: 'VaultUnreachable' })
 		recorder.record({ ...denied, regarding: { ...regarding, uid: 'recreated' } })
+		recorder.record({ ...denied, topic: 'payments.vault.azure.net' })
 		await clock.advance(600_000)
 		recorder.record(denied)
 		await recorder.flush()
-		expect(sent().map(({ method }) => method)).toEqual(['POST', 'POST', 'POST', 'POST'])
+		expect(sent().map(({ method }) => method)).toEqual(Array.from({ length: 5 }, () => 'POST'))
 	})
 
 	test('repetitions while the first is on its way become one event', async () => {
@@ -122,6 +123,15 @@ describe('limits', () => {
 		recorder.record(denied)
 		await recorder.flush()
 		expect(sent()[25]?.body).toMatchObject({ series: { count: 31 } })
+	})
+
+	test('one object gets 250 about topics at once, of its own share', async () => {
+		answer(251)
+		for (let i = 0; i < 300; i++) recorder.record({ ...denied, topic: `vault-${i}` })
+		recorder.record(denied)
+		await recorder.flush()
+		expect(results.filter((result) => result === 'created')).toHaveLength(251)
+		expect(results.filter((result) => result === 'dropped')).toHaveLength(50)
 	})
 
 	test('a note is cut by bytes, between characters', async () => {

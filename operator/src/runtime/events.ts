@@ -5,7 +5,7 @@ import type { Clock } from './clock.ts'
 import { microTime } from './lease-record.ts'
 
 /** The object that an event is about. */
-interface EventRegarding {
+export interface EventRegarding {
 	apiVersion: string
 	kind: string
 	/** absent for cluster-scoped objects; their events go to namespace `default` */
@@ -19,6 +19,8 @@ export interface EventInput {
 	type: 'Normal' | 'Warning'
 	/** another object that it is about; events about different ones are different events */
 	related?: EventRegarding | undefined
+	/** what it is about that is no object of the cluster: events about different ones are different events */
+	topic?: string | undefined
 	/** machine-readable, UpperCamelCase */
 	reason: string
 	/** what was done or tried, UpperCamelCase */
@@ -56,6 +58,9 @@ const SERIES_MS = 10 * 60_000
 // client-go's spam filter: 25 events at once for one object, then one each 5 minutes.
 const BURST = 25
 const REFILL_MS = 5 * 60_000
+// An object that stands for many topics gets more of them: 125 vaults that go away and come back together, then six a minute.
+const TOPIC_BURST = 250
+const TOPIC_REFILL_MS = 10_000
 // client-go keeps 4096 of each as well: more objects than one operator has bindings, and an end for memory.
 const MAX_REMEMBERED = 4096
 // News older than what can be sent in half a minute is not news; this is what a transport can send in that time.
@@ -74,7 +79,7 @@ interface Series {
 /**
  * Records `events.k8s.io/v1` events.
  *
- * 1. Same objects, type, reason and action within ten minutes: one event, whose `series.count` is patched. Its note stays the
+ * 1. Same objects, topic, type, reason and action within ten minutes: one event, whose `series.count` is patched. Its note stays the
  *    first one (the API makes all but `series` immutable).
  * 2. Each object has a bucket of tokens for creations and patches. When it is empty nothing is sent, but counting goes on,
  *    and the next patch tells the sum.
@@ -87,6 +92,7 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
 		options.unique ?? (() => `${clock.now().toString(16)}${(counter++ & 0xfff).toString(16).padStart(3, '0')}`)
 	const series = new Map<string, Series>()
 	const buckets = createBuckets({ clock, burst: BURST, refillMs: REFILL_MS, max: MAX_REMEMBERED })
+	const topics = createBuckets({ clock, burst: TOPIC_BURST, refillMs: TOPIC_REFILL_MS, max: MAX_REMEMBERED })
 	const pending = new Set<Promise<void>>()
 
 	const create = async (event: EventInput, at: Series): Promise<void> => {
@@ -139,10 +145,10 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
 
 	return {
 		record(event) {
-			const { regarding, related, type, reason, action } = event
+			const { regarding, related, topic, type, reason, action } = event
 			const object = [regarding.kind, regarding.namespace ?? '', regarding.name, regarding.uid ?? ''].join('/')
 			const other = related ? [related.kind, related.namespace ?? '', related.name, related.uid ?? ''] : []
-			const key = [object, type, reason, action, ...other].join('/')
+			const key = [object, topic ?? '', type, reason, action, ...other].join('/')
 			const now = clock.monotonic()
 			let at = series.get(key)
 			if (at && now - at.lastAt < SERIES_MS) at.count++
@@ -154,7 +160,7 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
 			const oldest = series.size > MAX_REMEMBERED ? series.keys().next().value : undefined
 			if (oldest !== undefined) series.delete(oldest)
 
-			if (pending.size >= MAX_PENDING || !buckets.take(object)) {
+			if (pending.size >= MAX_PENDING || !(topic === undefined ? buckets : topics).take(object)) {
 				observe('dropped')
 				return
 			}

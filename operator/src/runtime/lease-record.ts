@@ -2,7 +2,7 @@
 export interface Lease {
 	apiVersion?: 'coordination.k8s.io/v1'
 	kind?: 'Lease'
-	metadata: { name: string; namespace?: string; resourceVersion?: string }
+	metadata: { name: string; namespace?: string; uid?: string; resourceVersion?: string }
 	spec?: LeaseSpec
 }
 

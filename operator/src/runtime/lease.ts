@@ -46,7 +46,7 @@ export interface LeaderElectionOptions {
 }
 
 /**
- * Takes part in the election, and calls `lead` once when it is won.
+ * Takes part in the election, and calls `lead` once when it is won, with the UID of the lease.
  *
  * 1. Read the lease; create it if there is none. Take it when it is free or when its record did not change for its duration.
  *    Every write carries the resourceVersion that was last seen, so of two takers one gets 409.
@@ -63,7 +63,7 @@ export interface LeaderElectionOptions {
  */
 export async function runLeaderElection(
 	options: LeaderElectionOptions,
-	lead: (signal: AbortSignal) => Promise<void>,
+	lead: (signal: AbortSignal, uid: string | undefined) => Promise<void>,
 ): Promise<void> {
 	const {
 		clock,
@@ -93,7 +93,7 @@ export async function runLeaderElection(
 
 	// Renewing has its own end: it outlives `signal` until the work is done.
 	const work = new AbortController()
-	const worked = run(lead, leading.signal).finally(() => work.abort())
+	const worked = run(() => lead(leading.signal, lease.uid)).finally(() => work.abort())
 	// Awaited below, but maybe only after a renewal that is on its way: a rejection must not count as unhandled until then.
 	worked.catch(() => {})
 	let release = options.releaseOnStop ?? true
@@ -120,8 +120,8 @@ export async function runLeaderElection(
 }
 
 // An async function, so that a `lead` that throws before its first await is a rejection like any other.
-async function run(lead: (signal: AbortSignal) => Promise<void>, signal: AbortSignal): Promise<void> {
-	await lead(signal)
+async function run(lead: () => Promise<void>): Promise<void> {
+	await lead()
 }
 
 /** @returns the loss, or undefined when `done` aborted before */
@@ -161,6 +161,8 @@ interface LeaseClient {
 	/** holder in the record last seen; undefined before the first read */
 	readonly holder: string | undefined
 	readonly held: boolean
+	/** of the object as last seen */
+	readonly uid: string | undefined
 	/** One try. @returns the monotonic time at which a write that made or kept us the holder was sent; undefined otherwise */
 	attempt(timeoutMs: number, signal: AbortSignal): Promise<number | undefined>
 	/** Gives the lease away if we hold it. Never throws: not given away, it expires. */
@@ -226,6 +228,9 @@ function createLeaseClient(options: LeaderElectionOptions, leaseDurationMs: numb
 		},
 		get held() {
 			return observed?.spec.holderIdentity === identity
+		},
+		get uid() {
+			return latest?.metadata.uid
 		},
 		async attempt(timeoutMs, signal) {
 			try {

@@ -2,8 +2,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { flaps } from '../../kit/kstatus.ts'
 import { until } from '../../kit/until.ts'
 import { type Account, openAccount } from './account.ts'
+import { runLine } from './line.ts'
 import { openRow, type Row, refusedFirst, refusedLater, stalled } from './row.ts'
-import { condition, isTrue, openStage, type Stage, value } from './stage.ts'
+import { condition, isTrue, kubectlLine, openStage, type Stage, value } from './stage.ts'
 
 // The row "API server 403": each verb that the operator needs, taken away while it runs.
 
@@ -13,7 +14,7 @@ describe('an operator whose Role lacks a verb', () => {
 	beforeAll(async () => {
 		stage = await openStage({ name: 'verbs' })
 		account = await openAccount(stage)
-		await stage.start({ kubeConfig: account.kubeConfig() })
+		await stage.start({ kubeConfig: account.kubeConfig(), serviceAccount: 'operator' })
 	})
 	afterAll(() => stage?.close())
 	const ask = (row: Row) => stage.annotate(row.name, { 'secrets.purista.dev/requested-at': 'now' })
@@ -69,7 +70,7 @@ describe('an operator whose Role lacks a verb', () => {
 		await row.fresh()
 		await row.told({
 			'Normal Deliver Delivered': 1,
-			'Normal Look Current': 2,
+			'Normal Look Current': 1,
 			'Warning Look TokenRequestRefused': 1,
 		})
 	})
@@ -84,8 +85,43 @@ describe('an operator whose Role lacks a verb', () => {
 		await row.told(refusedFirst('TokenRequestRefused'))
 	})
 
-	// Design 6 promises the line to run; what stands there is only the API server's sentence.
-	it.todo('is told the line that gives the verb: kubectl apply of the Role, or a rolebinding')
+	it.each<[string, string, string, string, (row: Row) => Promise<void>]>([
+		['secrets', 'patch', 'l-patch', 'SecretWriteRefused', (row) => row.deliver()],
+		['secrets', 'create', 'l-create', 'SecretWriteRefused', async () => {}],
+		['serviceaccounts', 'get', 'l-get', 'TokenRequestRefused', (row) => row.deliver()],
+		['serviceaccounts/token', 'create', 'l-token', 'TokenRequestRefused', async () => {}],
+	])('%s, %s: the printed line gives it', async (resource, verb, name, reason, begin) => {
+		const row = await openRow(stage, name)
+		await begin(row)
+		const giveBack = await account.without(resource, verb)
+		await row.apply()
+		await ask(row)
+		const message = condition(await row.stale(reason), 'Fresh')?.message ?? ''
+		await runLine(stage, kubectlLine(message))
+		await row.fresh()
+		expect(value(await row.secret(), 'db')).toBe(`value of ${row.name}`)
+		for (const kind of ['roles', 'rolebindings']) {
+			const path = `/apis/rbac.authorization.k8s.io/v1/namespaces/${stage.namespace}/${kind}`
+			const { items } = await stage.api.request<{ items: { metadata: { name: string } }[] }>({ method: 'GET', path })
+			for (const { metadata } of items)
+				if (metadata.name !== 'operator')
+					await stage.api.request({ method: 'DELETE', path: `${path}/${metadata.name}` })
+		}
+		await giveBack()
+	})
+
+	it('delete secrets: the printed line gives it, for the Secret of the old name only', async () => {
+		const row = await openRow(stage, 'old')
+		await row.deliver()
+		const giveBack = await account.without('secrets', 'delete')
+		await row.apply({ delivery: { secret: { name: 'new' } } })
+		const message = condition(await row.stale('SecretWriteRefused'), 'Fresh')?.message ?? ''
+		expect(message).toContain('--verb=delete --resource=secrets --resource-name=old-secrets')
+		await runLine(stage, kubectlLine(message))
+		await row.fresh()
+		expect(await row.secret()).toBeUndefined()
+		await giveBack()
+	})
 
 	it.each([
 		['events', 'create'],

@@ -167,6 +167,21 @@ describe('an operator with Roles only', () => {
 		await delivered('after the restart')
 	})
 
+	it('tells of a vault that is away at its own lease', async () => {
+		const { control } = stage.emulator
+		await control.setNetwork({ vault: stage.vault, network: 'firewall' })
+		const told = async (reason: string) => {
+			const { items } = await stage.api.request<{ items: { reason: string; regarding: { kind: string } }[] }>({
+				method: 'GET',
+				path: `/apis/events.k8s.io/v1/namespaces/${home}/events`,
+			})
+			return items.some((event) => event.reason === reason && event.regarding.kind === 'Lease')
+		}
+		await until('the event', () => told('VaultUnreachable'))
+		await control.setNetwork({ vault: stage.vault, network: 'open' })
+		await until('the event of its end', () => told('VaultReachable'))
+	})
+
 	it('tells the fence check what it asks, and is refused nothing', () => {
 		const logs = operator.logs.join('')
 		// The tests run without the fence; that they could ask for it is the point here.

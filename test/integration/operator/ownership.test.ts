@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { until } from '../../kit/until.ts'
-import { runLine } from './line.ts'
-import { condition, isTrue, kubectlLine, manifest, openStage, type Stage, value } from './stage.ts'
+import { isTrue, manifest, openStage, type Stage, value } from './stage.ts'
 
 describe('the Secret', () => {
 	let stage: Stage
@@ -25,45 +24,6 @@ describe('the Secret', () => {
 		await stage.wait(name, 'Ready', (b) => isTrue(b, 'Ready') && isTrue(b, 'Fresh'))
 	}
 	const secret = () => stage.secret(`${name}-secrets`)
-
-	it('of somebody else is refused and untouched, and adopted with the printed line', async () => {
-		await stage.create(secrets, { metadata: { name: `${name}-secrets` }, stringData: { a: 'theirs', other: 'stays' } })
-		const before = await secret()
-		await stage.apply(name, { secrets: [{ name: 'a' }] })
-		const refused = await stage.wait(name, 'Stalled', (b) => isTrue(b, 'Stalled'))
-		expect(condition(refused, 'Ready')).toMatchObject({ status: 'False', reason: 'SecretNotOurs' })
-		expect(await secret()).toEqual(before)
-		const line = kubectlLine(condition(refused, 'Stalled')?.message ?? '')
-		await runLine(stage, line)
-		await stage.wait(name, 'Ready', (b) => isTrue(b, 'Ready') && isTrue(b, 'Fresh'))
-		const adopted = await secret()
-		expect(value(adopted, 'a')).toBe('value of a')
-		expect(value(adopted, 'other')).toBe('stays')
-		expect(adopted?.metadata.uid).toBe(before?.metadata.uid)
-	})
-
-	it('of another binding is refused', async () => {
-		await deliver()
-		await stage.apply(`${name}-second`, { secrets: [{ name: 'a' }], delivery: { secret: { name: `${name}-secrets` } } })
-		const refused = await stage.wait(`${name}-second`, 'Stalled', (b) => isTrue(b, 'Stalled'))
-		expect(condition(refused, 'Ready')?.reason).toBe('SecretOfOtherBinding')
-		expect(condition(refused, 'Ready')?.message).toContain(name)
-	})
-
-	it('of another type is refused with the line that deletes it, which makes it anew', async () => {
-		await deliver()
-		await stage.emulator.control.setSecret({ vault: stage.vault, name: 'user', value: 'me' })
-		const spec = {
-			secrets: [{ name: 'username', objectName: 'user' }],
-			delivery: { secret: { name: `${name}-secrets`, type: 'kubernetes.io/basic-auth' } },
-		}
-		await stage.apply(name, spec)
-		const refused = await stage.wait(name, 'Stalled', (b) => isTrue(b, 'Stalled'))
-		expect(condition(refused, 'Ready')?.reason).toBe('SecretTypeDiffers')
-		await runLine(stage, kubectlLine(condition(refused, 'Ready')?.message ?? ''))
-		await stage.wait(name, 'Ready', (b) => isTrue(b, 'Ready'))
-		expect((await secret())?.type).toBe('kubernetes.io/basic-auth')
-	})
 
 	it('that was edited gets its value back at the next write, and its deleted key when asked', async () => {
 		await deliver()
@@ -142,19 +102,5 @@ describe('the Secret', () => {
 		expect((manifest(after) as { revision: number }).revision).toBe(
 			(manifest(before) as { revision: number }).revision + 1,
 		)
-	})
-
-	it('over 1 MiB is refused as a whole, with the largest named', async () => {
-		const big = 'x'.repeat(25_000)
-		const names = Array.from({ length: 43 }, (_, i) => `big-${i}`)
-		await stage.emulator.control.setSecrets({
-			vault: stage.vault,
-			secrets: names.map((each) => ({ name: each, value: big })),
-		})
-		await stage.apply(name, { secrets: names.map((each) => ({ name: each })) })
-		const refused = await stage.wait(name, 'Stalled', (b) => isTrue(b, 'Stalled'))
-		expect(condition(refused, 'Ready')).toMatchObject({ status: 'False', reason: 'SecretTooLarge' })
-		expect(condition(refused, 'Ready')?.message).toContain('big-')
-		expect(await secret()).toBeUndefined()
 	})
 })

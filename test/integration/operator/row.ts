@@ -26,25 +26,25 @@ export interface Row {
 	told(expected: Record<string, number>): Promise<void>
 }
 
+/** What a binding is told that was delivered and met nothing. */
+export const QUIET = { 'Normal Deliver Delivered': 1 }
+
 /** What a delivered binding is told that turned stale once and came back. */
 export const wentAndCame = (reason: string) => ({
 	'Normal Deliver Delivered': 1,
-	'Normal Look Current': 2,
+	'Normal Look Current': 1,
 	[`Warning Look ${reason}`]: 1,
 })
 
-/** What a binding is told that was refused at first sight and then mended. */
+/** What a binding is told that was refused at first sight and then mended: one event each, though Ready and Fresh turn. */
 export const refusedFirst = (reason: string) => ({
 	[`Warning Deliver ${reason}`]: 1,
-	[`Warning Look ${reason}`]: 1,
 	'Normal Deliver Delivered': 1,
-	'Normal Look Current': 1,
 })
 /** The same of one that was delivered before. */
 export const refusedLater = (reason: string) => ({
 	...refusedFirst(reason),
 	'Normal Deliver Delivered': 2,
-	'Normal Look Current': 2,
 })
 
 /** Expects the binding to be Stalled, nothing delivered by it counting as Ready. @returns the message */
@@ -62,18 +62,25 @@ interface EventObject {
 	type: string
 	reason: string
 	action: string
-	regarding: { name: string }
+	regarding: { kind: string; name: string; uid?: string }
+	note?: string
+	eventTime: string
 	series?: { count: number }
 }
 
-/** How often each event was told about an object, by `type action reason`. */
-export async function eventsAbout(stage: Stage, name: string): Promise<Record<string, number>> {
+/** All events of the stage's namespace, oldest first. */
+export async function events(stage: Stage): Promise<EventObject[]> {
 	const { items } = await stage.api.request<{ items: EventObject[] }>({
 		method: 'GET',
 		path: `/apis/events.k8s.io/v1/namespaces/${stage.namespace}/events`,
 	})
+	return items.toSorted((a, b) => (a.eventTime < b.eventTime ? -1 : 1))
+}
+
+/** How often each event was told about an object, by `type action reason`. */
+export async function eventsAbout(stage: Stage, name: string): Promise<Record<string, number>> {
 	const told: Record<string, number> = {}
-	for (const { type, reason, action, regarding, series } of items) {
+	for (const { type, reason, action, regarding, series } of await events(stage)) {
 		if (regarding.name !== name) continue
 		const key = `${type} ${action} ${reason}`
 		told[key] = (told[key] ?? 0) + (series?.count ?? 1)

@@ -56,6 +56,8 @@ export interface StartOptions {
 	namespaces?: readonly string[]
 	/** namespace of the lease and of the operator itself; default: that of the stage */
 	home?: string
+	/** its own ServiceAccount there; default: the one that also reads the vaults */
+	serviceAccount?: string
 	/** default: the administrator of the cluster */
 	kubeConfig?: KubeConfig
 	/** whether to wait until it works; default true */
@@ -115,16 +117,9 @@ export interface StageOptions {
 	/** default: federated and with the role */
 	federate?: boolean
 	role?: boolean
-	access?: 'rbac' | 'policy'
 }
 
-export async function openStage({
-	name,
-	federate = true,
-	role = true,
-	access = 'rbac',
-	times = 10,
-}: StageOptions): Promise<Stage> {
+export async function openStage({ name, federate = true, role = true, times = 10 }: StageOptions): Promise<Stage> {
 	const quiet = { step: <T>(_: string, run: (say: (detail: string) => void) => Promise<T>) => run(() => {}) }
 	const cluster = await ensureCluster({ progress: quiet, holder: 'integration tests of the operator' })
 	const kubeConfig = new KubeConfig()
@@ -142,7 +137,7 @@ export async function openStage({
 	const subjectIn = (of: string) => `system:serviceaccount:${of}:payments`
 	const subject = subjectIn(namespace)
 	// The names of production, because the resource takes no others; the agent leads them to the port of the emulator.
-	const emulator = await startEmulator({ names: 'production', vaults: [{ name: vault, access }], visibilityDelayMs: 0 })
+	const emulator = await startEmulator({ names: 'production', vaults: [{ name: vault }], visibilityDelayMs: 0 })
 	const { issuer } = await api.request<{ issuer: string }>({ method: 'GET', path: '/.well-known/openid-configuration' })
 	// Answered only to those who accept its own media type; kubectl accepts any.
 	const jwks = JSON.parse(await kubectl(cluster, ['get', '--raw', '/openid/v1/jwks'])) as {
@@ -217,6 +212,7 @@ export async function openStage({
 		async start({
 			namespaces: watched = [namespace],
 			home = namespace,
+			serviceAccount = 'payments',
 			kubeConfig: own = kubeConfig,
 			wait = true,
 		} = {}) {
@@ -233,7 +229,7 @@ export async function openStage({
 				metrics,
 				signal: stopping.signal,
 				namespace: home,
-				serviceAccount: 'payments',
+				serviceAccount,
 				identity: randomUUID(),
 				// The tests are an administrator of the cluster, whom the fence does not bind.
 				allowUnfenced: true,

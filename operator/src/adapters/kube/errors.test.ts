@@ -90,3 +90,15 @@ describe('a network fault', () => {
 		expect(JSON.stringify({ ...error, message: error.message, cause: error.cause })).not.toContain('hunter2')
 	})
 })
+
+test('a refusal by the authoriser names the permission that is missing; one by admission or quota does not', () => {
+	const permission = { verb: 'patch', resource: 'secrets', namespace: 'ns', name: 's' }
+	const missing = (message: string, status = 403) =>
+		errorFromStatus({ request: 'x', status, body: { kind: 'Status', message }, sensitive: true, permission }).missing
+	const rbac =
+		'secrets "s" is forbidden: User "system:serviceaccount:a:b" cannot patch resource "secrets" in API group ""'
+	expect(missing(rbac)).toEqual(permission)
+	expect(missing(rbac, 500)).toBeUndefined()
+	expect(missing('secrets "s" is forbidden: exceeded quota: none')).toBeUndefined()
+	expect(missing('secrets "s" is forbidden: ValidatingAdmissionPolicy \'x\' denied request: no')).toBeUndefined()
+})

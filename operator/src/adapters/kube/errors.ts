@@ -1,3 +1,5 @@
+import type { Permission } from '../../plan/commands.ts'
+
 /** What an API server's answer, or its absence, means for the caller. */
 export type KubeErrorKind =
 	| 'notFound'
@@ -23,6 +25,8 @@ export interface KubeErrorDetails {
 	retryAfterMs?: number | undefined
 	/** code of a network fault, such as `ECONNREFUSED` */
 	code?: string | undefined
+	/** what the authoriser did not allow; absent when something else refused: admission, quota */
+	missing?: Permission | undefined
 }
 
 /**
@@ -36,6 +40,7 @@ export class KubeError extends Error {
 	readonly reason: string | undefined
 	readonly retryAfterMs: number | undefined
 	readonly code: string | undefined
+	readonly missing: Permission | undefined
 
 	constructor(kind: KubeErrorKind, message: string, details: KubeErrorDetails = {}) {
 		super(message)
@@ -44,6 +49,7 @@ export class KubeError extends Error {
 		this.reason = details.reason
 		this.retryAfterMs = details.retryAfterMs
 		this.code = details.code
+		this.missing = details.missing
 	}
 }
 
@@ -70,7 +76,12 @@ export interface StatusAnswer {
 	body: unknown
 	/** the request carried secret values: texts that may quote it are cut */
 	sensitive: boolean
+	/** what it takes to be allowed; for a resource of a namespace */
+	permission?: Permission | undefined
 }
+
+// How the API server says no for any authoriser (responsewriters.Forbidden); admission and quota use other words.
+const NOT_ALLOWED = /\bUser "[^"]*" cannot [a-z]+ resource "/
 
 // Long enough for any sentence of the API server or of an admission policy, short enough for a condition message.
 const MAX_MESSAGE = 1024
@@ -78,13 +89,15 @@ const MAX_MESSAGE = 1024
 const MAX_RETRY_AFTER_MS = 300_000
 
 /** An HTTP answer of 400 and above (or a `Status` object inside a watch) as an error. */
-export function errorFromStatus({ request, status, retryAfter, body, sensitive }: StatusAnswer): KubeError {
+export function errorFromStatus(answered: StatusAnswer): KubeError {
+	const { request, status, retryAfter, body, sensitive } = answered
 	const answer: Status = isRecord(body) && body['kind'] === 'Status' ? body : {}
 	const reason = typeof answer.reason === 'string' ? answer.reason : undefined
 	const text = typeof answer.message === 'string' ? quoteSafely(answer.message, status, sensitive) : `HTTP ${status}`
 	const seconds = Number(answer.details?.retryAfterSeconds ?? retryAfter)
 	const retryAfterMs = seconds > 0 ? Math.min(seconds * 1000, MAX_RETRY_AFTER_MS) : undefined
-	return new KubeError(kindOf(status, reason), `${request}: ${text}`, { status, reason, retryAfterMs })
+	const missing = status === 403 && NOT_ALLOWED.test(text) ? answered.permission : undefined
+	return new KubeError(kindOf(status, reason), `${request}: ${text}`, { status, reason, retryAfterMs, missing })
 }
 
 /** A fault below HTTP: refused, reset, TLS, name resolution, a body that broke off. */

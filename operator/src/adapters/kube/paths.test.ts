@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { describeRequest, isSensitive, type Method } from './paths.ts'
+import { describeRequest, isSensitive, type Method, permissionFor } from './paths.ts'
 
 const rows: [Method, string, string, string][] = [
 	['GET', '/api/v1/namespaces/ns/pods', 'list', 'pods'],
@@ -25,4 +25,18 @@ test('secrets and tokens are sensitive, their neighbours are not', () => {
 	expect(isSensitive({ verb: 'patch', kind: 'secrets' })).toBe(true)
 	expect(isSensitive({ verb: 'create', kind: 'serviceaccounts/token' })).toBe(true)
 	expect(isSensitive({ verb: 'get', kind: 'serviceaccounts' })).toBe(false)
+})
+
+test.each<[Method, string, ReturnType<typeof permissionFor>]>([
+	[
+		'POST',
+		'/api/v1/namespaces/ns/serviceaccounts/sa/token',
+		{ verb: 'create', resource: 'serviceaccounts/token', namespace: 'ns', name: 'sa' },
+	],
+	['POST', '/api/v1/namespaces/ns/secrets', { verb: 'create', resource: 'secrets', namespace: 'ns', name: undefined }],
+	['PATCH', '/api/v1/namespaces/ns/secrets/s', { verb: 'patch', resource: 'secrets', namespace: 'ns', name: 's' }],
+	['GET', '/api/v1/namespaces/ns', undefined],
+	['GET', '/api/v1/pods', undefined],
+])('%s %s takes the permission %j', (method, path, permission) => {
+	expect(permissionFor(describeRequest(method, path), path)).toEqual(permission)
 })

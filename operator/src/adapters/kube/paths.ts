@@ -1,3 +1,5 @@
+import type { Permission } from '../../plan/commands.ts'
+
 /** What a request is about, in words with few values: for metrics and for error messages. */
 export interface RequestLabels {
 	/** Kubernetes verb: get, list, watch, create, update, patch, delete */
@@ -20,14 +22,29 @@ const VERBS: Record<Exclude<Method, 'GET'>, string> = {
  * Names never become labels.
  */
 export function describeRequest(method: Method, path: string, watch = false): RequestLabels {
-	const parts = path.split('/').filter((part) => part !== '')
-	let rest = parts[0] === 'api' ? parts.slice(2) : parts[0] === 'apis' ? parts.slice(3) : []
-	// `/namespaces/NS` alone, and its status, are the namespace itself.
-	if (rest[0] === 'namespaces' && rest.length > 2 && rest[2] !== 'status') rest = rest.slice(2)
-	const [resource, name, sub] = rest
+	const { resource, name, sub } = partsOf(path)
 	const kind = resource === undefined ? 'other' : sub === undefined ? resource : `${resource}/${sub}`
 	if (method !== 'GET') return { verb: VERBS[method], kind }
 	return { verb: watch ? 'watch' : name === undefined && resource !== undefined ? 'list' : 'get', kind }
+}
+
+/** What a request takes to be allowed; undefined when it is not about a resource of one namespace. */
+export function permissionFor({ verb, kind }: RequestLabels, path: string): Permission | undefined {
+	const { namespace, name } = partsOf(path)
+	return namespace === undefined ? undefined : { verb, resource: kind, namespace, name }
+}
+
+function partsOf(path: string): Partial<Record<'namespace' | 'resource' | 'name' | 'sub', string>> {
+	const parts = path.split('/').filter((part) => part !== '')
+	const rest = parts[0] === 'api' ? parts.slice(2) : parts[0] === 'apis' ? parts.slice(3) : []
+	// `/namespaces/NS` alone, and its status, are the namespace itself.
+	const inside = rest[0] === 'namespaces' && rest.length > 2 && rest[2] !== 'status'
+	const [resource, name, sub] = inside ? rest.slice(2) : rest
+	return Object.fromEntries(
+		Object.entries({ namespace: inside ? rest[1] : undefined, resource, name, sub }).filter(
+			([, part]) => part !== undefined,
+		),
+	)
 }
 
 /** True where bodies hold secret values or tokens. */

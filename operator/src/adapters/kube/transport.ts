@@ -5,7 +5,7 @@ import { Agent, type Dispatcher } from 'undici'
 import { linkAbort } from '../../runtime/abort.ts'
 import { errorFromNetwork, errorFromStatus, KubeError } from './errors.ts'
 import { readLines } from './lines.ts'
-import { describeRequest, isSensitive, type Method, type RequestLabels } from './paths.ts'
+import { describeRequest, isSensitive, type Method, permissionFor, type RequestLabels } from './paths.ts'
 
 export { KubeError } from './errors.ts'
 
@@ -122,6 +122,7 @@ export function createKubeTransport(options: KubeTransportOptions): KubeTranspor
 			retryAfter: header(response, 'retry-after'),
 			body: parse(await response.body.text()),
 			sensitive: isSensitive(line.labels),
+			permission: permissionFor(line.labels, request.path),
 		})
 	}
 
