@@ -55,6 +55,7 @@ function statusOf(outcome: Outcome, previous: BindingStatus = {}, rest: Partial<
 		generation: 3,
 		previous,
 		track: NEW_TRACK,
+		workedUntil: undefined,
 		now: NOW,
 		at: DAY,
 		random: 0.5,

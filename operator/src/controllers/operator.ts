@@ -10,7 +10,7 @@ import { type WatchObserver, watchCollection } from '../adapters/kube/watch.ts'
 import { GROUP, PLURAL, VAULT_SUFFIXES } from '../api/constants.ts'
 import type { Clock } from '../runtime/clock.ts'
 import { createEventRecorder } from '../runtime/events.ts'
-import { type LeaseLostError, runLeaderElection } from '../runtime/lease.ts'
+import { type LeaseLostError, runLeaderElection, type Won } from '../runtime/lease.ts'
 import type { Logger } from '../runtime/log.ts'
 import type { Metrics } from '../runtime/metrics.ts'
 import { startProbes } from '../runtime/probes.ts'
@@ -122,11 +122,11 @@ export async function startOperator(options: OperatorOptions): Promise<Operator>
 						onHolder: (holder) => log.info({ holder }, 'lease holder'),
 						onError: (error) => log.warn({ err: error }, 'lease'),
 					},
-					async (leading, leaseUid) => {
+					async (leading, won) => {
 						state.leading = true
 						metrics.leader.set(1)
 						try {
-							await lead(options, transport, leading, leaseUid, () => {
+							await lead(options, transport, leading, won, () => {
 								state.synced = true
 								ready.resolve()
 							})
@@ -172,7 +172,7 @@ async function lead(
 	options: OperatorOptions,
 	transport: KubeTransport,
 	signal: AbortSignal,
-	leaseUid: string | undefined,
+	won: Won,
 	onSynced: () => void,
 ): Promise<void> {
 	const { clock, random, log, metrics } = options
@@ -216,7 +216,7 @@ async function lead(
 		kind: 'Lease',
 		namespace: options.namespace,
 		name: options.leaseName ?? LEASE,
-		uid: leaseUid,
+		uid: won.uid,
 	})
 	const reconciler = createReconciler({
 		clock,
@@ -230,6 +230,7 @@ async function lead(
 		bindings: createBindings(transport),
 		events,
 		outages,
+		workedUntil: won.workedUntil,
 		nudger: createNudger({
 			pods: createPods(transport),
 			clock,

@@ -34,6 +34,8 @@ export interface ReconcileDeps extends Omit<SyncDeps, 'startedAt'> {
 	nudger: Nudger
 	events: EventRecorder
 	outages: Outages
+	/** until when operators before this one may have worked, milliseconds since the epoch; undefined: unknown */
+	workedUntil: number | undefined
 	log: Logger
 	random: () => number
 }
@@ -118,6 +120,7 @@ export function createReconciler(given: ReconcileDeps): Reconciler {
 			generation: binding?.generation ?? (parsed.kind === 'active' ? 0 : parsed.generation),
 			previous,
 			track: memory.track,
+			workedUntil: deps.workedUntil,
 			now: clock.now(),
 			at,
 			random: deps.random(),

@@ -53,6 +53,7 @@ function run(outcome: Outcome, change: Partial<SummaryInput> & { names?: ReturnT
 		generation: 2,
 		previous: {},
 		track: NEW_TRACK,
+		workedUntil: undefined,
 		now: NOW,
 		at: 1_000_000,
 		random: 0,
@@ -314,8 +315,8 @@ describe('a process that begins in an outage', () => {
 	const checked: BindingStatus = { ...good, lastCheckTime: '2026-01-01T12:00:00Z' }
 	const names = [wanted('a'), wanted('b')]
 	const spec = { secrets: names, secretName: 's', selects: false, name: 'b', requested: undefined, interval: MINUTE }
-	const begin = (minute: number, previous: BindingStatus, staleAfter = 5 * MINUTE) =>
-		run(away, { previous, now: NOW + minute * MINUTE, spec: { ...spec, staleAfter } }).status
+	const begin = (minute: number, previous: BindingStatus, staleAfter = 5 * MINUTE, workedUntil?: number) =>
+		run(away, { previous, now: NOW + minute * MINUTE, workedUntil, spec: { ...spec, staleAfter } }).status
 
 	it.each([6, 14, 21])('says nothing at its first look, %s minutes after the time in the status', (minute) => {
 		expect(shown(begin(minute, checked))).toEqual({ Ready: 'True Delivered', Fresh: 'True Current' })
@@ -326,6 +327,15 @@ describe('a process that begins in an outage', () => {
 			Fresh: 'False VaultUnreachable',
 			Reconciling: 'True Stale',
 		})
+	})
+	it('knows that no look worked after the operator before it had ended', () => {
+		const ready = (minute: number, workedUntil: number) =>
+			shown(begin(minute, checked, undefined, NOW + workedUntil * MINUTE))['Ready']
+		expect([ready(8, 3), ready(9, 3)]).toEqual(['True Delivered', 'False Stale'])
+		// Its clock was behind that of who wrote the status: what is written is true.
+		expect([ready(5, -60), ready(6, -60)]).toEqual(['True Delivered', 'False Stale'])
+		// It worked on until now: what the status hides is no more than that.
+		expect([ready(21, 21), ready(22, 21)]).toEqual(['True Delivered', 'False Stale'])
 	})
 	it('knows that no look worked after Fresh had turned', () => {
 		const track = { ...goodTrack, lastLook: NOW + MINUTE, failingSince: 1_000_000 - 5 * MINUTE }

@@ -11,6 +11,8 @@ import { worstFault } from './worst.ts'
 
 export interface SummaryInput extends Pick<Situation, 'outcome' | 'spec' | 'generation' | 'previous'> {
 	track: Track
+	/** until when operators before this process may have looked, milliseconds since the epoch; undefined: unknown */
+	workedUntil: number | undefined
 	/** wall clock, milliseconds */
 	now: number
 	/** monotonic, milliseconds */

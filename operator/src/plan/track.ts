@@ -42,14 +42,22 @@ export interface Failing {
 	stale: boolean
 }
 
+interface Now {
+	previous: BindingStatus
+	generation: number
+	workedUntil: number | undefined
+	now: number
+}
+
 export function failingOf(
 	fault: VaultFault | undefined,
 	track: Track,
 	spec: { interval: number; staleAfter: number } | undefined,
-	{ previous, generation, now, at }: { previous: BindingStatus; generation: number; now: number; at: number },
+	input: Now & { at: number },
 ): Failing {
+	const { previous, at } = input
 	const forMs = track.failingSince === undefined ? 0 : at - track.failingSince
-	const stale = spec !== undefined && isStale(track, previous, generation, spec.staleAfter, now)
+	const stale = spec !== undefined && isStale(track, spec.staleAfter, input)
 	if (!fault || !mayPass(fault)) return { forMs, hiccup: false, told: false, stale }
 	const grace = Math.max(GRACE_MS, GRACE_INTERVALS * (spec?.interval ?? 0))
 	const before = conditionOf(previous, 'Fresh')
@@ -73,16 +81,15 @@ const mayPass = (fault: VaultFault) =>
 
 /**
  * Ready turns False when no look has worked for `staleAfter`, and never earlier. A process that has not yet looked with
- * success knows only the status, which hides the looks since `lastCheckTime` for as long as that is written at the latest,
- * and none after Fresh said that they fail. So after a restart Stale may come late by that much. The alternative, to write
- * each look, would be a write for each binding at each interval.
+ * success knows only the status, which hides the looks since `lastCheckTime`: for as long as that is written at the latest,
+ * but none after Fresh said that they fail, and none after the last operator before this one. Only without its lease
+ * Stale may come late, by what the status hides. The alternative, to write each look, would be a write for each binding at
+ * each interval.
  */
 function isStale(
 	{ lastLook }: Track,
-	previous: BindingStatus,
-	generation: number,
 	staleAfter: number,
-	now: number,
+	{ previous, generation, workedUntil = Number.POSITIVE_INFINITY, now }: Now,
 ): boolean {
 	if (lastLook !== undefined) return now - lastLook > staleAfter
 	const written = parseTime(previous.lastCheckTime)
@@ -95,5 +102,7 @@ function isStale(
 	// Older than the last look it is the time of another reason, from which Fresh went over to this one.
 	const turned = failing ? parseTime(fresh.lastTransitionTime) : undefined
 	const known = turned !== undefined && turned >= written ? turned : Number.POSITIVE_INFINITY
-	return now - Math.min(written + MAX_CHECK_MS, known) > staleAfter
+	// Written later than the lease says: clocks of two nodes differ.
+	const looked = Math.max(written, Math.min(written + MAX_CHECK_MS, known, workedUntil))
+	return now - looked > staleAfter
 }

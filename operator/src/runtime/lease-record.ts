@@ -60,6 +60,13 @@ function sameSpec(a: LeaseSpec, b: LeaseSpec): boolean {
 	)
 }
 
+/** Until when the holder of the record may have worked at the latest, by its clock, milliseconds since the epoch. */
+export function endOf(spec: LeaseSpec | undefined, durationMs: number): number | undefined {
+	const renewedAt = Date.parse(spec?.renewTime ?? '')
+	// Also when it was given away: its work has ended by then, but the duration in the record is a second and no promise.
+	return Number.isFinite(renewedAt) ? renewedAt + durationMs : undefined
+}
+
 /** The spec to write for `take` and `renew`. */
 export function heldSpec(
 	before: LeaseSpec | undefined,

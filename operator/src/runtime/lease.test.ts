@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { Clock } from './clock.ts'
-import { type LeaderElectionOptions, LeaseLostError, runLeaderElection } from './lease.ts'
+import { type LeaderElectionOptions, LeaseLostError, runLeaderElection, type Won } from './lease.ts'
 import { FakeClock } from './testing/fake-clock.ts'
 import { LeaseServer, type Network } from './testing/lease-server.ts'
 
@@ -12,6 +12,7 @@ class Candidate {
 	readonly network = goodNetwork()
 	readonly stop = new AbortController()
 	readonly holders: string[] = []
+	won: Won | undefined
 	/** between the call of `lead` and the abort of its signal: the time in which it may write */
 	leading = false
 	/** its work has not returned yet */
@@ -26,7 +27,8 @@ class Candidate {
 		clock: Clock,
 		{ afterwork = 0, ...options }: Partial<LeaderElectionOptions> & { afterwork?: number } = {},
 	) {
-		const lead = async (signal: AbortSignal) => {
+		const lead = async (signal: AbortSignal, won: Won) => {
+			this.won = won
 			this.terms++
 			this.leading = !signal.aborted
 			this.working = true
@@ -111,6 +113,27 @@ describe('leader election', () => {
 		expect(await a.ended).toBe(a.lost)
 		await clock.advance(10_000)
 		expect(b.leading).toBe(true)
+	})
+
+	test('who wins knows until when others may have worked before', async () => {
+		const { clock, server } = setUp()
+		const a = new Candidate(server, 'a', clock)
+		await clock.advance(20_000)
+		// There was no lease.
+		expect(a.won).toMatchObject({ workedUntil: undefined })
+		const renewedAt = () => Date.parse(server.lease?.spec?.renewTime ?? '')
+		a.network.cut = true
+		const last = renewedAt()
+		const b = new Candidate(server, 'b', clock)
+		await clock.advance(20_000)
+		expect(b.won).toMatchObject({ uid: server.lease?.metadata.uid, workedUntil: last + 15_000 })
+		b.stop.abort()
+		await clock.advance(100)
+		const released = renewedAt()
+		expect(released).toBeGreaterThan(last + 15_000)
+		const c = new Candidate(server, 'c', clock)
+		await clock.advance(60_000)
+		expect(c.won).toMatchObject({ workedUntil: released + 15_000 })
 	})
 
 	test('a renewal that hangs ends at the deadline too', async () => {

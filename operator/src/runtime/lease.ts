@@ -3,7 +3,7 @@ import type { KubeTransport } from '../adapters/kube/transport.ts'
 import { linkAbort } from './abort.ts'
 import { jitter } from './backoff.ts'
 import type { Clock, Random } from './clock.ts'
-import { decide, heldSpec, type Lease, type Observed, observe, releasedSpec } from './lease-record.ts'
+import { decide, endOf, heldSpec, type Lease, type Observed, observe, releasedSpec } from './lease-record.ts'
 
 /** Reason of the lead signal, and rejection of `runLeaderElection`, when the lease was lost. */
 export class LeaseLostError extends Error {
@@ -18,6 +18,16 @@ const RENEW_DEADLINE_MS = 10_000
 export const RETRY_PERIOD_MS = 2_000
 // client-go's JitterFactor, for the same purpose: candidates should not try in step.
 export const RETRY_JITTER = 1.2
+
+/** The lease as it was won. */
+export interface Won {
+	uid: string | undefined
+	/**
+	 * until when a leader before this one may have worked, milliseconds since the epoch: by its own clock, and by its promise to
+	 * end within the lease's duration after its last renewal; undefined: unknown, as without a lease there
+	 */
+	workedUntil: number | undefined
+}
 
 export interface LeaderElectionOptions {
 	transport: Pick<KubeTransport, 'request'>
@@ -46,7 +56,7 @@ export interface LeaderElectionOptions {
 }
 
 /**
- * Takes part in the election, and calls `lead` once when it is won, with the UID of the lease.
+ * Takes part in the election, and calls `lead` once when it is won.
  *
  * 1. Read the lease; create it if there is none. Take it when it is free or when its record did not change for its duration.
  *    Every write carries the resourceVersion that was last seen, so of two takers one gets 409.
@@ -63,7 +73,7 @@ export interface LeaderElectionOptions {
  */
 export async function runLeaderElection(
 	options: LeaderElectionOptions,
-	lead: (signal: AbortSignal, uid: string | undefined) => Promise<void>,
+	lead: (signal: AbortSignal, won: Won) => Promise<void>,
 ): Promise<void> {
 	const {
 		clock,
@@ -93,7 +103,8 @@ export async function runLeaderElection(
 
 	// Renewing has its own end: it outlives `signal` until the work is done.
 	const work = new AbortController()
-	const worked = run(() => lead(leading.signal, lease.uid)).finally(() => work.abort())
+	const { uid, workedUntil } = lease
+	const worked = run(() => lead(leading.signal, { uid, workedUntil })).finally(() => work.abort())
 	// Awaited below, but maybe only after a renewal that is on its way: a rejection must not count as unhandled until then.
 	worked.catch(() => {})
 	let release = options.releaseOnStop ?? true
@@ -157,12 +168,10 @@ async function keepRenewing(
 	}
 }
 
-interface LeaseClient {
+interface LeaseClient extends Readonly<Won> {
 	/** holder in the record last seen; undefined before the first read */
 	readonly holder: string | undefined
 	readonly held: boolean
-	/** of the object as last seen */
-	readonly uid: string | undefined
 	/** One try. @returns the monotonic time at which a write that made or kept us the holder was sent; undefined otherwise */
 	attempt(timeoutMs: number, signal: AbortSignal): Promise<number | undefined>
 	/** Gives the lease away if we hold it. Never throws: not given away, it expires. */
@@ -173,6 +182,8 @@ function createLeaseClient(options: LeaderElectionOptions, leaseDurationMs: numb
 	const { transport, namespace, name, identity, clock, onError = () => {}, onHolder = () => {} } = options
 	const collection = `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases`
 	let observed: Observed | undefined
+	/** by the record that we replaced when we won it; ours have followed since */
+	let workedUntil: number | undefined
 	/** the object as last answered; its resourceVersion goes into the next write */
 	let latest: Lease | undefined
 	let told: string | undefined
@@ -213,8 +224,10 @@ function createLeaseClient(options: LeaderElectionOptions, leaseDurationMs: numb
 		signal: AbortSignal,
 	): Promise<number | undefined> => {
 		const sentAt = clock.monotonic()
+		const ours = client.held
 		try {
 			await write(heldSpec(before?.spec, identity, clock.now(), leaseDurationMs), before, timeoutMs, signal)
+			if (!ours) workedUntil = endOf(before?.spec, leaseDurationMs)
 			return sentAt
 		} catch (error) {
 			if (isKubeError(error, 'conflict', 'alreadyExists', 'notFound')) return undefined
@@ -231,6 +244,9 @@ function createLeaseClient(options: LeaderElectionOptions, leaseDurationMs: numb
 		},
 		get uid() {
 			return latest?.metadata.uid
+		},
+		get workedUntil() {
+			return workedUntil
 		},
 		async attempt(timeoutMs, signal) {
 			try {
