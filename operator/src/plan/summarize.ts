@@ -290,8 +290,10 @@ function readyOf(
 		return verdict('False', traitsOf(worst.fault).reason, explainFault(worst.fault, worst.at, worst.names))
 	const optionalNames = new Set(spec.secrets.filter(({ optional }) => optional).map(({ name }) => name))
 	const named = new Set(spec.secrets.map(({ name }) => name))
+	// What a selector brings may fail alone. When all of it does there is no Secret, and pods wait for that.
+	const nothing = spec.selects && secrets.every(({ version }) => version === undefined)
 	const missing = secrets.filter(
-		({ name, version }) => version === undefined && named.has(name) && !optionalNames.has(name),
+		({ name, version }) => version === undefined && (named.has(name) ? !optionalNames.has(name) : nothing),
 	)
 	if (missing.length > 0) {
 		if (outcome.kind === 'refused') return verdict('False', outcome.reason, outcome.message)
