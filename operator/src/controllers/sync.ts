@@ -86,6 +86,7 @@ export async function sync(
 		force: forced(memory),
 		absentSince: memory.absentSince,
 		at: clock.monotonic(),
+		monotonic: () => clock.monotonic(),
 		now: clock.now(),
 		parseCertificate,
 		ask: { since: sinceOf(binding, memory, asked, due, deps), lane: deliveredOf(memory) ? 'refresh' : 'first', signal },
