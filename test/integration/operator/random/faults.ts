@@ -77,14 +77,17 @@ const silence: Step = async ({ proxy, random, timers }) => {
 }
 
 /** Some requests do not get to the API server, or their answers do not get back. */
-const lose: Step = async ({ gateway, random }) => {
+const lose: Step = async ({ gateway, random, timers }) => {
 	const what = pick(random, ['request', 'answer'] as const)
 	const kind = pick(random, ['/secrets', '/azuresecretbindings', '/token', ''])
-	const times = 1 + integer(random, 20)
+	const times = pick(random, [1 + integer(random, 20), Number.POSITIVE_INFINITY])
+	// Longer than a version is unsettled: until then its value is read and written again anyway.
+	const ms = integer(random, 5_000)
 	const writes = (method: string) => method === 'PATCH' || method === 'POST'
 	// Without the empty patches that only read a Secret back.
 	gateway.drop(what, ({ method, path, body }) => writes(method) && path.includes(kind) && body !== '{}', times)
-	return `${what} of writes of ${kind || 'anything'} lost (${times} times)`
+	timers.push(setTimeout(() => gateway.restore(), ms))
+	return `${what} of writes of ${kind || 'anything'} lost (for ${ms} ms, at most ${times} times)`
 }
 
 /** Each with its weight. */
