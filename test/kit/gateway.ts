@@ -27,8 +27,8 @@ export interface Gateway {
 	 * whoever asked does not hear of it.
 	 */
 	hold(what: 'request' | 'answer', matches: (request: SeenRequest) => boolean): Held
-	/** Ends the connection of so many matching requests instead, before or after the API server has done them. */
-	drop(what: 'request' | 'answer', matches: (request: SeenRequest) => boolean, times: number): void
+	/** Ends the connections of matching requests instead, before or after the API server has done them, until `restore`. */
+	drop(what: 'request' | 'answer', matches: (request: SeenRequest) => boolean): void
 	/** Ends all connections and refuses new ones, as an API server that restarts, until `restore`. */
 	cut(): void
 	/** Takes back what `cut` and `drop` did. */
@@ -137,7 +137,8 @@ export async function startGateway(kubeConfig: KubeConfig): Promise<Gateway> {
 				},
 			}
 		},
-		drop(what, matches, times) {
+		drop(what, matches) {
+			const times = Number.POSITIVE_INFINITY
 			rules.push({ what, matches, times, apply: () => Promise.reject(new Dropped('dropped by the test')) })
 		},
 		cut() {

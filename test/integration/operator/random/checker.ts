@@ -98,6 +98,11 @@ export class Checker {
 		}
 	}
 
+	/** The operator follows what the bindings ask for now. */
+	settled(): void {
+		for (const binding of this.bindings.values()) binding.before = []
+	}
+
 	/** Brings the model up to now. */
 	pass(): void {
 		this.#wishes.pass()
@@ -131,6 +136,7 @@ export class Checker {
 		if (!binding) return
 		const isSuspended =
 			status?.observedGeneration === metadata.generation && condition(object, 'Fresh')?.reason === 'Suspended'
+		binding.before = binding.before.filter(({ generation }) => generation >= (status?.observedGeneration ?? 0))
 		binding.suspendedAt = isSuspended ? Number(metadata.resourceVersion) : undefined
 		for (const { name, version } of status?.secrets ?? []) {
 			const file = binding.files.get(name)

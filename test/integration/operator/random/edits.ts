@@ -3,7 +3,7 @@ import { isKubeError } from '../../../../operator/src/adapters/kube/errors.ts'
 import { condition, kubectlLine } from '../stage.ts'
 import { integer, pick, type RunContext, type Step } from './context.ts'
 import { type Shape, specOf } from './specs.ts'
-import type { Watching } from './wishes.ts'
+import { edited, type Watching } from './wishes.ts'
 
 /** Somebody changes our Secret. */
 const intrude =
@@ -47,7 +47,8 @@ async function reshape({ checker, stage }: RunContext, watching: Watching, to: P
 	await checker.during(async () => {
 		const shape = { ...watching.shape, ...to }
 		await stage.apply(watching.spec.name, specOf(watching.spec, shape))
-		watching.shape = shape
+		const { metadata } = await stage.binding(watching.spec.name)
+		edited(watching, { generation: metadata.generation, shape })
 	})
 }
 
@@ -77,7 +78,7 @@ const hold: Step = async ({ checker, stage, vault, random }) => {
 	const until = `${new Date(Date.now() + HOUR_MS).toISOString().slice(0, 19)}Z`
 	await checker.during(async () => {
 		await stage.annotate('keep', { [HOLD]: `${name}=${id}; until=${until}` })
-		if (watching) watching.hold = { name, id }
+		if (watching) edited(watching, { hold: { name, id } })
 	})
 	return `hold ${name} at ${id}`
 }
@@ -85,7 +86,7 @@ const hold: Step = async ({ checker, stage, vault, random }) => {
 async function release({ checker, stage }: RunContext, watching: Watching): Promise<void> {
 	await checker.during(async () => {
 		await stage.annotate(watching.spec.name, { [HOLD]: null })
-		watching.hold = undefined
+		edited(watching, { hold: undefined })
 	})
 }
 
@@ -136,18 +137,24 @@ export const EDITS: readonly (readonly [number, Step])[] = [
 	[2, policy],
 	[1, olderVersions],
 	[1, selector],
-	[1, suspend],
+	[2, suspend],
 	[1, hold],
 	[1, acknowledge],
 	[1, intrude('delete key', deleteKey)],
-	[1, intrude('edit', editKey)],
+	[3, intrude('edit', editKey)],
 	[1, intrude('delete Secret, not only', remove)],
 ]
 
-/** Ends suspensions and holds, and asks for a look. */
+/** Ends suspensions. @returns whether there were any */
+export async function resume(context: RunContext): Promise<boolean> {
+	const suspended = [...context.checker.bindings.values()].filter(({ shape }) => shape.suspend)
+	for (const watching of suspended) await reshape(context, watching, { suspend: false })
+	return suspended.length > 0
+}
+
+/** Ends holds, and asks for a look. */
 export async function settle(context: RunContext): Promise<void> {
 	for (const watching of context.checker.bindings.values()) {
-		if (watching.shape.suspend) await reshape(context, watching, { suspend: false })
 		if (watching.hold) await release(context, watching)
 		await context.stage.annotate(watching.spec.name, { 'secrets.purista.dev/requested-at': `${performance.now()}` })
 	}

@@ -15,6 +15,7 @@ import { startProxy, type TcpProxy } from '../../runtime/proxy.ts'
 import { openStage, type Stage } from '../stage.ts'
 import { Checker } from './checker.ts'
 import type { RunContext } from './context.ts'
+import { resume } from './edits.ts'
 import { unsettled } from './settled.ts'
 import { firstShape, OBJECTS, SPECS, specOf } from './specs.ts'
 import { heal, randomStep } from './steps.ts'
@@ -112,8 +113,7 @@ describe(`a random run with ASB_SEED=${SEED}`, () => {
 		await stage?.close()
 	})
 
-	const healed = async () => {
-		await heal(context)
+	const compared = async () => {
 		let why: string | undefined
 		try {
 			await until(
@@ -129,6 +129,13 @@ describe(`a random run with ASB_SEED=${SEED}`, () => {
 			throw new Error(told(`${why}\n${String(error)}`), { cause: error })
 		}
 		check()
+		context.checker.settled()
+	}
+	const healed = async () => {
+		await heal(context)
+		await compared()
+		// What is suspended says so, and then catches up.
+		if (await resume(context)) await compared()
 	}
 
 	it(`${STEPS} steps: no Secret is ever wrong, and all are right when it is over`, { timeout: LIMIT_MS }, async () => {

@@ -36,6 +36,7 @@ async function difference(watching: Watching, shown: Shown, vault: RandomVault):
 	const { binding, told } = shown
 	const { status, metadata } = binding
 	if (status?.observedGeneration !== metadata.generation) return 'the status is of another generation'
+	if (shape.suspend) return condition(binding, 'Fresh')?.reason === 'Suspended' ? undefined : 'it is not suspended'
 	// A binding that only selects, and has nothing, most likely has a wrong selector: it says so.
 	let [ready, fresh] = [spec.entries.length > 0 || Object.keys(told).length > 0, true]
 	const waiting: string[] = []

@@ -13,12 +13,19 @@ export interface File {
 	told: { course: Course; version: string | undefined }
 }
 
-/** A binding of the run, as it is at the moment. */
-export interface Watching {
-	spec: BindingSpec
+/** What a binding asks for. */
+export interface Asked {
+	generation: number
 	shape: Shape
 	/** what the annotation hold pins */
 	hold: { name: string; id: string } | undefined
+}
+
+/** A binding of the run, as it is at the moment. */
+export interface Watching extends Asked {
+	spec: BindingSpec
+	/** what it asked for before, as long as the operator may not have seen the edits since: its watch may be silent */
+	before: Asked[]
 	/** names that the annotation allow-removals lets go */
 	acknowledged: ReadonlySet<string>
 	files: Map<string, File>
@@ -36,6 +43,8 @@ export function watchingOf(spec: BindingSpec): Watching {
 	}
 	return {
 		spec,
+		generation: 1,
+		before: [],
 		shape: firstShape(spec),
 		hold: undefined,
 		acknowledged: new Set(),
@@ -46,6 +55,13 @@ export function watchingOf(spec: BindingSpec): Watching {
 	}
 }
 
+/** The binding asks for something else from now on. */
+export function edited(watching: Watching, to: Partial<Asked>): void {
+	const { generation, shape, hold } = watching
+	watching.before.push({ generation, shape, hold })
+	Object.assign(watching, to)
+}
+
 /** Whether the brake counts the removal of a file that has this target: not when the spec itself does not name it any more. */
 export const isBraked = ({ tag }: Entry, target: Target | undefined) =>
 	target?.kind === 'remove' && (tag !== undefined || target.why !== 'unwanted')
@@ -53,10 +69,11 @@ export const isBraked = ({ tag }: Entry, target: Target | undefined) =>
 /**
  * Follows vault, specs and time.
  *
- * 1. A change of vault or spec: what is wanted before it, then what is wanted after it.
+ * 1. A change of vault or spec: what was wanted before it, then what is wanted after it.
  * 2. Time: at the moments at which a version expires, or its time comes, as well.
  * 3. A look judges times by when it began and reads what the vault has later: after a change both sides of a moment that
  *    has just passed count.
+ * 4. While the operator may still follow an older spec, what that wants counts before what the present one wants.
  */
 export class Wishes {
 	readonly #vault: RandomVault
@@ -75,36 +92,39 @@ export class Wishes {
 	/** Follows time alone. */
 	pass(): void {
 		const at = performance.now()
-		this.#want(this.#followed, 0, at)
+		this.#want(this.#momentsSince(this.#followed), at)
 	}
 
 	/** Vault or specs have changed since `began` (monotonic milliseconds). */
 	change(began: number): void {
-		this.#want(Math.min(this.#followed, Date.now() - this.#lookMs), 1, began)
+		const passed = this.#momentsSince(Math.min(this.#followed, Date.now() - this.#lookMs))
+		// Times of versions are whole seconds, so a millisecond is before the moment and after any other.
+		this.#want([...passed.flatMap((moment) => [moment - 1, moment]), Date.now()], began)
 	}
 
-	/** @param sides 1: also what is wanted right before each moment */
-	#want(since: number, sides: 0 | 1, began: number): void {
+	/** At which the time of a version came or was over. */
+	#momentsSince(since: number): number[] {
 		const now = Date.now()
-		const ended = performance.now()
-		const moments = [...this.#vault.items.values()]
-			.flatMap(turnsOf)
-			.filter((turn) => turn > since && turn <= now)
-			.toSorted((a, b) => a - b)
-			// Times of versions are whole seconds, so a millisecond is before the moment and after any other.
-			.flatMap((turn) => (sides === 1 ? [turn - 1, turn] : [turn]))
+		const turns = [...this.#vault.items.values()].flatMap(turnsOf)
 		this.#followed = now
+		return turns.filter((turn) => turn > since && turn <= now).toSorted((a, b) => a - b)
+	}
+
+	#want(moments: readonly number[], began: number): void {
+		const ended = performance.now()
 		for (const watching of this.#bindings) {
 			for (const { entry, course, told } of watching.files.values()) {
-				for (const moment of [...moments, now]) {
-					const target = this.#targetOf(watching, entry, moment / 1000)
-					for (const each of [course, told.course]) each.want(target, began, ended)
+				for (const moment of moments) {
+					for (const asked of [...watching.before, watching]) {
+						const target = this.#targetOf(asked, entry, moment / 1000)
+						for (const each of [course, told.course]) each.want(target, began, ended)
+					}
 				}
 			}
 		}
 	}
 
-	#targetOf({ shape, hold }: Watching, entry: Entry, now: number): Target {
+	#targetOf({ shape, hold }: Asked, entry: Entry, now: number): Target {
 		if (!isWanted(entry, shape)) return { kind: 'remove', why: 'unwanted' }
 		const pin = hold?.name === entry.name ? hold.id : undefined
 		return targetOf(this.#vault.items.get(entry.objectName), shape.policy, now, { tag: entry.tag, pin })
