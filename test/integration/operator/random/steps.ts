@@ -32,6 +32,19 @@ const rotateTwice: Step = async (context) => {
 	return `${first}, and rotate it after ${ms} ms`
 }
 
+/** Longer than a version is unsettled, by the seconds of the vault and the way of the operator. */
+const SETTLED_MS = 3_000
+
+/** Rotated, and settled, while no Secret can be written. */
+const rotateUnheard: Step = async (context) => {
+	const { gateway } = context
+	gateway.drop('request', ({ method, path, body }) => method === 'PATCH' && path.includes('/secrets/') && body !== '{}')
+	const what = await rotate(context)
+	await sleep(SETTLED_MS)
+	gateway.restore()
+	return `${what} while writes of Secrets are lost`
+}
+
 /** Gone for less than the time after which it counts as absent, as likely as not. */
 const deleteShortly: Step = async ({ checker, vault, random }) => {
 	const present = OBJECTS.filter((name) => !vault.items.get(name)?.deleted)
@@ -65,7 +78,7 @@ const recoverAll: Step = async ({ checker, vault }) => {
 
 const HOUR_S = 3_600
 const seconds = () => Math.floor(Date.now() / 1000)
-/** Half of them pass during the run, most when the version is settled and nothing else makes anybody look at it. */
+/** Half of them pass during the run. */
 const times = (random: () => number) =>
 	pick(random, [
 		{ expires: seconds() - HOUR_S },
@@ -76,6 +89,16 @@ const times = (random: () => number) =>
 		{ notBefore: seconds() + 2 + integer(random, 4) },
 		{ notBefore: seconds() - HOUR_S, expires: seconds() + HOUR_S },
 	])
+/** Its time is over, or comes, when it is settled and nothing else makes anybody look at it. */
+const passing: Step = async (context) => {
+	const turn = seconds() + SETTLED_MS / 1000 + 1
+	const describe = change('time that passes of', ({ vault, random }, name) =>
+		vault.describe(name, pick(random, [{ expires: turn }, { notBefore: turn }])),
+	)
+	const what = await describe(context)
+	await sleep(turn * 1000 - Date.now())
+	return what
+}
 const tagged = { [TAG[0]]: TAG[1] }
 
 /** Each with its weight. */
@@ -84,6 +107,7 @@ const STEPS: readonly (readonly [number, Step])[] = [
 	...EDITS,
 	[8, rotate],
 	[6, rotateTwice],
+	[1, rotateUnheard],
 	[3, change('delete', ({ vault }, name) => vault.delete(name))],
 	[3, deleteShortly],
 	[2, many('delete', ({ vault }, name) => vault.delete(name))],
@@ -91,7 +115,8 @@ const STEPS: readonly (readonly [number, Step])[] = [
 	[3, change('enable', ({ vault }, name) => vault.describe(name, { enabled: true }))],
 	[3, change('disable', ({ vault }, name) => vault.describe(name, { enabled: false }))],
 	[1, change('disable the version before of', ({ vault }, name) => vault.describe(name, { enabled: false }, 1))],
-	[6, change('times of', ({ vault, random }, name) => vault.describe(name, times(random)))],
+	[2, passing],
+	[4, change('times of', ({ vault, random }, name) => vault.describe(name, times(random)))],
 	[2, change('tag', ({ vault }, name) => vault.tag(name, tagged))],
 	[2, many('tag', ({ vault }, name) => vault.tag(name, tagged))],
 	[1, change('untag', ({ vault }, name) => vault.tag(name, {}))],
