@@ -27,8 +27,11 @@ export interface Gateway {
 	 * whoever asked does not hear of it.
 	 */
 	hold(what: 'request' | 'answer', matches: (request: SeenRequest) => boolean): Held
+	/** Ends the connections of matching requests instead, before or after the API server has done them, until `restore`. */
+	drop(what: 'request' | 'answer', matches: (request: SeenRequest) => boolean): void
 	/** Ends all connections and refuses new ones, as an API server that restarts, until `restore`. */
 	cut(): void
+	/** Takes back what `cut` and `drop` did. */
 	restore(): void
 	close(): Promise<void>
 }
@@ -36,8 +39,14 @@ export interface Gateway {
 interface Rule {
 	what: 'request' | 'answer'
 	matches: (request: SeenRequest) => boolean
-	arrived: (request: SeenRequest) => void
-	released: Promise<void>
+	/** how often it applies */
+	times: number
+	/** @returns when the request may go on; rejects when it may not */
+	apply(request: SeenRequest): Promise<void>
+}
+
+class Dropped extends Error {
+	override readonly name = 'Dropped'
 }
 
 export async function startGateway(kubeConfig: KubeConfig): Promise<Gateway> {
@@ -50,15 +59,12 @@ export async function startGateway(kubeConfig: KubeConfig): Promise<Gateway> {
 	let isCut = false
 	let rules: Rule[] = []
 
-	const take = (what: Rule['what'], seen: SeenRequest): Rule | undefined => {
-		const rule = rules.find((each) => each.what === what && each.matches(seen))
-		rules = rules.filter((each) => each !== rule)
-		return rule
-	}
 	const pass = async (what: Rule['what'], seen: SeenRequest) => {
-		const rule = take(what, seen)
-		rule?.arrived(seen)
-		await rule?.released
+		const rule = rules.find((each) => each.what === what && each.matches(seen))
+		if (!rule) return
+		rule.times -= 1
+		if (rule.times === 0) rules = rules.filter((each) => each !== rule)
+		await rule.apply(seen)
 	}
 	const forward = (seen: SeenRequest, url: URL, headers: IncomingHttpHeaders) =>
 		new Promise<IncomingMessage>((resolve, reject) => {
@@ -76,7 +82,12 @@ export async function startGateway(kubeConfig: KubeConfig): Promise<Gateway> {
 		await pass('request', seen)
 		if (outgoing.destroyed) return
 		const upstream = await forward(seen, url, incoming.headers)
-		await pass('answer', seen)
+		try {
+			await pass('answer', seen)
+		} catch (error) {
+			upstream.destroy()
+			throw error
+		}
 		const { connection: _connection, ...headers } = upstream.headers
 		outgoing.writeHead(upstream.statusCode ?? 502, headers)
 		// The headers of a watch come long before its first event.
@@ -108,7 +119,15 @@ export async function startGateway(kubeConfig: KubeConfig): Promise<Gateway> {
 		hold(what, matches) {
 			const arrived = Promise.withResolvers<SeenRequest>()
 			const released = Promise.withResolvers<void>()
-			const rule = { what, matches, arrived: arrived.resolve, released: released.promise }
+			const rule: Rule = {
+				what,
+				matches,
+				times: 1,
+				apply(seen) {
+					arrived.resolve(seen)
+					return released.promise
+				},
+			}
 			rules.push(rule)
 			return {
 				arrived: arrived.promise,
@@ -118,12 +137,17 @@ export async function startGateway(kubeConfig: KubeConfig): Promise<Gateway> {
 				},
 			}
 		},
+		drop(what, matches) {
+			const times = Number.POSITIVE_INFINITY
+			rules.push({ what, matches, times, apply: () => Promise.reject(new Dropped('dropped by the test')) })
+		},
 		cut() {
 			isCut = true
 			reset()
 		},
 		restore() {
 			isCut = false
+			rules = []
 		},
 		async close() {
 			reset()

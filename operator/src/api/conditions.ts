@@ -61,7 +61,7 @@ export const REASONS = {
 	VaultError: 'the vault answers with a server error',
 	VaultGarbage: 'something answers in place of the vault, or its answer is broken',
 	Stale: 'no look has worked for longer than refresh.staleAfter',
-	Unsettled: 'the secret was changed within the last two seconds and will be read once more',
+	Unsettled: 'the secret changed within the last two seconds, or was absent once, and will be read once more',
 } as const satisfies Record<string, string>
 export type Reason = keyof typeof REASONS
 

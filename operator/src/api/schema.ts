@@ -438,7 +438,7 @@ const secretStatus = z.strictObject({
 	}),
 	reason: z.string().max(64).optional().meta({
 		description:
-			'Why this secret is not current; Unsettled: it was changed within the last two seconds and will be read once more.',
+			'Why this secret is not current; Unsettled: it changed within the last two seconds, or was absent once, and will be read once more.',
 	}),
 })
 

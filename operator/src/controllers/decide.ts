@@ -40,7 +40,10 @@ export function decide({ binding, memory }: Planning, found: LookResult, present
 		const { name } = wanted
 		const finding = found.findings.get(name) ?? { kind: 'unchanged' }
 		const context = { policy: binding.policy, intact: !lost.has(name), tags }
-		const result = withoutHistory(decideEntry(wanted, finding, deliveredSecret(delivered, name), context))
+		const decided = withoutHistory(decideEntry(wanted, finding, deliveredSecret(delivered, name), context))
+		// A process that starts after us has this to go by: it must not take for settled what is still to be read again.
+		const unsettled = decided.delivered && decided.reason === undefined && !found.known.get(name)?.settled
+		const result: EntryResult = unsettled ? { ...decided, reason: 'Unsettled' } : decided
 		const same = result.value !== undefined && Object.hasOwn(data, name) && data[name] === encode(result.value)
 		if (!same) return result
 		// Somebody wrote the value that we would write. Writing it again would not even make the field ours.

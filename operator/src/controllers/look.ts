@@ -26,6 +26,8 @@ export interface LookInput {
 	absentSince: ReadonlyMap<string, number>
 	/** monotonic, milliseconds */
 	at: number
+	/** the same as it is by now: a look may wait long for its answers */
+	monotonic: () => number
 	/** milliseconds since the epoch */
 	now: number
 	parseCertificate: ParseCertificate

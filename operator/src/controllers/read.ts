@@ -179,18 +179,18 @@ const knownAs = (
 })
 
 function noteFault(group: Group, fault: VaultFault, looking: Looking): void {
-	const { result, absentSince, at, delivered, items } = looking
+	const { result, absentSince, ask, monotonic, delivered, items } = looking
 	if (traitsOf(fault).session) {
 		result.fault ??= fault
 		return
 	}
 	for (const wanted of group) {
 		const { name, objectName } = wanted
-		const since = fault.kind === 'absent' ? (absentSince.get(name) ?? at) : undefined
+		const since = fault.kind === 'absent' ? (absentSince.get(name) ?? monotonic()) : undefined
 		if (since !== undefined) result.absentSince.set(name, since)
 		const before = deliveredSecret(delivered, name)
 		// Marked already: the vault has said so for long enough before.
-		const confirmed = since !== undefined && (before?.state === 'Absent' || isAbsent(since, at))
+		const confirmed = since !== undefined && (before?.state === 'Absent' || isAbsent(since, ask.since))
 		const finding: Finding = { kind: 'fault', fault, confirmed }
 		result.findings.set(name, finding)
 		// From here on a gap in the list says the same. Nothing hangs on it when nothing is delivered.

@@ -9,7 +9,7 @@ import type { Logger } from '../runtime/log.ts'
 import { createMemory, type Memory } from './memory.ts'
 import type { Nudger } from './nudge.ts'
 import type { Outages } from './outages.ts'
-import { presentStatus, type Reported, report } from './report.ts'
+import { type Present, presentStatus, type Reported, report } from './report.ts'
 import { isAsked, type SyncDeps, sync } from './sync.ts'
 import { warnOfFixed } from './warn.ts'
 
@@ -75,7 +75,8 @@ export function createReconciler(given: ReconcileDeps): Reconciler {
 			}
 			const parsed = parseBinding(object)
 			const previous = presentStatus(identity, parsed.status, memory)
-			if (isLookDue(parsed, previous, memory, clock.monotonic())) await look(identity, parsed, previous, memory, signal)
+			if (isLookDue(parsed, previous.status, memory, clock.monotonic()))
+				await look(identity, parsed, previous, memory, signal)
 			await nudge(parsed, memory, signal)
 			return nextCall(memory, clock.monotonic())
 		},
@@ -84,11 +85,12 @@ export function createReconciler(given: ReconcileDeps): Reconciler {
 	async function look(
 		object: Reported,
 		parsed: ParsedBinding,
-		previous: BindingStatus,
+		present: Present,
 		memory: Memory,
 		signal: AbortSignal,
 	): Promise<void> {
 		const started = clock.monotonic()
+		const { status: previous } = present
 		let outcome: Outcome
 		switch (parsed.kind) {
 			case 'suspended':
@@ -125,7 +127,7 @@ export function createReconciler(given: ReconcileDeps): Reconciler {
 			at,
 			random: deps.random(),
 		})
-		await report(object, previous, summary, memory, deps)
+		await report(object, present, summary, memory, deps)
 		memory.track = summary.track
 		memory.generation = binding?.generation ?? (parsed.kind === 'active' ? undefined : parsed.generation)
 		memory.requested = binding?.requested ?? memory.requested

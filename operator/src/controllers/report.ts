@@ -13,17 +13,30 @@ export interface Reported {
 	resourceVersion: string
 }
 
-/** Writes the status if it differs, and tells transitions as events. */
+/** A status, and the version of the binding that has it. */
+export interface Present {
+	status: BindingStatus
+	resourceVersion: string
+}
+
+/**
+ * Writes the status if it differs, and tells transitions as events.
+ *
+ * The answer to an earlier write may have got lost, and the watch be late: then the binding has another status than
+ * `previous`, and what differs from that would be half of a status with times of its own. So the API server refuses it, and
+ * the look is repeated when the watch has shown what there is.
+ */
 export async function report(
 	object: Reported,
-	previous: BindingStatus,
+	previous: Present,
 	summary: Summary,
 	memory: Memory,
 	deps: { bindings: Bindings; events: EventRecorder },
 ): Promise<void> {
-	const patch = statusPatch(previous, summary.status)
+	const patch = statusPatch(previous.status, summary.status)
 	if (patch) {
-		const resourceVersion = await deps.bindings.patchStatus(object.namespace, object.name, patch)
+		const { namespace, name } = object
+		const resourceVersion = await deps.bindings.patchStatus(namespace, name, previous.resourceVersion, patch)
 		// Gone: the watch will say so.
 		if (resourceVersion === undefined) return
 		memory.written = { status: summary.status, resourceVersion }
@@ -58,9 +71,10 @@ function toldOf(transitions: readonly Condition[]): Condition[] {
  * The status as it is now. The watch may still show the one before our own last write; resourceVersions of one kind grow, so
  * the object is newer exactly when its number is not lower.
  */
-export function presentStatus(object: Reported, parsed: BindingStatus, { written }: Memory): BindingStatus {
-	if (!written) return parsed
+export function presentStatus(object: Reported, parsed: BindingStatus, { written }: Memory): Present {
+	const shown = { status: parsed, resourceVersion: object.resourceVersion }
+	if (!written) return shown
 	const [seen, ours] = [object.resourceVersion, written.resourceVersion]
 	const older = seen.length === ours.length ? seen < ours : seen.length < ours.length
-	return older ? written.status : parsed
+	return older ? written : shown
 }

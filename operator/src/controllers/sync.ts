@@ -103,6 +103,7 @@ async function trySync(
 		force: forced(memory),
 		absentSince: memory.absentSince,
 		at: clock.monotonic(),
+		monotonic: () => clock.monotonic(),
 		now: clock.now(),
 		parseCertificate,
 		ask: { since: sinceOf(binding, memory, asked, due, deps), lane: deliveredOf(memory) ? 'refresh' : 'first', signal },

@@ -215,5 +215,8 @@ export const describePrevious = ({ version, created }: SecretFacts & { version: 
 // A recovered secret answers 404 for some seconds (recorded: 2 to 4 s), so one answer is not enough (design 5).
 export const ABSENT_AFTER_MS = 10_000
 
-/** Whether a secret counts as absent: the vault said so at `since` and says so again at `now` (both monotonic, ms). */
-export const isAbsent = (since: number, now: number) => now - since >= ABSENT_AFTER_MS
+/**
+ * Whether a secret counts as absent: the vault had said so by `since`, and says so again when it is asked at `again` or later
+ * (both monotonic, ms). Questions wait, for the budget or for a slow answer, so it is not when the looks began that counts.
+ */
+export const isAbsent = (since: number, again: number) => again - since >= ABSENT_AFTER_MS

@@ -122,6 +122,7 @@ describe('after a restart', () => {
 		['without a manifest', undefined, status],
 		['without a status', manifest, undefined],
 		['when the status says unsettled', manifest, { ...status, reason: 'Unsettled' }],
+		['when it failed, perhaps before it settled', manifest, { ...status, reason: 'ForbiddenByRbac' }],
 		['when the status tells of another version: the process died in between', manifest, { ...status, version: 'v0' }],
 		['when what is delivered is kept though absent', { ...manifest, state: 'Absent' }, status],
 		['when it is of another form', { ...manifest, form: 'decode=Hex' }, status],

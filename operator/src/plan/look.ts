@@ -1,4 +1,5 @@
 import type { ManifestSecret } from 'purista-azure-mounted-secret-store/manifest'
+import type { Reason } from '../api/conditions.ts'
 import type { WantedSecret } from '../api/parse.ts'
 import type { Policy, SecretStatus } from '../api/schema.ts'
 import { parseTime } from '../api/time.ts'
@@ -104,9 +105,17 @@ export function mustReadAfterList(
 	return flawOf(facts, now) !== known.flaw
 }
 
+/** Reasons that never stand in the place of `Unsettled`; a fault does, when it comes before the value was read again. */
+const SAID_WHEN_SETTLED: ReadonlySet<string> = new Set<Reason>([
+	'SecretExpired',
+	'SecretNotYetValid',
+	'VersionTie',
+	'HistoryTooLong',
+])
+
 /**
  * What a new process knows of a secret from the manifest of the Secret and the status of the binding. Only when both tell
- * of the same version, and the status does not call it unsettled, its value need not be read again.
+ * of the same version, and the status has no reason behind which it may be unsettled, its value need not be read again.
  *
  * @param now milliseconds since the epoch
  */
@@ -118,7 +127,8 @@ export function knownAfterRestart(
 	now: number,
 ): Known | undefined {
 	if (!matches(delivered, wanted) || delivered.state !== 'Current') return undefined
-	if (status?.version !== delivered.version || status.reason === 'Unsettled') return undefined
+	if (status?.version !== delivered.version || !(status.reason === undefined || SAID_WHEN_SETTLED.has(status.reason)))
+		return undefined
 	const seconds = <K extends string>(key: K, text: string | undefined) => {
 		const ms = parseTime(text)
 		return (ms === undefined ? {} : { [key]: ms / 1000 }) as { [P in K]?: number }

@@ -36,12 +36,15 @@ const looked = (...findings: [ReturnType<typeof wanted>, Finding][]): Outcome =>
 	})
 const failed = (of: VaultFault): Outcome => ({ kind: 'failed', fault: of, at })
 
-function run(outcome: Outcome, change: Partial<SummaryInput> & { names?: ReturnType<typeof wanted>[] } = {}) {
-	const { names = [wanted('a'), wanted('b')], ...rest } = change
+function run(
+	outcome: Outcome,
+	change: Partial<SummaryInput> & { names?: ReturnType<typeof wanted>[]; selects?: boolean } = {},
+) {
+	const { names = [wanted('a'), wanted('b')], selects = false, ...rest } = change
 	const spec = {
 		secrets: names,
 		secretName: 's',
-		selects: false,
+		selects,
 		name: 'binding',
 		interval: MINUTE,
 		staleAfter: 60 * MINUTE,
@@ -105,6 +108,21 @@ describe('conditions', () => {
 			'DecodeFailed',
 		])
 		checkConditions(status)
+	})
+
+	const selected = (name: string) => ({ ...wanted(name, true), selected: true as const })
+	it('of selected secrets one may fail, but not all: then there is no Secret', () => {
+		const broken = fault({ kind: 'disabled' })
+		const some = run(looked([selected('a'), value], [selected('b'), broken]), { names: [], selects: true }).status
+		expect(shown(some)).toEqual({ Ready: 'True Delivered', Fresh: 'False SecretDisabled' })
+		const none = run(looked([selected('a'), broken], [selected('b'), broken]), { names: [], selects: true }).status
+		expect(shown(none)).toEqual({
+			Ready: 'False SecretDisabled',
+			Fresh: 'False SecretDisabled',
+			Stalled: 'True SecretDisabled',
+		})
+		expect(message(none, 'Ready')).toContain('Not delivered: a, b.')
+		checkConditions(none)
 	})
 
 	const cases: [string, Outcome, Parameters<typeof run>[1], Record<string, string>, string][] = [

@@ -111,8 +111,10 @@ export function readyOf({ outcome, spec, previous, generation, shown, worst, fai
 		return verdict('False', traitsOf(worst.fault).reason, explainFault(worst.fault, worst.at, worst.names))
 	const optionalNames = new Set(spec.secrets.filter(({ optional }) => optional).map(({ name }) => name))
 	const named = new Set(spec.secrets.map(({ name }) => name))
+	// What a selector brings may fail alone. When all of it does there is no Secret, and pods wait for that.
+	const nothing = spec.selects && shown.every(({ version }) => version === undefined)
 	const missing = shown.filter(
-		({ name, version }) => version === undefined && named.has(name) && !optionalNames.has(name),
+		({ name, version }) => version === undefined && (named.has(name) ? !optionalNames.has(name) : nothing),
 	)
 	if (missing.length > 0) {
 		if (outcome.kind === 'refused') return verdict('False', outcome.reason, outcome.message)

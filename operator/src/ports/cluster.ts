@@ -4,10 +4,16 @@ import type { PodObject } from '../plan/pods.ts'
 /** Writes the status of bindings. */
 export interface Bindings {
 	/**
-	 * Merge patch of the status subresource.
+	 * Merge patch of the status subresource, from what it was at `resourceVersion`.
 	 * @returns the resourceVersion of the binding afterwards; undefined when it is gone
+	 * @throws KubeError, of kind conflict when the binding is another one by now
 	 */
-	patchStatus(namespace: string, name: string, patch: Record<string, unknown>): Promise<string | undefined>
+	patchStatus(
+		namespace: string,
+		name: string,
+		resourceVersion: string,
+		patch: Record<string, unknown>,
+	): Promise<string | undefined>
 }
 
 /** A ServiceAccount as far as identities need it. */

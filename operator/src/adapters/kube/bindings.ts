@@ -9,13 +9,13 @@ export const bindingsPath = (namespace: string | undefined): string =>
 
 export function createBindings(transport: Pick<KubeTransport, 'request'>): Bindings {
 	return {
-		async patchStatus(namespace, name, patch) {
+		async patchStatus(namespace, name, resourceVersion, patch) {
 			try {
 				const path = `${bindingsPath(namespace)}/${name}/status`
 				const answer = await transport.request<{ metadata: { resourceVersion: string } }>({
 					method: 'PATCH',
 					path,
-					body: { status: patch },
+					body: { metadata: { resourceVersion }, status: patch },
 				})
 				return answer.metadata.resourceVersion
 			} catch (error) {

@@ -1,5 +1,15 @@
 import { describe, expect, it } from 'vitest'
-import { Course, type Item, KEEP, type Policy, type Target, targetOf, type Version } from './model.ts'
+import {
+	Course,
+	type Item,
+	KEEP,
+	type Policy,
+	previousOf,
+	type Target,
+	targetOf,
+	type Version,
+	type Wish,
+} from './model.ts'
 
 const NOW = 1_000
 const one: Version = { id: 'v1', value: 'a', enabled: true }
@@ -8,8 +18,8 @@ const item = (versions: Version[], rest: Partial<Item> = {}): Item => ({ version
 const off = { ...two, enabled: false }
 
 describe('what the policies make of the vault', () => {
-	const tag: [string, string] = ['team', 'x']
-	const rows: [string, Item | undefined, Partial<Policy>, Target, ([string, string] | undefined)?][] = [
+	const tag = ['team', 'x'] as const
+	const rows: [string, Item | undefined, Partial<Policy>, Target, Wish?][] = [
 		['the current version is delivered', item([one, two]), {}, { kind: 'version', id: 'v2' }],
 		['what never was there is kept as it is', undefined, {}, { kind: 'keep', why: 'absent' }],
 		['deleted is absent', item([one], { deleted: true }), { absent: 'Remove' }, { kind: 'remove', why: 'absent' }],
@@ -41,12 +51,33 @@ describe('what the policies make of the vault', () => {
 			{ notYetValid: 'Previous' },
 			{ kind: 'version', id: 'v1', why: 'notYetValid' },
 		],
-		['a selector wants what has its tag', item([one], { tags: { team: 'x' } }), {}, { kind: 'version', id: 'v1' }, tag],
-		['and nothing else', item([one]), { deselected: 'Remove' }, { kind: 'remove', why: 'deselected' }, tag],
+		[
+			'a selector wants what has its tag',
+			item([one], { tags: { team: 'x' } }),
+			{},
+			{ kind: 'version', id: 'v1' },
+			{ tag },
+		],
+		['and nothing else', item([one]), { deselected: 'Remove' }, { kind: 'remove', why: 'deselected' }, { tag }],
+		['a pin wants that version', item([one, two]), {}, { kind: 'version', id: 'v1' }, { pin: 'v1' }],
+		[
+			'and nothing stands in for it',
+			item([one, off]),
+			{ disabled: 'Previous' },
+			{ kind: 'keep', why: 'disabled' },
+			{ pin: 'v2' },
+		],
 	]
 	it.each(rows)('%s', (_, vault, policy, target, wanted) => {
 		expect(targetOf(vault, { ...KEEP, ...policy }, NOW, wanted)).toEqual(target)
 	})
+})
+
+it('the older versions of a version are those before it that are enabled, newest first', () => {
+	const all = item([one, two, { ...off, id: 'v3' }, { ...two, id: 'v4', expires: 1 }, { ...two, id: 'v5' }])
+	expect(previousOf(all, 'v5', 2)).toEqual(['v4', 'v2'])
+	expect(previousOf(all, 'v2', 2)).toEqual(['v1'])
+	expect(previousOf(all, 'v9', 2)).toEqual([])
 })
 
 describe('the course of a file', () => {

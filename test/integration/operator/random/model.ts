@@ -52,14 +52,21 @@ function flawOf({ enabled, expires, notBefore }: Version, now: number): Flaw | u
 	return notBefore !== undefined && notBefore > now ? 'notYetValid' : undefined
 }
 
+/** What a file is to be of, besides the secret itself. */
+export interface Wish {
+	/** what a selector asks for; undefined: the spec names the secret */
+	tag?: readonly [string, string] | undefined
+	/** a version that the annotation hold pins */
+	pin?: string | undefined
+}
+
 /**
  * The rules of the policies (design 3, 5 and 6) for one file.
  *
- * @param tag what a selector asks for; undefined: the spec names the secret
  * @param now seconds since 1970
  */
-export function targetOf(item: Item | undefined, policy: Policy, now: number, tag?: [string, string]): Target {
-	const current = item?.deleted ? undefined : item?.versions.at(-1)
+export function targetOf(item: Item | undefined, policy: Policy, now: number, { tag, pin }: Wish = {}): Target {
+	const current = item?.deleted ? undefined : item?.versions.findLast(({ id }) => pin === undefined || id === pin)
 	if (!item || !current) return { kind: policy.absent === 'Remove' ? 'remove' : 'keep', why: 'absent' }
 	if (tag && item.tags[tag[0]] !== tag[1]) {
 		return { kind: policy.deselected === 'Remove' ? 'remove' : 'keep', why: 'deselected' }
@@ -67,12 +74,23 @@ export function targetOf(item: Item | undefined, policy: Policy, now: number, ta
 	const why = flawOf(current, now)
 	if (!why) return { kind: 'version', id: current.id }
 	if (policy[why] === 'Remove') return { kind: 'remove', why }
-	if (policy[why] === 'Previous') {
+	// A pin asks for that version and no other.
+	if (policy[why] === 'Previous' && pin === undefined) {
 		const older = item.versions.slice(0, -1).findLast((each) => flawOf(each, now) === undefined)
 		if (older) return { kind: 'version', id: older.id, why }
 	}
 	// The vault refuses a disabled version; times are only words in Key Vault, and what is delivered goes on being so.
 	return why === 'disabled' ? { kind: 'keep', why } : { kind: 'version', id: current.id }
+}
+
+/** Ids of the older versions that are kept beside one, newest first: the enabled ones, whatever their times. */
+export function previousOf({ versions }: Item, id: string, count: number): string[] {
+	const at = versions.findIndex((each) => each.id === id)
+	const older = versions.slice(0, Math.max(at, 0)).filter(({ enabled }) => enabled)
+	return older
+		.reverse()
+		.slice(0, count)
+		.map((each) => each.id)
 }
 
 interface Span {
@@ -94,12 +112,17 @@ export class Course {
 		return this.#spans.at(-1)?.target
 	}
 
-	/** From now on this is wanted. */
-	want(target: Target, at: number): void {
+	/** What asked for what was seen last. */
+	get seen(): Target | undefined {
+		return this.#spans[this.#position]?.target
+	}
+
+	/** This is wanted from now on: since some moment between the two, by which what was wanted before had ended. */
+	want(target: Target, began: number, ended = began): void {
 		const last = this.#spans.at(-1)
 		if (last && same(last.target, target)) return
-		if (last) last.to = at
-		this.#spans.push({ target, from: at, to: Number.POSITIVE_INFINITY })
+		if (last) last.to = ended
+		this.#spans.push({ target, from: began, to: Number.POSITIVE_INFINITY })
 	}
 
 	/** Bytes of this version were seen. @returns whether they may be there */

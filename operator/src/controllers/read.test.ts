@@ -1,0 +1,71 @@
+import { expect, test } from 'vitest'
+import { parseCertificate } from '../adapters/pki/certificate.ts'
+import { parseBinding } from '../api/parse.ts'
+import { VaultError } from '../ports/vault.ts'
+import type { Looking } from './look.ts'
+import { readGroup } from './read.ts'
+
+const parsed = parseBinding({
+	metadata: { namespace: 'ns', name: 'payments', uid: 'u', generation: 1 },
+	spec: {
+		vault: { url: 'https://payments.vault.azure.net' },
+		identity: { serviceAccountName: 'sa' },
+		secrets: [{ name: 'a' }],
+		delivery: { secret: { name: 'mine' } },
+	},
+})
+if (parsed.kind !== 'active') throw new Error('not active')
+const { binding } = parsed
+
+/** A look that asks at `since` or later, and hears after `waits` milliseconds that there is no such secret. */
+async function look(since: number, waits: number, absentSince: ReadonlyMap<string, number>) {
+	const answer = () => Promise.reject(new VaultError({ kind: 'absent' }))
+	const looking: Looking = {
+		binding,
+		explicit: binding.secrets,
+		session: {
+			issuer: undefined,
+			lists: { pages: undefined, at: 0, denied: false },
+			list: answer,
+			read: answer,
+			versions: answer,
+			follow: () => {},
+			followed: () => 1,
+			nextTick: () => 0,
+		},
+		delivered: undefined,
+		known: new Map(),
+		look: 1,
+		force: new Set(),
+		absentSince,
+		at: since,
+		monotonic: () => since + waits,
+		now: 0,
+		parseCertificate,
+		ask: { since, lane: 'refresh', signal: new AbortController().signal },
+		items: undefined,
+		listedAt: undefined,
+		result: {
+			wanted: [],
+			selectors: 'none',
+			held: { names: [], until: undefined, problem: undefined },
+			findings: new Map(),
+			known: new Map(),
+			absentSince: new Map(),
+			fault: undefined,
+			tooMany: undefined,
+		},
+	}
+	await readGroup(binding.secrets, looking)
+	const finding = looking.result.findings.get('a')
+	return { absentSince: looking.result.absentSince, confirmed: finding?.kind === 'fault' && finding.confirmed }
+}
+
+test('absence counts from the first answer to the next question, however long a look waited for its answers', async () => {
+	const first = await look(0, 8_000, new Map())
+	expect(first).toEqual({ absentSince: new Map([['a', 8_000]]), confirmed: false })
+	expect((await look(10_000, 0, first.absentSince)).confirmed).toBe(false)
+	// Late itself, so that it may get the answer that another binding asked for ten seconds before.
+	expect((await look(17_999, 10_000, first.absentSince)).confirmed).toBe(false)
+	expect((await look(18_000, 0, first.absentSince)).confirmed).toBe(true)
+})
