@@ -80,6 +80,9 @@ describe('secrets', () => {
 			const later = await put('seconds', { value: 'v' })
 			expect(later.bundle.attributes.created).toBeGreaterThanOrEqual(Math.floor(now / 1000))
 			expect(later.bundle.attributes.created - json.attributes.created).toBeGreaterThanOrEqual(3_600)
+			const date = Date.parse(later.headers.date ?? '') / 1000
+			expect(date - later.bundle.attributes.created).toBeGreaterThanOrEqual(0)
+			expect(date - later.bundle.attributes.created).toBeLessThan(60)
 			await bench.emulator.control.advanceClock({ seconds: -3_600 })
 		})
 

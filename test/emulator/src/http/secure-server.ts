@@ -50,6 +50,8 @@ export function createSecureServer(options: {
 }
 
 async function handle(context: Dispatch, message: IncomingMessage, response: ServerResponse): Promise<void> {
+	// Node would write the machine's time; clients compare it with the times of secrets, which are ours.
+	response.setHeader('Date', new Date(context.state.clock.now()).toUTCString())
 	const target = message.url ?? '/'
 	const parsedHost = parseHost(message.headers.host)
 	if (!target.startsWith('/') || !parsedHost) {
