@@ -1,5 +1,5 @@
 // Plain HTTP on loopback in front of an API server, adding the credentials: who is started against it needs none. It can stop
-// a request at an exact moment, before the API server sees it or before its answer gets back.
+// a request at an exact moment, before the API server sees it or before its answer gets back, and answer in its place.
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http'
 import { Agent, type RequestOptions, request } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
@@ -9,6 +9,8 @@ export interface SeenRequest {
 	method: string
 	/** without the query */
 	path: string
+	/** with its question mark; empty without */
+	query: string
 	/** text of the body */
 	body: string
 }
@@ -20,7 +22,19 @@ export interface Held {
 	release(): void
 }
 
+/** What is answered in place of the API server. */
+export interface Refusal {
+	status: number
+	/** as the API server writes it, such as `Conflict` */
+	reason: string
+	/** seconds, as a header */
+	retryAfter?: number
+	/** sends it as the only event of a watch that was opened with 200 */
+	inBand?: true
+}
+
 export interface Gateway {
+	/** `http://127.0.0.1:port` */
 	server: string
 	/**
 	 * Holds the first matching request. `request`: the API server does not see it. `answer`: the API server has done it, and
@@ -29,9 +43,13 @@ export interface Gateway {
 	hold(what: 'request' | 'answer', matches: (request: SeenRequest) => boolean): Held
 	/** Ends the connections of matching requests instead, before or after the API server has done them, until `restore`. */
 	drop(what: 'request' | 'answer', matches: (request: SeenRequest) => boolean): void
+	/** The next `times` requests whose line (`PATCH /api/v1/…?query`) matches are refused. @returns how many were so far */
+	refuse(line: RegExp, times: number, refusal: Refusal): () => number
+	/** Ends all connections; new ones work. */
+	reset(): void
 	/** Ends all connections and refuses new ones, as an API server that restarts, until `restore`. */
 	cut(): void
-	/** Takes back what `cut` and `drop` did. */
+	/** Takes back what `cut`, `drop` and `refuse` did. */
 	restore(): void
 	close(): Promise<void>
 }
@@ -41,8 +59,8 @@ interface Rule {
 	matches: (request: SeenRequest) => boolean
 	/** how often it applies */
 	times: number
-	/** @returns when the request may go on; rejects when it may not */
-	apply(request: SeenRequest): Promise<void>
+	/** @returns when the request may go on, with what is answered instead, if anything; rejects when it may not */
+	apply(request: SeenRequest): Promise<Refusal | undefined>
 }
 
 class Dropped extends Error {
@@ -59,12 +77,12 @@ export async function startGateway(kubeConfig: KubeConfig): Promise<Gateway> {
 	let isCut = false
 	let rules: Rule[] = []
 
-	const pass = async (what: Rule['what'], seen: SeenRequest) => {
+	const pass = async (what: Rule['what'], seen: SeenRequest): Promise<Refusal | undefined> => {
 		const rule = rules.find((each) => each.what === what && each.matches(seen))
-		if (!rule) return
+		if (!rule) return undefined
 		rule.times -= 1
 		if (rule.times === 0) rules = rules.filter((each) => each !== rule)
-		await rule.apply(seen)
+		return rule.apply(seen)
 	}
 	const forward = (seen: SeenRequest, url: URL, headers: IncomingHttpHeaders) =>
 		new Promise<IncomingMessage>((resolve, reject) => {
@@ -78,9 +96,15 @@ export async function startGateway(kubeConfig: KubeConfig): Promise<Gateway> {
 		const url = new URL(incoming.url ?? '/', base)
 		const chunks: Buffer[] = []
 		for await (const chunk of incoming) chunks.push(chunk as Buffer)
-		const seen = { method: incoming.method ?? '', path: url.pathname, body: Buffer.concat(chunks).toString('utf8') }
-		await pass('request', seen)
+		const { method = '' } = incoming
+		const body = Buffer.concat(chunks).toString('utf8')
+		const seen = { method, path: url.pathname, query: url.search, body }
+		const refusal = await pass('request', seen)
 		if (outgoing.destroyed) return
+		if (refusal) {
+			refuse(outgoing, refusal)
+			return
+		}
 		const upstream = await forward(seen, url, incoming.headers)
 		try {
 			await pass('answer', seen)
@@ -123,9 +147,10 @@ export async function startGateway(kubeConfig: KubeConfig): Promise<Gateway> {
 				what,
 				matches,
 				times: 1,
-				apply(seen) {
+				async apply(seen) {
 					arrived.resolve(seen)
-					return released.promise
+					await released.promise
+					return undefined
 				},
 			}
 			rules.push(rule)
@@ -141,6 +166,20 @@ export async function startGateway(kubeConfig: KubeConfig): Promise<Gateway> {
 			const times = Number.POSITIVE_INFINITY
 			rules.push({ what, matches, times, apply: () => Promise.reject(new Dropped('dropped by the test')) })
 		},
+		refuse(line, times, refusal) {
+			let hits = 0
+			rules.push({
+				what: 'request',
+				matches: ({ method, path, query }) => line.test(`${method} ${path}${query}`),
+				times,
+				async apply() {
+					hits++
+					return refusal
+				},
+			})
+			return () => hits
+		},
+		reset,
 		cut() {
 			isCut = true
 			reset()
@@ -157,4 +196,13 @@ export async function startGateway(kubeConfig: KubeConfig): Promise<Gateway> {
 			})
 		},
 	}
+}
+
+function refuse(outgoing: ServerResponse, { status, reason, retryAfter, inBand }: Refusal): void {
+	const object = { kind: 'Status', apiVersion: 'v1', status: 'Failure', code: status, reason, message: reason }
+	outgoing.writeHead(inBand ? 200 : status, {
+		'content-type': 'application/json',
+		...(retryAfter ? { 'retry-after': String(retryAfter) } : {}),
+	})
+	outgoing.end(inBand ? `${JSON.stringify({ type: 'ERROR', object })}\n` : JSON.stringify(object))
 }

@@ -27,8 +27,8 @@ const RULES: readonly Rule[] = [
 ]
 
 export interface Account {
-	/** of the ServiceAccount; `server` stands in front of the API server */
-	kubeConfig(server?: string): KubeConfig
+	/** of the ServiceAccount */
+	readonly kubeConfig: KubeConfig
 	/** Takes a verb away; @returns what gives it back. Both resolve when the API server's authoriser knows. */
 	without(resource: string, verb: string): Promise<() => Promise<void>>
 }
@@ -49,7 +49,7 @@ export async function openAccount(stage: Stage): Promise<Account> {
 		path: `/api/v1/namespaces/${namespace}/serviceaccounts/operator/token`,
 		body: { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: {} },
 	})
-	const kubeConfig = (server?: string) => stage.connect({ token: status.token, ...(server ? { server } : {}) })
+	const kubeConfig = stage.connect({ token: status.token })
 	const user = `system:serviceaccount:${namespace}:operator`
 	const isAllowed = async (name: string, verb: string): Promise<boolean> => {
 		const [resource = '', subresource = ''] = name.split('/')

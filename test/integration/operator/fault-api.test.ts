@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { systemClock } from '../../../operator/src/runtime/clock.ts'
+import { type Gateway, type Refusal, startGateway } from '../../kit/gateway.ts'
 import { flaps } from '../../kit/kstatus.ts'
 import { until } from '../../kit/until.ts'
-import { type Gateway, type Refusal, startGateway } from '../runtime/gateway.ts'
 import { startProxy, type TcpProxy } from '../runtime/proxy.ts'
 import { openAccount } from './account.ts'
 import { expectEvents, openRow, QUIET, type Row } from './row.ts'
@@ -80,9 +80,10 @@ describe('the API server that answers', () => {
 	let operator: RunningOperator
 	beforeAll(async () => {
 		stage = await openStage({ name: 'gate', times: 20 })
-		gateway = await startGateway(stage.address)
+		// It adds the credentials.
 		const account = await openAccount(stage)
-		operator = await stage.start({ kubeConfig: account.kubeConfig(gateway.server) })
+		gateway = await startGateway(account.kubeConfig)
+		operator = await stage.start({ kubeConfig: stage.connect({ server: gateway.server }) })
 	})
 	afterAll(async () => {
 		await stage?.close()
@@ -133,7 +134,7 @@ describe('the API server that answers', () => {
 		await row.deliver()
 		const hits = [gateway.refuse(WATCH, 2, watch), ...(list ? [gateway.refuse(LIST, 2, list)] : [])]
 		// Ends the stream that is open, by what an API server does when it is shut down.
-		gateway.drop()
+		gateway.reset()
 		await until('the refusals', async () => hits.every((each) => each() === 2), { timeoutMs: 30_000 })
 		await stage.annotate(row.name, { 'secrets.purista.dev/requested-at': 'now' })
 		await stage.wait(row.name, 'the request', (b) => b.status?.lastHandledRequest === 'now')

@@ -14,7 +14,7 @@ describe('an operator whose Role lacks a verb', () => {
 	beforeAll(async () => {
 		stage = await openStage({ name: 'verbs' })
 		account = await openAccount(stage)
-		await stage.start({ kubeConfig: account.kubeConfig(), serviceAccount: 'operator' })
+		await stage.start({ kubeConfig: account.kubeConfig, serviceAccount: 'operator' })
 	})
 	afterAll(() => stage?.close())
 	const ask = (row: Row) => stage.annotate(row.name, { 'secrets.purista.dev/requested-at': 'now' })
