@@ -24,17 +24,20 @@ export const refusedBy = ({ message, missing }: KubeError, reason: Reason, text:
 
 const GUID = /^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$/
 
-/** With whose identity which vault is read: the spec, completed by the annotations of the ServiceAccount. */
+/**
+ * With whose identity which vault is read: the spec, completed by the annotations of the ServiceAccount, as it was at
+ * `since` (monotonic, milliseconds) or later.
+ */
 export async function resolveIdentity(
 	binding: Binding,
 	{ serviceAccounts, vaults }: { serviceAccounts: ServiceAccounts; vaults: Vaults },
-	signal: AbortSignal,
+	since: number,
 ): Promise<{ kind: 'ready'; key: SessionKey } | Refusal> {
 	const { namespace, identity } = binding
 	const { serviceAccountName } = identity
 	let account: Awaited<ReturnType<ServiceAccounts['get']>>
 	try {
-		account = await serviceAccounts.get(namespace, serviceAccountName, signal)
+		account = await serviceAccounts.get(namespace, serviceAccountName, since)
 	} catch (error) {
 		if (!isKubeError(error, 'forbidden')) throw error
 		return refusedBy(error, 'TokenRequestRefused', 'The API server does not let the operator read the ServiceAccount')

@@ -225,7 +225,7 @@ async function lead(
 		read: store.get,
 		operator: { namespace: options.namespace, name: options.serviceAccount },
 		vaults,
-		serviceAccounts: createServiceAccounts(transport),
+		serviceAccounts: createServiceAccounts(transport, clock),
 		secrets: createSecrets(transport, (operation, result) => metrics.secretWrites.inc({ operation, result })),
 		bindings: createBindings(transport),
 		events,

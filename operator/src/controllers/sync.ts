@@ -68,14 +68,15 @@ async function trySync(
 	signal: AbortSignal,
 ): Promise<Exclude<Outcome, { kind: 'refused' }> | Refusal> {
 	const { clock, secrets, vaults, observer } = deps
-	const identity = await resolveIdentity(binding, deps, signal)
+	const asked = isAsked(binding, status, memory)
+	const identity = await resolveIdentity(binding, deps, sinceOf(binding, memory, asked, undefined, deps))
+	signal.throwIfAborted()
 	if (identity.kind === 'refused') return identity
 	const { key } = identity
 	observer.uses(`${binding.namespace}/${binding.name}`, key.vaultUrl)
 	const session = vaults.session(key)
 	const context = (): FaultContext => ({ ...key, issuer: session.issuer })
 
-	const asked = isAsked(binding, status, memory)
 	const driftDue = clock.monotonic() - memory.driftCheckedAt >= DRIFT_EVERY_MS
 	let present: Exclude<Present, Refusal> | undefined
 	const readBack = async (): Promise<Refusal | undefined> => {

@@ -23,8 +23,12 @@ export interface ServiceAccount {
 }
 
 export interface ServiceAccounts {
-	/** undefined when there is none of that name */
-	get(namespace: string, name: string, signal: AbortSignal): Promise<ServiceAccount | undefined>
+	/**
+	 * As it was at `since` (monotonic, milliseconds) or later: who asks for one common time shares a request.
+	 *
+	 * @returns undefined when there is none of that name. @throws KubeError
+	 */
+	get(namespace: string, name: string, since: number): Promise<ServiceAccount | undefined>
 }
 
 /** Issues tokens of ServiceAccounts. */

@@ -1,21 +1,51 @@
 import { parseTime } from '../../api/time.ts'
-import type { ServiceAccounts, Tokens } from '../../ports/cluster.ts'
+import type { ServiceAccount, ServiceAccounts, Tokens } from '../../ports/cluster.ts'
+import type { Clock } from '../../runtime/clock.ts'
 import { isKubeError, KubeError } from './errors.ts'
 import type { KubeTransport } from './transport.ts'
 
-export function createServiceAccounts(transport: Pick<KubeTransport, 'request'>): ServiceAccounts {
+// Bindings that look at a common time ask within seconds; the first looks of a process may take a minute.
+const KEEP_MS = 60_000
+
+/**
+ * Bindings of one ServiceAccount look at common times, and would each get it anew: in a quiet cluster that would be nearly
+ * all that the API server hears of us. An answer serves those that ask for its time or an earlier one; a failure only those
+ * that wait for it.
+ */
+export function createServiceAccounts(
+	transport: Pick<KubeTransport, 'request'>,
+	clock: Pick<Clock, 'monotonic'>,
+): ServiceAccounts {
+	/** oldest first */
+	const asked = new Map<string, { begun: number; answer: Promise<ServiceAccount | undefined> }>()
+	const read = async (path: string): Promise<ServiceAccount | undefined> => {
+		try {
+			const { metadata } = await transport.request<{
+				metadata: { uid: string; annotations?: Record<string, string> }
+			}>({ method: 'GET', path })
+			return { uid: metadata.uid, annotations: metadata.annotations ?? {} }
+		} catch (error) {
+			if (isKubeError(error, 'notFound')) return undefined
+			throw error
+		}
+	}
 	return {
-		async get(namespace, name, signal) {
-			try {
-				const path = `/api/v1/namespaces/${namespace}/serviceaccounts/${name}`
-				const { metadata } = await transport.request<{
-					metadata: { uid: string; annotations?: Record<string, string>; deletionTimestamp?: string }
-				}>({ method: 'GET', path, signal })
-				return { uid: metadata.uid, annotations: metadata.annotations ?? {} }
-			} catch (error) {
-				if (isKubeError(error, 'notFound')) return undefined
-				throw error
+		get(namespace, name, since) {
+			const path = `/api/v1/namespaces/${namespace}/serviceaccounts/${name}`
+			const last = asked.get(path)
+			if (last && last.begun >= since) return last.answer
+			const begun = clock.monotonic()
+			for (const [other, each] of asked) {
+				if (begun - each.begun < KEEP_MS) break
+				asked.delete(other)
 			}
+			const flight = { begun, answer: read(path) }
+			asked.delete(path)
+			asked.set(path, flight)
+			flight.answer.catch(() => {
+				if (asked.get(path) === flight) asked.delete(path)
+			})
+			return flight.answer
 		},
 	}
 }
