@@ -5,7 +5,7 @@ import { readDelivered } from '../plan/delivered.ts'
 import type { Finding } from '../plan/found.ts'
 import type { Known } from '../plan/look.ts'
 import { decide } from './decide.ts'
-import type { LookResult } from './look.ts'
+import { emptyResult, type LookResult } from './look.ts'
 import { createMemory } from './memory.ts'
 
 const vaultUrl = 'https://payments.vault.azure.net'
@@ -48,14 +48,9 @@ function reasonOf(finding: Finding, settled: boolean | undefined) {
 		finding: undefined,
 	}
 	const found: LookResult = {
-		wanted: [...binding.secrets],
-		selectors: 'none',
-		held: { names: [], until: undefined, problem: undefined },
+		...emptyResult(binding.secrets),
 		findings: new Map([['a', finding]]),
 		known: new Map(settled === undefined ? [] : [['a', known]]),
-		absentSince: new Map(),
-		fault: undefined,
-		tooMany: undefined,
 	}
 	return decide({ binding, vaultUrl, memory }, found, undefined).results[0]?.reason
 }

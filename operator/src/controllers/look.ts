@@ -155,18 +155,21 @@ export async function lookAtSome(input: LookInput, wanted: readonly WantedSecret
 	return result.fault ? fillIn(looking, result.fault) : result
 }
 
+/** What a look that has not begun has found out. */
+export const emptyResult = (wanted: readonly WantedSecret[]): LookResult => ({
+	wanted: [...wanted],
+	selectors: 'none',
+	held: { names: [], until: undefined, problem: undefined },
+	findings: new Map(),
+	known: new Map(),
+	absentSince: new Map(),
+	fault: undefined,
+	tooMany: undefined,
+})
+
 const begin = (input: LookInput, wanted: readonly WantedSecret[]): Looking => ({
 	...input,
-	result: {
-		wanted: [...wanted],
-		selectors: 'none',
-		held: { names: [], until: undefined, problem: undefined },
-		findings: new Map(),
-		known: new Map(),
-		absentSince: new Map(),
-		fault: undefined,
-		tooMany: undefined,
-	},
+	result: emptyResult(wanted),
 	items: undefined,
 	listedAt: undefined,
 })

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { parseCertificate } from '../adapters/pki/certificate.ts'
 import { parseBinding } from '../api/parse.ts'
 import { VaultError } from '../ports/vault.ts'
-import type { Looking } from './look.ts'
+import { emptyResult, type Looking } from './look.ts'
 import { readGroup } from './read.ts'
 
 const parsed = parseBinding({
@@ -45,16 +45,7 @@ async function look(since: number, waits: number, absentSince: ReadonlyMap<strin
 		ask: { since, lane: 'refresh', signal: new AbortController().signal },
 		items: undefined,
 		listedAt: undefined,
-		result: {
-			wanted: [],
-			selectors: 'none',
-			held: { names: [], until: undefined, problem: undefined },
-			findings: new Map(),
-			known: new Map(),
-			absentSince: new Map(),
-			fault: undefined,
-			tooMany: undefined,
-		},
+		result: emptyResult([]),
 	}
 	await readGroup(binding.secrets, looking)
 	const finding = looking.result.findings.get('a')
