@@ -113,10 +113,11 @@ const CASES: readonly Case[] = [
 			for (const each of names) await vault.emulator.control.setSecret({ vault: 'payments', name: each, value: 'x' })
 			const store = make(name)
 			await store.getSecret('warm-up')
-			const since = Date.now()
+			const mark = await vault.mark()
 			return withFault({ match: { route: 'getSecret' }, action: 'delay', delayMs: 50 }, async () => {
 				await store.getSecret(...names)
-				const at = (await vault.emulator.control.requests({ since }))
+				const at = (await vault.emulator.control.requests())
+					.slice(mark)
 					.filter((r) => r.secret?.startsWith(secret))
 					.map((r) => r.at)
 				return at.every((time) => time - (at[0] ?? 0) < 50) ? '5' : '1'
@@ -129,9 +130,9 @@ const CASES: readonly Case[] = [
 			await vault.emulator.control.setSecret({ vault: 'payments', name: secret, value: 'x' })
 			const store = make(name)
 			await store.getSecret('warm-up')
-			const since = Date.now()
+			const mark = await vault.mark()
 			await Promise.all(Array.from({ length: 100 }, () => store.getSecret(secret)))
-			return String((await vault.calls(since)).filter((call) => call.endsWith(secret)).length)
+			return String((await vault.calls(mark)).filter((call) => call.endsWith(secret)).length)
 		},
 	},
 	{
@@ -201,9 +202,9 @@ const CASES: readonly Case[] = [
 		async run(name) {
 			const store = make(name)
 			await store.getSecret('warm-up')
-			const since = Date.now()
+			const mark = await vault.mark()
 			const result = await outcome(store.getSecret('a/b'))
-			const calls = (await vault.calls(since)).filter((call) => !call.endsWith('warm-up'))
+			const calls = (await vault.calls(mark)).filter((call) => !call.endsWith('warm-up'))
 			return `${calls.length}, ${result}`
 		},
 	},

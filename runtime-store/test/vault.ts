@@ -11,8 +11,10 @@ export interface TestVault extends AsyncDisposable {
 	readonly credential: ClientSecretCredential
 	/** A new client of the unmodified SDK; it retries little, so that a test of an outage does not wait for it. */
 	client(): SecretClient
-	/** Calls that reached the vault, as `route secret`. */
-	calls(since?: number): Promise<string[]>
+	/** Where the log of calls ends now. A number and not a time: two calls may be of one millisecond. */
+	mark(): Promise<number>
+	/** Calls that reached the vault after the mark, as `route secret`. */
+	calls(mark?: number): Promise<string[]>
 }
 
 export async function startTestVault(options: EmulatorOptions = {}): Promise<TestVault> {
@@ -34,10 +36,12 @@ export async function startTestVault(options: EmulatorOptions = {}): Promise<Tes
 		clientId,
 		credential,
 		client: () => new SecretClient(url, credential, { agent, retryOptions: { maxRetries: 1, retryDelayInMs: 5 } }),
-		async calls(since = 0) {
-			const requests = await control.requests({ since })
+		mark: async () => (await control.requests()).length,
+		async calls(mark = 0) {
+			const requests = await control.requests()
 			// The challenge that begins each client's life is no call of ours.
 			return requests
+				.slice(mark)
 				.filter(({ kind, status }) => kind === 'vault' && status !== 401)
 				.map(({ route, secret }) => `${route} ${secret ?? ''}`)
 		},
