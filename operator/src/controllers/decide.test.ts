@@ -1,31 +1,20 @@
 import { serializeManifest } from 'purista-azure-mounted-secret-store/manifest'
 import { expect, test } from 'vitest'
-import { parseBinding } from '../api/parse.ts'
 import { readDelivered } from '../plan/delivered.ts'
 import type { Finding } from '../plan/found.ts'
 import type { Known } from '../plan/look.ts'
 import { decide } from './decide.ts'
 import { emptyResult, type LookResult } from './look.ts'
 import { createMemory } from './memory.ts'
+import { SAMPLE_VAULT, sampleBinding } from './testing/samples.ts'
 
-const vaultUrl = 'https://payments.vault.azure.net'
-const parsed = parseBinding({
-	metadata: { namespace: 'ns', name: 'payments', uid: 'u', generation: 1 },
-	spec: {
-		vault: { url: vaultUrl },
-		identity: { serviceAccountName: 'sa' },
-		secrets: [{ name: 'a' }],
-		delivery: { secret: { name: 'mine' } },
-	},
-})
-if (parsed.kind !== 'active') throw new Error('not active')
-const { binding } = parsed
+const binding = sampleBinding()
 
 const manifest = serializeManifest({
 	schema: 1,
 	revision: 1,
 	binding: { namespace: 'ns', name: 'payments', uid: 'u' },
-	vault: vaultUrl,
+	vault: SAMPLE_VAULT,
 	selectors: [],
 	secrets: { a: { objectName: 'a', version: 'v1', state: 'Current', pinned: false, tags: {}, previous: [] } },
 })
@@ -52,7 +41,7 @@ function reasonOf(finding: Finding, settled: boolean | undefined) {
 		findings: new Map([['a', finding]]),
 		known: new Map(settled === undefined ? [] : [['a', known]]),
 	}
-	return decide({ binding, vaultUrl, memory }, found, undefined).results[0]?.reason
+	return decide({ binding, vaultUrl: SAMPLE_VAULT, memory }, found, undefined).results[0]?.reason
 }
 
 test.each<[string, Finding, boolean | undefined, string | undefined]>([

@@ -1,38 +1,18 @@
 import { expect, test } from 'vitest'
 import { parseCertificate } from '../adapters/pki/certificate.ts'
-import { parseBinding } from '../api/parse.ts'
 import { VaultError } from '../ports/vault.ts'
 import { emptyResult, type Looking } from './look.ts'
 import { readGroup } from './read.ts'
+import { failingSession, sampleBinding } from './testing/samples.ts'
 
-const parsed = parseBinding({
-	metadata: { namespace: 'ns', name: 'payments', uid: 'u', generation: 1 },
-	spec: {
-		vault: { url: 'https://payments.vault.azure.net' },
-		identity: { serviceAccountName: 'sa' },
-		secrets: [{ name: 'a' }],
-		delivery: { secret: { name: 'mine' } },
-	},
-})
-if (parsed.kind !== 'active') throw new Error('not active')
-const { binding } = parsed
+const binding = sampleBinding()
 
 /** A look that asks at `since` or later, and hears after `waits` milliseconds that there is no such secret. */
 async function look(since: number, waits: number, absentSince: ReadonlyMap<string, number>) {
-	const answer = () => Promise.reject(new VaultError({ kind: 'absent' }))
 	const looking: Looking = {
 		binding,
 		explicit: binding.secrets,
-		session: {
-			issuer: undefined,
-			lists: { pages: undefined, at: 0, denied: false },
-			list: answer,
-			read: answer,
-			versions: answer,
-			follow: () => {},
-			followed: () => 1,
-			nextTick: () => 0,
-		},
+		session: failingSession(new VaultError({ kind: 'absent' })),
 		delivered: undefined,
 		known: new Map(),
 		look: 1,

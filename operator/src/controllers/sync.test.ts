@@ -1,44 +1,19 @@
 import { expect, test } from 'vitest'
 import { KubeError } from '../adapters/kube/errors.ts'
-import { parseBinding } from '../api/parse.ts'
 import { FakeClock } from '../runtime/testing/fake-clock.ts'
 import { createMemory } from './memory.ts'
 import { type SyncDeps, sync } from './sync.ts'
+import { failingSession, sampleBinding } from './testing/samples.ts'
 
-const VAULT = 'https://payments.vault.azure.net'
-const parsed = parseBinding({
-	metadata: { namespace: 'ns', name: 'payments', uid: 'u', generation: 1 },
-	spec: {
-		vault: { url: VAULT },
-		identity: {
-			serviceAccountName: 'sa',
-			clientId: '11111111-1111-4111-8111-111111111111',
-			tenantId: '22222222-2222-4222-8222-222222222222',
-		},
-		secrets: [{ name: 'a' }],
-		delivery: { secret: { name: 'mine' } },
-	},
-})
-if (parsed.kind !== 'active') throw new Error(`not active: ${JSON.stringify(parsed)}`)
-const { binding } = parsed
+const binding = sampleBinding()
 const unused = () => Promise.reject(new Error('not expected here'))
 
 /** Everything there but a token: asking for one ends in this error of the API server. */
 function depsWithout(token: KubeError): SyncDeps {
-	const ask = () => Promise.reject(token)
 	return {
 		clock: new FakeClock(),
 		vaults: {
-			session: () => ({
-				issuer: undefined,
-				lists: { pages: undefined, at: 0, denied: false },
-				list: ask,
-				read: ask,
-				versions: ask,
-				follow: () => {},
-				followed: () => 1,
-				nextTick: () => 0,
-			}),
+			session: () => failingSession(token),
 			leave: () => {},
 			isAllowed: () => true,
 			prune: () => {},
