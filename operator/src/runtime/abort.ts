@@ -19,3 +19,12 @@ export function linkAbort(parent?: AbortSignal): LinkedAbort {
 	parent.addEventListener('abort', onAbort, { once: true })
 	return { controller, release: () => parent.removeEventListener('abort', onAbort) }
 }
+
+/** Waits for it as long as the signal lets. @throws `signal.reason` when it does not; what is waited for goes on */
+export function heedingAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+	signal.throwIfAborted()
+	const { promise: aborted, reject } = Promise.withResolvers<never>()
+	const abort = () => reject(signal.reason)
+	signal.addEventListener('abort', abort, { once: true })
+	return Promise.race([promise, aborted]).finally(() => signal.removeEventListener('abort', abort))
+}

@@ -1,4 +1,5 @@
 import type { Lane } from '../../ports/vault.ts'
+import { heedingAbort } from '../../runtime/abort.ts'
 
 /** One call that several callers wait for. */
 export interface Flight<T> {
@@ -39,24 +40,15 @@ export function startFlight<T>(
 	}
 	return {
 		...about,
-		join: (signal) =>
-			new Promise((resolve, reject) => {
-				if (signal.aborted) {
-					reject(signal.reason)
-					return
-				}
-				callers++
-				const onAbort = () => {
-					leave()
-					reject(signal.reason)
-				}
-				signal.addEventListener('abort', onAbort, { once: true })
-				result
-					.finally(() => {
-						signal.removeEventListener('abort', onAbort)
-					})
-					.then(resolve, reject)
-			}),
+		async join(signal) {
+			signal.throwIfAborted()
+			callers++
+			try {
+				return await heedingAbort(result, signal)
+			} finally {
+				leave()
+			}
+		},
 		abort: (reason) => controller.abort(reason),
 	}
 }

@@ -1,3 +1,5 @@
+import { heedingAbort } from '../../runtime/abort.ts'
+
 /** Lets the first call of a client's life go alone. */
 export interface Opening {
 	/**
@@ -46,12 +48,4 @@ export function createOpening(): Opening {
 			return work(() => {})
 		},
 	}
-}
-
-function heedingAbort(promise: Promise<void>, signal: AbortSignal): Promise<void> {
-	signal.throwIfAborted()
-	const { promise: aborted, reject } = Promise.withResolvers<never>()
-	const abort = () => reject(signal.reason)
-	signal.addEventListener('abort', abort, { once: true })
-	return Promise.race([promise, aborted]).finally(() => signal.removeEventListener('abort', abort))
 }

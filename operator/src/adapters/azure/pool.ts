@@ -29,7 +29,7 @@ const IDLE_MS = 60_000
 export function createVaults(options: PoolOptions): AzureVaults {
 	const { clock, vaultSuffixes, observeWait = () => {} } = options
 	const answers = createAnswers(clock)
-	const connections = createVaultAgent()
+	const connections = options.agent ?? createVaultAgent()
 	const sessions = new Map<string, { host: string; shared: SharedSession; handedAt: number }>()
 	const budgets = new Map<string, Budget>()
 	/** where each binding follows something */

@@ -34,7 +34,7 @@ export interface AzureOptions {
 	authorityHost?: string | undefined
 	/** for an Entra that Microsoft's discovery does not know: an emulator, or a disconnected cloud */
 	disableInstanceDiscovery?: boolean | undefined
-	/** connections of tests, to vaults and Entra; default: `connections`, and those of the library */
+	/** connections of tests, to vaults and Entra; default: our own to vaults, the library's to Entra */
 	agent?: Agent | undefined
 	/** name of this cluster in the vault's logs */
 	clusterName: string
@@ -130,20 +130,20 @@ export function createSession(key: SessionKey, options: AzureOptions, { budget, 
 		const { authorityHost, disableInstanceDiscovery, agent } = options
 		// One attempt each: the queue backs off, and two layers of retries multiply.
 		const retryOptions = { maxRetries: 0 }
-		const shared = { retryOptions, ...(agent ? { agent } : {}) }
 		const credential = createSingleFlightCredential({
 			clock,
 			assertions,
 			create: (assertion) =>
 				new ClientAssertionCredential(key.tenantId, key.clientId, assertion, {
-					...shared,
+					retryOptions,
+					...(agent ? { agent } : {}),
 					...(authorityHost ? { authorityHost } : {}),
 					...(disableInstanceDiscovery ? { disableInstanceDiscovery } : {}),
 				}),
 			observe: (result) => observeToken('entra', result),
 		})
 		const client = new SecretClient(key.vaultUrl, credential, {
-			...shared,
+			retryOptions,
 			additionalPolicies: [{ policy: eachRequest, position: 'perRetry' }],
 			userAgentOptions: { userAgentPrefix: userAgent(options.clusterName, key) },
 		})

@@ -1,4 +1,4 @@
-import { traitsOf as traitsOfFault, type VaultFault } from '../../plan/fault.ts'
+import { traitsOf, type VaultFault } from '../../plan/fault.ts'
 import type { ListKnowledge } from '../../plan/look.ts'
 import {
 	type Ask,
@@ -102,7 +102,7 @@ export function createShared(reader: VaultReader, options: SharedOptions): Share
 		ask: Ask,
 		{ pages }: PageLimit,
 		call: (ask: Ask, limit: PageLimit) => Promise<T>,
-		traitsOf: (value: T) => Traits,
+		traits: (value: T) => Traits,
 	): Flight<T> => {
 		const begun = clock.monotonic()
 		const limit = { pages }
@@ -112,7 +112,7 @@ export function createShared(reader: VaultReader, options: SharedOptions): Share
 				if (signal.aborted) throw signal.reason
 				upAt = Math.max(upAt, begun)
 				if (down && down.begun <= upAt) down = undefined
-				arrived(question, begun, { ok: value }, traitsOf(value))
+				arrived(question, begun, { ok: value }, traits(value))
 				return value
 			} catch (error) {
 				if (signal.aborted) throw error
@@ -137,7 +137,7 @@ export function createShared(reader: VaultReader, options: SharedOptions): Share
 		ask: Ask,
 		limit: PageLimit,
 		call: (ask: Ask, limit: PageLimit) => Promise<T>,
-		traitsOf: (value: T) => Traits,
+		traits: (value: T) => Traits,
 	): Promise<T> => {
 		ask.signal.throwIfAborted()
 		usedAt = clock.monotonic()
@@ -151,11 +151,11 @@ export function createShared(reader: VaultReader, options: SharedOptions): Share
 			if (down && down.begun >= ask.since) throw down.error
 			const flight = flights.get(question) as Flight<T> | undefined
 			if (!flight || flight.begun < ask.since || (flight.lane === 'refresh' && ask.lane === 'first'))
-				return begin(question, ask, limit, call, traitsOf).join(ask.signal)
+				return begin(question, ask, limit, call, traits).join(ask.signal)
 			flight.limit.pages = Math.max(flight.limit.pages, limit.pages)
 			const value = await flight.join(ask.signal)
 			// It was broken off just before more pages were allowed, otherwise.
-			if (traitsOf(value).serves(limit)) return value
+			if (traits(value).serves(limit)) return value
 		}
 	}
 
@@ -235,5 +235,5 @@ function isSessionWide(error: unknown): boolean {
 	// No token from the API server: no question can be asked.
 	if (error instanceof KubeError) return true
 	if (!(error instanceof VaultError)) return false
-	return traitsOfFault(error.fault).session && !ABOUT_THE_QUESTION.has(error.fault.kind)
+	return traitsOf(error.fault).session && !ABOUT_THE_QUESTION.has(error.fault.kind)
 }

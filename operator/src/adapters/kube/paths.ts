@@ -34,17 +34,13 @@ export function permissionFor({ verb, kind }: RequestLabels, path: string): Perm
 	return namespace === undefined ? undefined : { verb, resource: kind, namespace, name }
 }
 
-function partsOf(path: string): Partial<Record<'namespace' | 'resource' | 'name' | 'sub', string>> {
+function partsOf(path: string): Record<'namespace' | 'resource' | 'name' | 'sub', string | undefined> {
 	const parts = path.split('/').filter((part) => part !== '')
 	const rest = parts[0] === 'api' ? parts.slice(2) : parts[0] === 'apis' ? parts.slice(3) : []
 	// `/namespaces/NS` alone, and its status, are the namespace itself.
 	const inside = rest[0] === 'namespaces' && rest.length > 2 && rest[2] !== 'status'
 	const [resource, name, sub] = inside ? rest.slice(2) : rest
-	return Object.fromEntries(
-		Object.entries({ namespace: inside ? rest[1] : undefined, resource, name, sub }).filter(
-			([, part]) => part !== undefined,
-		),
-	)
+	return { namespace: inside ? rest[1] : undefined, resource, name, sub }
 }
 
 /** True where bodies hold secret values or tokens. */
