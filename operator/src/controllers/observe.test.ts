@@ -3,22 +3,13 @@ import type { BindingStatus } from '../api/schema.ts'
 import type { VaultFault } from '../plan/fault.ts'
 import type { EntryResult } from '../plan/found.ts'
 import type { Outcome } from '../plan/outcome.ts'
-import { entryOf, lookedOf } from '../plan/testing/samples.ts'
+import { AT as at, entryOf, lookedOf } from '../plan/testing/samples.ts'
 import { createMetrics, type Metrics } from '../runtime/metrics.ts'
 import { FakeClock } from '../runtime/testing/fake-clock.ts'
 import { createObserver, type Observer } from './observe.ts'
 
-const vaultUrl = 'https://payments.vault.azure.net'
+const { vaultUrl } = at
 const host = 'payments.vault.azure.net'
-const at = {
-	namespace: 'ns',
-	serviceAccount: 'payments',
-	clientId: '11111111-2222-3333-4444-555555555555',
-	tenantId: '66666666-7777-8888-9999-000000000000',
-	audience: 'api://AzureADTokenExchange',
-	issuer: undefined,
-	vaultUrl,
-}
 const SECRET_NAME = 'dbConnectionString'
 
 let clock: FakeClock

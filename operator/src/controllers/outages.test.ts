@@ -3,20 +3,11 @@ import type { Reason } from '../api/conditions.ts'
 import type { Condition } from '../api/schema.ts'
 import type { VaultFault } from '../plan/fault.ts'
 import type { Outcome } from '../plan/outcome.ts'
-import { lookedOf } from '../plan/testing/samples.ts'
+import { AT as at, lookedOf } from '../plan/testing/samples.ts'
 import type { EventInput } from '../runtime/events.ts'
 import { createOutages, type Outages } from './outages.ts'
 
 const lease = { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', namespace: 'system', name: 'operator' }
-const at = {
-	namespace: 'ns',
-	serviceAccount: 'payments',
-	clientId: '11111111-2222-3333-4444-555555555555',
-	tenantId: '66666666-7777-8888-9999-000000000000',
-	audience: 'api://AzureADTokenExchange',
-	issuer: undefined,
-	vaultUrl: 'https://payments.vault.azure.net',
-}
 const fresh = (reason: Reason): Condition => ({
 	type: 'Fresh',
 	status: reason === 'Current' ? 'True' : 'False',

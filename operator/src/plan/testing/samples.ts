@@ -1,6 +1,7 @@
 // Parts of plans, for tests: what is usual, so that a test says only what it is about.
 import type { Policy } from '../../api/schema.ts'
 import type { EntryContext, EntryResult } from '../found.ts'
+import type { FaultContext } from '../messages.ts'
 import type { Outcome } from '../outcome.ts'
 
 /** The defaults of the resource. */
@@ -11,6 +12,17 @@ export const POLICY: Policy = {
 	expired: 'Keep',
 	notYetValid: 'Keep',
 	maxRemovals: 5,
+}
+
+/** Where an identity looks that has not had a token yet. */
+export const AT: FaultContext = {
+	namespace: 'ns',
+	serviceAccount: 'payments',
+	clientId: '11111111-2222-3333-4444-555555555555',
+	tenantId: '66666666-7777-8888-9999-000000000000',
+	audience: 'api://AzureADTokenExchange',
+	issuer: undefined,
+	vaultUrl: 'https://payments.vault.azure.net',
 }
 
 /** Under these policies; the bytes untouched, and no tags named. */
