@@ -5,6 +5,7 @@ import {
 	type ManifestPrevious,
 	type ManifestSecret,
 	type ManifestSelector,
+	type ManifestWanted,
 	SECRET_STATES,
 } from './types.ts'
 
@@ -83,6 +84,7 @@ function secret(value: unknown, where: string): ManifestSecret {
 	const fields = object(value, where)
 	return {
 		objectName: string(own(fields, 'objectName'), `${where}.objectName`),
+		...optionalString(fields, 'vault', where),
 		version: string(own(fields, 'version'), `${where}.version`),
 		state: oneOf(own(fields, 'state'), SECRET_STATES, `${where}.state`),
 		pinned: boolean(own(fields, 'pinned'), `${where}.pinned`),
@@ -99,6 +101,15 @@ function secret(value: unknown, where: string): ManifestSecret {
 	}
 }
 
+function wanted(value: unknown, where: string): ManifestWanted {
+	const fields = object(value, where)
+	return {
+		objectName: string(own(fields, 'objectName'), `${where}.objectName`),
+		...optionalString(fields, 'version', where),
+		...optionalString(fields, 'form', where),
+	}
+}
+
 function selector(value: unknown, where: string): ManifestSelector {
 	const fields = object(value, where)
 	const tags = own(fields, 'tags')
@@ -111,13 +122,19 @@ function selector(value: unknown, where: string): ManifestSelector {
 	}
 }
 
-function secrets(value: unknown): Record<string, ManifestSecret> {
-	const entries = Object.entries(object(value, 'secrets')).map(([name, item], i) => {
+function byFileName<T>(value: unknown, where: string, read: (item: unknown, where: string) => T): Record<string, T> {
+	const entries = Object.entries(object(value, where)).map(([name, item], i) => {
 		const problem = fileNameProblem(name)
-		if (problem !== undefined) throw new Invalid(`secrets, entry ${i + 1}: ${problem}`)
-		return [name, secret(item, `secrets.${name}`)] as const
+		if (problem !== undefined) throw new Invalid(`${where}, entry ${i + 1}: ${problem}`)
+		return [name, read(item, `${where}.${name}`)] as const
 	})
 	return Object.fromEntries(entries)
+}
+
+/** No names and no field are the same. */
+function optionalWanted(value: unknown): Pick<Manifest, 'wanted'> {
+	const found = value === undefined ? {} : byFileName(value, 'wanted', wanted)
+	return Object.keys(found).length === 0 ? {} : { wanted: found }
 }
 
 function manifest(fields: Fields): Manifest {
@@ -135,7 +152,8 @@ function manifest(fields: Fields): Manifest {
 		},
 		vault: string(own(fields, 'vault'), 'vault'),
 		selectors: array(own(fields, 'selectors'), 'selectors').map((item, i) => selector(item, `selectors[${i}]`)),
-		secrets: secrets(own(fields, 'secrets')),
+		secrets: byFileName(own(fields, 'secrets'), 'secrets', secret),
+		...optionalWanted(own(fields, 'wanted')),
 	}
 }
 
