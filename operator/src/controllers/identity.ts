@@ -2,9 +2,9 @@ import { isKubeError, type KubeError } from '../adapters/kube/errors.ts'
 import type { Reason } from '../api/conditions.ts'
 import { CLIENT_ID_ANNOTATION, TENANT_ID_ANNOTATION, VAULT_SUFFIXES, VAULT_URL_ANNOTATION } from '../api/constants.ts'
 import type { Binding } from '../api/parse.ts'
-import type { Permission } from '../plan/commands.ts'
 import type { ServiceAccounts } from '../ports/cluster.ts'
 import type { SessionKey, Vaults } from '../ports/vault.ts'
+import type { Permission } from '../status/commands.ts'
 
 export interface Refusal {
 	kind: 'refused'

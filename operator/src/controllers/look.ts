@@ -1,14 +1,21 @@
 import type { Binding, WantedSecret } from '../api/parse.ts'
 import { MAX_SECRETS } from '../api/schema.ts'
-import { type Delivered, deliveredSecret } from '../plan/delivered.ts'
-import type { VaultFault } from '../plan/fault.ts'
-import type { ParseCertificate } from '../plan/form.ts'
-import type { Finding } from '../plan/found.ts'
-import { applyHold, type Held } from '../plan/hold.ts'
-import { type Known, listPagesAllowed, mustRead, mustReadAfterList, objectKey, VERSIONS_EVERY } from '../plan/look.ts'
-import type { SelectorOutcome } from '../plan/outcome.ts'
-import { probeOf } from '../plan/probe.ts'
-import { cameBySelector, nameBySelectors, select, selectedSecret } from '../plan/select.ts'
+import { type Delivered, deliveredSecret } from '../destinations/secret/secret-object.ts'
+import type { Finding } from '../engine/entry.ts'
+import type { VaultFault } from '../engine/fault.ts'
+import type { ParseCertificate } from '../engine/form.ts'
+import {
+	type Known,
+	listPagesAllowed,
+	mustRead,
+	mustReadAfterList,
+	objectKey,
+	VERSIONS_EVERY,
+} from '../engine/known.ts'
+import type { SelectorOutcome } from '../engine/outcome.ts'
+import { applyHold, type Held } from '../engine/pin.ts'
+import { probeOf } from '../engine/probe.ts'
+import { cameBySelector, nameBySelectors, select, selectedSecret } from '../engine/select.ts'
 import { type Ask, type ListedSecret, VaultError, type VaultListing, type VaultSession } from '../ports/vault.ts'
 import { checkPin, readGroup } from './read.ts'
 

@@ -1,7 +1,7 @@
 import type { BindingStatus } from '../api/schema.ts'
-import type { Delivered } from '../plan/delivered.ts'
-import type { Known } from '../plan/look.ts'
-import { NEW_TRACK, type Track } from '../plan/track.ts'
+import type { Delivered } from '../destinations/secret/secret-object.ts'
+import type { Known } from '../engine/known.ts'
+import { NEW_TRACK, type Track } from '../status/outage.ts'
 import type { HistoryKnown } from './history.ts'
 import type { LookResult } from './look.ts'
 

@@ -1,9 +1,9 @@
 import { isKubeError } from '../adapters/kube/errors.ts'
 import type { Binding } from '../api/parse.ts'
-import { type FixedUse, fixedUses, needsNudge, type PodObject } from '../plan/pods.ts'
-import { backoffMs } from '../plan/requeue.ts'
+import { type FixedUse, fixedUses, needsNudge, type PodObject } from '../destinations/secret/pods.ts'
 import type { Pods } from '../ports/cluster.ts'
 import type { Clock } from '../runtime/clock.ts'
+import { backoffMs } from '../status/requeue.ts'
 import type { PendingNudge } from './memory.ts'
 
 // Each nudge is one etcd write and one sync of a pod; 5,000 of them at once would be felt (kubernetes.md 1.3).

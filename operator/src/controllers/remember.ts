@@ -1,10 +1,15 @@
 import type { Binding, WantedSecret } from '../api/parse.ts'
 import type { BindingStatus } from '../api/schema.ts'
-import { decodedLength, deliveredSecret, readDelivered, type SecretObject } from '../plan/delivered.ts'
-import { traitsOf } from '../plan/fault.ts'
-import { ABSENT_AFTER_MS, type Finding } from '../plan/found.ts'
-import { knownAfterRestart } from '../plan/look.ts'
-import { selectedSecret } from '../plan/select.ts'
+import {
+	decodedLength,
+	deliveredSecret,
+	readDelivered,
+	type SecretObject,
+} from '../destinations/secret/secret-object.ts'
+import { ABSENT_AFTER_MS, type Finding } from '../engine/entry.ts'
+import { traitsOf } from '../engine/fault.ts'
+import { knownAfterRestart } from '../engine/known.ts'
+import { selectedSecret } from '../engine/select.ts'
 import type { VaultSession } from '../ports/vault.ts'
 import type { Clock } from '../runtime/clock.ts'
 import type { Planned } from './decide.ts'

@@ -1,7 +1,7 @@
 import type { EventReason } from '../api/conditions.ts'
 import { API_VERSION, KIND } from '../api/constants.ts'
 import type { Binding } from '../api/parse.ts'
-import { type FixedUse, fixedMessage, ownerOf, type PodObject } from '../plan/pods.ts'
+import { type FixedUse, fixedMessage, ownerOf, type PodObject } from '../destinations/secret/pods.ts'
 import type { EventRecorder } from '../runtime/events.ts'
 import type { Memory } from './memory.ts'
 

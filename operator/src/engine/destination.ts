@@ -1,6 +1,6 @@
 import type { Manifest } from 'purista-azure-mounted-secret-store/manifest'
 import type { Reason } from '../api/conditions.ts'
-import type { Content } from '../plan/decode.ts'
+import type { Content } from './decode.ts'
 import type { Answers } from './questions.ts'
 
 /** One file of a destination. */

@@ -1,8 +1,8 @@
 import type { Binding } from '../api/parse.ts'
 import type { BindingStatus } from '../api/schema.ts'
-import type { Outcome } from '../plan/outcome.ts'
 import type { DestinationRules, Holding } from './destination.ts'
 import type { Knowledge } from './knowledge.ts'
+import type { Outcome } from './outcome.ts'
 import type { Moment } from './questions.ts'
 import type { Source } from './source.ts'
 

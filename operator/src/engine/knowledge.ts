@@ -1,11 +1,11 @@
 import type { WantedSecret } from '../api/parse.ts'
-import type { VaultFault } from '../plan/fault.ts'
-import type { Finding } from '../plan/found.ts'
-import type { Held } from '../plan/hold.ts'
-import type { Known } from '../plan/look.ts'
-import type { SelectorOutcome } from '../plan/outcome.ts'
-import { NEW_TRACK, type Track } from '../plan/track.ts'
+import { NEW_TRACK, type Track } from '../status/outage.ts'
 import type { Holding } from './destination.ts'
+import type { Finding } from './entry.ts'
+import type { VaultFault } from './fault.ts'
+import type { Known } from './known.ts'
+import type { SelectorOutcome } from './outcome.ts'
+import type { Held } from './pin.ts'
 import type { Source } from './source.ts'
 
 /** What the last whole poll found, without values: a later one of only some secrets repeats it about the others. */

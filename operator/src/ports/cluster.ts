@@ -1,5 +1,5 @@
-import type { SecretObject } from '../plan/delivered.ts'
-import type { PodObject } from '../plan/pods.ts'
+import type { PodObject } from '../destinations/secret/pods.ts'
+import type { SecretObject } from '../destinations/secret/secret-object.ts'
 
 /** Writes the status of bindings. */
 export interface Bindings {

@@ -1,6 +1,6 @@
-import type { VaultFault } from '../plan/fault.ts'
-import type { ListKnowledge } from '../plan/look.ts'
-import type { SecretFacts } from '../plan/probe.ts'
+import type { VaultFault } from '../engine/fault.ts'
+import type { ListKnowledge } from '../engine/known.ts'
+import type { SecretFacts } from '../engine/probe.ts'
 
 /** One version of a secret with its value. Printing it shows no value. */
 export interface VaultSecret {

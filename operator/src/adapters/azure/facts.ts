@@ -1,5 +1,5 @@
 import type { SecretProperties } from '@azure/keyvault-secrets'
-import type { SecretFacts } from '../../plan/probe.ts'
+import type { SecretFacts } from '../../engine/probe.ts'
 import { type ListedSecret, VaultError, type VersionFacts } from '../../ports/vault.ts'
 
 // keyvault.md 1.4, 1.5. Names go into URLs and commands, versions into status.

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { inspect } from 'node:util'
 import { describe, expect, it, vi } from 'vitest'
-import type { FaultKind } from '../../plan/fault.ts'
+import type { FaultKind } from '../../engine/fault.ts'
 import type { SessionKey } from '../../ports/vault.ts'
 import { type Clock, systemClock } from '../../runtime/clock.ts'
 import { userAgent } from './session.ts'

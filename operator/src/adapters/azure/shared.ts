@@ -1,5 +1,5 @@
-import { traitsOf, type VaultFault } from '../../plan/fault.ts'
-import type { ListKnowledge } from '../../plan/look.ts'
+import { traitsOf, type VaultFault } from '../../engine/fault.ts'
+import type { ListKnowledge } from '../../engine/known.ts'
 import {
 	type Ask,
 	type Demand,

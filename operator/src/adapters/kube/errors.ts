@@ -1,4 +1,4 @@
-import type { Permission } from '../../plan/commands.ts'
+import type { Permission } from '../../status/commands.ts'
 
 /** What an API server's answer, or its absence, means for the caller. */
 export type KubeErrorKind =

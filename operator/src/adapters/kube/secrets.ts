@@ -1,5 +1,5 @@
 import { FIELD_MANAGER } from '../../api/constants.ts'
-import { ownerOf, type SecretObject } from '../../plan/delivered.ts'
+import { ownerOf, type SecretObject } from '../../destinations/secret/secret-object.ts'
 import type { Secrets } from '../../ports/cluster.ts'
 import { isKubeError, KubeError } from './errors.ts'
 import { isFenceRefusal } from './serviceaccounts.ts'

@@ -1,6 +1,6 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import forge from 'node-forge'
-import { decodeValue } from '../../plan/decode.ts'
+import { decodeValue } from '../../engine/decode.ts'
 import { BrokenCertificate, type Bundle } from './bundle.ts'
 
 // Windows and OpenSSL write 2,000 and 2,048 rounds, Java 10,000. A value that asks for billions would stop the operator for
