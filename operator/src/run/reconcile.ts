@@ -136,7 +136,7 @@ async function poll(
 		now = keep({ ...now, knowledge: result.knowledge, refresh })
 		if (result.outcome.kind === 'interrupted') throw result.outcome.error
 		outcome = withPermitLine(result.outcome, deps.operator)
-		observePass(result, key, deps)
+		observePass(result, deps)
 		// Before the status: pods wait for it, and a status can wait a moment.
 		now = keep(await refreshPods(parsed, now, deps, signal))
 	} else {
@@ -203,7 +203,6 @@ async function refreshPods(
 
 function observePass(
 	{ outcome, polled, written, knowledge, propagated }: PassResult,
-	key: string,
 	{ observer }: ReconcileDeps,
 ): void {
 	const { source } = knowledge
