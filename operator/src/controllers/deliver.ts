@@ -26,7 +26,7 @@ export async function readPresent(secrets: Secrets, binding: Binding, memory: Me
 		back = await secrets.readBack(namespace, delivery.name, name)
 	} catch (error) {
 		if (!isKubeError(error, 'forbidden', 'invalid')) throw error
-		return refusedBy(error, 'SecretWriteRefused', 'The API server does not let the operator patch the Secret')
+		return refusedBy(error, 'SecretWriteRefused', 'The API server does not let the operator read the Secret')
 	}
 	if (back.kind === 'none') return back
 	if (back.kind === 'foreign') {

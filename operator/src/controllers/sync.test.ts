@@ -21,6 +21,7 @@ function depsWithout(token: KubeError): SyncDeps {
 		startedAt: { now: 0, monotonic: 0 },
 		operator: { namespace: 'system', name: 'operator' },
 		serviceAccounts: { get: () => Promise.resolve({ uid: 's', annotations: {} }) },
+		permissions: { isAllowed: unused },
 		secrets: { create: unused, readBack: () => Promise.resolve({ kind: 'none' }), patch: unused, remove: unused },
 		observer: {
 			uses: () => {},

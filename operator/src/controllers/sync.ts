@@ -2,17 +2,18 @@ import { isKubeError } from '../adapters/kube/errors.ts'
 import { parseCertificate } from '../adapters/pki/certificate.ts'
 import type { Binding, WantedSecret } from '../api/parse.ts'
 import { type BindingStatus, MAX_SECRETS } from '../api/schema.ts'
-import { type Account, permitLine } from '../plan/commands.ts'
+import type { Account } from '../plan/commands.ts'
 import { deliveredSecret, drifted, type SecretObject } from '../plan/delivered.ts'
 import type { EntryResult, Finding } from '../plan/found.ts'
 import { objectKey } from '../plan/look.ts'
-import { type FaultContext, withLine } from '../plan/messages.ts'
+import type { FaultContext } from '../plan/messages.ts'
 import type { Outcome } from '../plan/outcome.ts'
-import type { Secrets, ServiceAccounts } from '../ports/cluster.ts'
+import type { Permissions, Secrets, ServiceAccounts } from '../ports/cluster.ts'
 import type { Vaults } from '../ports/vault.ts'
 import type { Clock } from '../runtime/clock.ts'
 import { type Decided, decide, finish, type Planned } from './decide.ts'
 import { dropRenamed, LostRace, type Present, readPresent, writeSecret } from './deliver.ts'
+import { withGrant } from './grant.ts'
 import { followHistory, type HistoryKnown, isHistoryDue, repeatTrouble } from './history.ts'
 import { type Refusal, refused, refusedBy, resolveIdentity } from './identity.ts'
 import { type LookInput, type LookResult, lookAtSome, lookAtVault } from './look.ts'
@@ -26,6 +27,7 @@ export interface SyncDeps {
 	vaults: Vaults
 	serviceAccounts: ServiceAccounts
 	secrets: Secrets
+	permissions: Permissions
 	observer: Observer
 	/** the operator's own ServiceAccount */
 	operator: Account
@@ -54,10 +56,7 @@ export async function sync(
 	signal: AbortSignal,
 ): Promise<Outcome> {
 	const outcome = await trySync(binding, status, memory, deps, signal)
-	if (outcome.kind !== 'refused') return outcome
-	const { reason, message, missing } = outcome
-	if (!missing) return refused(reason, message)
-	return refused(reason, withLine(`${message}. Let it:`, permitLine(missing, deps.operator)))
+	return outcome.kind === 'refused' ? withGrant(outcome, deps) : outcome
 }
 
 async function trySync(
