@@ -184,8 +184,11 @@ function nextOf(
 	switch (outcome.kind) {
 		case 'suspended':
 			return { nextLookAt: undefined, wholeLookAt: undefined }
-		case 'invalid':
+		// Nothing tells of a grant. Whoever has just applied the binding grants now, and would wait for an interval; later few do.
 		case 'refused':
+			if (outcome.reason === 'NotGranted') return whole(Math.min(backoffMs(failures, RETRY_MAX_MS, random), interval))
+			return whole(Math.min(interval, RETRY_MAX_MS))
+		case 'invalid':
 			return whole(Math.min(interval, RETRY_MAX_MS))
 		case 'failed':
 		case 'looked': {

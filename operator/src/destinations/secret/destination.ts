@@ -22,7 +22,7 @@ export function createSecretDestination(binding: Binding, secrets: Secrets): Des
 				if (back.kind === 'foreign') return foreign(binding, back.owner)
 				return controlled(binding, back.secret) ?? { kind: 'ours', holding: holdingOf(back.secret) }
 			} catch (error) {
-				return refusedOrAway(error, 'The API server does not let the operator patch the Secret')
+				return refusedOrAway(error, 'The API server does not let the operator read the Secret')
 			}
 		},
 		async write(change) {

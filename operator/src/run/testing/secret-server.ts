@@ -89,7 +89,7 @@ export function createSecretServer(): SecretServer {
 		async patch(_, name, body) {
 			const before = secrets.get(name)
 			if (!before) throw new KubeError('notFound', `no ${name}`)
-			const seen = (body as Body).metadata.resourceVersion
+			const seen = body.metadata.resourceVersion
 			if (seen !== before.metadata.resourceVersion) throw new KubeError('conflict', 'the object has been modified')
 			server.writes++
 			const secret = store(name, before, body as Body, FIELD_MANAGER)
