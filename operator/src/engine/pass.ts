@@ -67,10 +67,19 @@ export function* pass(input: PassInput): Piece<PassResult> {
 	const { holding, at, unwritten } = written
 	const learnt = afterWrite(seen, { poll: all, older, accepted, written: holding, unwritten }, at)
 	const former = yield* removeFormer(input, learnt)
-	if (former) return ended(learnt, former, found, writtenOf(written))
+	if (former.kind === 'refused' || former.kind === 'away') return ended(learnt, former, found, writtenOf(written))
 	return yield* looked(
 		input,
-		{ partly: begun.due !== undefined, poll: all, planned: written.planned, written, older: older.known, fault, found },
+		{
+			partly: begun.due !== undefined,
+			poll: all,
+			planned: written.planned,
+			written,
+			older: older.known,
+			former,
+			fault,
+			found,
+		},
 		learnt,
 	)
 }

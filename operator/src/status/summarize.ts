@@ -168,6 +168,8 @@ function condition(type: ConditionType, v: Verdict, { previous, generation, now 
 }
 
 function secretNameOf({ outcome, spec, previous }: SummaryInput): string | undefined {
+	// Forgotten, it would stay for ever.
+	if (outcome.kind === 'looked' && outcome.formerName !== undefined) return outcome.formerName
 	const written = outcome.kind === 'looked' && outcome.results.some(({ delivered }) => delivered !== undefined)
 	return written ? (spec?.secretName ?? previous.secretName) : previous.secretName
 }
