@@ -17,7 +17,7 @@ import type { Logger } from '../runtime/log.ts'
 import type { Metrics } from '../runtime/metrics.ts'
 import { startProbes } from '../runtime/probes.ts'
 import { KeyedQueue } from '../runtime/queue.ts'
-import { createStore } from '../runtime/store.ts'
+import { createStore, type Store } from '../runtime/store.ts'
 import { waitForFence } from './fence.ts'
 import { makeFormsHere } from './forms.ts'
 import { createObserver } from './observe.ts'
@@ -184,29 +184,9 @@ async function lead(
 		},
 	})
 	metrics.setQueue(queue)
-	const vaults = createVaults({
-		clock,
-		random,
-		tokens: createTokens(transport),
-		authorityHost: options.authorityHost,
-		disableInstanceDiscovery: options.disableInstanceDiscovery,
-		agent: options.agent,
-		clusterName: options.clusterName ?? 'kubernetes',
-		vaultSuffixes: options.vaultSuffixes ?? VAULT_SUFFIXES,
-		callsPerSecond: options.vaultRate,
-		observeWait: (vault, lane, seconds) => metrics.vaultWait.observe({ vault, lane }, seconds),
-		observeVault: (vault, kind, result) => metrics.vaultCalls.inc({ vault, kind, result }),
-		observeToken: (issuer, result) => metrics.tokenCalls.inc({ issuer, result }),
-	})
+	const vaults = vaultsOf(options, transport)
 	metrics.setVaultRates(vaults.rates)
-	const events = createEventRecorder({
-		transport,
-		clock,
-		reportingController: `${GROUP}/operator`,
-		reportingInstance: options.identity,
-		observe: (result) => metrics.events.inc({ result }),
-		onError: (error) => log.warn({ err: error }, 'event not recorded'),
-	})
+	const events = eventsOf(options, transport)
 	// Vaults are no objects of the cluster. What is told of them stands at the lease: it is the one object that an operator has
 	// in either profile, whoever of its pods leads.
 	const outages = createOutages(events, {
@@ -242,9 +222,77 @@ async function lead(
 		observer: createObserver(metrics),
 	})
 
-	// undefined: all namespaces in one watch
-	const watched = options.namespaces ?? [undefined]
-	const unsynced = new Set(watched)
+	const prune = async () => {
+		while (!signal.aborted) {
+			await clock.sleep(PRUNE_MS, signal).catch(() => {})
+			vaults.prune()
+		}
+	}
+	const work = queue.run(
+		async (key, aborted) => {
+			const next = await reconciler.reconcile(key, aborted)
+			queue.forget(key)
+			if (next !== undefined) queue.addAfter(key, next)
+		},
+		{ concurrency: options.concurrency ?? CONCURRENCY, signal },
+	)
+	const following = followBindings(options, transport, signal, { store, queue, onSynced })
+	await Promise.all([following, prune(), work])
+	await events.flush()
+}
+
+const vaultsOf = (options: OperatorOptions, transport: KubeTransport) => {
+	const { clock, random, metrics } = options
+	return createVaults({
+		clock,
+		random,
+		tokens: createTokens(transport),
+		authorityHost: options.authorityHost,
+		disableInstanceDiscovery: options.disableInstanceDiscovery,
+		agent: options.agent,
+		clusterName: options.clusterName ?? 'kubernetes',
+		vaultSuffixes: options.vaultSuffixes ?? VAULT_SUFFIXES,
+		callsPerSecond: options.vaultRate,
+		observeWait: (vault, lane, seconds) => metrics.vaultWait.observe({ vault, lane }, seconds),
+		observeVault: (vault, kind, result) => metrics.vaultCalls.inc({ vault, kind, result }),
+		observeToken: (issuer, result) => metrics.tokenCalls.inc({ issuer, result }),
+	})
+}
+
+const eventsOf = ({ clock, identity, metrics, log }: OperatorOptions, transport: KubeTransport) =>
+	createEventRecorder({
+		transport,
+		clock,
+		reportingController: `${GROUP}/operator`,
+		reportingInstance: identity,
+		observe: (result) => metrics.events.inc({ result }),
+		onError: (error) => log.warn({ err: error }, 'event not recorded'),
+	})
+
+interface Following {
+	store: Store<BindingObject>
+	queue: KeyedQueue
+	/** all bindings were seen */
+	onSynced(): void
+}
+
+/** Watches the bindings, in one watch or one for each namespace, and queues what changes. */
+async function followBindings(
+	{
+		namespaces = [undefined],
+		clock,
+		random,
+		log,
+		metrics,
+	}: Pick<OperatorOptions, 'clock' | 'random' | 'log' | 'metrics'> & {
+		/** undefined: all in one watch */
+		namespaces?: readonly (string | undefined)[] | undefined
+	},
+	transport: KubeTransport,
+	signal: AbortSignal,
+	{ store, queue, onSynced }: Following,
+): Promise<void> {
+	const unsynced = new Set(namespaces)
 	const follow = async (namespace: string | undefined) => {
 		const path = bindingsPath(namespace)
 		const counted = metrics.watchObserver(PLURAL)
@@ -263,20 +311,5 @@ async function lead(
 			if (event.kind === 'synced' && unsynced.delete(namespace) && unsynced.size === 0) onSynced()
 		}
 	}
-	const prune = async () => {
-		while (!signal.aborted) {
-			await clock.sleep(PRUNE_MS, signal).catch(() => {})
-			vaults.prune()
-		}
-	}
-	const work = queue.run(
-		async (key, aborted) => {
-			const next = await reconciler.reconcile(key, aborted)
-			queue.forget(key)
-			if (next !== undefined) queue.addAfter(key, next)
-		},
-		{ concurrency: options.concurrency ?? CONCURRENCY, signal },
-	)
-	await Promise.all([...watched.map(follow), prune(), work])
-	await events.flush()
+	await Promise.all(namespaces.map(follow))
 }
