@@ -37,6 +37,8 @@ export interface BindingObject {
 		deletionTimestamp?: string
 		annotations?: Record<string, string>
 	}
+	/** as somebody wrote it; what counts is what `parseBinding` makes of it */
+	spec?: { vault?: { url?: string } }
 	status?: { conditions?: unknown }
 }
 
@@ -68,6 +70,8 @@ export interface Reconciler {
 	 * @throws what the queue should back off for: the API server away, a lost race, a bug
 	 */
 	reconcile(key: string, signal: AbortSignal): Promise<number | undefined>
+	/** Which vault the binding reads, as far as that is known; undefined: not before its first pass. */
+	vaultOf(key: string): string | undefined
 }
 
 /**
@@ -106,6 +110,8 @@ export function createReconciler(deps: ReconcileDeps): Reconciler {
 			now = keep(await refreshPods(parsed, now, deps, signal))
 			return nextCall(now, clock.monotonic())
 		},
+		vaultOf: (key) =>
+			remembered.get(key)?.knowledge.source?.vaultUrl ?? deps.read(key)?.spec?.vault?.url?.toLowerCase(),
 	}
 }
 

@@ -82,6 +82,12 @@ export function createMetrics({ clock, process: ofProcess = true }: MetricsOptio
 		buckets: SECONDS,
 		registers,
 	})
+	const queueWait = new Histogram({
+		name: 'asb_queue_wait_seconds',
+		help: 'How long bindings waited for a worker after their time had come',
+		buckets: SECONDS,
+		registers,
+	})
 	const secretWrites = new Counter({
 		name: 'asb_secret_writes_total',
 		help: 'Writes to Kubernetes Secrets, by operation and result',
@@ -261,6 +267,7 @@ export function createMetrics({ clock, process: ofProcess = true }: MetricsOptio
 		vaultWait,
 		tokenCalls,
 		formSeconds,
+		queueWait,
 		secretWrites,
 		secretBytes,
 		nudges,
