@@ -243,7 +243,7 @@ async function lead(
 	const work = queue.run(
 		async (key, aborted, lateMs) => {
 			metrics.queueWait.observe(lateMs / 1000)
-			const next = await reconciler.reconcile(key, aborted)
+			const next = await reconciler.reconcile(key, aborted, lateMs)
 			queue.forget(key)
 			if (next !== undefined) queue.addAfter(key, next)
 		},

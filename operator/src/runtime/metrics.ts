@@ -82,6 +82,12 @@ export function createMetrics({ clock, process: ofProcess = true }: MetricsOptio
 		buckets: SECONDS,
 		registers,
 	})
+	const latePolls = new Counter({
+		name: 'asb_late_polls_total',
+		help: 'Polls of bindings that ended two intervals and more after the one before, by cause (workers, vault)',
+		labelNames: ['by'],
+		registers,
+	})
 	const queueWait = new Histogram({
 		name: 'asb_queue_wait_seconds',
 		help: 'How long bindings waited for a worker after their time had come',
@@ -268,6 +274,7 @@ export function createMetrics({ clock, process: ofProcess = true }: MetricsOptio
 		tokenCalls,
 		formSeconds,
 		queueWait,
+		latePolls,
 		secretWrites,
 		secretBytes,
 		nudges,

@@ -81,6 +81,7 @@ export function openBinding(spec: Record<string, unknown>) {
 				written: () => {},
 				propagated: () => {},
 				reconciled: () => {},
+				late: () => {},
 				gone: () => {},
 			},
 		})
