@@ -16,6 +16,7 @@ const polling = (rest: Partial<Polling> = {}): Polling => ({
 	known: new Map(),
 	absentSince: new Map(),
 	force: new Set(),
+	wanted: undefined,
 	items: undefined,
 	listedAt: undefined,
 	...rest,
