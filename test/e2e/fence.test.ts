@@ -9,7 +9,7 @@ import { AUDIENCES, SECRET_TYPES } from '../../operator/src/api/constants.ts'
 import { applyObjects, getObject, kubectl } from '../kit/kubectl.ts'
 import { until } from '../kit/until.ts'
 import { connectWorld, type World } from '../kit/world.ts'
-import { type RawAnswer, type RawClient, type RawRequest, rawClient } from './raw-client.ts'
+import { type RawAnswer, type RawClient, type RawRequest, rawClient } from '../kit/raw-client.ts'
 
 const LABEL = 'secrets.purista.dev/binding'
 const NUDGE = 'secrets.purista.dev/refreshed'
