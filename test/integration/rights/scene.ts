@@ -38,11 +38,18 @@ export const eventOf = (namespace: string, name: string, more: object = {}) => (
 	...more,
 })
 
-/** ServiceAccounts `payments` and `boss`, Secrets `foreign`, `held` (with a finalizer) and `payments-secrets` (ours), a pod, an event. */
-export async function openScene(target: KubectlTarget, namespace: string): Promise<Scene> {
+/**
+ * ServiceAccounts `payments` and `boss`; Secrets `foreign`, `held` (with a finalizer), `others-secrets` (ours) and `payments-secrets`, the
+ * one that a Role with names reaches; a pod, an event, a binding.
+ */
+export async function openScene(
+	target: KubectlTarget,
+	namespace: string,
+	{ named = 'ours' }: { named?: 'ours' | 'foreign' } = {},
+): Promise<Scene> {
 	const canary = (name: string) => ({ name: `${namespace}/${name}`, value: randomBytes(24).toString('hex') })
-	const canaries = [canary('foreign'), canary('held'), canary('event')]
-	const [inForeign, inHeld, inEvent] = canaries.map(({ value }) => value)
+	const canaries = [canary('foreign'), canary('held'), canary('event'), canary('named')]
+	const [inForeign, inHeld, inEvent, inNamed] = canaries.map(({ value }) => value)
 	const foreign = { foreign: 'yes' }
 	const account = (name: string) => ({
 		apiVersion: 'v1',
@@ -56,17 +63,28 @@ export async function openScene(target: KubectlTarget, namespace: string): Promi
 		account('boss'),
 		secretOf(namespace, 'foreign', { stringData: { password: inForeign } }, foreign),
 		{ ...held, metadata: { ...held.metadata, finalizers: ['example.com/keep'] } },
-		secretOf(namespace, 'payments-secrets', {}, { [LABEL]: 'payments' }),
+		named === 'ours'
+			? secretOf(namespace, 'payments-secrets', {}, { [LABEL]: 'payments' })
+			: secretOf(namespace, 'payments-secrets', { stringData: { password: inNamed } }, foreign),
+		secretOf(namespace, 'others-secrets', {}, { [LABEL]: 'others' }),
 		{
 			apiVersion: 'v1',
 			kind: 'Pod',
 			metadata: { namespace, name: 'app', labels: { ...foreign, app: 'app' } },
 			spec: {
-				// No kubelet runs it, and nobody but a test writes to it.
-				nodeName: 'no-such-node',
+				// Nobody schedules or runs it, so nobody but a test writes to it.
+				schedulerName: 'nobody',
 				serviceAccountName: 'payments',
 				automountServiceAccountToken: false,
-				containers: [{ name: 'app', image: 'example.com/none', env: [{ name: 'PLAIN', value: 'in-the-pod' }] }],
+				securityContext: { runAsNonRoot: true, runAsUser: 1000, seccompProfile: { type: 'RuntimeDefault' } },
+				containers: [
+					{
+						name: 'app',
+						image: 'example.com/none',
+						env: [{ name: 'PLAIN', value: 'in-the-pod' }],
+						securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } },
+					},
+				],
 			},
 		},
 		eventOf(namespace, 'theirs', {

@@ -1,9 +1,9 @@
-// The table of deploy/README.md, "What a thief of the token can do", is printed from these attacks: `npx vitest run -u` writes it anew.
+// The table of deploy/README.md, "What a thief of the token can do", is printed from these attacks: ASB_PRINT=1 writes it anew.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { until } from '../../kit/until.ts'
-import { connectTarget, installProfile, type Profile } from './profile.ts'
+import { ACCOUNT, connectTarget, installProfile, type Profile } from './profile.ts'
 import { openScene, type Scene } from './scene.ts'
 import { judge, type Place, ROWS, type Row } from './table.ts'
 
@@ -18,6 +18,7 @@ const COLUMNS = [
 	'namespaced: these names',
 	'namespaced: other names',
 	'namespaced: other namespaces',
+	'its own namespace',
 ] as const
 const GROUPS: Record<Row['group'], string> = { read: 'Read', write: 'Write', become: 'Become' }
 
@@ -32,40 +33,47 @@ describe('a thief of the token', () => {
 		)
 		opened.profiles.push(...profiles)
 		const [byDefault, everywhere, namespaced] = profiles
-		const at = async (profile: Profile | undefined, name: string): Promise<Place> => {
+		const at = async (profile: Profile | undefined, name: string, named?: 'foreign'): Promise<Place> => {
 			if (!profile) throw new Error('no profile')
-			const scene = await openScene(target, `${profile.tag}-${name}`)
+			const namespace = name === 'home' ? profile.home : `${profile.tag}-${name}`
+			const scene = await openScene(target, namespace, named && { named })
 			opened.scenes.push(scene)
 			const { thief, tag } = profile
 			return { thief, tag, scene, account: 'boss', foreign: 'foreign', own: 'others-secrets' }
 		}
-		const named = (place: Place): Place => ({ ...place, account: 'payments', own: 'payments-secrets' })
-		const [none, granted, role, all, names, unnamed] = await Promise.all([
+		/** Of a Role with names: what it names. */
+		const named = (place: Place, whereForeign: Place): Place => {
+			const names = { account: 'payments', own: 'payments-secrets' }
+			return { ...place, ...names, whereForeign: { ...whereForeign, ...names, foreign: 'payments-secrets' } }
+		}
+		const [none, granted, role, roleForeign, all, names, namesForeign, unwatched, home] = await Promise.all([
 			at(byDefault, 'none'),
 			at(byDefault, 'granted'),
 			at(byDefault, 'role'),
+			at(byDefault, 'role2', 'foreign'),
 			at(everywhere, 'any'),
 			at(namespaced, 'names'),
+			at(namespaced, 'names2', 'foreign'),
 			at(namespaced, 'unwatched'),
+			at(byDefault, 'home'),
 		])
 		await byDefault?.grant(granted.scene.namespace)
-		await byDefault?.grantNamed(role.scene.namespace)
-		await namespaced?.grantNamed(names.scene.namespace)
-		// The one Secret that a Role with names reaches is ours; that it is foreign shows what the name gives.
-		const reached = (place: Place): Place => ({ ...named(place), foreign: 'payments-secrets' })
+		for (const place of [role, roleForeign]) await byDefault?.grantNamed(place.scene.namespace)
+		for (const place of [names, namesForeign]) await namespaced?.grantNamed(place.scene.namespace)
 		for (const [column, place] of [
 			['no grant here', none],
 			['RoleBinding here', granted],
-			['Role with names: these', reached(role)],
+			['Role with names: these', named(role, roleForeign)],
 			['Role with names: others', role],
 			['everywhere', all],
-			['namespaced: these names', reached(names)],
+			['namespaced: these names', named(names, namesForeign)],
 			['namespaced: other names', names],
-			['namespaced: other namespaces', unnamed],
+			['namespaced: other namespaces', unwatched],
+			['its own namespace', { ...home, account: ACCOUNT }],
 		] as const)
 			places.set(column, place)
 		// The authoriser learns of Roles by watches of its own.
-		for (const place of [granted, role, names, all])
+		for (const place of [granted, role, roleForeign, names, namesForeign, all])
 			await until('the grant', async () => {
 				const path = `/api/v1/namespaces/${place.scene.namespace}/pods`
 				return (await place.thief({ method: 'GET', path })).status === 200
@@ -99,8 +107,7 @@ describe('a thief of the token', () => {
 		const text = readFileSync(README, 'utf8')
 		const [from, to] = [text.indexOf(BEGIN) + BEGIN.length, text.indexOf(END)]
 		expect(from).toBeGreaterThan(BEGIN.length)
-		const isUpdate = process.argv.includes('-u') || process.env['ASB_PRINT'] === '1'
-		if (isUpdate) writeFileSync(README, text.slice(0, from) + printed + text.slice(to))
+		if (process.env['ASB_PRINT'] === '1') writeFileSync(README, text.slice(0, from) + printed + text.slice(to))
 		else expect(text.slice(from, to), task.name).toBe(printed)
 	})
 })

@@ -10,6 +10,8 @@ export interface Place {
 	readonly scene: Scene
 	/** prefix of the names of policies and ClusterRoles */
 	readonly tag: string
+	/** the same where the Secret that it may reach by name is foreign; default: this place */
+	readonly whereForeign?: Place
 	/** which ServiceAccount */
 	readonly account: string
 	/** a foreign Secret that holds a canary, and the name of a Secret with our label */
@@ -22,6 +24,8 @@ export interface Row {
 	readonly what: string
 	/** all of them are tried; one that works is a yes */
 	readonly requests: (place: Place) => RawRequest[]
+	/** it is about a foreign Secret */
+	readonly foreign?: true
 	/** default: the API server does it */
 	readonly works?: (answer: RawAnswer, place: Place) => boolean
 }
@@ -43,6 +47,12 @@ const token = (place: Place, spec: object): RawRequest => ({
 })
 const create = (place: Place, more: object = {}, labels: object = {}) =>
 	dry({ method: 'POST', path: `${core(place)}/secrets`, body: secretOf(place.scene.namespace, 'new', more, labels) })
+const putPod = (place: Place, metadata: object, status: object) =>
+	dry({
+		method: 'PUT',
+		path: `${core(place)}/pods/app/status`,
+		body: { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'app', ...metadata }, status },
+	})
 const OURS = { [LABEL]: 'payments' }
 const ENTRA = 'api://AzureADTokenExchange'
 
@@ -51,6 +61,7 @@ export const ROWS: readonly Row[] = [
 	{
 		group: 'read',
 		what: 'values of a Secret that it knows by name, whosever it is',
+		foreign: true,
 		requests: (at) => readsOfSecret(at.scene, at.foreign).map(([, request]) => request),
 		works: shows,
 	},
@@ -76,6 +87,8 @@ export const ROWS: readonly Row[] = [
 		requests: (at) => [
 			{ method: 'GET', path: `${core(at)}/pods` },
 			patch(`${core(at)}/pods/app/status?dryRun=All`, { status: { phase: 1 } }),
+			// With the status guessed: the answer to an update is the object.
+			putPod(at, { labels: { foreign: 'yes', app: 'app' } }, { phase: 'Pending', qosClass: 'BestEffort' }),
 		],
 		works: ({ text }) => text.includes('in-the-pod'),
 	},
@@ -116,6 +129,7 @@ export const ROWS: readonly Row[] = [
 	{
 		group: 'write',
 		what: 'other Secrets: overwrite, relabel, delete, create',
+		foreign: true,
 		requests: (at) => {
 			const path = `${core(at)}/secrets/${at.foreign}`
 			return [
@@ -144,6 +158,7 @@ export const ROWS: readonly Row[] = [
 		requests: (at) => [
 			patch(`${core(at)}/pods/app/status?dryRun=All`, { status: { phase: 'Failed' } }),
 			patch(`${core(at)}/pods/app/status?dryRun=All`, { metadata: { labels: { evil: 'yes' } } }),
+			putPod(at, { labels: { evil: 'yes' } }, { phase: 'Pending' }),
 			patch(`${core(at)}/pods/app?dryRun=All`, { spec: { containers: [{ name: 'app', image: 'evil' }] } }, STRATEGIC),
 			dry({ method: 'DELETE', path: `${core(at)}/pods/app` }),
 			{ method: 'POST', path: `${core(at)}/pods/app/exec?command=id` },
@@ -181,11 +196,14 @@ export const ROWS: readonly Row[] = [
 			token(at, {}),
 			token(at, { audiences: ['https://kubernetes.default.svc.cluster.local'] }),
 			token(at, { audiences: [ENTRA, 'https://kubernetes.default.svc.cluster.local'] }),
-			create(
-				at,
-				{ type: 'kubernetes.io/service-account-token' },
-				{ ...OURS, 'kubernetes.io/service-account.name': at.account },
-			),
+			create(at, {
+				type: 'kubernetes.io/service-account-token',
+				metadata: {
+					name: 'new',
+					labels: OURS,
+					annotations: { 'kubernetes.io/service-account.name': at.account },
+				},
+			}),
 		],
 	},
 	{
@@ -213,11 +231,12 @@ export const ROWS: readonly Row[] = [
 
 /** What a row comes to in a place: **yes**; or no, by whom. @throws when an attack was refused for another cause, such as its form */
 export async function judge(row: Row, place: Place): Promise<string> {
+	const at = row.foreign ? (place.whereForeign ?? place) : place
 	const by = new Set<string>()
 	let isYes = false
-	for (const request of row.requests(place)) {
-		const answer = await place.thief(request)
-		if ((row.works ?? done)(answer, place)) isYes = true
+	for (const request of row.requests(at)) {
+		const answer = await at.thief(request)
+		if ((row.works ?? done)(answer, at)) isYes = true
 		else by.add(refuserOf(answer, request, row))
 	}
 	if (isYes) return '**yes**'
