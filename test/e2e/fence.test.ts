@@ -45,14 +45,16 @@ describe('of a namespace that granted nothing, a thief of the token of the opera
 		expect(await scene.foreign()).toEqual(before)
 	})
 
-	it('leaves nothing in the audit log either', async () => {
+	it('leaves nothing in the audit log either', async ({ skip }) => {
 		const file = world.auditLog
-		if (!file || !existsSync(file)) return
-		const lines = await until('the requests in the audit log', () => {
+		// A given cluster keeps its log to itself.
+		if (!file || !existsSync(file)) return skip()
+		const asked = answers.filter(({ what }) => what.startsWith('token')).length
+		const lines = await until('the last requests in the audit log', () => {
 			const all = readFileSync(file, 'utf8')
 				.split('\n')
 				.filter((line) => line.includes(`"${namespace}"`) && line.includes(world.operator.serviceAccount))
-			return Promise.resolve(all.length >= answers.length && all)
+			return Promise.resolve(all.filter((line) => line.includes('"subresource":"token"')).length >= asked && all)
 		})
 		expect(createScanner(scene.canaries).scan('audit log', lines.join('\n'))).toEqual([])
 	})

@@ -53,6 +53,9 @@ const putPod = (place: Place, metadata: object, status: object) =>
 		path: `${core(place)}/pods/app/status`,
 		body: { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'app', ...metadata }, status },
 	})
+// Of the pod of the scene: who updates it has to send what is there.
+const LABELS = { labels: { foreign: 'yes', app: 'app' } }
+const STATUS = { phase: 'Pending', qosClass: 'BestEffort' }
 const OURS = { [LABEL]: 'payments' }
 const ENTRA = 'api://AzureADTokenExchange'
 
@@ -88,7 +91,7 @@ export const ROWS: readonly Row[] = [
 			{ method: 'GET', path: `${core(at)}/pods` },
 			patch(`${core(at)}/pods/app/status?dryRun=All`, { status: { phase: 1 } }),
 			// With the status guessed: the answer to an update is the object.
-			putPod(at, { labels: { foreign: 'yes', app: 'app' } }, { phase: 'Pending', qosClass: 'BestEffort' }),
+			putPod(at, LABELS, STATUS),
 		],
 		works: ({ text }) => text.includes('in-the-pod'),
 	},
@@ -150,6 +153,7 @@ export const ROWS: readonly Row[] = [
 			patch(`${core(at)}/pods/app/status?dryRun=All`, {
 				metadata: { annotations: { 'secrets.purista.dev/refreshed': '1' } },
 			}),
+			putPod(at, { ...LABELS, annotations: { 'secrets.purista.dev/refreshed': '1' } }, STATUS),
 		],
 	},
 	{
@@ -173,6 +177,17 @@ export const ROWS: readonly Row[] = [
 		group: 'write',
 		what: 'events about bindings, in its own name',
 		requests: (at) => [dry({ method: 'POST', path: events(at), body: eventOf(at.scene.namespace, 'new') })],
+	},
+	{
+		group: 'write',
+		what: 'leases: with that of the operator it holds up the work',
+		requests: (at) => [
+			dry({
+				method: 'POST',
+				path: `/apis/coordination.k8s.io/v1/namespaces/${at.scene.namespace}/leases`,
+				body: { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata: { name: 'new' } },
+			}),
+		],
 	},
 	{
 		group: 'write',
@@ -240,7 +255,8 @@ export async function judge(row: Row, place: Place): Promise<string> {
 		else by.add(refuserOf(answer, request, row))
 	}
 	if (isYes) return '**yes**'
-	return by.has('policy') ? 'no (policy)' : 'no (RBAC)'
+	// Of reads the policies say nothing; what they refuse among them is a write that would not have answered with the object.
+	return by.has('policy') && row.group !== 'read' ? 'no (policy)' : 'no (RBAC)'
 }
 
 function refuserOf(answer: RawAnswer, { method, path }: RawRequest, row: Row): string {
