@@ -94,9 +94,7 @@ describe('a grant is not', () => {
 		// The verb does not exist for it: that is RBAC, before any policy.
 		const answer = await at.operator(request)
 		expect(answer.status, answer.text.slice(0, 400)).toBe(403)
-		expect(answer.text).toMatch(
-			/system:serviceaccount:[^"]+:azure-secret-binding-operator.* cannot /,
-		)
+		expect(answer.text).toMatch(/system:serviceaccount:[^"]+:azure-secret-binding-operator.* cannot /)
 	})
 })
 
