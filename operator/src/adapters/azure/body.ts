@@ -7,6 +7,8 @@ export async function readText(
 ): Promise<string | undefined> {
 	// Destroyed and not only left: what nobody reads would keep its connection.
 	const end = () => (stream as NodeJS.ReadableStream & { destroy(error?: Error): void }).destroy(asError(signal.reason))
+	// Also of an answer of which nothing is read: an error without a listener ends the process.
+	stream.on('error', () => {})
 	if (signal.aborted) end()
 	signal.addEventListener('abort', end, { once: true })
 	try {
@@ -27,26 +29,3 @@ export async function readText(
 }
 
 const asError = (reason: unknown) => (reason instanceof Error ? reason : new Error('aborted'))
-
-// What a vault or Entra answers is five deep at most: an error in an error.
-const MAX_DEPTH = 32
-const [QUOTE, BACKSLASH, OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = [...'"\\[]{}'].map((each) =>
-	each.charCodeAt(0),
-)
-
-/** Whether JSON is nested deeper than any answer of a vault: whatever walks through it afterwards may do so by recursion. */
-export function isTooDeep(json: string, max = MAX_DEPTH): boolean {
-	let depth = 0
-	let quoted = false
-	for (let at = 0; at < json.length; at++) {
-		const char = json.charCodeAt(at)
-		if (quoted) {
-			if (char === BACKSLASH) at++
-			else if (char === QUOTE) quoted = false
-		} else if (char === QUOTE) quoted = true
-		else if (char === OPEN_LIST || char === OPEN_OBJECT) {
-			if (++depth > max) return true
-		} else if (char === CLOSE_LIST || char === CLOSE_OBJECT) depth--
-	}
-	return false
-}

@@ -1,7 +1,8 @@
 import { createDefaultHttpClient, type HttpClient } from '@azure/core-rest-pipeline'
 import { VaultError } from '../../ports/vault.ts'
 import { linkAbort } from '../../runtime/abort.ts'
-import { isTooDeep, readText } from './body.ts'
+import { isTooDeep } from '../depth.ts'
+import { readText } from './body.ts'
 
 export interface BoundedOptions {
 	/** deadline of one request from its first byte to the last of its answer, milliseconds */
@@ -44,7 +45,7 @@ export function createBoundedClient(
 				const text = readableStreamBody
 					? await readText(readableStreamBody, response.headers, options.maxBytes, controller.signal)
 					: (bodyAsText ?? '')
-				const usable = text !== undefined && !isTooDeep(text)
+				const usable = text !== undefined && !isTooDeep(text, MAX_DEPTH)
 				// What is still arriving of it ends. Never after a whole answer: its connection is used again.
 				if (text === undefined) controller.abort()
 				if (!usable && response.status < 400) throw garbage()
@@ -60,6 +61,9 @@ export function createBoundedClient(
 		},
 	}
 }
+
+// What a vault or Entra answers is five deep at most: an error in an error.
+const MAX_DEPTH = 32
 
 /** Bodies are read here and not by the library. */
 const ALL = new Set([Number.POSITIVE_INFINITY])
