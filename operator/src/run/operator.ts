@@ -2,7 +2,7 @@ import type { Agent } from 'node:https'
 import type { KubeConfig } from '@kubernetes/client-node'
 import { createVaults } from '../adapters/azure/pool.ts'
 import { createForms } from '../adapters/forms/forms.ts'
-import { bindingsPath, createBindings } from '../adapters/kube/bindings.ts'
+import { bindingsPath, createBindings, keptOf } from '../adapters/kube/bindings.ts'
 import { createPermissions } from '../adapters/kube/permissions.ts'
 import { createPods } from '../adapters/kube/pods.ts'
 import { createSecrets } from '../adapters/kube/secrets.ts'
@@ -175,7 +175,7 @@ async function lead(
 ): Promise<void> {
 	const { clock, random, log, metrics } = options
 	const keyOf = ({ metadata }: BindingObject) => `${metadata.namespace ?? ''}/${metadata.name}`
-	const store = createStore<BindingObject>({ key: keyOf })
+	const store = createStore<BindingObject>({ key: keyOf, keep: keptOf })
 	const queue = new KeyedQueue({
 		clock,
 		onError: (key, error) => {
