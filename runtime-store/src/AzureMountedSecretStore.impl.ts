@@ -1,15 +1,17 @@
+import { realpath } from 'node:fs/promises'
 import { inspect } from 'node:util'
 import type { SecretClient } from '@azure/keyvault-secrets'
 import type { ChangeListener } from './changes.ts'
 import { type Clock, systemClock } from './clock.ts'
 import { Core } from './core.ts'
 import { describeEntry, describeValue, type SecretDescription } from './describe.ts'
-import { storeError } from './errors.ts'
 import { type ExpiringListener, watchExpiry } from './expiring.ts'
 import { Fallback } from './fallback.ts'
-import { limiter } from './limit.ts'
+import { Followed } from './followed.ts'
+import { HotTexts } from './hot.ts'
 import type { MountProblem } from './mount/mount.ts'
 import { readMount } from './mount/read.ts'
+import type { MountSnapshot } from './mount/snapshot.ts'
 import { watchDirectory } from './mount/watch.ts'
 import {
 	type ObjectWithKeysFromStringArray,
@@ -24,7 +26,7 @@ import { observeStore } from './telemetry.ts'
 import type { AzureMountedSecretStoreConfig } from './types.ts'
 import { askCurrent } from './vault/ask.ts'
 import { VaultClients } from './vault/clients.ts'
-import { keyVault } from './vault/vault.ts'
+import { keyVault } from './vault/key-vault.ts'
 import { Writer } from './writer.ts'
 
 /** Name of the store in logs, metrics and spans; a constant, because it is a label. */
@@ -75,6 +77,8 @@ export class AzureMountedSecretStore extends SecretStoreBaseClass<AzureMountedSe
 	readonly #state: State
 	readonly #clients: VaultClients
 	readonly #fallback: Fallback
+	readonly #hot: HotTexts
+	readonly #followed: Followed
 	readonly #core: Core
 	readonly #ends = new Set<() => void>()
 
@@ -90,8 +94,14 @@ export class AzureMountedSecretStore extends SecretStoreBaseClass<AzureMountedSe
 		const { vaultUrl, options, allowInsecureConnection, clock = systemClock, random = Math.random } = rest
 		const paths = [rest.mountPath].flat()
 		this.#clock = clock
+		this.#hot = new HotTexts(clock)
 		this.#clients = new VaultClients({ vaultUrl, credential, options, allowInsecureConnection }, client)
-		const vault = keyVault((url) => this.#clients.of(url), limiter(rest.concurrency ?? 8))
+		const vault = keyVault({
+			clientOf: (url) => this.#clients.of(url),
+			clock,
+			concurrency: rest.concurrency ?? 8,
+			requestTimeoutMs: rest.requestTimeoutMs ?? 10_000,
+		})
 		const writer = new Writer({
 			vault,
 			clock,
@@ -118,10 +128,12 @@ export class AzureMountedSecretStore extends SecretStoreBaseClass<AzureMountedSe
 			onStart: () => this.#ends.add(observeStore(() => this.status())),
 			mount: {
 				read: readMount,
+				resolve: (path) => realpath(path),
 				watch: watchDirectory,
 				pollMs: rest.pollMs ?? 5_000,
 				absentIsFine: rest.writeTo === 'folder',
 				onProblem: (path, problem, code) => this.#onProblem(path, problem, code),
+				onFlaw: (path, snapshot) => this.#onFlaw(path, snapshot),
 				onWatchLost: (path, code) =>
 					this.logger.warn({ mountPath: path, code }, 'no file events: looking at the mount by time only'),
 			},
@@ -133,10 +145,27 @@ export class AzureMountedSecretStore extends SecretStoreBaseClass<AzureMountedSe
 					this.logger.warn('the vault did not say whether a write of this process is current: the mount decides'),
 			},
 		})
+		this.#followed = new Followed({
+			clock,
+			// Without a cache there is no time to go by but the default.
+			intervalMs: rest.cacheTtl === undefined || rest.cacheTtl === 0 ? 60_000 : rest.cacheTtl,
+			fileOf: (name) => {
+				const { fileName } = this.#state.resolve(name)
+				return fileName !== undefined && this.#state.view.entries.has(fileName) ? fileName : undefined
+			},
+			read: (name) => this.#core.beyond(name, true),
+			emit: (changes) => this.#state.emit(changes),
+		})
+		this.#state.onView((changes) => {
+			this.#hot.clear()
+			this.#state.emit(this.#followed.withOtherNames(changes))
+		})
 		this.#core = new Core({
 			state: this.#state,
 			vault,
 			fallback: this.#fallback,
+			hot: this.#hot,
+			followed: this.#followed,
 			writer,
 			readsVault: () => rest.readFallback ?? this.#clients.hasDefault,
 			defaultVault: () => this.#clients.defaultVault,
@@ -163,7 +192,7 @@ export class AzureMountedSecretStore extends SecretStoreBaseClass<AzureMountedSe
 	 * @throws UnhandledError (503) when a mount could not be read in that time
 	 */
 	async ready(timeoutMs: number = this.config.readyTimeoutMs ?? 10_000): Promise<void> {
-		if (!(await this.#state.waitLoaded(timeoutMs))) throw storeError('NotReady')
+		if (!(await this.#state.waitLoaded(timeoutMs))) throw this.#state.notReady()
 	}
 
 	/** Tells how current the mounts are and what reads beyond them cost. Holds no names of secrets and no values. */
@@ -184,10 +213,20 @@ export class AzureMountedSecretStore extends SecretStoreBaseClass<AzureMountedSe
 	 * versions, never values. Not called for the first load. Calls of one listener come one at a time, what happens meanwhile is
 	 * merged; what it throws is logged and harms nobody.
 	 *
+	 * A change is told for every name that leads to the secret: file name, vault name, alias, and the vault name in another case if it was
+	 * read so. Names that no mount covers are read from the vault every `cacheTtl` (60 s unless given) while somebody listens, one GET for
+	 * each name that was read before or is in `names`.
+	 *
+	 * @param names only changes of these names; they are told as they are written here
 	 * @returns a function that ends it
 	 */
-	onChange(listener: ChangeListener): () => void {
-		return this.#state.onChange(listener)
+	onChange(listener: ChangeListener, names?: readonly string[]): () => void {
+		const end = this.#state.onChange(listener, names)
+		const endLooking = this.#followed.listen(names)
+		return () => {
+			end()
+			endLooking()
+		}
 	}
 
 	/**
@@ -244,6 +283,8 @@ export class AzureMountedSecretStore extends SecretStoreBaseClass<AzureMountedSe
 		for (const end of this.#ends) end()
 		this.#ends.clear()
 		this.#fallback.clear()
+		this.#hot.clear()
+		this.#followed.clear()
 		this.#clients.clear()
 		await this.#state.destroy()
 		await super.destroy()
@@ -275,6 +316,23 @@ export class AzureMountedSecretStore extends SecretStoreBaseClass<AzureMountedSe
 	#onProblem(mountPath: string, problem: MountProblem | undefined, code: string | undefined): void {
 		if (problem === undefined) this.logger.info({ mountPath }, 'the mounted directory can be read')
 		else this.logger.warn({ mountPath, problem, code }, `${PROBLEM_TEXT[problem]}; the last good secrets stay`)
+	}
+
+	#onFlaw(mountPath: string, { manifestProblem, mapping, manifestState, faults }: MountSnapshot): void {
+		if (manifestProblem !== undefined)
+			this.logger.warn(
+				{ mountPath, manifest: manifestState, problem: manifestProblem },
+				mapping === 'kept'
+					? 'the manifest of the mount cannot be used; names lead where the last good one said'
+					: 'the manifest of the mount cannot be used: files are read, and the vault is not asked or written under their names',
+			)
+		if (faults.size > 0)
+			this.logger.warn(
+				{ mountPath, files: Object.fromEntries(faults) },
+				'files of the mount cannot be read; the others are',
+			)
+		if (manifestProblem === undefined && faults.size === 0)
+			this.logger.info({ mountPath }, 'the manifest and all files of the mount can be read')
 	}
 
 	/** What `JSON.stringify` gets: the status. */

@@ -8,7 +8,7 @@ export interface RotatingStore {
 	getSecret(...names: string[]): Promise<Record<string, string | undefined>>
 	getSecretVersion(name: string, version: string): Promise<string | undefined>
 	describe(name: string): Promise<{ readonly previous?: readonly string[] } | undefined>
-	onChange(listener: (event: SecretsChanged) => void): () => void
+	onChange(listener: (event: SecretsChanged) => void, names?: readonly string[]): () => void
 }
 
 export interface RotatingOptions<T> {
@@ -151,7 +151,7 @@ export class Rotating<T> {
 		this.#unsubscribe()
 		this.#unsubscribe = this.#store.onChange(({ changes }) => {
 			if (changes.some((change) => this.#names.includes(change.name))) this.#renew()
-		})
+		}, this.#names)
 		let resource: T
 		try {
 			resource = await this.#make(await this.#secrets())

@@ -77,7 +77,14 @@ export type AzureMountedSecretStoreConfig = {
 	 */
 	absentTtlMs?: number
 	/**
-	 * Calls to Key Vault that are under way at once.
+	 * Milliseconds that a call to Key Vault may take, waiting for its turn and the SDK's own retries included. Over them the vault counts as
+	 * away: a value that was read before is served, otherwise the call fails with 503.
+	 *
+	 * @default 10000
+	 */
+	requestTimeoutMs?: number
+	/**
+	 * Calls to one Key Vault that are under way at once; reads and writes are counted apart.
 	 *
 	 * @default 8
 	 */
