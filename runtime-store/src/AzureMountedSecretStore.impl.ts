@@ -13,6 +13,7 @@ import type { MountProblem } from './mount/mount.ts'
 import { readMount } from './mount/read.ts'
 import type { MountSnapshot } from './mount/snapshot.ts'
 import { watchDirectory } from './mount/watch.ts'
+import { checkOptions } from './options.ts'
 import {
 	type ObjectWithKeysFromStringArray,
 	SecretStoreBaseClass,
@@ -86,16 +87,20 @@ export class AzureMountedSecretStore extends SecretStoreBaseClass<AzureMountedSe
 	 * Creates the store. Does no IO and does not throw for a mount or vault that is not there.
 	 *
 	 * @param config Store options, the mount, and optionally the vault.
+	 * @throws UnhandledError (500) for options that are not valid; it names all of them
 	 */
 	constructor(config: StoreBaseConfig<AzureMountedSecretStoreConfig>) {
 		// The client and the credential stay out of the public `config`, which applications print.
-		const { client, credential, ...rest } = given(config)
+		const options = given(config)
+		checkOptions(options)
+		const { client, credential, ...rest } = options
 		super(STORE_NAME, { ...rest, enableCache: false })
-		const { vaultUrl, options, allowInsecureConnection, clock = systemClock, random = Math.random } = rest
-		const paths = [rest.mountPath].flat()
+		const { vaultUrl, allowInsecureConnection } = rest
+		const paths = [...new Set([rest.mountPath].flat())]
+		const clock: Clock = systemClock
 		this.#clock = clock
 		this.#hot = new HotTexts(clock)
-		this.#clients = new VaultClients({ vaultUrl, credential, options, allowInsecureConnection }, client)
+		this.#clients = new VaultClients({ vaultUrl, credential, options: rest.options, allowInsecureConnection }, client)
 		const vault = keyVault({
 			clientOf: (url) => this.#clients.of(url),
 			clock,
@@ -128,6 +133,7 @@ export class AzureMountedSecretStore extends SecretStoreBaseClass<AzureMountedSe
 			onStart: () => this.#ends.add(observeStore(() => this.status())),
 			mount: {
 				read: readMount,
+				trim: rest.trim ?? false,
 				resolve: (path) => realpath(path),
 				watch: watchDirectory,
 				pollMs: rest.pollMs ?? 5_000,
@@ -138,7 +144,7 @@ export class AzureMountedSecretStore extends SecretStoreBaseClass<AzureMountedSe
 					this.logger.warn({ mountPath: path, code }, 'no file events: looking at the mount by time only'),
 			},
 			overlay: {
-				random,
+				random: Math.random,
 				keepMs: 2 * (rest.refreshIntervalMs ?? 60_000) + KUBELET_MS,
 				ask: (address) => askCurrent(vault, address),
 				onGivenUp: () =>
@@ -195,7 +201,23 @@ export class AzureMountedSecretStore extends SecretStoreBaseClass<AzureMountedSe
 		if (!(await this.#state.waitLoaded(timeoutMs))) throw this.#state.notReady()
 	}
 
-	/** Tells how current the mounts are and what reads beyond them cost. Holds no names of secrets and no values. */
+	/**
+	 * True when all mounts are loaded, in the shape that event bridges have: for readiness probes. Does not wait.
+	 */
+	async isReady(): Promise<boolean> {
+		this.#state.start()
+		return this.#state.loaded && !this.#state.destroyed
+	}
+
+	/**
+	 * True until the store is destroyed, in the shape that event bridges and health functions have: for liveness probes. A mount or a vault
+	 * in trouble does not count, because a restart of the process heals neither; `status()` tells of them.
+	 */
+	async isHealthy(): Promise<boolean> {
+		return !this.#state.destroyed
+	}
+
+	/** Tells how current the mounts are and what reads beyond them cost. Holds no values, and names only of files that cannot be read. */
 	status(): StoreStatus {
 		const { mounts, loaded, destroyed, overlay } = this.#state
 		const now = this.#clock.monotonic()

@@ -13,6 +13,8 @@ export type StoreErrorReason =
 	| 'Destroyed'
 	/** The bytes are no text: `getSecretBytes` has them. */
 	| 'Binary'
+	/** Options that the constructor cannot take; the text names all of them. */
+	| 'InvalidOptions'
 	/** A name, version or value is no string. */
 	| 'NotAString'
 	/** The vault cannot hold a secret of this name. */
@@ -62,6 +64,7 @@ const TEXTS: Readonly<Record<StoreErrorReason, readonly [StatusCode, string]>> =
 	],
 	Destroyed: [StatusCode.ServiceUnavailable, 'the secret store is destroyed'],
 	Binary: [StatusCode.UnsupportedMediaType, 'the secret is binary: read it with getSecretBytes'],
+	InvalidOptions: [StatusCode.InternalServerError, 'the options of AzureMountedSecretStore are not valid'],
 	NotAString: [StatusCode.BadRequest, 'names, versions and values of secrets are strings'],
 	InvalidName: [
 		StatusCode.BadRequest,

@@ -272,6 +272,7 @@ class Process {
 					return { close: async () => void mount.watchers.delete(onEvent) }
 				},
 				pollMs: 5_000,
+				trim: false,
 				absentIsFine: false,
 				onProblem: () => {},
 				onFlaw: () => {},

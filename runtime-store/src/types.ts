@@ -1,6 +1,5 @@
 import type { TokenCredential } from '@azure/identity'
 import type { SecretClient, SecretClientOptions } from '@azure/keyvault-secrets'
-import type { Clock } from './clock.ts'
 import type { WriteOptions } from './writer.ts'
 
 /**
@@ -110,8 +109,11 @@ export type AzureMountedSecretStoreConfig = {
 	 * @default 'vault'
 	 */
 	writeTo?: 'vault' | 'folder'
-	/** Time, for tests. */
-	clock?: Clock
-	/** Chance from 0 to below 1, for tests. */
-	random?: () => number
+	/**
+	 * Cut white space around the texts of plain directories, because editors end files with a line break. Mounted volumes and
+	 * `getSecretBytes` are exact always.
+	 *
+	 * @default false
+	 */
+	trim?: boolean
 }

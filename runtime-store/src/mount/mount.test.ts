@@ -39,6 +39,7 @@ function follow(options: Partial<MountOptions> = {}) {
 		resolve: (directory) => realpath(directory),
 		watch: watchDirectory,
 		pollMs: 20,
+		trim: false,
 		absentIsFine: false,
 		onSnapshot: (snapshot) => contents.push(textsOf(snapshot)),
 		onProblem: (_path, problem) => problems.push(problem),

@@ -29,6 +29,8 @@ export interface MountOptions {
 	) => DirectoryWatch
 	/** Milliseconds between looks at the link that no event asked for. */
 	readonly pollMs: number
+	/** Cut white space around the texts of a plain directory. */
+	readonly trim: boolean
 	/** No directory, or nothing in it, is an answer and no problem: a folder for local work begins like that. */
 	readonly absentIsFine: boolean
 	/** Called with each new snapshot, in order. The snapshot of before is wiped after the call. */
@@ -152,7 +154,7 @@ export class Mount {
 					return this.#options.absentIsFine ? this.#takeNothing() : this.#report('empty')
 				case 'generation':
 				case 'plain':
-					return this.#offer(snapshotOf(read, this.snapshot))
+					return this.#offer(snapshotOf(read, this.snapshot, this.#options.trim))
 			}
 		} catch (error) {
 			if (!this.#closed) this.#report('unreadable', codeOf(error))

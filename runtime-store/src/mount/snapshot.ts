@@ -118,8 +118,10 @@ function bytesOf(name: string, read: ReadFiles, before: MountSnapshot | undefine
  * 2. A file that cannot be read keeps its last bytes.
  *
  * @param before the snapshot that this one follows
+ * @param trim cuts white space around the texts of a plain directory
  */
-export function snapshotOf(read: ReadFiles, before?: MountSnapshot): MountSnapshot {
+export function snapshotOf(read: ReadFiles, before?: MountSnapshot, trim = false): MountSnapshot {
+	const text = (bytes: Buffer) => (trim && read.kind === 'plain' ? textOf(bytes)?.trim() : textOf(bytes))
 	const { kind, id, files, faults, subPath } = read
 	const parsed = parsedManifest(read)
 	const own = parsed?.kind === 'ok' ? parsed.manifest : undefined
@@ -141,15 +143,14 @@ export function snapshotOf(read: ReadFiles, before?: MountSnapshot): MountSnapsh
 			older.add(file)
 			if (content !== undefined) previous.set(item.version, content)
 		}
-		secrets.set(name, { name, bytes, text: textOf(bytes), meta, previous })
+		secrets.set(name, { name, bytes, text: text(bytes), meta, previous })
 	}
 	for (const name of [...files.keys(), ...faults.keys()]) {
 		if (name === MANIFEST_FILE || secrets.has(name) || older.has(name)) continue
 		const first = OLDER.exec(name)?.[1]
 		if (kept !== undefined && first !== undefined && secrets.has(first)) continue
 		const bytes = bytesOf(name, read, before)
-		if (bytes !== undefined)
-			secrets.set(name, { name, bytes, text: textOf(bytes), meta: undefined, previous: new Map() })
+		if (bytes !== undefined) secrets.set(name, { name, bytes, text: text(bytes), meta: undefined, previous: new Map() })
 	}
 	const sources = sourcesOf(manifest)
 	return {
