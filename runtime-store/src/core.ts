@@ -148,6 +148,7 @@ export class Core {
 
 	/** What a read of the name is answered with from memory. @throws UnhandledError (503) while that is not certain */
 	entryOf(name: string): ViewEntry | undefined {
+		checkNames([name])
 		const { entries } = this.#state.view
 		const target = this.#state.resolve(name)
 		const entry = entries.get(name) ?? (target.fileName === undefined ? undefined : entries.get(target.fileName))
