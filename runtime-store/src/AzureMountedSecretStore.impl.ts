@@ -1,4 +1,5 @@
 import { realpath } from 'node:fs/promises'
+import { setImmediate } from 'node:timers/promises'
 import { inspect } from 'node:util'
 import type { SecretClient } from '@azure/keyvault-secrets'
 import type { ChangeListener } from './changes.ts'
@@ -134,6 +135,7 @@ export class AzureMountedSecretStore extends SecretStoreBaseClass<AzureMountedSe
 			mount: {
 				read: readMount,
 				trim: rest.trim ?? false,
+				turn: () => setImmediate(),
 				resolve: (path) => realpath(path),
 				watch: watchDirectory,
 				pollMs: rest.pollMs ?? 5_000,

@@ -266,6 +266,7 @@ class Process {
 			onStart: () => {},
 			mount: {
 				read: (_path, known) => mount.read(known),
+				turn: () => Promise.resolve(),
 				resolve: async (path) => path,
 				watch: (_path, _scope, onEvent) => {
 					mount.watchers.add(onEvent)

@@ -36,6 +36,7 @@ function follow(options: Partial<MountOptions> = {}) {
 		path,
 		clock: systemClock,
 		read: readMount,
+		turn: () => Promise.resolve(),
 		resolve: (directory) => realpath(directory),
 		watch: watchDirectory,
 		pollMs: 20,

@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts'
 import { codeOf } from './files.ts'
-import type { MountRead } from './read.ts'
-import { type MountSnapshot, snapshotOf, wipe } from './snapshot.ts'
+import type { MountRead, ReadFiles } from './read.ts'
+import { type MountSnapshot, manifestOf, snapshotOf, wipe } from './snapshot.ts'
 import type { DirectoryWatch, WatchScope } from './watch.ts'
 
 /** What keeps a mount from being followed; the last good snapshot stays meanwhile. */
@@ -19,6 +19,8 @@ export interface MountOptions {
 	readonly path: string
 	readonly clock: Clock
 	readonly read: (path: string, known: string | undefined) => Promise<MountRead>
+	/** Lets the event loop turn. */
+	readonly turn: () => Promise<void>
 	/** The path without links in it. */
 	readonly resolve: (path: string) => Promise<string>
 	readonly watch: (
@@ -154,7 +156,7 @@ export class Mount {
 					return this.#options.absentIsFine ? this.#takeNothing() : this.#report('empty')
 				case 'generation':
 				case 'plain':
-					return this.#offer(snapshotOf(read, this.snapshot, this.#options.trim))
+					return await this.#build(read)
 			}
 		} catch (error) {
 			if (!this.#closed) this.#report('unreadable', codeOf(error))
@@ -162,8 +164,19 @@ export class Mount {
 	}
 
 	#takeNothing(): void {
-		if (this.snapshot?.id !== EMPTY_FOLDER.id) this.#take(snapshotOf(EMPTY_FOLDER))
+		if (this.snapshot?.id !== EMPTY_FOLDER.id) this.#take(snapshotOf(EMPTY_FOLDER, undefined))
 		this.lastSeen = this.#options.clock.monotonic()
+	}
+
+	/** In steps with a turn of the event loop between them: thousands of secrets take tens of milliseconds in all. */
+	async #build(read: ReadFiles): Promise<void> {
+		const { turn, trim } = this.#options
+		const parsed = manifestOf(read)
+		await turn()
+		const next = snapshotOf(read, parsed, this.snapshot, trim)
+		await turn()
+		if (this.#closed) wipe(next)
+		else this.#offer(next)
 	}
 
 	#offer(next: MountSnapshot): void {

@@ -69,7 +69,8 @@ export function textOf(bytes: Buffer): string | undefined {
 	return isUtf8(bytes) ? decoder.decode(bytes) : undefined
 }
 
-function parsedManifest({ files, faults }: ReadFiles): ParsedManifest | undefined {
+/** The manifest among files; undefined when there is none. */
+export function manifestOf({ files, faults }: ReadFiles): ParsedManifest | undefined {
 	const file = files.get(MANIFEST_FILE)
 	if (file !== undefined) return parseManifest(file.toString('utf8'))
 	const fault = faults.get(MANIFEST_FILE)
@@ -117,13 +118,18 @@ function bytesOf(name: string, read: ReadFiles, before: MountSnapshot | undefine
  *    such a manifest says of a version holds as long as the bytes are those of before.
  * 2. A file that cannot be read keeps its last bytes.
  *
+ * @param parsed what {@link manifestOf} gave
  * @param before the snapshot that this one follows
  * @param trim cuts white space around the texts of a plain directory
  */
-export function snapshotOf(read: ReadFiles, before?: MountSnapshot, trim = false): MountSnapshot {
+export function snapshotOf(
+	read: ReadFiles,
+	parsed: ParsedManifest | undefined,
+	before?: MountSnapshot,
+	trim = false,
+): MountSnapshot {
 	const text = (bytes: Buffer) => (trim && read.kind === 'plain' ? textOf(bytes)?.trim() : textOf(bytes))
 	const { kind, id, files, faults, subPath } = read
-	const parsed = parsedManifest(read)
 	const own = parsed?.kind === 'ok' ? parsed.manifest : undefined
 	const manifestProblem = problemOf(parsed)
 	const kept = manifestProblem === undefined ? undefined : before?.manifest
