@@ -44,6 +44,12 @@ export type VaultFault =
 	| { kind: 'federation'; code: string }
 	| { kind: 'federationRefused'; code: string }
 	| { kind: 'identityNotFound'; code: string }
+	/** the library refuses client or tenant id before it asks Entra */
+	| { kind: 'identityRefused' }
+	/** `tenant`: that of the vault, a GUID in lower case */
+	| { kind: 'otherTenant'; tenant: string }
+	/** the vault has more secrets than there is room for in a list */
+	| { kind: 'listTooLarge' }
 	| { kind: 'entraUnavailable'; retryAfterMs?: number }
 	| { kind: 'throttled'; retryAfterMs?: number }
 	| { kind: 'unreachable' }
@@ -95,6 +101,10 @@ const TRAITS: Record<FaultKind, FaultTraits> = {
 	federation: permission('FederationNotFound', true),
 	federationRefused: permission('FederationRefused', true),
 	identityNotFound: permission('IdentityNotFound', true),
+	identityRefused: permission('IdentityRefused', true),
+	otherTenant: permission('VaultOfOtherTenant', true),
+	// Reading secrets by name goes on.
+	listTooLarge: permission('ListTooLarge', false),
 	entraUnavailable: transient('EntraUnavailable'),
 	throttled: transient('VaultThrottled'),
 	unreachable: transient('VaultUnreachable'),

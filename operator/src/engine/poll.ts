@@ -1,3 +1,4 @@
+import type { ManifestSecret } from 'purista-azure-mounted-secret-store/manifest'
 import type { WantedSecret } from '../api/parse.ts'
 import { MAX_SECRETS } from '../api/schema.ts'
 import type { ListedSecret } from '../ports/vault.ts'
@@ -10,7 +11,7 @@ import type { SelectorOutcome } from './outcome.ts'
 import { applyHold } from './pin.ts'
 import { probeOf } from './probe.ts'
 import { ask, type Piece } from './questions.ts'
-import { cameBySelector, nameBySelectors, select, selectedSecret } from './select.ts'
+import { cameBySelector, nameBySelectors, namedTags, select, selectedSecret } from './select.ts'
 import { sideBySide } from './side-by-side.ts'
 import { checkPin, type Polling, readGroup } from './values.ts'
 
@@ -76,24 +77,23 @@ export function madeOfTheSame(wanted: readonly WantedSecret[], names: ReadonlySe
 	return wanted.filter((each) => objects.has(objectKey(each)))
 }
 
-/** What selectors brought and is delivered, by what the manifest says. */
-export function selectedBefore({
-	holding,
-	vaultUrl,
-	binding,
-}: Pick<Polling, 'holding' | 'vaultUrl' | 'binding'>): WantedSecret[] {
+/** What selectors brought and is delivered: by what was wanted last, and after a restart by what the manifest says. */
+function selectedBefore({ holding, vaultUrl, binding, wanted }: Polling): WantedSecret[] {
 	const manifest = holding?.manifest
 	if (!manifest) return []
 	const named = new Set(binding.secrets.map(({ name }) => name))
 	const pinnedNow = (name: string, pinned: boolean) =>
 		// A selected secret that an incident pinned.
 		pinned && binding.select.length > 0 && binding.hold.kind === 'until' && binding.hold.versions.has(name)
+	const cameBefore = (name: string, secret: ManifestSecret) => {
+		const last = wanted?.find((each) => each.name === name)
+		if (last) return last.selected === true
+		return cameBySelector(manifest.selectors, name, secret) || pinnedNow(name, secret.pinned)
+	}
 	return Object.entries(manifest.secrets)
 		.filter(
 			([name, secret]) =>
-				!named.has(name) &&
-				deliveredSecret(holding, name, vaultUrl) !== undefined &&
-				(cameBySelector(manifest.selectors, name, secret) || pinnedNow(name, secret.pinned)),
+				!named.has(name) && deliveredSecret(holding, name, vaultUrl) !== undefined && cameBefore(name, secret),
 		)
 		.map(([name, { objectName }]) => selectedSecret(name, objectName))
 }
@@ -110,7 +110,7 @@ const NOT_LISTED: Listed = { items: undefined, listedAt: undefined, selectors: u
 function* listIfWorth(polling: Polling, before: readonly WantedSecret[]): Piece<Listed> {
 	const { binding, asked, at } = polling
 	const followed = [...binding.secrets, ...before].filter(({ version }) => version === undefined).map(objectKey)
-	const follow = { objects: new Set(followed), interval: binding.interval }
+	const follow = { objects: new Set(followed), tags: namedTags(binding.select), interval: binding.interval }
 	const { answer: session } = yield* ask({ ask: 'session', follow, interval: binding.interval })
 	const open = groupsOf(binding.secrets).filter(([first]) => first.version === undefined)
 	const needed = open.filter((group) => group.some((wanted) => mustReadNow(wanted, polling))).length

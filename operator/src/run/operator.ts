@@ -2,7 +2,7 @@ import type { Agent } from 'node:https'
 import type { KubeConfig } from '@kubernetes/client-node'
 import { createVaults } from '../adapters/azure/pool.ts'
 import { createForms } from '../adapters/forms/forms.ts'
-import { bindingsPath, createBindings } from '../adapters/kube/bindings.ts'
+import { bindingsPath, createBindings, keptOf } from '../adapters/kube/bindings.ts'
 import { createPermissions } from '../adapters/kube/permissions.ts'
 import { createPods } from '../adapters/kube/pods.ts'
 import { createSecrets } from '../adapters/kube/secrets.ts'
@@ -28,7 +28,7 @@ import { type BindingObject, createReconciler } from './reconcile.ts'
 export interface OperatorOptions {
 	kubeConfig: KubeConfig
 	clock: Clock
-	/** default: `clock`; apart for tests, which hurry the work and must not hurry the lease */
+	/** default: `clock`; apart for tests, which hurry the work and must not hurry the lease, and cannot hurry a network */
 	leaseClock?: Clock | undefined
 	random: () => number
 	log: Logger
@@ -177,7 +177,7 @@ async function lead(
 ): Promise<void> {
 	const { clock, random, log, metrics } = options
 	const keyOf = ({ metadata }: BindingObject) => `${metadata.namespace ?? ''}/${metadata.name}`
-	const store = createStore<BindingObject>({ key: keyOf })
+	const store = createStore<BindingObject>({ key: keyOf, keep: keptOf })
 	const queue = new KeyedQueue({
 		clock,
 		placeOf: (key) => {
@@ -210,6 +210,7 @@ async function lead(
 	})
 	const reconciler = createReconciler({
 		clock,
+		networkClock: options.leaseClock,
 		random,
 		log,
 		read: store.get,

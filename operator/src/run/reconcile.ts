@@ -45,6 +45,8 @@ export interface BindingObject {
 
 export interface ReconcileDeps {
 	clock: Clock
+	/** measures the time of vaults; default: `clock` */
+	networkClock?: Clock | undefined
 	/** the binding as the watch last showed it; undefined when it is gone */
 	read(key: string): BindingObject | undefined
 	vaults: Vaults
@@ -188,7 +190,7 @@ async function runPass(
 	const { status } = previous
 	const asked = isAsked(binding, status, knowledge)
 	const since = sinceOf(binding, knowledge, asked, undefined, { at: momentOf(clock), startedAt })
-	const resolved = await resolveSource(binding, serviceAccounts, vaults.isAllowed, since)
+	const resolved = await resolveSource(binding, serviceAccounts, vaults.isAllowed, since, vaults.suffixes)
 	signal.throwIfAborted()
 	if (resolved.kind !== 'ready') {
 		const outcome = resolved.kind === 'away' ? { kind: 'interrupted' as const, error: resolved.error } : resolved
@@ -199,7 +201,7 @@ async function runPass(
 	const destination = createSecretDestination(binding, secrets)
 	const input = { binding, status, knowledge, source, rules: destination.rules, at: momentOf(clock), startedAt }
 	const answer = createAnswer({ binding, session: vaults.session(source), destination, makeForms })
-	return drive(pass(input), { clock, signal, answer })
+	return drive(pass(input), { clock, networkClock: deps.networkClock, signal, answer })
 }
 
 async function refreshPods(

@@ -11,6 +11,7 @@ import {
 	federatedCredentialLine,
 	roleAssignmentLine,
 	subjectOf,
+	tenantLine,
 	vaultNameOf,
 } from './commands.ts'
 
@@ -61,6 +62,15 @@ export function explainFault(fault: VaultFault, at: FaultContext, secretNames: r
 			return `Entra refuses the token of the ServiceAccount ${at.serviceAccount} (AADSTS${fault.code}). Its issuer ${at.issuer ?? '(not known yet)'} must be reachable for Entra and the clocks must agree.`
 		case 'identityNotFound':
 			return `Entra does not know the client id ${clientId} in the tenant ${tenantId} (AADSTS${fault.code}). Correct the annotations of the ServiceAccount ${at.serviceAccount}, or clientId and tenantId of the spec.`
+		case 'identityRefused':
+			return `The client id ${clientId} and the tenant id ${tenantId} cannot be used; Entra was not asked. Correct the annotations of the ServiceAccount ${at.serviceAccount}, or clientId and tenantId of the spec.`
+		case 'otherTenant':
+			return withLine(
+				`The vault ${vault} belongs to the tenant ${fault.tenant}, and the identity ${clientId} is asked for in the tenant ${tenantId}. A token of another tenant is not accepted: the identity must be one of the vault's tenant (a managed identity there, or a multi-tenant application that is registered there). Then name that tenant, here or as identity.tenantId of the spec if it is written there:`,
+				tenantLine(at.namespace, at.serviceAccount, fault.tenant),
+			)
+		case 'listTooLarge':
+			return `The vault ${vault} has more secrets than the operator keeps of one list (8 MiB, about 16,000 secrets; less while many large vaults are listed at once). Name the secrets in secrets instead of select, or spread them over vaults.`
 		case 'entraUnavailable':
 			return 'Entra does not answer, or answers that it cannot issue tokens now. It is tried again by itself.'
 		case 'throttled':
@@ -170,7 +180,7 @@ function explainFederation(at: FaultContext): string {
 	const subject = subjectOf(at.namespace, at.serviceAccount)
 	const federation: Federation | undefined = at.issuer === undefined ? undefined : { ...at, issuer: at.issuer }
 	return withLine(
-		`The identity ${at.clientId} has no federated credential for issuer ${at.issuer ?? '(not known yet)'}, subject ${subject}, audience ${at.audience}. A new one takes some minutes to work. Create it:`,
+		`The identity ${at.clientId} has no federated credential for issuer ${at.issuer ?? '(not known yet)'}, subject ${subject}, audience ${at.audience}. A new one takes some minutes to work. An identity takes 20 at most: if it has them, delete one that nobody uses, or take another identity. Create it:`,
 		federation && federatedCredentialLine(federation),
 	)
 }
