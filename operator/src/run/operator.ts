@@ -242,9 +242,9 @@ async function lead(
 		}
 	}
 	const work = queue.run(
-		async (key, aborted, lateMs) => {
-			metrics.queueWait.observe(lateMs / 1000)
-			const next = await reconciler.reconcile(key, aborted, lateMs)
+		async (key, aborted, turn) => {
+			metrics.queueWait.observe(turn.lateMs / 1000)
+			const next = await reconciler.reconcile(key, aborted, turn)
 			queue.forget(key)
 			if (next !== undefined) queue.addAfter(key, next)
 		},

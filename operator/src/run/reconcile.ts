@@ -14,6 +14,7 @@ import type { Vaults } from '../ports/vault.ts'
 import type { Clock } from '../runtime/clock.ts'
 import type { EventRecorder } from '../runtime/events.ts'
 import type { Logger } from '../runtime/log.ts'
+import type { Turn } from '../runtime/queue.ts'
 import type { Account } from '../status/commands.ts'
 import { conclude, isPollDue } from '../status/conclude.ts'
 import { conditionOf } from '../status/outage.ts'
@@ -69,10 +70,10 @@ export interface ReconcileDeps {
 
 export interface Reconciler {
 	/**
-	 * Brings one binding forward. `lateMs`: how long it waited for a worker after its time. @returns milliseconds until it wants to be called again, undefined for never
+	 * Brings one binding forward, with a worker of the queue. @returns milliseconds until it wants to be called again, undefined for never
 	 * @throws what the queue should back off for: the API server away, a lost race, a bug
 	 */
-	reconcile(key: string, signal: AbortSignal, lateMs?: number): Promise<number | undefined>
+	reconcile(key: string, signal: AbortSignal, turn: Turn): Promise<number | undefined>
 	/** Which vault the binding reads, as far as that is known; undefined: not before its first pass. */
 	vaultOf(key: string): string | undefined
 }
@@ -91,7 +92,7 @@ export function createReconciler(deps: ReconcileDeps): Reconciler {
 	const startedAt = momentOf(clock)
 	const remembered = new Map<string, Remembered>()
 	return {
-		async reconcile(key, signal, lateMs = 0) {
+		async reconcile(key, signal, turn) {
 			const object = deps.read(key)
 			const reported = object && reportedOf(object)
 			if (!reported || object.metadata.deletionTimestamp !== undefined) {
@@ -109,7 +110,7 @@ export function createReconciler(deps: ReconcileDeps): Reconciler {
 			const previous = presentStatus(reported, parsed.status, now.written)
 			const asked = parsed.kind === 'active' && isAsked(parsed.binding, previous.status, now.knowledge)
 			if (isPollDue(now.knowledge, parsed, asked, momentOf(clock)))
-				now = await poll({ reported, parsed, previous, startedAt, lateMs, keep }, now, deps, signal)
+				now = await poll({ reported, parsed, previous, startedAt, turn, keep }, now, deps, signal)
 			now = keep(await refreshPods(parsed, now, deps, signal))
 			return nextCall(now, clock.monotonic())
 		},
@@ -123,7 +124,7 @@ interface Polling {
 	readonly parsed: ParsedBinding
 	readonly previous: Present
 	readonly startedAt: Moment
-	readonly lateMs: number
+	readonly turn: Turn
 	/** Keeps what is remembered from now on, whatever happens to the rest of the reconcile. */
 	keep(next: Remembered): Remembered
 }
@@ -155,7 +156,7 @@ async function poll(
 		outcome = parsed.kind === 'suspended' ? { kind: 'suspended' } : { kind: 'invalid', problem: parsed.problem }
 	}
 	const at = momentOf(clock)
-	now = { ...now, pace: paceOf(now, parsed, outcome, polling.lateMs, deps) }
+	now = { ...now, pace: paceOf(now, parsed, outcome, polling.turn.lateMs, deps) }
 	const { slow } = now.pace
 	const given = { previous: previous.status, workedUntil: deps.workedUntil, at, random: deps.random(), slow }
 	const { summary, knowledge } = conclude(parsed, outcome, now.knowledge, given)
@@ -181,7 +182,7 @@ function paceOf(
 /** With whose identity which vault, and the pass itself. */
 async function runPass(
 	binding: Binding,
-	{ previous, startedAt }: Polling,
+	{ previous, startedAt, turn }: Polling,
 	{ knowledge }: Remembered,
 	deps: ReconcileDeps,
 	signal: AbortSignal,
@@ -200,7 +201,9 @@ async function runPass(
 	observer.uses(`${binding.namespace}/${binding.name}`, source.vaultUrl)
 	const destination = createSecretDestination(binding, secrets)
 	const input = { binding, status, knowledge, source, rules: destination.rules, at: momentOf(clock), startedAt }
-	const answer = createAnswer({ binding, session: vaults.session(source), destination, makeForms })
+	// Values wait for a thread that has turns of its own.
+	const lending: MakeForms = (...given) => turn.lend(() => makeForms(...given))
+	const answer = createAnswer({ binding, session: vaults.session(source), destination, makeForms: lending })
 	return drive(pass(input), { clock, networkClock: deps.networkClock, signal, answer })
 }
 

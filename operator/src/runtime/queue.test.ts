@@ -115,7 +115,7 @@ describe('keyed queue', () => {
 		const clock = new FakeClock()
 		const queue = new KeyedQueue({ clock })
 		const late: [string, number][] = []
-		const { stop, done } = start(queue, async (key, _, lateMs) => {
+		const { stop, done } = start(queue, async (key, _, { lateMs }) => {
 			late.push([key, lateMs])
 			await clock.sleep(40)
 		})
@@ -130,6 +130,31 @@ describe('keyed queue', () => {
 			['b', 30],
 			['a', 75],
 		])
+		stop.abort()
+		await done
+	})
+
+	test('a worker that is lent does other work, of which its group has its share', async () => {
+		const queue = new KeyedQueue({ clock: new FakeClock(), placeOf })
+		const ran: string[] = []
+		const parsed = Promise.withResolvers<void>()
+		const hang = Promise.withResolvers<void>()
+		const work: Work = async (key, _, { lend }) => {
+			ran.push(key)
+			if (key.startsWith('b')) await hang.promise
+			else await Promise.all([lend(() => parsed.promise), lend(() => parsed.promise)])
+		}
+		const { stop, done } = start(queue, work, 4)
+		for (let i = 0; i < 9; i++) queue.add(`a${i}@v${i}`)
+		for (let i = 0; i < 9; i++) queue.add(`b${i}@w${i}`)
+		// Four of a, none of which has a worker, and of b as many as without a.
+		expect([ran.filter((key) => key.startsWith('a')).length, ran.length, queue.running]).toEqual([4, 6, 6])
+		parsed.resolve()
+		await settle()
+		expect(ran).toHaveLength(11)
+		hang.resolve()
+		await settle()
+		expect([ran.length, queue.running]).toEqual([18, 0])
 		stop.abort()
 		await done
 	})

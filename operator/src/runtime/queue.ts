@@ -29,16 +29,30 @@ interface Waiting {
 }
 
 interface Running {
+	readonly subgroup: string
+	/** waits that a worker is lent for */
+	lent: number
 	/** since when it wants to run once more */
 	dirtySince: number | undefined
 	first: boolean
 }
 
-/**
- * Works on one key. `lateMs`: how long it waited for a worker after its time had come. Where that is an interval or more, the
- * interval is not kept.
- */
-export type Work = (key: string, signal: AbortSignal, lateMs: number) => Promise<void>
+/** What work may know and say of the worker that it has. */
+export interface Turn {
+	/** how long the key waited for a worker after its time had come: with an interval or more, the interval is not kept */
+	readonly lateMs: number
+	/**
+	 * Waits for something that has its own turns and needs no worker, and lends the worker meanwhile. For its group the key goes
+	 * on counting, for its subgroup not.
+	 */
+	lend<T>(until: () => Promise<T>): Promise<T>
+}
+
+export type Work = (key: string, signal: AbortSignal, turn: Turn) => Promise<void>
+
+// Keys that lent their worker hold what they have read so far, at most a Secret of 1 MiB each. When there are so many for each
+// worker, only groups that have none begin with another.
+const MAX_LENT = 4
 
 export interface RunOptions {
 	/** How many keys are worked on at once. */
@@ -78,8 +92,11 @@ export class KeyedQueue {
 	readonly #delayed = new Map<string, number>()
 	readonly #running = new Map<string, Running>()
 	readonly #failures = new Map<string, number>()
-	/** how many of each run */
+	/** keys whose worker is lent */
+	#lent = 0
+	/** how many of each run, lent ones included */
 	readonly #groups = new Map<string, number>()
+	/** how many of each have a worker */
 	readonly #subgroups = new Map<string, number>()
 	/** starts what may be started; nothing before `run` */
 	#pump: () => void = () => {}
@@ -180,11 +197,13 @@ export class KeyedQueue {
 	async run(work: Work, { concurrency, perSubgroup = concurrency, signal }: RunOptions): Promise<void> {
 		const under = new Set<Promise<void>>()
 		const mayGo = ({ group, subgroup }: Place) => {
-			const free = concurrency - this.#running.size
-			return (this.#groups.get(group) ?? 0) < free && (this.#subgroups.get(subgroup) ?? 0) < perSubgroup
+			const free = concurrency - this.#working
+			const has = this.#groups.get(group) ?? 0
+			if (has > 0 && this.#lent >= MAX_LENT * concurrency) return false
+			return has < free && (this.#subgroups.get(subgroup) ?? 0) < perSubgroup
 		}
 		this.#pump = () => {
-			while (!this.#stopped && this.#running.size < concurrency) {
+			while (!this.#stopped && this.#working < concurrency) {
 				const next = this.#turns.shift(mayGo)
 				if (!next) return
 				this.#waiting.delete(next.key)
@@ -214,12 +233,13 @@ export class KeyedQueue {
 	}
 
 	async #work({ key, place, since }: Waiting, work: Work, signal: AbortSignal): Promise<void> {
-		const state: Running = { dirtySince: undefined, first: false }
+		const state: Running = { subgroup: place.subgroup, lent: 0, dirtySince: undefined, first: false }
 		this.#running.set(key, state)
 		count(this.#groups, place.group, 1)
 		count(this.#subgroups, place.subgroup, 1)
 		try {
-			await work(key, signal, this.#clock.monotonic() - since)
+			const lateMs = this.#clock.monotonic() - since
+			await work(key, signal, { lateMs, lend: (until) => this.#lend(state, until) })
 		} catch (error) {
 			this.addRateLimited(key)
 			this.#onError(key, error)
@@ -233,6 +253,27 @@ export class KeyedQueue {
 				this.#wait(key, state.dirtySince, state.first)
 			} else this.#pump()
 		}
+	}
+
+	/** Keys that have a worker. */
+	get #working(): number {
+		return this.#running.size - this.#lent
+	}
+
+	async #lend<T>(state: Running, until: () => Promise<T>): Promise<T> {
+		if (state.lent++ === 0) this.#lendOut(state, 1)
+		this.#pump()
+		try {
+			return await until()
+		} finally {
+			// It goes on at once, for a moment with a worker more than there are: waiting anew could take another turn.
+			if (--state.lent === 0) this.#lendOut(state, -1)
+		}
+	}
+
+	#lendOut({ subgroup }: Running, by: 1 | -1): void {
+		this.#lent += by
+		count(this.#subgroups, subgroup, -by)
 	}
 
 	/** Moves delayed keys to ready when their time comes. One sleeper for all, woken when an earlier time is added. */
