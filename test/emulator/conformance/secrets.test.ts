@@ -1,5 +1,5 @@
 // Bodies, key order, paging, limits and semantics: keyvault.md 1.3-1.7.
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { type Answer, API, type Bench, openBench } from './kit.ts'
 
 const keys = (value: object): string[] => Object.keys(value)
@@ -278,8 +278,10 @@ describe('secrets', () => {
 			expect([answer.status, answer.body]).toEqual([200, { value: [], nextLink: null }])
 		})
 
-		it('gives pages of 25 by default, and a nextLink that is an absolute URL with explicit port and $skiptoken', async () => {
+		it('gives full pages of 25 when asked for them, and a nextLink that is an absolute URL with explicit port and $skiptoken', async () => {
 			const { control } = bench.emulator
+			await control.configure({ pages: 'full' })
+			onTestFinished(() => control.configure({ pages: 'uneven' }))
 			const secrets = Array.from({ length: 60 }, (_, i) => ({ name: `page-${String(i).padStart(3, '0')}`, value: 'v' }))
 			await control.setSecrets({ vault: 'lists', secrets })
 			await control.grant({
@@ -297,9 +299,7 @@ describe('secrets', () => {
 				for (const item of json.value) seen.add(item.id as string)
 				next = json.nextLink as string | null
 				if (next !== null) {
-					expect(next).toMatch(
-						/^https:\/\/lists\.vault\.emu\.test:\d+\/secrets\?api-version=7\.6&\$skiptoken=[^&]+&maxresults=25$/,
-					)
+					expect(next).toMatch(/^https:\/\/lists\.vault\.emu\.test:\d+\/secrets\?api-version=7\.6&\$skiptoken=[^&]+$/)
 					const token = new URL(next).searchParams.get('$skiptoken') ?? ''
 					expect(Object.keys(JSON.parse(Buffer.from(token, 'base64').toString()) as object)).toEqual([
 						'NextMarker',
@@ -308,22 +308,6 @@ describe('secrets', () => {
 				}
 			}
 			expect([sizes, seen.size]).toEqual([[25, 25, 10], 60])
-		})
-
-		it('ends a listing whose last page is exactly full with nextLink null', async () => {
-			const { control } = bench.emulator
-			await control.createVault({ name: 'exact' })
-			await control.setSecrets({
-				vault: 'exact',
-				secrets: Array.from({ length: 25 }, (_, i) => ({ name: `s${i}`, value: 'v' })),
-			})
-			await control.grant({
-				clientId: '11111111-1111-4111-8111-111111111111',
-				role: 'Key Vault Reader',
-				vault: 'exact',
-			})
-			const { page: json } = await bench.raw(`/secrets?${API}`, { origin: bench.emulator.vaultUrl('exact') })
-			expect([json.value.length, json.nextLink]).toEqual([25, null])
 		})
 
 		it.each(['0', '26', '-1', 'x', '1.5', ''])('refuses maxresults=%s: it is 1 to 25', async (count) => {

@@ -71,12 +71,36 @@ describe('a session', () => {
 
 	it('lists all pages, and gives up after as many as are allowed', async () => {
 		const secrets = Array.from({ length: 60 }, (_, i) => ({ name: `s${i}`, value: 'v' }))
+		await tenant.emulator.control.configure({ pages: 'full' })
 		await tenant.emulator.control.setSecrets({ vault: 'payments', secrets })
 		const reader = open()
 		const whole = await reader.list({ pages: 5 }, ask())
 		expect(whole).toMatchObject({ complete: true, pages: 3 })
 		expect(whole.complete && whole.items.size).toBe(60)
 		expect(await reader.list({ pages: 1 }, ask())).toMatchObject({ complete: false })
+	})
+
+	it.each([
+		['empty at the start', [0, 0, 25, 25, 25], 5],
+		['empty in the middle', [25, 0, 0, 24, 11], 5],
+		['short, and empty behind a last one', [21, 24, 15, 0], 4],
+	])('an empty page with a next one is not the end of a list: %s', async (_where, pages, count) => {
+		const { control } = tenant.emulator
+		await control.configure({ pages })
+		await control.setSecrets({
+			vault: 'payments',
+			secrets: Array.from({ length: 60 }, (_, i) => ({ name: `s${i}`, value: 'v' })),
+		})
+		for (let i = 0; i < 60; i++) await control.setSecret({ vault: 'payments', name: 's0', value: `${i}` })
+		const whole = await open().list({ pages: count }, ask())
+		expect(whole).toMatchObject({ complete: true, pages: count })
+		expect(whole.complete && whole.items.size).toBe(60)
+		expect(await tenant.count('listSecrets')).toBe(count)
+		const history = await open().versions('s0', { pages: count + 1 }, ask())
+		const { versions } = await control.getSecret({ vault: 'payments', name: 's0' })
+		expect(history.complete && new Set(history.versions.map(({ version }) => version))).toEqual(new Set(versions))
+		// With fewer pages than there are, it is incomplete, however empty they were: nothing is taken as gone.
+		expect(await open().list({ pages: 1 }, ask())).toMatchObject({ complete: false })
 	})
 
 	it('a list tells names as the vault writes them, its own clock, and what belongs to a certificate', async () => {
@@ -93,6 +117,7 @@ describe('a session', () => {
 
 	it('lists versions by pages, gives up after as many as are allowed, and finds none of an unknown name', async () => {
 		const { control } = tenant.emulator
+		await control.configure({ pages: 'full' })
 		for (let i = 0; i < 60; i++) await control.setSecret({ vault: 'payments', name: 'db', value: `${i}` })
 		const calls: string[] = []
 		const reader = tenant

@@ -27,6 +27,13 @@ const texts = field(
 const object = field('an object', isObject)
 const oneOf = (...values: readonly string[]): Field =>
 	field(values.join(' | '), (value) => values.includes(value as string))
+const pages = field(
+	'uneven | full | a list of whole numbers, 0 to 25',
+	(value) =>
+		value === 'uneven' ||
+		value === 'full' ||
+		(Array.isArray(value) && value.every((each) => Number.isInteger(each) && each >= 0 && each <= 25)),
+)
 const shaped = (shape: Shape): Field =>
 	field('an object of the documented fields', (value) => isObject(value) && problemOf(shape, value) === undefined)
 
@@ -120,6 +127,7 @@ const SHAPES: Readonly<Record<keyof EmulatorControl, Shape>> = {
 		refreshInSeconds: optional(count),
 		throttle: optional(shaped({ create: count, other: count })),
 		retryAfter: optional(bool),
+		pages: optional(pages),
 	},
 	az: { command: word },
 	reset: {},

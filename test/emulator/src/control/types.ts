@@ -1,7 +1,9 @@
 import type { Fault } from '../faults/rules.ts'
+import type { PagePlan } from '../secrets/page-sizes.ts'
 import type { LoggedRequest, RequestCount } from './request-log.ts'
 
 export type { Fault, FaultMatch } from '../faults/rules.ts'
+export type { PagePlan } from '../secrets/page-sizes.ts'
 export type { LoggedRequest, RequestCount } from './request-log.ts'
 
 /** A secret's current version as the control API sees it. Times are whole seconds since 1970. */
@@ -159,6 +161,8 @@ export interface RunControl {
 		throttle?: { create: number; other: number }
 		/** Whether throttled answers carry `Retry-After`; the service's do not. */
 		retryAfter?: boolean
+		/** Length of the pages of lists: `uneven` as the service has them, `full`, or their sizes in turn. */
+		pages?: PagePlan
 	}): Promise<void>
 	/** Back to the state after start: vaults as configured and empty, no clients, issuers, faults or log. */
 	reset(): Promise<void>

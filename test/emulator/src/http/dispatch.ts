@@ -8,6 +8,7 @@
 import type { LoggedRequest } from '../control/request-log.ts'
 import { faultReply } from '../faults/reply.ts'
 import type { ActiveFault } from '../faults/rules.ts'
+import { handleManagement } from '../management/handler.ts'
 import { placeOf } from '../names.ts'
 import { challengeHeader, claimsChallengeHeader } from '../secrets/challenge.ts'
 import { authenticate, effectiveMethod, serve } from '../secrets/plane.ts'
@@ -38,6 +39,7 @@ export async function dispatch(context: Dispatch, request: Incoming): Promise<Ou
 	const place = placeOf(request.host, state.settings.names)
 	if (place.kind === 'vault') return vaultRequest(context, request, place.vault)
 	if (place.kind === 'login') return loginRequest(context, request)
+	if (place.kind === 'management') return managementRequest(context, request)
 	if (place.kind === 'local') {
 		const [first] = state.vaults.keys()
 		const toVault = /^\/(secrets|deletedsecrets)(\/|$)/i.test(request.path) && first !== undefined
@@ -105,6 +107,11 @@ async function loginRequest(context: Dispatch, request: Incoming): Promise<Outco
 	// Only a known client is logged: the field is the caller's own text.
 	if (clientId !== undefined && state.directory.client(clientId)) entry.clientId = clientId
 	return withFaults(context, request, entry, undefined, () => handleLogin(loginHandler(state), request, match))
+}
+
+async function managementRequest(context: Dispatch, request: Incoming): Promise<Outcome> {
+	const entry = context.state.log.begin({ kind: 'other', route: 'management', method: request.method })
+	return withFaults(context, request, entry, undefined, () => handleManagement(context.state, request))
 }
 
 async function withFaults(

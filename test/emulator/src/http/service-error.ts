@@ -33,3 +33,9 @@ export class ServiceError extends Error {
 }
 
 export const badParameter = (message: string): ServiceError => new ServiceError(400, 'BadParameter', message)
+
+/**
+ * The service has it and the emulator has not. Not a 404: clients would take that for an object that does not exist.
+ */
+export const notEmulated = (what: string): ServiceError =>
+	new ServiceError(501, 'NotImplemented', `azure-key-vault-emulator does not emulate ${what}.`)

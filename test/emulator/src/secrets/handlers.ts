@@ -7,6 +7,7 @@ import { type BundleContext, bundle, deletedBundle, deletedItem, listItem } from
 import { PEM, PFX } from './certificates.ts'
 import { parseObject, parsePatch, parseSet } from './input.ts'
 import type { Found, Page } from './model.ts'
+import type { PageQuestion, PageSizes } from './page-sizes.ts'
 import { nextLink, parseMaxResults, parseSkipToken } from './paging.ts'
 import type { RouteMatch, SecretRoute } from './routes.ts'
 import type { Vault } from './vault.ts'
@@ -18,6 +19,7 @@ interface OperationContext {
 	readonly apiVersion: string
 	/** Key of backups: a blob of another emulator is refused, as one of another subscription is. */
 	readonly backupKey: Buffer
+	readonly sizes: PageSizes
 }
 
 type Operation = (context: OperationContext) => Reply
@@ -33,16 +35,26 @@ const contextOf = ({ request, vault }: OperationContext): BundleContext => ({
 /** The name is there: the route has it in its path. */
 const nameOf = ({ match }: OperationContext): string => match.name as string
 
+/** One page of a list, as large as the page plan lets it be; see page-sizes.ts. */
 function page<T>(
 	context: OperationContext,
+	list: PageQuestion['list'],
 	read: (after: string | undefined, limit: number) => Page<T>,
 	render: (item: T) => object,
 ): Reply {
-	const { request, apiVersion } = context
+	const { request, apiVersion, vault, sizes, match } = context
 	const limit = parseMaxResults(request.query)
-	const { items, next } = read(parseSkipToken(request.query), limit)
-	const link = next === undefined ? null : nextLink(originWithPort(request), request.path, apiVersion, next, limit)
-	return ok({ value: items.map(render), nextLink: link })
+	const { after, index } = parseSkipToken(request.query)
+	const of = match.name === undefined ? vault.name : `${vault.name}/${match.name.toLowerCase()}`
+	const question: PageQuestion = { list, of, index, limit }
+	const { items, last, more } = read(after, sizes.size(question))
+	const goesOn = more || sizes.extra(question, items.length)
+	const link = { origin: originWithPort(request), path: request.path, apiVersion }
+	const next = { after: last ?? after, index: index + 1 }
+	return ok({
+		value: items.map(render),
+		nextLink: goesOn ? nextLink({ ...link, maxResults: request.query.get('maxresults') }, next) : null,
+	})
 }
 
 /** `outContentType` turns a certificate's PFX into PEM; everything else is refused. Older API versions do not know it. */
@@ -71,18 +83,21 @@ export const OPERATIONS: Readonly<Record<SecretRoute, Operation>> = {
 	listSecrets: (c) =>
 		page(
 			c,
+			'secrets',
 			(after, limit) => c.vault.list(after, limit),
 			(item) => listItem(contextOf(c), item, { version: false }),
 		),
 	listVersions: (c) =>
 		page(
 			c,
+			'versions',
 			(after, limit) => c.vault.listVersions(nameOf(c), after, limit),
 			(item) => listItem(contextOf(c), item, { version: true }),
 		),
 	listDeleted: (c) =>
 		page(
 			c,
+			'deleted',
 			(after, limit) => c.vault.listDeleted(after, limit),
 			(item) => deletedItem(contextOf(c), item),
 		),

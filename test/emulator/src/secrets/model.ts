@@ -66,6 +66,8 @@ export interface FoundDeleted extends Found {
 
 export interface Page<T> {
 	readonly items: readonly T[]
-	/** Key to go on after; absent on the last page. */
-	readonly next?: string
+	/** Key of the last item; absent on an empty page. */
+	readonly last?: string
+	/** There is at least one item behind the last one. */
+	readonly more: boolean
 }

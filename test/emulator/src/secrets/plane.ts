@@ -62,7 +62,14 @@ export function serve(
 	}
 	const apiVersion = checkApiVersion(request.query)
 	const assignmentId = authorize(state, hosted, request, caller, match)
-	const reply = OPERATIONS[match.route]({ request, vault, match, apiVersion, backupKey: state.backupKey })
+	const reply = OPERATIONS[match.route]({
+		request,
+		vault,
+		match,
+		apiVersion,
+		backupKey: state.backupKey,
+		sizes: state.pageSizes,
+	})
 	if (assignmentId === undefined) return reply
 	return { ...reply, headers: { ...reply.headers, 'x-ms-keyvault-rbac-assignment-id': assignmentId } }
 }

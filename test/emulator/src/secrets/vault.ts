@@ -139,7 +139,7 @@ export class Vault {
 	/** Versions by id, which is a random order in time. A name that is not there has no versions: no error. */
 	listVersions(name: string, after: string | undefined, limit: number): Page<Found> {
 		const secret = this.#find(name)
-		if (!secret || !this.#visible(secret)) return { items: [] }
+		if (!secret || !this.#visible(secret)) return { items: [], more: false }
 		return pageOfVersions(secret, after, limit)
 	}
 
@@ -244,7 +244,7 @@ export class Vault {
 		return found
 	}
 
-	/** One page, and the key to go on after when there is at least one more item. */
+	/** One page of at most `limit` items, which may be 0. */
 	#page<T>(after: string | undefined, limit: number, pick: (secret: Secret) => T | undefined): Page<T> {
 		const items: T[] = []
 		let last: string | undefined
@@ -252,10 +252,10 @@ export class Vault {
 			const secret = this.#secrets.get(key)
 			const item = secret && pick(secret)
 			if (!item) continue
-			if (items.length === limit) return last === undefined ? { items } : { items, next: last }
+			if (items.length === limit) return { items, more: true, ...(last === undefined ? {} : { last }) }
 			items.push(item)
 			last = key
 		}
-		return { items }
+		return { items, more: false, ...(last === undefined ? {} : { last }) }
 	}
 }

@@ -5,8 +5,9 @@ export function pageOfVersions(secret: Secret, after: string | undefined, limit:
 	const sorted = [...secret.versions].sort((a, b) => (a.version < b.version ? -1 : 1))
 	const start = after === undefined ? 0 : sorted.findIndex((each) => each.version > after)
 	const items = start < 0 ? [] : sorted.slice(start, start + limit).map((version) => ({ name: secret.name, version }))
-	const last = items.at(-1)
-	return last && start + limit < sorted.length ? { items, next: last.version.version } : { items }
+	const last = items.at(-1)?.version.version
+	const more = start >= 0 && start + limit < sorted.length
+	return { items, more, ...(last === undefined ? {} : { last }) }
 }
 
 /** Without the keys that are undefined: absent means unchanged. */
