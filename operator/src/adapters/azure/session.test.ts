@@ -1,7 +1,17 @@
 import { randomUUID } from 'node:crypto'
 import { inspect } from 'node:util'
+import {
+	MANIFEST_SCHEMA,
+	type Manifest,
+	parseManifest,
+	serializeManifest,
+} from 'purista-azure-mounted-secret-store/manifest'
 import { describe, expect, it, vi } from 'vitest'
+import { parseTime } from '../../api/time.ts'
 import type { FaultKind } from '../../plan/fault.ts'
+import { decideEntry } from '../../plan/found.ts'
+import { agrees } from '../../plan/probe.ts'
+import { contextOf } from '../../plan/testing/samples.ts'
 import type { SessionKey } from '../../ports/vault.ts'
 import { type Clock, systemClock } from '../../runtime/clock.ts'
 import { userAgent } from './session.ts'
@@ -33,6 +43,34 @@ describe('a session', () => {
 		})
 		expect(Math.abs((secret.serverTime ?? 0) - Date.now())).toBeLessThan(5_000)
 		expect(JSON.stringify(secret)).not.toContain('"v"')
+	})
+
+	it.each([
+		[2_208_992_461, '2040-01-01T01:01:01Z'],
+		[253_402_300_799, '9999-12-31T23:59:59Z'],
+	])('reads and lists a time beyond 2038, and the manifest carries it to its readers: %d', async (time, text) => {
+		const { control } = tenant.emulator
+		const dates = { notBefore: time - 1, expires: time }
+		const { version } = await control.setSecret({ vault: 'payments', name: 'far', value: 'v', ...dates })
+		const { facts } = await open().read('far', undefined, ask())
+		expect(facts).toMatchObject(dates)
+		const listing = await open().list({ pages: 1 }, ask())
+		expect(listing.complete && listing.items.get('far')).toMatchObject(dates)
+		const wanted = { name: 'far', objectName: 'far', optional: false }
+		const finding = { kind: 'value', version, value: 'v', facts, settled: true } as const
+		const { delivered } = decideEntry(wanted, finding, undefined, contextOf({}))
+		if (delivered === undefined) throw new Error('it is delivered')
+		expect([delivered.expires, parseTime(delivered.expires)]).toEqual([text, time * 1000])
+		const manifest: Manifest = {
+			schema: MANIFEST_SCHEMA,
+			revision: 1,
+			binding: { namespace: 'team', name: 'app', uid: 'u' },
+			vault: 'https://payments.vault.azure.net',
+			selectors: [],
+			secrets: { far: delivered },
+		}
+		expect(parseManifest(serializeManifest(manifest))).toEqual({ kind: 'ok', manifest })
+		expect(agrees(delivered, facts)).toBe(true)
 	})
 
 	it('meets one 401 and asks for one token for 40 cold reads at once, and for none on later ones', async () => {

@@ -53,14 +53,12 @@ export function vaultOperations(
 		},
 		addCertificate: async ({ vault: name, name: certificate, contentType = PFX }) => {
 			checkName(certificate)
-			const { value, pem } = createCertificateValue(
+			const { pem, ...value } = createCertificateValue(
 				`${certificate.toLowerCase()}.emu.test`,
 				contentType,
 				state.clock.now(),
 			)
-			// Key, certificate and secret share the version.
-			const kid = (version: string): string => `${vaultUrl(name.toLowerCase())}/keys/${certificate}/${version}`
-			return written(name, vault(name).set(certificate, { value, contentType }, { kid, pem }))
+			return written(name, vault(name).set(certificate, value, { pem }))
 		},
 		updateSecret: async ({ vault: name, name: secret, version, contentType, tags, enabled, notBefore, expires }) => {
 			const patch = { contentType, tags, enabled, notBefore, expires }
@@ -72,7 +70,7 @@ export function vaultOperations(
 			const found =
 				version === undefined ? stored.versions.at(-1) : stored.versions.find((each) => each.version === version)
 			if (!found) throw new ControlError(`secret ${secret} has no version ${version}`, 'SecretNotFound')
-			const { managed: _managed, kid: _kid, pem: _pem, previousVersion: _previous, ...rest } = found
+			const { managed: _managed, pem: _pem, previousVersion: _previous, ...rest } = found
 			const { id } = written(name, { name: stored.name, version: found })
 			return { name: stored.name, id, ...rest, versions: stored.versions.map((each) => each.version) }
 		},

@@ -21,6 +21,15 @@ export class ServiceError extends Error {
 		this.headers = options.headers ?? {}
 	}
 
+	/** The same error with more headers. */
+	withHeaders(headers: Readonly<Record<string, string>>): ServiceError {
+		const { status, code, message, inner } = this
+		return new ServiceError(status, code, message, {
+			...(inner === undefined ? {} : { inner }),
+			headers: { ...this.headers, ...headers },
+		})
+	}
+
 	/** `{"error":{"code","message","innererror":{"code"}}}`, in this key order. */
 	toReply(): Reply {
 		const error = {

@@ -21,10 +21,15 @@ const attributes = (context: BundleContext, version: SecretVersion): object => (
 	recoverableDays: context.recoverableDays,
 })
 
-/** `contentType, id, attributes, tags`: absent things are left out. */
+/** Id of a version, as bundles and texts have it. */
+export const versionId = (context: BundleContext, { name, version }: Found): string =>
+	secretId(context, name, version.version)
+
+/** `contentType, id, managed, attributes, tags`: absent things are left out. */
 const shared = (context: BundleContext, version: SecretVersion, id: string): object => ({
 	...(version.contentType === undefined ? {} : { contentType: version.contentType }),
 	id,
+	...(version.managed ? { managed: true } : {}),
 	attributes: attributes(context, version),
 	...(version.tags === undefined ? {} : { tags: version.tags }),
 })
@@ -34,19 +39,18 @@ export function bundle(context: BundleContext, found: Found, options: { value: b
 	const { version } = found
 	return {
 		...(options.value ? { value: version.value } : {}),
-		...shared(context, version, secretId(context, found.name, version.version)),
-		...(version.kid === undefined ? {} : { kid: version.kid }),
-		...(version.managed ? { managed: true } : {}),
+		...shared(context, version, versionId(context, found)),
+		// A certificate's secret has tags even when it has none, and its key's id: both share the version.
+		...(version.managed
+			? { tags: version.tags ?? {}, kid: `${context.origin}/keys/${found.name}/${version.version}` }
+			: {}),
 		...(version.previousVersion === undefined ? {} : { previousVersion: version.previousVersion }),
 	}
 }
 
 /** Item of a list of secrets (id without version) or of versions (id with it). Never a value. */
-export function listItem(context: BundleContext, found: Found, options: { version: boolean }): object {
-	const { version } = found
-	const id = secretId(context, found.name, options.version ? version.version : undefined)
-	return { ...shared(context, version, id), ...(version.managed ? { managed: true } : {}) }
-}
+export const listItem = (context: BundleContext, found: Found, options: { version: boolean }): object =>
+	shared(context, found.version, secretId(context, found.name, options.version ? found.version.version : undefined))
 
 const deletion = (context: BundleContext, found: FoundDeleted): object => ({
 	recoveryId: `${context.origin}/deletedsecrets/${found.name}`,

@@ -3,7 +3,7 @@ import { type Incoming, originOf, originWithPort, type Reply } from '../http/mes
 import { badParameter } from '../http/service-error.ts'
 import { hasOutContentType } from './api-version.ts'
 import { openBackup, sealBackup } from './backup.ts'
-import { type BundleContext, bundle, deletedBundle, deletedItem, listItem } from './bundle.ts'
+import { type BundleContext, bundle, deletedBundle, deletedItem, listItem, versionId } from './bundle.ts'
 import { PEM, PFX } from './certificates.ts'
 import { parseObject, parsePatch, parseSet } from './input.ts'
 import type { Found, Page } from './model.ts'
@@ -110,8 +110,14 @@ export const OPERATIONS: Readonly<Record<SecretRoute, Operation>> = {
 	backupSecret: (c) => ok({ value: sealBackup(c.vault.export(nameOf(c)), c.backupKey) }),
 	restoreSecret: (c) =>
 		ok(
-			bundle(contextOf(c), c.vault.import(openBackup(parseObject(c.request.body)['value'], c.backupKey)), {
-				value: false,
-			}),
+			bundle(
+				contextOf(c),
+				c.vault.import(openBackup(parseObject(c.request.body)['value'], c.backupKey), (found) =>
+					versionId(contextOf(c), found),
+				),
+				{
+					value: false,
+				},
+			),
 		),
 }

@@ -6,7 +6,8 @@ const MAX_VALUE_BYTES: number = 25 * 1024
 const MAX_CONTENT_TYPE = 255
 const MAX_TAGS = 15
 const MAX_TAG_LENGTH = 512
-const MAX_INT32 = 2 ** 31 - 1
+/** 9999-12-31T23:59:59Z: the last moment that the service's own type of time can hold. */
+const MAX_SECONDS = 253_402_300_799
 
 const isObject = (value: unknown): value is Record<string, unknown> =>
 	typeof value === 'object' && value !== null && !Array.isArray(value)
@@ -86,10 +87,10 @@ function parseTags(tags: unknown): Record<string, string> | undefined {
 	return tags as Record<string, string>
 }
 
-/** Times are int32 whole seconds. */
+/** Times are whole seconds, also beyond 2038: recorded ones go to 2040. */
 function seconds(property: string, value: unknown): number | undefined {
 	if (isAbsent(value)) return undefined
-	if (typeof value !== 'number' || !Number.isInteger(value) || value < 0 || value > MAX_INT32) {
+	if (typeof value !== 'number' || !Number.isInteger(value) || value < 0 || value > MAX_SECONDS) {
 		throw badParameter(`Property 'attributes.${property}' has invalid value.`)
 	}
 	return value

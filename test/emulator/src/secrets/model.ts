@@ -13,7 +13,6 @@ export interface SecretVersion {
 	readonly managed?: true
 	/** The certificate as PEM, for `outContentType`. */
 	readonly pem?: string
-	readonly kid?: string
 	readonly previousVersion?: string
 }
 

@@ -30,7 +30,7 @@ export function parseSkipToken(query: ReadonlyMap<string, string>): Continuation
 		const { NextMarker } = JSON.parse(Buffer.from(token, 'base64').toString()) as { NextMarker: unknown }
 		const marker = typeof NextMarker === 'string' ? Buffer.from(NextMarker, 'base64').toString() : ''
 		// Nine digits: more pages than any list has.
-		const [, index, after] = /^(\d{1,9}):([^]*)$/.exec(marker) ?? []
+		const [, index, after] = /^(\d{1,9}):([\s\S]*)$/.exec(marker) ?? []
 		if (index !== undefined) return { after: after || undefined, index: Number(index) }
 	} catch {
 		// Falls through to the one answer for every token that is not ours.

@@ -62,16 +62,16 @@ export function serve(
 	}
 	const apiVersion = checkApiVersion(request.query)
 	const assignmentId = authorize(state, hosted, request, caller, match)
-	const reply = OPERATIONS[match.route]({
-		request,
-		vault,
-		match,
-		apiVersion,
-		backupKey: state.backupKey,
-		sizes: state.pageSizes,
-	})
-	if (assignmentId === undefined) return reply
-	return { ...reply, headers: { ...reply.headers, 'x-ms-keyvault-rbac-assignment-id': assignmentId } }
+	const headers: Record<string, string> =
+		assignmentId === undefined ? {} : { 'x-ms-keyvault-rbac-assignment-id': assignmentId }
+	const { backupKey, pageSizes: sizes } = state
+	try {
+		const reply = OPERATIONS[match.route]({ request, vault, match, apiVersion, backupKey, sizes })
+		return { ...reply, headers: { ...reply.headers, ...headers } }
+	} catch (error) {
+		// What the role allowed and the operation refused names the assignment too.
+		throw error instanceof ServiceError ? error.withHeaders(headers) : error
+	}
 }
 
 /** Network first, then the permission model of the vault. The id of the role assignment that allowed it, if one did. */

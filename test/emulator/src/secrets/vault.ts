@@ -8,6 +8,7 @@ import {
 	deletedButRecoverable,
 	deletedSecretNotFound,
 	managedSecret,
+	restoreConflict,
 	secretDisabled,
 	secretNotFound,
 } from './errors.ts'
@@ -47,11 +48,11 @@ export class Vault {
 	}
 
 	/** Adds a version, also when the value is equal to the current one. */
-	set(name: string, input: SecretInput, certificate?: { pem: string; kid: (version: string) => string }): Found {
+	set(name: string, input: SecretInput, certificate?: { pem: string }): Found {
 		const existing = this.#find(name)
 		if (existing) {
 			this.#requireWritable(existing)
-			if (this.#current(existing).managed && !certificate) throw managedSecret(existing.name)
+			if (this.#current(existing).managed && !certificate) throw managedSecret('set')
 		}
 		const secret: Secret = existing ?? { name, state: { kind: 'live', visibleAt: 0 }, versions: [] }
 		const now = this.#options.clock.seconds()
@@ -68,7 +69,7 @@ export class Vault {
 			...(tags === undefined ? {} : { tags }),
 			...(notBefore === undefined ? {} : { notBefore }),
 			...(expires === undefined ? {} : { expires }),
-			...(certificate ? { managed: true as const, pem: certificate.pem, kid: certificate.kid(id) } : {}),
+			...(certificate ? { managed: true as const, pem: certificate.pem } : {}),
 			...(certificate && previous ? { previousVersion: previous.version } : {}),
 		}
 		secret.versions.push(version)
@@ -88,7 +89,8 @@ export class Vault {
 	update(name: string, version: string | undefined, patch: SecretPatch): Found {
 		const secret = this.#live(name, version)
 		const old = version === undefined ? this.#current(secret) : this.#version(secret, name, version)
-		if (old.managed) throw managedSecret(secret.name)
+		// A certificate's secret can be disabled and enabled, and nothing else.
+		if (old.managed && Object.keys(strip(patch)).some((key) => key !== 'enabled')) throw managedSecret('update')
 		const changed: SecretVersion = { ...old, ...strip(patch), updated: this.#options.clock.seconds() }
 		secret.versions[secret.versions.indexOf(old)] = changed
 		return { name: secret.name, version: changed }
@@ -98,8 +100,8 @@ export class Vault {
 	delete(name: string): FoundDeleted {
 		const secret = this.#find(name)
 		if (secret?.state.kind !== 'live') throw secretNotFound(name)
-		if (secret.state.visibleAt > this.#now()) throw beingRecovered()
-		if (this.#current(secret).managed) throw managedSecret(secret.name)
+		if (secret.state.visibleAt > this.#now()) throw beingRecovered(secret.name)
+		if (this.#current(secret).managed) throw managedSecret('delete')
 		const deletedDate = this.#options.clock.seconds()
 		const scheduledPurgeDate = deletedDate + this.recoverableDays * 86_400
 		secret.state = { kind: 'deleted', visibleAt: this.#later(), deletedDate, scheduledPurgeDate }
@@ -120,6 +122,8 @@ export class Vault {
 
 	/** Brings back the same versions; reads answer "not found" until it shows. */
 	recover(name: string): Found {
+		// Unlike a purge, a recover of a name that is not there speaks of a secret, not of a deleted one.
+		if (this.#find(name)?.state.kind !== 'deleted') throw secretNotFound(name)
 		const secret = this.#requireDeleted(name)
 		secret.state = { kind: 'live', visibleAt: this.#later() }
 		return { name: secret.name, version: this.#current(secret) }
@@ -148,10 +152,12 @@ export class Vault {
 		return this.#live(name, undefined)
 	}
 
-	/** Puts a backup back; the name must be free. */
-	import(secret: Secret): Found {
+	/** Puts a backup back; the name must be free. `idOf` is the id of a version, for the text of a conflict. */
+	import(secret: Secret, idOf: (found: Found) => string): Found {
 		const existing = this.#find(secret.name)
 		if (existing) {
+			if (existing.state.kind === 'purging')
+				throw restoreConflict(idOf({ name: secret.name, version: this.#current(secret) }))
 			this.#requireWritable(existing)
 			throw alreadyExists(existing.name)
 		}
@@ -214,7 +220,7 @@ export class Vault {
 		if (state.kind === 'purging') throw beingDeleted()
 		if (state.kind === 'deleted')
 			throw state.visibleAt > this.#now() ? beingDeleted() : deletedButRecoverable(secret.name)
-		if (state.visibleAt > this.#now()) throw beingRecovered()
+		if (state.visibleAt > this.#now()) throw beingRecovered(secret.name)
 	}
 
 	/** For purge and recover: a delete that does not show yet is still going on. */
