@@ -214,7 +214,11 @@ describe('secrets', () => {
 
 	const listed = async (
 		name: string,
-	): Promise<{ id: string; tags?: object; attributes: { enabled: boolean; updated: number; nbf: number; exp: number } }> => {
+	): Promise<{
+		id: string
+		tags?: object
+		attributes: { enabled: boolean; updated: number; nbf: number; exp: number }
+	}> => {
 		let path: string | null = `/secrets?${API}`
 		while (path !== null) {
 			const { page: json }: Answer = await bench.raw(path)

@@ -31,7 +31,7 @@ const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`
 export function environmentLines(
 	emulator: Emulator,
 	client: DeveloperClient,
-	options: { caFile: string; vault: string | undefined },
+	options: { caFile: string; bundleFile: string; vault: string | undefined },
 ): string {
 	const variables: ReadonlyArray<readonly [string, string]> = [
 		['AZURE_TENANT_ID', emulator.tenantId],
@@ -42,7 +42,9 @@ export function environmentLines(
 			: [['AZURE_KEYVAULT_URL', `https://${options.vault}.vault.azure.net`] as const]),
 		['HTTPS_PROXY', emulator.controlUrl],
 		['NODE_EXTRA_CA_CERTS', options.caFile],
-		['REQUESTS_CA_BUNDLE', options.caFile],
+		// These two replace what a program trusts, so the file has the system's CAs as well.
+		['SSL_CERT_FILE', options.bundleFile],
+		['REQUESTS_CA_BUNDLE', options.bundleFile],
 		['EMULATOR_CONTROL_URL', emulator.controlUrl],
 	]
 	return variables.map(([name, value]) => `export ${name}=${quoted(value)}\n`).join('')
