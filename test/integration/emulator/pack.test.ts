@@ -52,7 +52,14 @@ describe('the packed tarball', () => {
 		tarball = join(folder, packed?.filename ?? '')
 		const files = packed?.files.map(({ path }) => path) ?? []
 		expect(files).toEqual(
-			expect.arrayContaining(['README.md', 'package.json', 'dist/cli.js', 'dist/index.js', 'dist/index.d.ts']),
+			expect.arrayContaining([
+				'README.md',
+				'LICENSE',
+				'package.json',
+				'dist/cli.js',
+				'dist/index.js',
+				'dist/index.d.ts',
+			]),
 		)
 		expect(files.filter((path) => !/^(README\.md|LICENSE|package\.json|dist\/.*\.(js|d\.ts))$/.test(path))).toEqual([])
 		expect(files.filter((path) => path.includes('.test.'))).toEqual([])
