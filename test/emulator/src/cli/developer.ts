@@ -9,14 +9,18 @@ export interface DeveloperClient {
 	readonly clientSecret: string
 }
 
+/** Its secret is hexadecimal: one that begins with a hyphen is an option to command lines such as `az login --password`. */
 export async function addDeveloper(emulator: Emulator, knownId: string | undefined): Promise<DeveloperClient> {
-	const client = { clientId: knownId ?? randomUUID(), clientSecret: randomBytes(24).toString('base64url') }
+	const client = { clientId: knownId ?? randomUUID(), clientSecret: randomBytes(24).toString('hex') }
 	const { control } = emulator
 	await control.addClient({ ...client, name: NAME, managedIdentity: true })
 	for (const { name, access } of await control.listVaults()) {
 		if (access === 'rbac')
-			await control.grant({ clientId: client.clientId, role: 'Key Vault Secrets Officer', vault: name })
-		else await control.setPolicy({ vault: name, clientId: client.clientId, secretPermissions: ['all'] })
+			await control.grant({ clientId: client.clientId, role: 'Key Vault Administrator', vault: name })
+		else {
+			const all = { secretPermissions: ['all'], keyPermissions: ['all'], certificatePermissions: ['all'] }
+			await control.setPolicy({ vault: name, clientId: client.clientId, ...all })
+		}
 	}
 	return client
 }

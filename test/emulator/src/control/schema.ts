@@ -95,7 +95,13 @@ const SHAPES: Readonly<Record<keyof EmulatorControl, Shape>> = {
 	grant,
 	revoke: grant,
 	defineRole: { name: word, dataActions: words },
-	setPolicy: { vault: word, clientId: word, secretPermissions: words },
+	setPolicy: {
+		vault: word,
+		clientId: word,
+		secretPermissions: words,
+		keyPermissions: optional(words),
+		certificatePermissions: optional(words),
+	},
 	addFault: {
 		match: optional(shaped({ route: optional(word), vault: optional(word), clientId: optional(word) })),
 		action: oneOf('status', 'delay', 'hang', 'reset', 'truncate', 'garbage', 'html', 'unauthorized', 'challenge'),

@@ -90,7 +90,7 @@ export interface VaultControl {
 	setSecret(input: SetSecret): Promise<WrittenSecret>
 	/** Bulk: for 10,000 secrets in one call. */
 	setSecrets(input: { vault: string; secrets: ReadonlyArray<Omit<SetSecret, 'vault'>> }): Promise<{ written: number }>
-	/** The secret of a (self-signed) certificate; again for a renewal. Content type PFX by default. */
+	/** A self-signed certificate with its key and its secret; again for a renewal. Content type PFX by default. */
 	addCertificate(input: {
 		vault: string
 		name: string
@@ -131,8 +131,14 @@ export interface IdentityControl {
 	revoke(input: Grant): Promise<void>
 	/** A custom role; `*` in a data action stands for any run of characters. */
 	defineRole(input: { name: string; dataActions: readonly string[] }): Promise<void>
-	/** Replaces the client's secret permissions in an access-policy vault. */
-	setPolicy(input: { vault: string; clientId: string; secretPermissions: readonly string[] }): Promise<void>
+	/** Replaces the client's permissions in an access-policy vault. */
+	setPolicy(input: {
+		vault: string
+		clientId: string
+		secretPermissions: readonly string[]
+		keyPermissions?: readonly string[]
+		certificatePermissions?: readonly string[]
+	}): Promise<void>
 	/** One `az` line of the three kinds that change identities or access; anything else rejects. */
 	az(input: { command: string }): Promise<{ stdout: string }>
 }

@@ -42,7 +42,7 @@ export async function dispatch(context: Dispatch, request: Incoming): Promise<Ou
 	if (place.kind === 'management') return managementRequest(context, request)
 	if (place.kind === 'local') {
 		const [first] = state.vaults.keys()
-		const toVault = /^\/(secrets|deletedsecrets)(\/|$)/i.test(request.path) && first !== undefined
+		const toVault = /^\/(deleted)?(secrets|keys|certificates)(\/|$)/i.test(request.path) && first !== undefined
 		return toVault ? vaultRequest(context, request, first) : loginRequest(context, request)
 	}
 	const entry = state.log.begin({ kind: 'other', route: 'unknown', method: request.method })
@@ -58,16 +58,16 @@ async function vaultRequest(context: Dispatch, request: Incoming, name: string):
 	const match = tryMatch(request)
 	if (!(match instanceof ServiceError)) {
 		entry.route = match.route
-		if (match.name !== undefined) entry.secret = match.name
+		if (match.name !== undefined && match.area === 'secrets') entry.secret = match.name
 		if (match.version !== undefined) entry.version = match.version
 	}
 	const caller = await authenticate(state, hosted, request)
 	if (!(caller instanceof ServiceError)) entry.clientId = caller.clientId
-	return withFaults(context, request, entry, hosted, () => {
+	return withFaults(context, request, entry, hosted, async () => {
 		try {
 			if (caller instanceof ServiceError) throw caller
 			if (match instanceof ServiceError) throw match
-			const reply = serve(state, hosted, request, caller, match)
+			const reply = await serve(state, hosted, request, caller, match)
 			if (request.method !== 'GET') state.changed()
 			return vaultReply(state, hosted, request, reply)
 		} catch (error) {

@@ -1,4 +1,4 @@
-import type { Found, FoundDeleted, SecretVersion } from './model.ts'
+import type { Found, FoundDeleted, ObjectVersion, SecretVersion } from './model.ts'
 
 /** What bundles say about the vault they are in. */
 export interface BundleContext {
@@ -11,7 +11,8 @@ export interface BundleContext {
 const secretId = (context: BundleContext, name: string, version?: string): string =>
 	`${context.origin}/secrets/${name}${version === undefined ? '' : `/${version}`}`
 
-const attributes = (context: BundleContext, version: SecretVersion): object => ({
+/** The attributes of any object's version. */
+export const objectAttributes = (context: BundleContext, version: ObjectVersion): object => ({
 	enabled: version.enabled,
 	...(version.notBefore === undefined ? {} : { nbf: version.notBefore }),
 	...(version.expires === undefined ? {} : { exp: version.expires }),
@@ -30,7 +31,7 @@ const shared = (context: BundleContext, version: SecretVersion, id: string): obj
 	...(version.contentType === undefined ? {} : { contentType: version.contentType }),
 	id,
 	...(version.managed ? { managed: true } : {}),
-	attributes: attributes(context, version),
+	attributes: objectAttributes(context, version),
 	...(version.tags === undefined ? {} : { tags: version.tags }),
 })
 

@@ -2,37 +2,46 @@ import { ServiceError } from '../http/service-error.ts'
 
 // Texts as the service gives them; {name} as the caller wrote it.
 
-export const secretNotFound = (id: string): ServiceError =>
-	new ServiceError(
-		404,
-		'SecretNotFound',
-		`A secret with (name/id) ${id} was not found in this key vault. If you recently deleted this secret you may be able to recover it using the correct recovery command. For help resolving this issue, please see https://go.microsoft.com/fwlink/?linkid=2125182`,
-	)
+/** What an object is called in codes and texts. */
+export type Noun = 'Secret' | 'Key' | 'Certificate'
 
-export const deletedSecretNotFound = (name: string): ServiceError =>
-	new ServiceError(404, 'SecretNotFound', `Deleted Secret not found: ${name}`)
+/** The errors of one kind of object; {name} as the caller wrote it. */
+export interface ObjectErrors {
+	notFound(id: string): ServiceError
+	deletedNotFound(name: string): ServiceError
+	deletedButRecoverable(name: string): ServiceError
+	beingDeleted(): ServiceError
+	beingRecovered(name: string): ServiceError
+}
+
+export function objectErrors(noun: Noun): ObjectErrors {
+	const lower = noun.toLowerCase()
+	const conflict = (inner: string, message: string): ServiceError =>
+		new ServiceError(409, 'Conflict', message, { inner })
+	return {
+		notFound: (id) =>
+			new ServiceError(
+				404,
+				`${noun}NotFound`,
+				`A ${lower} with (name/id) ${id} was not found in this key vault. If you recently deleted this ${lower} you may be able to recover it using the correct recovery command. For help resolving this issue, please see https://go.microsoft.com/fwlink/?linkid=2125182`,
+			),
+		deletedNotFound: (name) => new ServiceError(404, `${noun}NotFound`, `Deleted ${noun} not found: ${name}`),
+		deletedButRecoverable: (name) =>
+			conflict(
+				'ObjectIsDeletedButRecoverable',
+				`${noun} ${name} is currently in a deleted but recoverable state, and its name cannot be reused; in this state, the ${lower} can only be recovered or purged.`,
+			),
+		beingDeleted: () => conflict('ObjectIsBeingDeleted', `${noun} is currently being deleted.`),
+		beingRecovered: (name) =>
+			conflict(
+				'ObjectIsBeingRecovered',
+				`${noun} ${name} is currently being recovered and cannot be re-created; retry later.`,
+			),
+	}
+}
 
 export const secretDisabled = (): ServiceError =>
 	new ServiceError(403, 'Forbidden', 'Operation get is not allowed on a disabled secret.', { inner: 'SecretDisabled' })
-
-export const deletedButRecoverable = (name: string): ServiceError =>
-	new ServiceError(
-		409,
-		'Conflict',
-		`Secret ${name} is currently in a deleted but recoverable state, and its name cannot be reused; in this state, the secret can only be recovered or purged.`,
-		{ inner: 'ObjectIsDeletedButRecoverable' },
-	)
-
-export const beingDeleted = (): ServiceError =>
-	new ServiceError(409, 'Conflict', 'Secret is currently being deleted.', { inner: 'ObjectIsBeingDeleted' })
-
-export const beingRecovered = (name: string): ServiceError =>
-	new ServiceError(
-		409,
-		'Conflict',
-		`Secret ${name} is currently being recovered and cannot be re-created; retry later.`,
-		{ inner: 'ObjectIsBeingRecovered' },
-	)
 
 /** A restore while a purge of the name still runs; `id` is the whole id with the version. No inner code. */
 export const restoreConflict = (id: string): ServiceError =>
@@ -49,8 +58,8 @@ export const alreadyExists = (name: string): ServiceError =>
 export const corruptBackup = (): ServiceError =>
 	new ServiceError(400, 'Malformed backup blob', 'Backup blob is corrupt.')
 
-/** Secrets that belong to a certificate are written and deleted through the certificate only. */
-export const managedSecret = (operation: 'set' | 'update' | 'delete'): ServiceError =>
+/** What belongs to a certificate is written and deleted through the certificate only. */
+export const managedObject = (operation: string): ServiceError =>
 	new ServiceError(
 		403,
 		'Forbidden',

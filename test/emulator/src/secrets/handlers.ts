@@ -1,61 +1,14 @@
 // One thin function per operation: read the request, ask the model, render the answer.
-import { type Incoming, originOf, originWithPort, type Reply } from '../http/message.ts'
+import type { Reply } from '../http/message.ts'
 import { badParameter } from '../http/service-error.ts'
 import { hasOutContentType } from './api-version.ts'
 import { openBackup, sealBackup } from './backup.ts'
-import { type BundleContext, bundle, deletedBundle, deletedItem, listItem, versionId } from './bundle.ts'
+import { bundle, deletedBundle, deletedItem, listItem, versionId } from './bundle.ts'
 import { PEM, PFX } from './certificates.ts'
 import { parseObject, parsePatch, parseSet } from './input.ts'
-import type { Found, Page } from './model.ts'
-import type { PageQuestion, PageSizes } from './page-sizes.ts'
-import { nextLink, parseMaxResults, parseSkipToken } from './paging.ts'
-import type { RouteMatch, SecretRoute } from './routes.ts'
-import type { Vault } from './vault.ts'
-
-interface OperationContext {
-	readonly request: Incoming
-	readonly vault: Vault
-	readonly match: RouteMatch
-	readonly apiVersion: string
-	/** Key of backups: a blob of another emulator is refused, as one of another subscription is. */
-	readonly backupKey: Buffer
-	readonly sizes: PageSizes
-}
-
-type Operation = (context: OperationContext) => Reply
-
-const ok = (json: unknown): Reply => ({ status: 200, json })
-
-const contextOf = ({ request, vault }: OperationContext): BundleContext => ({
-	origin: originOf(request),
-	recoveryLevel: vault.recoveryLevel,
-	recoverableDays: vault.recoverableDays,
-})
-
-/** The name is there: the route has it in its path. */
-const nameOf = ({ match }: OperationContext): string => match.name as string
-
-/** One page of a list, as large as the page plan lets it be; see page-sizes.ts. */
-function page<T>(
-	context: OperationContext,
-	list: PageQuestion['list'],
-	read: (after: string | undefined, limit: number) => Page<T>,
-	render: (item: T) => object,
-): Reply {
-	const { request, apiVersion, vault, sizes, match } = context
-	const limit = parseMaxResults(request.query)
-	const { after, index } = parseSkipToken(request.query)
-	const of = match.name === undefined ? vault.name : `${vault.name}/${match.name.toLowerCase()}`
-	const question: PageQuestion = { list, of, index, limit }
-	const { items, last, more } = read(after, sizes.size(question))
-	const goesOn = more || sizes.extra(question, items.length)
-	const link = { origin: originWithPort(request), path: request.path, apiVersion }
-	const next = { after: last ?? after, index: index + 1 }
-	return ok({
-		value: items.map(render),
-		nextLink: goesOn ? nextLink({ ...link, maxResults: request.query.get('maxresults') }, next) : null,
-	})
-}
+import type { Found } from './model.ts'
+import { contextOf, nameOf, type OperationContext, ok, page } from './operation.ts'
+import type { SecretRoute } from './routes.ts'
 
 /** `outContentType` turns a certificate's PFX into PEM; everything else is refused. Older API versions do not know it. */
 function converted({ request, apiVersion }: OperationContext, found: Found): Found {
@@ -74,7 +27,7 @@ function converted({ request, apiVersion }: OperationContext, found: Found): Fou
 	)
 }
 
-export const OPERATIONS: Readonly<Record<SecretRoute, Operation>> = {
+export const SECRET_OPERATIONS: Readonly<Record<SecretRoute, (context: OperationContext) => Reply>> = {
 	setSecret: (c) => ok(bundle(contextOf(c), c.vault.set(nameOf(c), parseSet(c.request.body)), { value: true })),
 	getSecret: (c) => ok(bundle(contextOf(c), converted(c, c.vault.get(nameOf(c), c.match.version)), { value: true })),
 	updateSecret: (c) =>

@@ -12,7 +12,7 @@ const MAX_MISSING = 4
 
 /** Which page of which list: the same one has the same size again, whatever is asked in between. */
 export interface PageQuestion {
-	readonly list: 'secrets' | 'deleted' | 'versions'
+	readonly list: 'secrets' | 'keys' | 'certificates' | 'deleted' | 'versions'
 	/** What the list is of: vault, and the secret for versions. */
 	readonly of: string
 	/** Pages before it, since the first. */

@@ -57,7 +57,8 @@ async function python(context: Context, folder: string, script?: string): Promis
 			inputs: { requirements, version },
 			build: async (out, { log }) => {
 				const file = join(HERE, folder, 'requirements.txt')
-				const quiet = ['--quiet', '--no-input', '--disable-pip-version-check']
+				// Compiled when imported: of `az` that is a small part.
+				const quiet = ['--quiet', '--no-input', '--no-compile', '--disable-pip-version-check']
 				const args = ['-m', 'pip', 'install', ...quiet, '--target', out, '-r', file]
 				await run('python3', args, { log, timeoutMs: BUILD_MS, signal: context.signal })
 			},
