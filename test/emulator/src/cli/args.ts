@@ -22,7 +22,7 @@ export interface CliOptions {
 /** The command line was wrong: the message says how, nothing was started. */
 export class UsageError extends Error {}
 
-export const HELP = `azure-key-vault-emulator: an Azure Key Vault (secrets) and an Entra token endpoint on this machine
+export const HELP = `azure-key-vault-emulator: an Azure Key Vault and an Entra token endpoint on this machine
 
 Usage: azure-key-vault-emulator [options]
 
