@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { HELP, parseCli, UsageError } from './cli/args.ts'
 import { run } from './cli/run.ts'
+import { manifests } from './kind/manifests.ts'
 import type { Emulator } from './start.ts'
 
 let emulator: Emulator | undefined
@@ -14,8 +15,10 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
 }
 
 try {
-	const options = parseCli(process.argv.slice(2))
-	if (options === undefined) process.stdout.write(HELP)
+	const [command, ...rest] = process.argv.slice(2)
+	const options = command === 'manifests' ? command : parseCli(process.argv.slice(2))
+	if (options === 'manifests') process.stdout.write(await manifests(rest, process.env))
+	else if (options === undefined) process.stdout.write(HELP)
 	else {
 		const { stdout, stderr, env: environment } = process
 		emulator = await run(options, { stdout, stderr, environment, isRoot: process.getuid?.() === 0 })

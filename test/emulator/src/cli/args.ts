@@ -13,6 +13,7 @@ export interface CliOptions {
 	/** Undefined: a folder in the user's cache. */
 	readonly caFolder: string | undefined
 	readonly stateFile: string | undefined
+	readonly seedFile: string | undefined
 	readonly printEnvironment: boolean
 	readonly federate: { inCluster: boolean; issuers: readonly string[]; kubeconfig: string | undefined }
 }
@@ -23,6 +24,7 @@ export class UsageError extends Error {}
 export const HELP = `azure-key-vault-emulator: an Azure Key Vault (secrets) and an Entra token endpoint on this machine
 
 Usage: azure-key-vault-emulator [options]
+       azure-key-vault-emulator manifests --help      for a cluster of your own tests
 
   --vault NAME              a vault to have from the start; may be repeated
   --port N                  HTTPS port (default 8443; 443 when root, with the production names)
@@ -36,6 +38,8 @@ Usage: azure-key-vault-emulator [options]
   --ca-folder FOLDER        where the certificate authority is kept, made the first time
                             (default: azure-key-vault-emulator in the user's cache folder)
   --state FILE              keep vaults, clients and roles over restarts; holds secret values in the clear
+  --seed FILE               YAML with secrets of vaults and identities of ServiceAccounts to have from the start; what is
+                            there already, as from a state file, stays as it is
   --env                     print shell exports with which an unmodified Azure SDK uses the emulator, among them
                             a client with all rights on the vaults; the JSON line goes to standard error then
   --federate URL            trust tokens of this issuer (https, keys by OpenID discovery); may be repeated
@@ -76,6 +80,7 @@ export function parseCli(argv: readonly string[]): CliOptions | undefined {
 		vaults: [...new Set(values.vault)],
 		caFolder: values['ca-folder'],
 		stateFile: values.state,
+		seedFile: values.seed,
 		printEnvironment: values.env === true,
 		federate: {
 			inCluster: values['federate-in-cluster'] === true,
@@ -96,6 +101,7 @@ interface Values {
 	tenant?: string
 	'ca-folder'?: string
 	state?: string
+	seed?: string
 	env?: boolean
 	federate?: string[]
 	'federate-kubeconfig'?: string
@@ -120,6 +126,7 @@ function parse(argv: readonly string[]): Values {
 				tenant: text,
 				'ca-folder': text,
 				state: text,
+				seed: text,
 				env: flag,
 				federate: texts,
 				'federate-kubeconfig': text,
