@@ -55,37 +55,39 @@ const HELP = `azure-secret-binding-operator: mirrors Azure Key Vault secrets int
   --help
 `
 
+function readFlags(args: readonly string[]) {
+	const text = { type: 'string' } as const
+	const flag = { type: 'boolean', default: false } as const
+	return parseArgs({
+		args: [...args],
+		options: {
+			namespace: text,
+			'service-account': text,
+			identity: text,
+			port: text,
+			'log-level': text,
+			namespaces: text,
+			'cluster-name': text,
+			concurrency: text,
+			'vault-rate': text,
+			'vault-suffix': { type: 'string', multiple: true },
+			'authority-host': text,
+			'disable-instance-discovery': flag,
+			'allow-unfenced': flag,
+			kubeconfig: text,
+			context: text,
+			help: flag,
+		},
+	}).values
+}
+
 export function parseConfig(
 	args: readonly string[] = process.argv.slice(2),
 	env: NodeJS.ProcessEnv = process.env,
 ): ParsedConfig {
-	const text = { type: 'string' } as const
-	const flag = { type: 'boolean', default: false } as const
-	let values: ReturnType<typeof read>
-	const read = () =>
-		parseArgs({
-			args: [...args],
-			options: {
-				namespace: text,
-				'service-account': text,
-				identity: text,
-				port: text,
-				'log-level': text,
-				namespaces: text,
-				'cluster-name': text,
-				concurrency: text,
-				'vault-rate': text,
-				'vault-suffix': { type: 'string', multiple: true },
-				'authority-host': text,
-				'disable-instance-discovery': flag,
-				'allow-unfenced': flag,
-				kubeconfig: text,
-				context: text,
-				help: flag,
-			},
-		}).values
+	let values: ReturnType<typeof readFlags>
 	try {
-		values = read()
+		values = readFlags(args)
 	} catch (error) {
 		return invalid(error instanceof Error ? error.message : 'cannot read the flags')
 	}
