@@ -2,6 +2,7 @@
 import { HELP, parseCli, UsageError } from './cli/args.ts'
 import { watchedParents, watchParents } from './cli/parent.ts'
 import { run } from './cli/run.ts'
+import { manifests } from './kind/manifests.ts'
 import type { Emulator } from './start.ts'
 
 let emulator: Emulator | undefined
@@ -22,8 +23,10 @@ process.on('SIGHUP', () => {
 })
 
 try {
-	const options = parseCli(process.argv.slice(2))
-	if (options === undefined) process.stdout.write(HELP)
+	const [command, ...rest] = process.argv.slice(2)
+	const options = command === 'manifests' ? command : parseCli(process.argv.slice(2))
+	if (options === 'manifests') process.stdout.write(await manifests(rest, process.env))
+	else if (options === undefined) process.stdout.write(HELP)
 	else {
 		const { stdout, stderr, env: environment } = process
 		stay = options.stay

@@ -62,7 +62,11 @@ describe('the packed tarball', () => {
 				'dist/index.d.ts',
 			]),
 		)
-		expect(files.filter((path) => !/^(README\.md|LICENSE|package\.json|dist\/.*\.(js|d\.ts))$/.test(path))).toEqual([])
+		expect(
+			files.filter(
+				(path) => !/^(README\.md|LICENSE|package\.json|dist\/.*\.(js|d\.ts)|dist\/page\/page\.html)$/.test(path),
+			),
+		).toEqual([])
 		expect(files.filter((path) => path.includes('.test.'))).toEqual([])
 	})
 	afterAll(() => rm(folder, { recursive: true, force: true }))
@@ -112,6 +116,7 @@ describe('the packed tarball', () => {
 				const control = emulatorControl(ready.control)
 				await control.setSecret({ vault: 'payments', name: 'packed', value: 'v' })
 				expect((await control.getSecret({ vault: 'payments', name: 'packed' })).value).toBe('v')
+				expect(await (await fetch(ready.control)).text()).toContain('<title>Key Vault emulator</title>')
 				expect(await readFile(ready.caFile, 'utf8')).toContain('BEGIN CERTIFICATE')
 				const versions = await run(join(bin, 'node'), ['--version'])
 				expect(versions.stdout.trim()).toBe(version === 'ours' ? process.version : `v${version}`)

@@ -58,6 +58,8 @@ const SHAPES: Readonly<Record<keyof EmulatorControl, Shape>> = {
 	},
 	setNetwork: { vault: word, network: oneOf('open', 'firewall', 'private') },
 	listVaults: {},
+	overview: since,
+	listSecrets: { vault: word, search: optional(text), limit: optional(count) },
 	setSecret: { vault: word, ...bulkItem },
 	setSecrets: {
 		vault: word,

@@ -1,5 +1,6 @@
 import type { Fault } from '../faults/rules.ts'
 import type { PagePlan } from '../secrets/page-sizes.ts'
+import type { PageControl } from '../page/overview.ts'
 import type { LoggedRequest, RequestCount } from './request-log.ts'
 
 export type { Fault, FaultMatch } from '../faults/rules.ts'
@@ -178,7 +179,7 @@ export interface RunControl {
  * Everything tests and tools can do to the emulator. In process these are calls, over HTTP each is
  * `POST /emulator/v1/<name>` with the argument as JSON. A wrong argument rejects with a ControlError that says which.
  */
-export interface EmulatorControl extends VaultControl, IdentityControl, RunControl {}
+export interface EmulatorControl extends VaultControl, IdentityControl, RunControl, PageControl {}
 
 /** An argument was wrong, or names something that is not there. */
 export class ControlError extends Error {
