@@ -1,6 +1,6 @@
 import { KubeConfig } from '@kubernetes/client-node'
 import { type Config, parseConfig } from './config.ts'
-import { startOperator } from './controllers/operator.ts'
+import { startOperator } from './run/operator.ts'
 import { systemClock } from './runtime/clock.ts'
 import { createLogger } from './runtime/log.ts'
 import { createMetrics } from './runtime/metrics.ts'

@@ -2,8 +2,10 @@ import { randomUUID } from 'node:crypto'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { EmulatorControl } from 'azure-key-vault-emulator'
-import { EXCHANGE_AUDIENCE, identityObjects, SECRETS_USER, subjectOf } from '../emulator/src/kind/identity.ts'
+import { EXCHANGE_AUDIENCE, grantOf, identityObjects, SECRETS_USER, subjectOf } from '../emulator/src/kind/identity.ts'
 import { applyObjects, type KubectlTarget, kubectl } from './kubectl.ts'
+
+export { grantOf }
 
 /** A namespace with a ServiceAccount that has a workload identity and may read one vault. */
 export interface Tenant {
@@ -33,6 +35,8 @@ export interface TenantOptions {
 	readonly name: string
 	/** Default: one credential for the tenant's ServiceAccount, as an administrator would create it. */
 	readonly federate?: boolean
+	/** Default: the namespace grants the operator what it needs. */
+	readonly grant?: boolean
 	/** Default: reads the vault. */
 	readonly role?: string | null
 	/** Where `remove` leaves what the tenant's objects and pods had printed. */
@@ -83,7 +87,8 @@ export async function createTenant(options: TenantOptions): Promise<Tenant> {
 	}
 	const role = options.role === undefined ? SECRETS_USER : options.role
 	if (role !== null) await control.grant({ clientId, role, vault })
-	await applyObjects(target, identityObjects({ namespace, serviceAccount, clientId }, tenantId))
+	const objects = identityObjects({ namespace, serviceAccount, clientId }, tenantId)
+	await applyObjects(target, options.grant === false ? objects.filter(({ kind }) => kind !== 'RoleBinding') : objects)
 	return {
 		namespace,
 		serviceAccount,

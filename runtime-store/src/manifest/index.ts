@@ -14,6 +14,7 @@ export {
 	type ManifestPrevious,
 	type ManifestSecret,
 	type ManifestSelector,
+	type ManifestWanted,
 	SECRET_STATES,
 	type SecretState,
 } from './types.ts'

@@ -41,7 +41,15 @@ const previous = fc
 const manifestSecret: fc.Arbitrary<ManifestSecret> = fc
 	.tuple(
 		fc.record(
-			{ created: time, updated: time, notBefore: time, expires: time, contentType: fc.string(), form: fc.string() },
+			{
+				created: time,
+				updated: time,
+				notBefore: time,
+				expires: time,
+				contentType: fc.string(),
+				form: fc.string(),
+				vault: fc.webUrl(),
+			},
 			{ requiredKeys: [] },
 		),
 		fc.record({
@@ -60,14 +68,29 @@ const selector = fc
 		fc.record({ stripPrefix: fc.boolean(), nameStyle: fc.constantFrom('AsIs', 'UpperSnake'), managed: fc.boolean() }),
 	)
 	.map(([some, all]) => ({ ...some, ...all }))
-const anyManifest: fc.Arbitrary<Manifest> = fc.record({
-	schema: fc.constant(MANIFEST_SCHEMA),
-	revision: fc.nat(),
-	binding: fc.record({ namespace: fc.string(), name: fc.string(), uid: fc.string() }),
-	vault: fc.webUrl(),
-	selectors: fc.array(selector, { maxLength: 3 }),
-	secrets: fc.array(fc.tuple(fileName, manifestSecret), { maxLength: 5 }).map((entries) => Object.fromEntries(entries)),
-}) as fc.Arbitrary<Manifest>
+const wanted = fc
+	.array(
+		fc.tuple(
+			fileName,
+			fc.record({ objectName: fc.string(), version: fc.string(), form: fc.string() }, { requiredKeys: ['objectName'] }),
+		),
+		{ minLength: 1, maxLength: 3 },
+	)
+	.map((entries) => Object.fromEntries(entries))
+const anyManifest: fc.Arbitrary<Manifest> = fc.record(
+	{
+		schema: fc.constant(MANIFEST_SCHEMA),
+		revision: fc.nat(),
+		binding: fc.record({ namespace: fc.string(), name: fc.string(), uid: fc.string() }),
+		vault: fc.webUrl(),
+		selectors: fc.array(selector, { maxLength: 3 }),
+		secrets: fc
+			.array(fc.tuple(fileName, manifestSecret), { maxLength: 5 })
+			.map((entries) => Object.fromEntries(entries)),
+		wanted,
+	},
+	{ requiredKeys: ['schema', 'revision', 'binding', 'vault', 'selectors', 'secrets'] },
+) as fc.Arbitrary<Manifest>
 
 /** The same value with the keys of every object in another order. */
 function reversed(value: unknown): unknown {
@@ -87,6 +110,30 @@ describe('serializeManifest', () => {
 				'"secrets":{"dbConnectionString":{"objectName":"payments-db","pinned":false,"previous":[],"state":"Current","tags":{},' +
 				'"version":"0123456789abcdef0123456789abcdef"}},"selectors":[],"vault":"https://payments.vault.azure.net"}',
 		)
+	})
+
+	it('lists the names that are wanted and have no file, and says nothing when there are none', () => {
+		const some = {
+			...example,
+			wanted: { late: { objectName: 'payments-late', version: '0'.repeat(32), form: 'decode=Hex' } },
+		}
+		expect(serializeManifest(some)).toBe(
+			serializeManifest(example).replace(
+				/\}$/,
+				',"wanted":{"late":{"form":"decode=Hex","objectName":"payments-late","version":"00000000000000000000000000000000"}}}',
+			),
+		)
+		expect(serializeManifest({ ...example, wanted: {} })).toBe(serializeManifest(example))
+		expect(parseManifest(serializeManifest(example).replace(/\}$/, ',"wanted":{}}'))).toEqual({
+			kind: 'ok',
+			manifest: example,
+		})
+	})
+
+	it('says of which vault the bytes are where it is not the one of the binding', () => {
+		const moved = { ...example, secrets: { a: { ...secret, vault: 'https://old.vault.azure.net' } } }
+		expect(parseManifest(serializeManifest(moved))).toEqual({ kind: 'ok', manifest: moved })
+		expect(sameContent(moved, { ...example, secrets: { a: secret } })).toBe(false)
 	})
 
 	it('sorts names that look like integers as text', () => {
@@ -121,6 +168,8 @@ describe('sameContent', () => {
 	it('ignores the revision and nothing else', () => {
 		expect(sameContent(example, { ...example, revision: 99 })).toBe(true)
 		expect(sameContent(example, { ...example, vault: 'https://other.vault.azure.net' })).toBe(false)
+		expect(sameContent(example, { ...example, wanted: { late: { objectName: 'late' } } })).toBe(false)
+		expect(sameContent(example, { ...example, wanted: {} })).toBe(true)
 		expect(sameContent(example, { ...example, secrets: { dbConnectionString: { ...secret, pinned: true } } })).toBe(
 			false,
 		)
@@ -164,6 +213,11 @@ describe('parseManifest', () => {
 		['a day that is none', { secrets: { a: { ...secret, updated: '2026-13-01T00:00:00Z' } } }, 'secrets.a.updated'],
 		['a tag that is no string', { secrets: { a: { ...secret, tags: { t: 1 } } } }, 'secrets.a.tags'],
 		['a name with a path in it', { secrets: { '../a': secret } }, 'entry 1'],
+		['a vault of a secret that is no string', { secrets: { a: { ...secret, vault: 1 } } }, 'secrets.a.vault'],
+		['wanted names as a list', { wanted: [] }, 'wanted'],
+		['a wanted name without an object', { wanted: { a: {} } }, 'wanted.a.objectName'],
+		['a wanted version that is no string', { wanted: { a: { objectName: 'a', version: 1 } } }, 'wanted.a.version'],
+		['a wanted name with a path in it', { wanted: { '../a': { objectName: 'a' } } }, 'wanted, entry 1'],
 		[
 			'an unknown name style',
 			{ selectors: [{ stripPrefix: true, nameStyle: 'Camel', managed: false }] },

@@ -1,4 +1,4 @@
-import type { Manifest, ManifestSecret, ManifestSelector } from './types.ts'
+import type { Manifest, ManifestSecret, ManifestSelector, ManifestWanted } from './types.ts'
 
 // Keys are sorted by code unit and written by hand: an object cannot hold its keys in that order when they look like integers.
 function canonical(value: unknown): string {
@@ -11,9 +11,18 @@ function canonical(value: unknown): string {
 }
 
 function secretFields(secret: ManifestSecret) {
-	const { objectName, version, state, pinned, created, updated, notBefore, expires, contentType, form, tags } = secret
+	const { objectName, vault, version, state, pinned, created, updated, notBefore, expires, contentType, form } = secret
 	const previous = secret.previous.map((item) => ({ version: item.version, created: item.created }))
-	return { objectName, version, state, pinned, created, updated, notBefore, expires, contentType, form, tags, previous }
+	const times = { created, updated, notBefore, expires }
+	return { objectName, vault, version, state, pinned, ...times, contentType, form, tags: secret.tags, previous }
+}
+
+function wantedFields({ objectName, version, form }: ManifestWanted) {
+	return { objectName, version, form }
+}
+
+function mapped<T, R>(entries: Readonly<Record<string, T>>, map: (item: T) => R): Record<string, R> {
+	return Object.fromEntries(Object.entries(entries).map(([name, item]) => [name, map(item)]))
 }
 
 function selectorFields({ prefix, tags, stripPrefix, nameStyle, managed }: ManifestSelector) {
@@ -31,7 +40,9 @@ export function serializeManifest(m: Manifest): string {
 		binding: { namespace: m.binding.namespace, name: m.binding.name, uid: m.binding.uid },
 		vault: m.vault,
 		selectors: m.selectors.map(selectorFields),
-		secrets: Object.fromEntries(Object.entries(m.secrets).map(([name, secret]) => [name, secretFields(secret)])),
+		secrets: mapped(m.secrets, secretFields),
+		// No names and no field are the same content, so that they are the same bytes.
+		wanted: Object.keys(m.wanted ?? {}).length === 0 ? undefined : mapped(m.wanted ?? {}, wantedFields),
 	})
 }
 

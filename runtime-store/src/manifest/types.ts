@@ -29,6 +29,11 @@ export interface ManifestPrevious {
 export interface ManifestSecret {
 	/** Name of the secret in the vault. */
 	objectName: string
+	/**
+	 * Vault that the mounted bytes are of, where it is not the manifest's: the binding has moved to another vault and this secret was not
+	 * read there yet. URL without a trailing slash.
+	 */
+	vault?: string
 	/** Key Vault version id of the mounted bytes. */
 	version: string
 	state: SecretState
@@ -50,6 +55,19 @@ export interface ManifestSecret {
 	previous: ManifestPrevious[]
 }
 
+/**
+ * Where the binding wants a file to come from that does not come from there: there is no file of this name, or it still is of another
+ * object or form. The vault is that of the manifest.
+ */
+export interface ManifestWanted {
+	/** Name of the secret in the vault. */
+	objectName: string
+	/** Version that the binding pins. Absent: the current one. */
+	version?: string
+	/** How the bytes will be made of the vault's value, as in {@link ManifestSecret}. */
+	form?: string
+}
+
 /** A selector of the binding: it lets a reader tell which vault names the mount covers, also those that do not exist yet. */
 export interface ManifestSelector {
 	/** Compared without regard to case, as vault names are. */
@@ -66,9 +84,15 @@ export interface Manifest {
 	/** Goes up by one with each change; a reader of the same `binding.uid` ignores a lower one. */
 	revision: number
 	binding: { namespace: string; name: string; uid: string }
-	/** URL of the vault, without a trailing slash. */
+	/** URL of the vault that the binding names, without a trailing slash. */
 	vault: string
 	selectors: ManifestSelector[]
-	/** By file name. */
+	/** What the files are, by file name: every entry has a file. */
 	secrets: Record<string, ManifestSecret>
+	/**
+	 * Names that the binding wants besides, by file name. An entry says where a name leads, also when `secrets` has one of that name.
+	 * Together with `secrets` and `selectors` these are all names of the mount, so that no reader needs to guess where a name leads.
+	 * Absent when there are none; writers before this field list none.
+	 */
+	wanted?: Record<string, ManifestWanted>
 }

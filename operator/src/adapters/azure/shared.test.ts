@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
-import type { VaultFault } from '../../plan/fault.ts'
+import type { VaultFault } from '../../engine/fault.ts'
 import { type Ask, VaultError, type VaultReader, type VaultSecret } from '../../ports/vault.ts'
 import { systemClock } from '../../runtime/clock.ts'
 import { FakeClock, settle } from '../../runtime/testing/fake-clock.ts'

@@ -49,8 +49,24 @@ export async function federate(
 	for (const vault of options.vaults) await control.grant({ clientId, role: options.role ?? SECRETS_USER, vault })
 }
 
+interface KubernetesObject {
+	readonly apiVersion: string
+	readonly kind: string
+	readonly metadata: object
+	readonly [field: string]: unknown
+}
+
+/** What a namespace grants the operator: the RoleBinding of deploy/examples. */
+export const grantOf = (namespace: string): KubernetesObject => ({
+	apiVersion: 'rbac.authorization.k8s.io/v1',
+	kind: 'RoleBinding',
+	metadata: { namespace, name: 'azure-secret-binding' },
+	roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: TENANT_ROLE },
+	subjects: [{ kind: 'ServiceAccount', namespace: OPERATOR_NAMESPACE, name: OPERATOR_NAME }],
+})
+
 /** Namespace, annotated ServiceAccount, and the grant without which the operator does nothing in that namespace. */
-export function identityObjects(identity: WorkloadIdentity, tenantId: string): object[] {
+export function identityObjects(identity: WorkloadIdentity, tenantId: string): KubernetesObject[] {
 	const { namespace, serviceAccount, clientId } = identity
 	return [
 		{ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } },
@@ -63,12 +79,6 @@ export function identityObjects(identity: WorkloadIdentity, tenantId: string): o
 				annotations: { 'azure.workload.identity/client-id': clientId, 'azure.workload.identity/tenant-id': tenantId },
 			},
 		},
-		{
-			apiVersion: 'rbac.authorization.k8s.io/v1',
-			kind: 'RoleBinding',
-			metadata: { namespace, name: 'azure-secret-binding' },
-			roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: TENANT_ROLE },
-			subjects: [{ kind: 'ServiceAccount', namespace: OPERATOR_NAMESPACE, name: OPERATOR_NAME }],
-		},
+		grantOf(namespace),
 	]
 }

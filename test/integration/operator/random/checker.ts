@@ -1,7 +1,11 @@
 // Watches Secrets and statuses of the random run and says what must never be.
 import { MANIFEST_FILE, previousFileName } from 'purista-azure-mounted-secret-store/manifest'
 import type { KubeTransport } from '../../../../operator/src/adapters/kube/transport.ts'
-import { type Delivered, readDelivered, type SecretObject } from '../../../../operator/src/plan/delivered.ts'
+import {
+	type Delivered,
+	readDelivered,
+	type SecretObject,
+} from '../../../../operator/src/destinations/secret/secret-object.ts'
 import { until } from '../../../kit/until.ts'
 import { type BindingObject, condition } from '../stage.ts'
 import type { BindingSpec } from './specs.ts'
