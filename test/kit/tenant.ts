@@ -2,10 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { EmulatorControl } from 'azure-key-vault-emulator'
-import { EXCHANGE_AUDIENCE, grantOf, identityObjects, SECRETS_USER, subjectOf } from '../emulator/src/kind/identity.ts'
+import { EXCHANGE_AUDIENCE, identityObjects, SECRETS_USER, subjectOf } from '../emulator/src/kind/identity.ts'
 import { applyObjects, type KubectlTarget, kubectl } from './kubectl.ts'
-
-export { grantOf }
 
 /** A namespace with a ServiceAccount that has a workload identity and may read one vault. */
 export interface Tenant {
@@ -87,8 +85,7 @@ export async function createTenant(options: TenantOptions): Promise<Tenant> {
 	}
 	const role = options.role === undefined ? SECRETS_USER : options.role
 	if (role !== null) await control.grant({ clientId, role, vault })
-	const objects = identityObjects({ namespace, serviceAccount, clientId }, tenantId)
-	await applyObjects(target, options.grant === false ? objects.filter(({ kind }) => kind !== 'RoleBinding') : objects)
+	await applyObjects(target, identityObjects({ namespace, serviceAccount, clientId }, tenantId, options.grant))
 	return {
 		namespace,
 		serviceAccount,

@@ -58,8 +58,9 @@ describe('the control API', () => {
 
 	it('does not take a look for a change: a page that looks every second writes no state file', async () => {
 		const settings = { tenantId: 't', names: TEST_NAMES, visibilityDelayMs: 0, tokenLifetimeSeconds: 3600 }
+		const pages = { pages: 'full', startPages: 'full' } as const
 		const state = await createState({
-			settings: { ...settings, refreshInSeconds: undefined, region: 'r', subscriptionId: 's' },
+			settings: { ...settings, ...pages, refreshInSeconds: undefined, region: 'r', subscriptionId: 's' },
 			source: { now: () => Date.now() },
 			seed: 1,
 			propagationDelayMs: 0,

@@ -4,9 +4,13 @@ import type { TrustIssuer } from '../control/types.ts'
 import { applySeed, readSeed } from '../kind/seed.ts'
 import { type Emulator, startEmulator } from '../start.ts'
 import { CA_FILE } from '../tls/authority.ts'
+import { writeTrustBundle } from '../tls/bundle.ts'
 import { type CliOptions, UsageError } from './args.ts'
 import { addDeveloper, environmentLines } from './developer.ts'
 import { inClusterIssuer, kubeconfigIssuer } from './federate.ts'
+
+/** Beside the CA: what `SSL_CERT_FILE` names. */
+const BUNDLE_FILE = 'bundle.crt'
 
 export interface Surroundings {
 	readonly stdout: { write(text: string): unknown }
@@ -37,7 +41,9 @@ export async function run(options: CliOptions, surroundings: Surroundings): Prom
 		if (options.printEnvironment) {
 			const known = emulator.clients().find((client) => client.name === 'developer')
 			const client = await addDeveloper(emulator, known?.clientId)
-			stdout.write(environmentLines(emulator, client, { caFile, vault: vaults[0]?.name }))
+			const bundleFile = join(caFolder, BUNDLE_FILE)
+			await writeTrustBundle(bundleFile, emulator.caPem)
+			stdout.write(environmentLines(emulator, client, { caFile, bundleFile, vault: vaults[0]?.name }))
 		}
 		const line = {
 			msg: 'ready',

@@ -52,6 +52,7 @@ function runOperations(state: EmulatorState, configure: () => void): RunControl 
 			if (input.tokenLifetimeSeconds !== undefined) settings.tokenLifetimeSeconds = input.tokenLifetimeSeconds
 			if (input.refreshInSeconds !== undefined) settings.refreshInSeconds = input.refreshInSeconds
 			if (input.throttle !== undefined) throttle.limits = input.throttle
+			if (input.pages !== undefined) settings.pages = input.pages
 			if (input.retryAfter !== undefined) throttle.retryAfter = input.retryAfter
 		},
 		reset: async () => {
@@ -59,6 +60,7 @@ function runOperations(state: EmulatorState, configure: () => void): RunControl 
 			for (const part of [access, directory, issuers, faults, log, throttle]) part.clear()
 			state.trusted.clear()
 			clock.reset()
+			settings.pages = settings.startPages
 			configure()
 		},
 	}

@@ -49,15 +49,8 @@ export async function federate(
 	for (const vault of options.vaults) await control.grant({ clientId, role: options.role ?? SECRETS_USER, vault })
 }
 
-interface KubernetesObject {
-	readonly apiVersion: string
-	readonly kind: string
-	readonly metadata: object
-	readonly [field: string]: unknown
-}
-
 /** What a namespace grants the operator: the RoleBinding of deploy/examples. */
-export const grantOf = (namespace: string): KubernetesObject => ({
+export const grantOf = (namespace: string): object => ({
 	apiVersion: 'rbac.authorization.k8s.io/v1',
 	kind: 'RoleBinding',
 	metadata: { namespace, name: 'azure-secret-binding' },
@@ -66,7 +59,7 @@ export const grantOf = (namespace: string): KubernetesObject => ({
 })
 
 /** Namespace, annotated ServiceAccount, and the grant without which the operator does nothing in that namespace. */
-export function identityObjects(identity: WorkloadIdentity, tenantId: string): KubernetesObject[] {
+export function identityObjects(identity: WorkloadIdentity, tenantId: string, grant = true): object[] {
 	const { namespace, serviceAccount, clientId } = identity
 	return [
 		{ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } },
@@ -79,6 +72,6 @@ export function identityObjects(identity: WorkloadIdentity, tenantId: string): K
 				annotations: { 'azure.workload.identity/client-id': clientId, 'azure.workload.identity/tenant-id': tenantId },
 			},
 		},
-		grantOf(namespace),
+		...(grant ? [grantOf(namespace)] : []),
 	]
 }

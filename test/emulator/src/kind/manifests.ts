@@ -99,7 +99,8 @@ async function objects({ caFolder, clusterIP, image, seed, tenantId, vaults }: O
 		...seed.identities.flatMap((identity) =>
 			identityObjects(identity, tenantId).filter(
 				// One namespace and one grant for all its ServiceAccounts.
-				(object) => object.kind === 'ServiceAccount' || namespaces.get(identity.namespace) === identity,
+				(object) =>
+					(object as { kind: string }).kind === 'ServiceAccount' || namespaces.get(identity.namespace) === identity,
 			),
 		),
 		...[...namespaces.keys()].map((namespace) => caConfigMap(namespace, certPem)),
