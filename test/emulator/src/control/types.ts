@@ -1,6 +1,6 @@
 import type { Fault } from '../faults/rules.ts'
-import type { PagePlan } from '../secrets/page-sizes.ts'
 import type { PageControl } from '../page/overview.ts'
+import type { PagePlan } from '../secrets/page-sizes.ts'
 import type { LoggedRequest, RequestCount } from './request-log.ts'
 
 export type { Fault, FaultMatch } from '../faults/rules.ts'
