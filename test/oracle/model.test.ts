@@ -59,6 +59,13 @@ describe('what the policies make of the vault', () => {
 			{ tag },
 		],
 		['and nothing else', item([one]), { deselected: 'Remove' }, { kind: 'remove', why: 'deselected' }, { tag }],
+		[
+			'a pin of a version that is not there takes nothing away',
+			item([one]),
+			{ absent: 'Remove' },
+			{ kind: 'keep', why: 'versionAbsent' },
+			{ pin: 'v9' },
+		],
 		['a pin wants that version', item([one, two]), {}, { kind: 'version', id: 'v1' }, { pin: 'v1' }],
 		[
 			'and nothing stands in for it',
