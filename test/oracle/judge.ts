@@ -23,6 +23,7 @@ export interface SeenStatus {
 	observedGeneration?: number | undefined
 	conditions?: readonly SeenCondition[] | undefined
 	secrets?: readonly SeenSecret[] | undefined
+	lastChangeTime?: string | undefined
 }
 export interface SeenCondition {
 	type: string
@@ -75,9 +76,11 @@ export class Judge {
 
 	status(binding: Watching, status: SeenStatus, generation: number, order: number): void {
 		const problem = (text: string) => this.problems.push(`${binding.name}, status ${order}: ${text}`)
+		const { ordered } = this.#options
 		const isSuspended = status.observedGeneration === generation && conditionOf(status, 'Fresh')?.reason === 'Suspended'
 		binding.before = binding.before.filter((asked) => asked.generation >= (status.observedGeneration ?? 0))
 		binding.suspendedAt = isSuspended ? order : undefined
+		if (status.lastChangeTime !== undefined) binding.reported = true
 		for (const { name, version } of status.secrets ?? []) {
 			const file = binding.files.get(name)
 			if (!file) continue
@@ -124,6 +127,11 @@ export class Judge {
 			if (before.get(name) === binding.texts.get(name)) continue
 			if (ours) binding.tampered.delete(name)
 			else binding.tampered.add(name)
+			// With it goes what was known of the versions of all files.
+			if (ours || name !== MANIFEST_FILE) continue
+			for (const each of before.keys()) binding.unlisted.add(each)
+			// Nothing outside the place tells yet that there was a revision.
+			if (!binding.reported) binding.revision = 0
 		}
 		if (!texts) {
 			if (ours) problem('was deleted, and not by the test')
@@ -134,7 +142,13 @@ export class Judge {
 		for (const [name, file] of binding.files) {
 			const text = texts.get(name)
 			if (ours && text !== file.text) this.#judgeFile(name, file, text, binding, problem)
-			if (text === undefined && file.text !== undefined && isBraked(file, file.course.seen)) gone.push(name)
+			if (
+				text === undefined &&
+				file.text !== undefined &&
+				isBraked(file, file.course.seen) &&
+				!binding.unlisted.has(name)
+			)
+				gone.push(name)
 			file.text = text
 		}
 		if (!ours) return
@@ -142,10 +156,20 @@ export class Judge {
 		if (asked.suspend && suspendedAt !== undefined && order > suspendedAt)
 			problem('was written while the binding is suspended')
 		const allowed = Math.max(...[asked, ...past].map(({ maxRemovals }) => maxRemovals))
-		if (gone.length > allowed && !gone.every((name) => acknowledged.has(name)))
+		if (this.#secretsOf(binding, gone) > allowed && !gone.every((name) => acknowledged.has(name)))
 			problem(`${gone.join(', ')} went at once`)
 		this.#judgeManifest(binding, texts, problem)
 		this.#judgeGroups(binding, problem)
+	}
+
+	/** Files of one secret of the vault count once. */
+	#secretsOf({ asked, before }: Watching, names: readonly string[]): number {
+		const wishOf = (name: string) => [asked, ...before].map(({ wishes }) => wishes.get(name)).find((wish) => wish)
+		const keyOf = (name: string) => {
+			const wish = wishOf(name)
+			return wish ? `${wish.vault}/${wish.objectName}/${wish.pin}` : name
+		}
+		return new Set(names.map(keyOf)).size
 	}
 
 	#idOf(text: string | undefined): string | undefined {
@@ -209,7 +233,7 @@ export class Judge {
 			if (id !== version) problem(`${name} is of version ${id}, the manifest says ${version}`)
 		}
 		for (const name of texts.keys()) {
-			if (name !== MANIFEST_FILE && !tampered.has(name) && !versions.has(name))
+			if (name !== MANIFEST_FILE && !tampered.has(name) && !versions.has(name) && !binding.unlisted.has(name))
 				problem(`${name} is not in the manifest`)
 		}
 	}

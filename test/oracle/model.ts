@@ -21,6 +21,8 @@ export const KEEP: Policy = {
 export interface Version {
 	id: string
 	value: string
+	/** when it was made, where that matters */
+	created?: number
 	enabled: boolean
 	notBefore?: number
 	expires?: number

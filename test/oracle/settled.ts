@@ -31,12 +31,12 @@ export function difference(watching: Watching, shown: Shown, vaults: VaultHistor
 		const { target } = file.course
 		const one = status.secrets?.find((each) => each.name === name)
 		if (!file.selected && !wish) {
-			if (shown.texts.has(name) || one) return `${name} is not wanted and still there`
+			if ((shown.texts.has(name) && !watching.tampered.has(name)) || one) return `${name} is not wanted and still there`
 			continue
 		}
 		const delivered = told[name]
 		// Bytes of what was wanted here before stay until there are better ones, and are nobody's business until then.
-		const other = wish !== undefined && isOfAnother(wish, shown.texts.get(name), vaults)
+		const other = wish !== undefined && isOfAnother(wish, shown.texts.get(name), delivered, vaults)
 		if (wish && !file.selected && !wish.optional && (!delivered || other)) ready = false
 		// After a hold the pinned bytes stay until there are better ones, and the rules for those do not apply to them.
 		if (delivered?.pinned && wish?.pin === undefined && target?.kind !== 'version') return undefined
@@ -69,9 +69,17 @@ function conditionProblem(type: string, wanted: boolean, status: SeenStatus): st
 		: `${type} is ${is?.status} (${is?.reason}), not ${wanted}`
 }
 
-function isOfAnother({ vault, objectName }: FileWish, text: string | undefined, vaults: VaultHistory): boolean {
+function isOfAnother(
+	{ vault, objectName }: FileWish,
+	text: string | undefined,
+	delivered: ManifestSecret | undefined,
+	vaults: VaultHistory,
+): boolean {
 	const origin = text === undefined ? undefined : vaults.origin(text)
-	return origin !== undefined && (origin.vault !== vault || origin.objectName !== objectName)
+	// Bytes of a stranger in the place of what was wanted here before: nobody can mend them.
+	if (delivered !== undefined && delivered.objectName !== objectName) return true
+	if (!origin) return false
+	return origin.vault !== vault || origin.objectName !== objectName
 }
 
 function versionProblem(

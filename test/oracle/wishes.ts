@@ -54,6 +54,10 @@ export interface Watching {
 	texts: ReadonlyMap<string, string>
 	/** names that somebody else wrote, or took away, after we did */
 	tampered: Set<string>
+	/** names of which no manifest need tell, because somebody else wrote it; until everything was healed */
+	unlisted: Set<string>
+	/** a status has told that something was delivered */
+	reported: boolean
 	/** highest revision of a manifest of ours, and its text */
 	revision: number
 	manifest: string | undefined
@@ -80,6 +84,8 @@ export function watchingOf(
 		files: new Map([...names].map((each) => [each, file(each)])),
 		texts: new Map(),
 		tampered: new Set(),
+		unlisted: new Set(),
+		reported: false,
 		revision: 0,
 		manifest: undefined,
 		suspendedAt: undefined,
