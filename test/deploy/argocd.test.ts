@@ -5,7 +5,7 @@ import type { EntryResult } from '../../operator/src/engine/entry.ts'
 import type { VaultFault } from '../../operator/src/engine/fault.ts'
 import type { Outcome } from '../../operator/src/engine/outcome.ts'
 import { entryOf, lookedOf } from '../../operator/src/engine/testing/samples.ts'
-import { NEW_TRACK } from '../../operator/src/status/outage.ts'
+import { NEW_TRACK } from '../../operator/src/engine/knowledge.ts'
 import { type SummaryInput, summarize } from '../../operator/src/status/summarize.ts'
 import { runHealth } from './lua.ts'
 

@@ -430,6 +430,10 @@ const secretStatus = z.strictObject({
 	name: z.string().max(253).meta({ description: 'Key in the Secret.' }),
 	objectName: z.string().max(127).meta({ description: 'Name in the vault.' }),
 	version: z.string().max(64).optional().meta({ description: 'Version that is delivered; absent when none is.' }),
+	vault: z.string().max(256).optional().meta({
+		description:
+			'Vault that the delivered bytes are of, while they are not of the one that the spec names: the secret was not read there yet.',
+	}),
 	updated: time('When the delivered version was last changed in the vault.'),
 	expires: time('When the delivered version expires, if it says so.'),
 	state: z.string().max(64).meta({

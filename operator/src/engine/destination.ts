@@ -51,6 +51,8 @@ export type Verdict =
 			readonly reason: Reason
 			readonly message: string
 			readonly files?: readonly string[] | undefined
+			/** files that it cannot be without and that are not there; the others wait for them */
+			readonly missing?: readonly string[] | undefined
 	  }
 
 /** Pure rules of a destination: what it would do with a change. */

@@ -52,13 +52,17 @@ export interface EntryResult {
 	fault: VaultFault | undefined
 	/** the fault is what the policy asked for, so what is delivered is as it should be */
 	asAsked: boolean
-	/** new bytes of older versions: index in `delivered.previous` → base64 */
-	previous: ReadonlyMap<number, string>
+	/** new bytes of older versions, by index in `delivered.previous` */
+	previous: ReadonlyMap<number, Content>
 }
 
-/** Whether the bytes that are delivered under a name are those of what is wanted under it. */
+/**
+ * Whether the bytes that are delivered under a name are those of what is wanted under it: of the vault that is wanted (then
+ * `vault` does not stand there), the object, the form and the pin.
+ */
 export function matches(delivered: ManifestSecret | undefined, wanted: WantedSecret): delivered is ManifestSecret {
-	if (delivered === undefined) return false
+	// Another vault may have a secret of this name, and even a version of this id.
+	if (delivered === undefined || delivered.vault !== undefined) return false
 	if (delivered.objectName.toLowerCase() !== wanted.objectName.toLowerCase()) return false
 	if (delivered.form !== nameOfForm(wanted.form)) return false
 	return wanted.version === undefined ? !delivered.pinned : delivered.pinned && delivered.version === wanted.version

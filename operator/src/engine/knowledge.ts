@@ -1,8 +1,9 @@
+import type { Reason } from '../api/conditions.ts'
 import type { WantedSecret } from '../api/parse.ts'
-import { NEW_TRACK, type Track } from '../status/outage.ts'
 import type { Holding } from './destination.ts'
 import type { Finding } from './entry.ts'
 import type { VaultFault } from './fault.ts'
+import { entryOf } from './held.ts'
 import type { Known } from './known.ts'
 import type { SelectorOutcome } from './outcome.ts'
 import type { Held } from './pin.ts'
@@ -22,6 +23,20 @@ export interface OlderKnown {
 	readonly count: number
 	readonly trouble: VaultFault | undefined
 }
+
+/** What is remembered between two passes of a binding, to tell a hiccup from an outage. */
+export interface Track {
+	/** failures in a row */
+	readonly failures: number
+	/** since when, monotonic milliseconds */
+	readonly failingSince: number | undefined
+	/** what has failed without anything else between, and since when (monotonic) */
+	readonly cause: { reason: Reason; since: number } | undefined
+	/** last successful poll of this process, milliseconds since the epoch */
+	readonly lastLook: number | undefined
+}
+
+export const NEW_TRACK: Track = { failures: 0, failingSince: undefined, cause: undefined, lastLook: undefined }
 
 /**
  * Everything that is remembered of one binding. One immutable value: a pass receives it and returns the next one, and
@@ -102,3 +117,14 @@ export const knownOfNo = (knowledge: Knowledge, source: Source): Knowledge => ({
 
 /** What the destination held when it was last seen; undefined when nothing, or not known. */
 export const holdingOf = ({ holding }: Knowledge): Holding | undefined => (holding === 'none' ? undefined : holding)
+
+/** Files that hold bytes of another vault: name → that vault. */
+export function ofOtherVaults(known: Knowledge, vaultUrl: string): ReadonlyMap<string, string> {
+	const manifest = holdingOf(known)?.manifest
+	return new Map(
+		Object.keys(manifest?.secrets ?? {}).flatMap((name): [string, string][] => {
+			const vault = manifest && entryOf(manifest, name, vaultUrl)?.vault
+			return vault === undefined ? [] : [[name, vault]]
+		}),
+	)
+}

@@ -1,9 +1,28 @@
 import type { Reason } from '../api/conditions.ts'
-import type { FaultContext } from '../status/messages.ts'
 import type { HeldRemovals } from './brake.ts'
 import type { EntryResult } from './entry.ts'
 import type { VaultFault } from './fault.ts'
+import type { Permission } from './permission.ts'
 import type { Held } from './pin.ts'
+
+/** Our own, validated words for what a fault happened to. */
+export interface FaultContext {
+	namespace: string
+	serviceAccount: string
+	clientId: string
+	tenantId: string
+	audience: string
+	/** issuer of the cluster's tokens; undefined before the first token */
+	issuer: string | undefined
+	vaultUrl: string
+}
+
+/** What the destination refused of a change while it took the rest; or, when it took nothing, what all wait for. */
+export interface Withheld {
+	reason: Reason
+	message: string
+	names: readonly string[]
+}
 
 /** What became of the selectors at a look. */
 export type SelectorOutcome = 'none' | 'listed' | { failed: VaultFault }
@@ -15,7 +34,7 @@ export type Outcome =
 	/** the spec breaks a rule that the API server could not check */
 	| { kind: 'invalid'; problem: string }
 	/** somebody has to change something in the cluster before anything can be done */
-	| { kind: 'refused'; reason: Reason; message: string }
+	| { kind: 'refused'; reason: Reason; message: string; missing?: Permission | undefined }
 	/** the look at the vault failed as a whole */
 	| { kind: 'failed'; fault: VaultFault; at: FaultContext }
 	/** the vault was looked at, and the Secret is as far along as the results say */
@@ -37,6 +56,7 @@ export type Outcome =
 			removals: HeldRemovals | undefined
 			/** the annotation hold */
 			held: Omit<Held, 'secrets'>
+			withheld?: Withheld | undefined
 	  }
 
 /** Refusals after which the Secret is not (or no longer) what the spec asks for, whatever it holds. */

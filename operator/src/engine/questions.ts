@@ -1,11 +1,11 @@
 import type { Reason } from '../api/conditions.ts'
 import type { Form } from '../api/parse.ts'
 import type { Demand, Lane, VaultListing, VaultSecret, VersionListing } from '../ports/vault.ts'
-import type { Permission } from '../status/commands.ts'
 import type { Change, Holding } from './destination.ts'
 import type { VaultFault } from './fault.ts'
 import type { Formed } from './form.ts'
 import type { ListKnowledge } from './known.ts'
+import type { Permission } from './permission.ts'
 
 /** A moment, on both clocks. Answers carry the one at which they arrived: the engine reads no clock. */
 export interface Moment {

@@ -1,6 +1,9 @@
 import { flawOf } from './flaw.ts'
 import type { SecretFacts } from './probe.ts'
 
+/** Pages of a list of versions that are read at most (design 5), 25 versions on each. */
+export const MAX_VERSION_PAGES = 20
+
 /** One version in the list of a secret's versions. */
 export type ListedVersion = SecretFacts & { version: string }
 

@@ -8,7 +8,7 @@ import { createServiceAccounts, createTokens, probeFence } from '../adapters/kub
 import { createKubeTransport, type KubeTransport } from '../adapters/kube/transport.ts'
 import { type WatchObserver, watchCollection } from '../adapters/kube/watch.ts'
 import { GROUP, PLURAL, VAULT_SUFFIXES } from '../api/constants.ts'
-import { createNudger } from '../controllers/nudge.ts'
+import { createPodRefresher } from '../destinations/secret/refresh.ts'
 import type { Clock } from '../runtime/clock.ts'
 import { createEventRecorder } from '../runtime/events.ts'
 import { type LeaseLostError, runLeaderElection, type Won } from '../runtime/lease.ts'
@@ -17,6 +17,7 @@ import type { Metrics } from '../runtime/metrics.ts'
 import { startProbes } from '../runtime/probes.ts'
 import { KeyedQueue } from '../runtime/queue.ts'
 import { createStore } from '../runtime/store.ts'
+import { makeFormsHere } from './forms.ts'
 import { createObserver } from './observe.ts'
 import { createOutages } from './outages.ts'
 import { type BindingObject, createReconciler } from './reconcile.ts'
@@ -225,13 +226,14 @@ async function lead(
 		read: store.get,
 		operator: { namespace: options.namespace, name: options.serviceAccount },
 		vaults,
+		makeForms: makeFormsHere,
 		serviceAccounts: createServiceAccounts(transport, clock),
 		secrets: createSecrets(transport, (operation, result) => metrics.secretWrites.inc({ operation, result })),
 		bindings: createBindings(transport),
 		events,
 		outages,
 		workedUntil: won.workedUntil,
-		nudger: createNudger({
+		podRefresher: createPodRefresher({
 			pods: createPods(transport),
 			clock,
 			random,

@@ -1,17 +1,30 @@
-import { type ParsedBinding, parseBinding } from '../api/parse.ts'
+import { type Binding, type ParsedBinding, parseBinding } from '../api/parse.ts'
 import type { BindingStatus } from '../api/schema.ts'
-import { createMemory, type Memory } from '../controllers/memory.ts'
-import type { Nudger } from '../controllers/nudge.ts'
-import { isAsked, type SyncDeps, sync } from '../controllers/sync.ts'
-import { warnOfFixed } from '../controllers/warn.ts'
+import { createSecretDestination } from '../destinations/secret/destination.ts'
+import { type PodRefresher, refreshAfter } from '../destinations/secret/refresh.ts'
+import { bytesOf } from '../destinations/secret/secret-object.ts'
+import { warnOfFixed } from '../destinations/secret/warn.ts'
+import { isAsked, sinceOf } from '../engine/due.ts'
+import type { Interrupted, PassResult } from '../engine/input.ts'
 import type { Outcome } from '../engine/outcome.ts'
-import type { Bindings } from '../ports/cluster.ts'
+import { pass } from '../engine/pass.ts'
+import type { Moment } from '../engine/questions.ts'
+import type { Bindings, Secrets, ServiceAccounts } from '../ports/cluster.ts'
+import type { Vaults } from '../ports/vault.ts'
+import type { Clock } from '../runtime/clock.ts'
 import type { EventRecorder } from '../runtime/events.ts'
 import type { Logger } from '../runtime/log.ts'
+import { type Account, permitLine } from '../status/commands.ts'
+import { conclude, isPollDue } from '../status/conclude.ts'
+import { withLine } from '../status/messages.ts'
 import { conditionOf } from '../status/outage.ts'
-import { summarize } from '../status/summarize.ts'
+import { createAnswer, type MakeForms } from './answer.ts'
+import { drive } from './drive.ts'
+import type { Observer } from './observe.ts'
 import type { Outages } from './outages.ts'
+import { nothingRemembered, type Remembered } from './remembered.ts'
 import { type Present, presentStatus, type Reported, report } from './report.ts'
+import { resolveSource } from './source.ts'
 
 /** A binding as the watch delivers it. */
 export interface BindingObject {
@@ -27,13 +40,21 @@ export interface BindingObject {
 	status?: { conditions?: unknown }
 }
 
-export interface ReconcileDeps extends Omit<SyncDeps, 'startedAt'> {
+export interface ReconcileDeps {
+	clock: Clock
 	/** the binding as the watch last showed it; undefined when it is gone */
 	read(key: string): BindingObject | undefined
+	vaults: Vaults
+	serviceAccounts: ServiceAccounts
+	secrets: Secrets
+	makeForms: MakeForms
 	bindings: Bindings
-	nudger: Nudger
-	events: EventRecorder
+	podRefresher: PodRefresher
+	events: Pick<EventRecorder, 'record'>
 	outages: Outages
+	observer: Observer
+	/** the operator's own ServiceAccount */
+	operator: Account
 	/** until when operators before this one may have worked, milliseconds since the epoch; undefined: unknown */
 	workedUntil: number | undefined
 	log: Logger
@@ -50,139 +71,190 @@ export interface Reconciler {
 
 /**
  * A reconcile gets a key and looks at what is true now; it does not know why it was called. Our own status writes call it as
- * well, so each step asks by itself whether it is due: nudges by their time, looks by theirs, by generation and by request.
+ * well, so each step asks by itself whether it is due: pod refreshes by their time, polls by theirs, by generation and by
+ * request.
+ *
+ * 1. What is remembered of the binding; of one that was deleted and made anew nothing is.
+ * 2. When a poll is due: a pass, the pods that it leaves to be told, the status that follows from its outcome.
+ * 3. Pods that are due to be told once more.
  */
-export function createReconciler(given: ReconcileDeps): Reconciler {
-	const { clock, log } = given
-	const deps = { ...given, startedAt: { now: clock.now(), monotonic: clock.monotonic() } }
-	const memories = new Map<string, Memory>()
-
+export function createReconciler(deps: ReconcileDeps): Reconciler {
+	const { clock } = deps
+	const startedAt = momentOf(clock)
+	const remembered = new Map<string, Remembered>()
 	return {
 		async reconcile(key, signal) {
 			const object = deps.read(key)
-			const identity = object && reportedOf(object)
-			if (!identity || object.metadata.deletionTimestamp !== undefined) {
-				memories.delete(key)
-				deps.vaults.leave(key)
-				deps.observer.gone(key)
-				deps.outages.gone(key)
+			const reported = object && reportedOf(object)
+			if (!reported || object.metadata.deletionTimestamp !== undefined) {
+				remembered.delete(key)
+				forget(key, deps)
 				return undefined
 			}
-			let memory = memories.get(key)
-			if (memory?.uid !== identity.uid) {
-				memory = createMemory(identity.uid)
-				memories.set(key, memory)
+			let now = remembered.get(key)
+			if (now?.knowledge.uid !== reported.uid) now = nothingRemembered(reported.uid)
+			const keep = (next: Remembered): Remembered => {
+				remembered.set(key, next)
+				return next
 			}
 			const parsed = parseBinding(object)
-			const previous = presentStatus(identity, parsed.status, memory)
-			if (isLookDue(parsed, previous.status, memory, clock.monotonic()))
-				await look(identity, parsed, previous, memory, signal)
-			await nudge(parsed, memory, signal)
-			return nextCall(memory, clock.monotonic())
+			const previous = presentStatus(reported, parsed.status, now.written)
+			const asked = parsed.kind === 'active' && isAsked(parsed.binding, previous.status, now.knowledge)
+			if (isPollDue(now.knowledge, parsed, asked, momentOf(clock)))
+				now = await poll({ reported, parsed, previous, startedAt, keep }, now, deps, signal)
+			now = keep(await refreshPods(parsed, now, deps, signal))
+			return nextCall(now, clock.monotonic())
 		},
 	}
-
-	async function look(
-		object: Reported,
-		parsed: ParsedBinding,
-		present: Present,
-		memory: Memory,
-		signal: AbortSignal,
-	): Promise<void> {
-		const started = clock.monotonic()
-		const { status: previous } = present
-		let outcome: Outcome
-		switch (parsed.kind) {
-			case 'suspended':
-				deps.vaults.leave(`${object.namespace}/${object.name}`)
-				outcome = { kind: 'suspended' }
-				break
-			case 'invalid':
-				deps.vaults.leave(`${object.namespace}/${object.name}`)
-				outcome = { kind: 'invalid', problem: parsed.problem }
-				break
-			case 'active':
-				outcome = await sync(parsed.binding, previous, memory, deps, signal)
-				// Before the status: pods wait for it, and a status can wait a moment.
-				await nudge(parsed, memory, signal)
-		}
-		const binding = parsed.kind === 'active' ? parsed.binding : undefined
-		const at = clock.monotonic()
-		const summary = summarize({
-			outcome,
-			spec: binding && {
-				secrets: binding.secrets,
-				secretName: binding.delivery.name,
-				selects: binding.select.length > 0,
-				name: binding.name,
-				interval: binding.interval,
-				staleAfter: binding.staleAfter,
-				requested: binding.requested,
-			},
-			generation: binding?.generation ?? (parsed.kind === 'active' ? 0 : parsed.generation),
-			previous,
-			track: memory.track,
-			workedUntil: deps.workedUntil,
-			now: clock.now(),
-			at,
-			random: deps.random(),
-		})
-		await report(object, present, summary, memory, deps)
-		memory.track = summary.track
-		memory.generation = binding?.generation ?? (parsed.kind === 'active' ? undefined : parsed.generation)
-		memory.requested = binding?.requested ?? memory.requested
-		memory.overrides = binding?.overrides ?? memory.overrides
-		memory.wholeLookAt = summary.wholeLookAt ?? Number.POSITIVE_INFINITY
-		memory.nextLookAt = summary.nextLookAt ?? Number.POSITIVE_INFINITY
-		const fresh = conditionOf(summary.status, 'Fresh')
-		deps.outages.reported(`${object.namespace}/${object.name}`, outcome, {
-			before: conditionOf(previous, 'Fresh'),
-			after: fresh,
-		})
-		log[summary.level](
-			{
-				binding: `${object.namespace}/${object.name}`,
-				outcome: outcome.kind,
-				...(outcome.kind === 'failed' ? { fault: outcome.fault.kind } : {}),
-				reason: fresh?.reason,
-				synced: summary.status.synced,
-				...(outcome.kind === 'looked' && outcome.changed ? { versions: versionsOf(summary.status) } : {}),
-			},
-			'reconciled',
-		)
-		deps.observer.reconciled(`${object.namespace}/${object.name}`, outcome, summary.status, (at - started) / 1000)
-	}
-
-	async function nudge(parsed: ParsedBinding, memory: Memory, signal: AbortSignal): Promise<void> {
-		const { nudge: pending } = memory
-		if (!pending || pending.dueAt > clock.monotonic()) return
-		if (parsed.kind !== 'active' || !parsed.binding.delivery.refreshPods) {
-			memory.nudge = undefined
-			return
-		}
-		const { binding } = parsed
-		memory.nudge = await deps.nudger.run(binding, pending, signal, (pod, uses) =>
-			warnOfFixed(binding, pod, uses, memory, deps.events),
-		)
-	}
 }
+
+interface Polling {
+	readonly reported: Reported
+	readonly parsed: ParsedBinding
+	readonly previous: Present
+	readonly startedAt: Moment
+	/** Keeps what is remembered from now on, whatever happens to the rest of the reconcile. */
+	keep(next: Remembered): Remembered
+}
+
+async function poll(
+	polling: Polling,
+	before: Remembered,
+	deps: ReconcileDeps,
+	signal: AbortSignal,
+): Promise<Remembered> {
+	const { reported, parsed, previous, keep } = polling
+	const { clock, vaults } = deps
+	const key = `${reported.namespace}/${reported.name}`
+	const started = clock.monotonic()
+	let now = before
+	let outcome: Outcome
+	if (parsed.kind === 'active') {
+		const result = await runPass(parsed.binding, polling, now, deps, signal)
+		const { refreshPods: wanted } = parsed.binding.delivery
+		const refresh = refreshAfter(now.refresh, result, wanted, momentOf(clock))
+		now = keep({ ...now, knowledge: result.knowledge, refresh })
+		if (result.outcome.kind === 'interrupted') throw result.outcome.error
+		outcome = withPermitLine(result.outcome, deps.operator)
+		observePass(result, key, deps)
+		// Before the status: pods wait for it, and a status can wait a moment.
+		now = keep(await refreshPods(parsed, now, deps, signal))
+	} else {
+		vaults.leave(key)
+		outcome = parsed.kind === 'suspended' ? { kind: 'suspended' } : { kind: 'invalid', problem: parsed.problem }
+	}
+	const at = momentOf(clock)
+	const given = { previous: previous.status, workedUntil: deps.workedUntil, at, random: deps.random() }
+	const { summary, knowledge } = conclude(parsed, outcome, now.knowledge, given)
+	const written = await report(reported, previous, summary, deps)
+	tell(key, outcome, previous.status, summary, (at.monotonic - started) / 1000, deps)
+	return keep({ ...now, knowledge, written: written ?? now.written })
+}
+
+/** With whose identity which vault, and the pass itself. */
+async function runPass(
+	binding: Binding,
+	{ previous, startedAt }: Polling,
+	{ knowledge }: Remembered,
+	deps: ReconcileDeps,
+	signal: AbortSignal,
+): Promise<PassResult> {
+	const { clock, vaults, serviceAccounts, secrets, makeForms, observer } = deps
+	const { status } = previous
+	const asked = isAsked(binding, status, knowledge)
+	const since = sinceOf(binding, knowledge, asked, undefined, { at: momentOf(clock), startedAt })
+	const resolved = await resolveSource(binding, serviceAccounts, vaults.isAllowed, since)
+	signal.throwIfAborted()
+	if (resolved.kind !== 'ready') {
+		const outcome = resolved.kind === 'away' ? { kind: 'interrupted' as const, error: resolved.error } : resolved
+		return { knowledge, outcome, found: undefined, written: undefined, polled: false, propagated: [] }
+	}
+	const { source } = resolved
+	observer.uses(`${binding.namespace}/${binding.name}`, source.vaultUrl)
+	const destination = createSecretDestination(binding, secrets)
+	const input = { binding, status, knowledge, source, rules: destination.rules, at: momentOf(clock), startedAt }
+	const answer = createAnswer({ binding, session: vaults.session(source), destination, makeForms })
+	return drive(pass(input), { clock, signal, answer })
+}
+
+/** A refusal for want of a permission is told with the line that gives it. */
+function withPermitLine(outcome: Exclude<PassResult['outcome'], Interrupted>, operator: Account): Outcome {
+	if (outcome.kind !== 'refused' || !outcome.missing) return outcome
+	const { reason, message, missing } = outcome
+	return { kind: 'refused', reason, message: withLine(`${message}. Let it:`, permitLine(missing, operator)) }
+}
+
+async function refreshPods(
+	parsed: ParsedBinding,
+	now: Remembered,
+	{ clock, podRefresher, events }: ReconcileDeps,
+	signal: AbortSignal,
+): Promise<Remembered> {
+	const { refresh: pending } = now
+	if (!pending || pending.dueAt > clock.monotonic()) return now
+	if (parsed.kind !== 'active' || !parsed.binding.delivery.refreshPods) return { ...now, refresh: undefined }
+	const { binding } = parsed
+	let { warned } = now
+	const refresh = await podRefresher.run(binding, pending, signal, (pod, uses) => {
+		warned = warnOfFixed(binding, pod, uses, warned, events)
+	})
+	return { ...now, refresh, warned }
+}
+
+function observePass(
+	{ outcome, polled, written, knowledge, propagated }: PassResult,
+	key: string,
+	{ observer }: ReconcileDeps,
+): void {
+	const { source } = knowledge
+	if (polled && source && outcome.kind === 'looked') observer.looked(source.vaultUrl)
+	if (!written) return
+	observer.written(bytesOf(written.holding))
+	for (const seconds of propagated) observer.propagated(seconds)
+}
+
+function tell(
+	binding: string,
+	outcome: Outcome,
+	previous: BindingStatus,
+	{ status, level }: ReturnType<typeof conclude>['summary'],
+	seconds: number,
+	{ outages, observer, log }: ReconcileDeps,
+): void {
+	const fresh = conditionOf(status, 'Fresh')
+	outages.reported(binding, outcome, { before: conditionOf(previous, 'Fresh'), after: fresh })
+	log[level](
+		{
+			binding,
+			outcome: outcome.kind,
+			...(outcome.kind === 'failed' ? { fault: outcome.fault.kind } : {}),
+			reason: fresh?.reason,
+			synced: status.synced,
+			...(outcome.kind === 'looked' && outcome.changed ? { versions: versionsOf(status) } : {}),
+		},
+		'reconciled',
+	)
+	observer.reconciled(binding, outcome, status, seconds)
+}
+
+function forget(key: string, { vaults, observer, outages }: ReconcileDeps): void {
+	vaults.leave(key)
+	observer.gone(key)
+	outages.gone(key)
+}
+
+const momentOf = (clock: Clock): Moment => ({ now: clock.now(), monotonic: clock.monotonic() })
 
 function reportedOf({ metadata }: BindingObject): Reported | undefined {
 	const { namespace, name, uid, resourceVersion } = metadata
 	return namespace && uid && resourceVersion ? { namespace, name, uid, resourceVersion } : undefined
 }
 
-function isLookDue(parsed: ParsedBinding, previous: BindingStatus, memory: Memory, at: number): boolean {
-	if (memory.nextLookAt === undefined || at >= memory.nextLookAt) return true
-	if (parsed.kind !== 'active') return memory.generation !== parsed.generation
-	return isAsked(parsed.binding, previous, memory)
-}
-
 // Nothing that is due now is left undone, so this only keeps a mistake of ours from spinning: a busy loop loses the lease.
 const MIN_CALL_MS = 50
 
-function nextCall({ nextLookAt, nudge }: Memory, at: number): number | undefined {
-	const next = Math.min(nextLookAt ?? at, nudge?.dueAt ?? Number.POSITIVE_INFINITY)
+function nextCall({ knowledge: { nextPollAt }, refresh }: Remembered, at: number): number | undefined {
+	const next = Math.min(nextPollAt ?? at, refresh?.dueAt ?? Number.POSITIVE_INFINITY)
 	return next === Number.POSITIVE_INFINITY ? undefined : Math.max(next - at, MIN_CALL_MS)
 }
 

@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest'
 import { KubeError } from '../adapters/kube/errors.ts'
 import type { BindingStatus, Condition } from '../api/schema.ts'
-import { createMemory } from '../controllers/memory.ts'
+import { NEW_TRACK } from '../engine/knowledge.ts'
 import type { Bindings } from '../ports/cluster.ts'
-import { NEW_TRACK } from '../status/outage.ts'
 import type { Summary } from '../status/summarize.ts'
+import type { WrittenStatus } from './remembered.ts'
 import { presentStatus, report } from './report.ts'
 
 const fresh = (status: Condition['status'], second: number): BindingStatus => ({
@@ -45,27 +45,27 @@ function serverOf(status: BindingStatus, lost: number) {
 
 test('after an answer that got lost, nothing is written on top of a status that is over', async () => {
 	const { stored, deps } = serverOf(fresh('False', 0), 1)
-	const memory = createMemory('uid')
 	const object = { namespace: 'ns', name: 'payments', uid: 'uid', resourceVersion: '1' }
-	const shown = presentStatus(object, fresh('False', 0), memory)
-	const write = (status: BindingStatus, present = shown) => report(object, present, summaryOf(status), memory, deps)
+	const shown = presentStatus(object, fresh('False', 0), undefined)
+	const write = (status: BindingStatus, present = shown) => report(object, present, summaryOf(status), deps)
 
 	await expect(write(fresh('True', 1))).rejects.toThrow('got lost')
 	// The watch has not shown it yet, so the next look takes the turn for its own.
 	await expect(write(fresh('True', 2))).rejects.toMatchObject({ kind: 'conflict' })
 	expect(stored.status).toEqual(fresh('True', 1))
 	// Then it has.
-	await write(fresh('True', 1), presentStatus({ ...object, resourceVersion: '2' }, fresh('True', 1), memory))
+	await write(fresh('True', 1), presentStatus({ ...object, resourceVersion: '2' }, fresh('True', 1), undefined))
 	expect(stored.version).toBe(2)
 })
 
 test('what this process wrote itself counts before the watch shows it', async () => {
 	const { stored, deps } = serverOf(fresh('False', 0), 0)
-	const memory = createMemory('uid')
+	let written: WrittenStatus | undefined
 	const object = { namespace: 'ns', name: 'payments', uid: 'uid', resourceVersion: '1' }
 	for (const second of [1, 2, 3]) {
 		const status = fresh(second % 2 ? 'True' : 'False', second)
-		await report(object, presentStatus(object, fresh('False', 0), memory), summaryOf(status), memory, deps)
+		const present = presentStatus(object, fresh('False', 0), written)
+		written = await report(object, present, summaryOf(status), deps)
 	}
 	expect(stored).toEqual({ version: 4, status: fresh('True', 3) })
 })

@@ -1,10 +1,10 @@
 import { API_VERSION, KIND } from '../api/constants.ts'
 import type { BindingStatus, Condition } from '../api/schema.ts'
-import type { Memory } from '../controllers/memory.ts'
 import type { Bindings } from '../ports/cluster.ts'
 import type { EventRecorder } from '../runtime/events.ts'
 import { statusPatch } from '../status/patch.ts'
 import type { Summary } from '../status/summarize.ts'
+import type { WrittenStatus } from './remembered.ts'
 
 export interface Reported {
 	namespace: string
@@ -24,22 +24,24 @@ export interface Present {
  *
  * The answer to an earlier write may have got lost, and the watch be late: then the binding has another status than
  * `previous`, and what differs from that would be half of a status with times of its own. So the API server refuses it, and
- * the look is repeated when the watch has shown what there is.
+ * the poll is repeated when the watch has shown what there is.
+ *
+ * @returns the status that was written, if one was
  */
 export async function report(
 	object: Reported,
 	previous: Present,
 	summary: Summary,
-	memory: Memory,
-	deps: { bindings: Bindings; events: EventRecorder },
-): Promise<void> {
+	deps: { bindings: Bindings; events: Pick<EventRecorder, 'record'> },
+): Promise<WrittenStatus | undefined> {
+	let written: WrittenStatus | undefined
 	const patch = statusPatch(previous.status, summary.status)
 	if (patch) {
 		const { namespace, name } = object
 		const resourceVersion = await deps.bindings.patchStatus(namespace, name, previous.resourceVersion, patch)
 		// Gone: the watch will say so.
-		if (resourceVersion === undefined) return
-		memory.written = { status: summary.status, resourceVersion }
+		if (resourceVersion === undefined) return undefined
+		written = { status: summary.status, resourceVersion }
 	}
 	for (const { type, status, reason, message } of toldOf(summary.transitions)) {
 		deps.events.record({
@@ -56,6 +58,7 @@ export async function report(
 			note: message,
 		})
 	}
+	return written
 }
 
 /** Changes that are news. One cause that turns both conditions is told once: by Ready, whose message says more. */
@@ -71,7 +74,7 @@ function toldOf(transitions: readonly Condition[]): Condition[] {
  * The status as it is now. The watch may still show the one before our own last write; resourceVersions of one kind grow, so
  * the object is newer exactly when its number is not lower.
  */
-export function presentStatus(object: Reported, parsed: BindingStatus, { written }: Memory): Present {
+export function presentStatus(object: Reported, parsed: BindingStatus, written: WrittenStatus | undefined): Present {
 	const shown = { status: parsed, resourceVersion: object.resourceVersion }
 	if (!written) return shown
 	const [seen, ours] = [object.resourceVersion, written.resourceVersion]

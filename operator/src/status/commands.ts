@@ -1,3 +1,7 @@
+import type { Permission } from '../engine/permission.ts'
+
+export type { Permission } from '../engine/permission.ts'
+
 // Lines that a user can run as they stand. Every part is checked against its own pattern here, once more and whatever was
 // checked before: a text with a quote or a dollar sign in the wrong place would become a command of somebody else.
 
@@ -58,16 +62,6 @@ export function accessPolicyLine(clientId: string, vault: string): string | unde
 export function adoptLine(namespace: string, secret: string, label: string, binding: string): string | undefined {
 	if (!safe(DNS_NAME, namespace, secret, binding)) return undefined
 	return `kubectl -n ${namespace} label secret ${secret} ${label}=${binding}`
-}
-
-/** What the API server's authoriser is asked: a verb on a resource of one namespace. */
-export interface Permission {
-	verb: string
-	/** with its subresource, if any: `serviceaccounts/token` */
-	resource: string
-	namespace: string
-	/** undefined: of any name, as for a create */
-	name: string | undefined
 }
 
 /** A ServiceAccount. */

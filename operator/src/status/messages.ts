@@ -2,6 +2,8 @@ import { ALLOW_REMOVALS_ANNOTATION } from '../api/constants.ts'
 import type { HeldRemovals } from '../engine/brake.ts'
 import type { EntryResult } from '../engine/entry.ts'
 import type { VaultFault } from '../engine/fault.ts'
+import type { FaultContext } from '../engine/outcome.ts'
+import { MAX_VERSION_PAGES } from '../engine/versions.ts'
 import {
 	accessPolicyLine,
 	annotateBindingLine,
@@ -11,18 +13,6 @@ import {
 	subjectOf,
 	vaultNameOf,
 } from './commands.ts'
-
-/** Our own, validated words for what a fault happened to. */
-export interface FaultContext {
-	namespace: string
-	serviceAccount: string
-	clientId: string
-	tenantId: string
-	audience: string
-	/** issuer of the cluster's tokens; undefined before the first token */
-	issuer: string | undefined
-	vaultUrl: string
-}
 
 /** A sentence, and under it the line that mends it, if there is one: on a line of its own, so that it can be copied. */
 export const withLine = (text: string, line: string | undefined) => (line === undefined ? text : `${text}\n${line}`)
@@ -98,8 +88,7 @@ export function explainFault(fault: VaultFault, at: FaultContext, secretNames: r
 	}
 }
 
-/** Pages of a list of versions that are read at most (design 5), and the versions on them. */
-export const MAX_VERSION_PAGES = 20
+/** Versions on the pages that are read at most. */
 const MAX_VERSIONS = MAX_VERSION_PAGES * 25
 
 const DECODE_RULES = {

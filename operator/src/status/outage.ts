@@ -2,20 +2,7 @@ import type { Reason } from '../api/conditions.ts'
 import type { BindingStatus, Condition } from '../api/schema.ts'
 import { parseTime } from '../api/time.ts'
 import { FOUND, TRANSIENT, traitsOf, type VaultFault } from '../engine/fault.ts'
-
-/** What is remembered between two reconciles of a binding, to tell a hiccup from an outage. */
-export interface Track {
-	/** failures in a row */
-	failures: number
-	/** since when, monotonic milliseconds */
-	failingSince: number | undefined
-	/** what has failed without anything else between, and since when (monotonic) */
-	cause: { reason: Reason; since: number } | undefined
-	/** last successful look of this process, milliseconds since the epoch */
-	lastLook: number | undefined
-}
-
-export const NEW_TRACK: Track = { failures: 0, failingSince: undefined, cause: undefined, lastLook: undefined }
+import type { Track } from '../engine/knowledge.ts'
 
 // Fresh turns False after max(3 intervals, 5 min) of an outage (design 6).
 const GRACE_MS = 5 * 60_000

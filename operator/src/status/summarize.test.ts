@@ -2,9 +2,9 @@ import { describe, expect, it } from 'vitest'
 import type { BindingStatus, Condition } from '../api/schema.ts'
 import { decideEntry, type Finding } from '../engine/entry.ts'
 import type { VaultFault } from '../engine/fault.ts'
+import { NEW_TRACK, type Track } from '../engine/knowledge.ts'
 import type { Outcome } from '../engine/outcome.ts'
 import { contextOf, lookedOf } from '../engine/testing/samples.ts'
-import { NEW_TRACK, type Track } from './outage.ts'
 import { type SummaryInput, summarize } from './summarize.ts'
 
 const NOW = Date.UTC(2026, 0, 1, 12)

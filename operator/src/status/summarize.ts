@@ -1,16 +1,19 @@
 import type { ConditionType } from '../api/conditions.ts'
 import type { BindingStatus, Condition, SecretStatus } from '../api/schema.ts'
 import { formatTime, parseTime } from '../api/time.ts'
-import type { EntryResult } from '../engine/entry.ts'
+import { type EntryResult, matches } from '../engine/entry.ts'
 import { retryAfterOf, traitsOf, type VaultFault } from '../engine/fault.ts'
-import { CHECK_MS, conditionOf, failingOf, type Track } from './outage.ts'
+import type { Track } from '../engine/knowledge.ts'
+import { CHECK_MS, conditionOf, failingOf } from './outage.ts'
 import { statusPatch } from './patch.ts'
 import { backoffMs, spread } from './requeue.ts'
-import { freshOf, PROPAGATION_MS, progressOf, readyOf, type Situation, type Verdict } from './verdicts.ts'
+import { freshOf, isDelivered, PROPAGATION_MS, progressOf, readyOf, type Situation, type Verdict } from './verdicts.ts'
 import { worstFault } from './worst-fault.ts'
 
 export interface SummaryInput extends Pick<Situation, 'outcome' | 'spec' | 'generation' | 'previous'> {
 	track: Track
+	/** files that are known to hold bytes of another vault than that of the spec: name → that vault */
+	elsewhere?: ReadonlyMap<string, string> | undefined
 	/** until when operators before this process may have looked, milliseconds since the epoch; undefined: unknown */
 	workedUntil: number | undefined
 	/** wall clock, milliseconds */
@@ -72,7 +75,7 @@ export function summarize(input: SummaryInput): Summary {
 		observedGeneration: generation,
 		conditions,
 		secrets,
-		synced: `${secrets.filter(({ version }) => version !== undefined).length}/${secrets.length}`,
+		synced: `${secrets.filter(isDelivered).length}/${secrets.length}`,
 		...optional('secretName', secretNameOf(input)),
 		...optional('lastCheckTime', previous.lastCheckTime),
 		...optional(
@@ -117,7 +120,15 @@ function causeOf(fault: VaultFault, { track, at }: SummaryInput): Track['cause']
 const optional = <K extends string, V>(key: K, value: V | undefined) =>
 	(value === undefined ? {} : { [key]: value }) as { [P in K]?: V }
 
-function secretsOf({ outcome, spec, previous }: SummaryInput): SecretStatus[] {
+function secretsOf(input: SummaryInput): SecretStatus[] {
+	const { elsewhere } = input
+	return shownOf(input).map((secret) => {
+		const vault = elsewhere?.get(secret.name)
+		return vault === undefined ? secret : { ...secret, state: 'Pending', vault }
+	})
+}
+
+function shownOf({ outcome, spec, previous }: SummaryInput): SecretStatus[] {
 	// What a selector brought and a policy took away is gone.
 	if (outcome.kind === 'looked')
 		return outcome.results.filter(({ wanted, remove }) => !(remove && wanted.selected)).map(statusOf)
@@ -134,13 +145,15 @@ function secretsOf({ outcome, spec, previous }: SummaryInput): SecretStatus[] {
 	return [...explicit, ...selected]
 }
 
-/** Versions under a name are shown only when they are of what is wanted there. */
+/** Versions under a name are shown only when they are of what is wanted there, or with the vault that they are of. */
 function statusOf({ wanted, delivered, state, reason }: EntryResult): SecretStatus {
-	const shown = state === 'Pending' ? undefined : delivered
+	const isIt = matches(delivered, wanted) || state === 'Deselected'
+	const shown = (state !== 'Pending' && isIt) || delivered?.vault !== undefined ? delivered : undefined
 	return {
 		name: wanted.name,
 		objectName: wanted.objectName,
 		...optional('version', shown?.version),
+		...optional('vault', shown?.vault),
 		...optional('updated', shown?.updated),
 		...optional('expires', shown?.expires),
 		state,

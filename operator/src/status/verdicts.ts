@@ -39,6 +39,8 @@ export interface Situation {
 export const PROPAGATION_MS = 10 * 60_000
 
 export type Verdict = Pick<Condition, 'status' | 'reason' | 'message'>
+/** Whether the bytes are there that the spec asks for; those of another vault are not. */
+export const isDelivered = ({ version, vault }: SecretStatus): boolean => version !== undefined && vault === undefined
 const asBefore = ({ status, reason, message }: Condition): Verdict => ({ status, reason, message })
 const verdict = (status: Condition['status'], reason: Reason, message: string): Verdict => ({ status, reason, message })
 
@@ -66,9 +68,10 @@ const AS_THE_VAULT = 'What is delivered is what the vault says.'
 
 /** Nothing failed: whether all is done, and what is worth to be known. */
 function goodOf(
-	{ results, removals, held, at }: Extract<Outcome, { kind: 'looked' }>,
+	{ results, removals, held, at, withheld }: Extract<Outcome, { kind: 'looked' }>,
 	spec: Situation['spec'],
 ): Verdict {
+	if (withheld) return verdict('False', withheld.reason, withheld.message)
 	if (removals) return verdict('False', 'RemovalsHeld', explainHeldRemovals(removals, at, spec?.name ?? ''))
 	if (held.problem !== undefined)
 		return verdict('False', 'HoldInvalid', `The annotation ${HOLD_ANNOTATION} is not followed: ${held.problem}.`)
@@ -112,14 +115,17 @@ export function readyOf({ outcome, spec, previous, generation, shown, worst, fai
 	const optionalNames = new Set(spec.secrets.filter(({ optional }) => optional).map(({ name }) => name))
 	const named = new Set(spec.secrets.map(({ name }) => name))
 	// What a selector brings may fail alone. When all of it does there is no Secret, and pods wait for that.
-	const nothing = spec.selects && shown.every(({ version }) => version === undefined)
+	const nothing = spec.selects && !shown.some(isDelivered)
 	const missing = shown.filter(
-		({ name, version }) => version === undefined && (named.has(name) ? !optionalNames.has(name) : nothing),
+		// A file with bytes of another vault is no missing option.
+		(each) =>
+			!isDelivered(each) &&
+			(named.has(each.name) ? !optionalNames.has(each.name) || each.vault !== undefined : nothing),
 	)
 	if (missing.length > 0) {
 		if (outcome.kind === 'refused') return verdict('False', outcome.reason, outcome.message)
 		const names = missing.map(({ name }) => name)
-		const text = `Not delivered: ${listed(names)}.`
+		const text = textOfMissing(missing, outcome)
 		if (worst && traitsOf(worst.fault).class !== 'secret') {
 			return verdict(
 				'False',
@@ -127,12 +133,16 @@ export function readyOf({ outcome, spec, previous, generation, shown, worst, fai
 				`${text} ${explainFault(worst.fault, worst.at, worst.names)}`,
 			)
 		}
-		const result =
-			outcome.kind === 'looked' ? outcome.results.find(({ wanted }) => wanted.name === names[0]) : undefined
+		const results = outcome.kind === 'looked' ? outcome.results.filter(({ wanted }) => names.includes(wanted.name)) : []
+		// What only waits for another one has no fault of its own.
+		const result = results.find(({ fault }) => fault) ?? results[0]
 		const alike = names.filter((name) => isAlike(outcome, name, result?.fault))
 		const why = result?.fault && outcome.kind === 'looked' ? ` ${explainFault(result.fault, outcome.at, alike)}` : ''
-		return verdict('False', result?.reason ?? 'SecretAbsent', `${text}${why}`)
+		const waits = outcome.kind === 'looked' && outcome.withheld ? ` ${outcome.withheld.message}` : ''
+		return verdict('False', result?.reason ?? 'SecretAbsent', `${text}${why}${waits}`)
 	}
+	if (outcome.kind === 'looked' && outcome.withheld)
+		return verdict('False', outcome.withheld.reason, outcome.withheld.message)
 	if (failing.stale) {
 		return verdict(
 			'False',
@@ -141,6 +151,17 @@ export function readyOf({ outcome, spec, previous, generation, shown, worst, fai
 		)
 	}
 	return verdict('True', 'Delivered', `All secrets that the spec asks for are in the Secret ${spec.secretName}.`)
+}
+
+/** Which are not there, and under which names there are still other bytes than the spec asks for. */
+function textOfMissing(missing: readonly SecretStatus[], outcome: Outcome): string {
+	const results = outcome.kind === 'looked' ? outcome.results : []
+	const isOther = ({ name, vault }: SecretStatus) =>
+		vault !== undefined || results.some((each) => each.wanted.name === name && each.delivered !== undefined)
+	const sentence = (text: string, of: readonly SecretStatus[]) =>
+		of.length === 0 ? [] : [`${text}: ${listed(of.map(({ name }) => name))}.`]
+	const none = missing.filter((each) => !isOther(each))
+	return [...sentence('Not delivered', none), ...sentence('Still as it was before', missing.filter(isOther))].join(' ')
 }
 
 export function progressOf({ outcome, worst, failing }: Situation, ready: Verdict): [ConditionType, Verdict][] {

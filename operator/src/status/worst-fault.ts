@@ -1,7 +1,6 @@
 import type { EntryResult } from '../engine/entry.ts'
 import { sameFault, traitsOf, type VaultFault } from '../engine/fault.ts'
-import type { Outcome } from '../engine/outcome.ts'
-import type { FaultContext } from './messages.ts'
+import type { FaultContext, Outcome } from '../engine/outcome.ts'
 
 /** The fault of an outcome that is told: of several the one that explains most. */
 export interface Worst {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { type FixedUse, fixedMessage, fixedUses, needsNudge, ownerOf, type PodObject } from './pods.ts'
+import { type FixedUse, fixedMessage, fixedUses, needsRefresh, ownerOf, type PodObject } from './pods.ts'
 
 const WRITTEN = Date.UTC(2026, 0, 1, 12)
 type Spec = NonNullable<PodObject['spec']>
@@ -51,7 +51,7 @@ describe('a pod is told to refresh', () => {
 			false,
 		],
 	]
-	it.each(cases)('%s', (_, of, told) => expect(needsNudge(of, 'mine', '7', WRITTEN)).toBe(told))
+	it.each(cases)('%s', (_, of, told) => expect(needsRefresh(of, 'mine', '7', WRITTEN)).toBe(told))
 })
 
 describe('a pod keeps old values', () => {

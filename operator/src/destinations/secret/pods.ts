@@ -1,7 +1,7 @@
 import { REFRESHED_ANNOTATION } from '../../api/constants.ts'
 import { parseTime } from '../../api/time.ts'
 
-/** The parts of a pod that matter for a nudge. */
+/** The parts of a pod that matter for a refresh. */
 export interface PodObject {
 	metadata: {
 		name: string
@@ -44,7 +44,7 @@ interface ContainerObject {
  * @param value what the annotation will say; a pod that says so already is done
  * @param writtenAt when the Secret was written, ms since the epoch: a pod created later has mounted the new content
  */
-export function needsNudge(pod: PodObject, secretName: string, value: string, writtenAt: number): boolean {
+export function needsRefresh(pod: PodObject, secretName: string, value: string, writtenAt: number): boolean {
 	const { metadata, status } = pod
 	if (status?.phase !== 'Running' || metadata.deletionTimestamp !== undefined) return false
 	// Creation times are whole seconds: a pod of the same second is told, at the price of one needless refresh.

@@ -1,10 +1,12 @@
 import { type Manifest, serializeManifest } from 'purista-azure-mounted-secret-store/manifest'
 import { describe, expect, it } from 'vitest'
 import { type ParsedBinding, parseBinding } from '../../api/parse.ts'
+import { buildManifest, changeOf } from '../../engine/change.ts'
 import { decideEntry, type EntryResult } from '../../engine/entry.ts'
+import { deliveredSecret, drifted } from '../../engine/held.ts'
 import { contextOf } from '../../engine/testing/samples.ts'
-import { buildManifest, planWrite, type SecretWrite } from './rules.ts'
-import { deliveredSecret, drifted, readDelivered, type SecretObject } from './secret-object.ts'
+import { planWrite, type SecretWrite } from './rules.ts'
+import { holdingOf, type SecretObject } from './secret-object.ts'
 
 const base64 = (text: string) => Buffer.from(text).toString('base64')
 const plain = (write: SecretWrite) => JSON.parse(JSON.stringify(write)) as Record<string, unknown>
@@ -53,7 +55,7 @@ function secretOf(
 	change: Partial<SecretObject> = {},
 ): SecretObject {
 	const results = foundWith(binding, values)
-	const manifest = buildManifest({ binding, vaultUrl: 'https://v', results, delivered: undefined, revision: 0 })
+	const manifest = buildManifest({ binding, vaultUrl: 'https://v', results, holding: undefined, revision: 0 })
 	const data = {
 		...Object.fromEntries(Object.entries(values).map(([k, v]) => [k, base64(v)])),
 		'.binding.json': base64(serializeManifest(manifest)),
@@ -85,13 +87,18 @@ function secretOf(
 }
 
 function plan(binding: ReturnType<typeof bindingOf>, results: EntryResult[], secret?: SecretObject, revision = 0) {
-	const input = { binding, vaultUrl: 'https://v', results, delivered: secret && readDelivered(secret), revision }
-	return planWrite(input, buildManifest(input))
+	const input = { binding, vaultUrl: 'https://v', results, holding: secret && holdingOf(secret), revision }
+	return planWrite(binding, changeOf(input))
 }
 /** Results that find everything unchanged. */
 const unchanged = (binding: ReturnType<typeof bindingOf>, secret: SecretObject): EntryResult[] =>
 	binding.secrets.map((wanted) =>
-		decideEntry(wanted, { kind: 'unchanged' }, deliveredSecret(readDelivered(secret), wanted.name), contextOf()),
+		decideEntry(
+			wanted,
+			{ kind: 'unchanged' },
+			deliveredSecret(holdingOf(secret), wanted.name, 'https://v'),
+			contextOf(),
+		),
 	)
 
 describe('the write', () => {
@@ -226,7 +233,7 @@ describe('the write', () => {
 			binding,
 			vaultUrl: 'https://v',
 			results: foundWith(binding, { a: '1' }),
-			delivered: undefined,
+			holding: undefined,
 			revision: 41,
 		}
 		expect(buildManifest(input).revision).toBe(42)
@@ -236,7 +243,7 @@ describe('the write', () => {
 describe('drift', () => {
 	const binding = bindingOf()
 	it('is none while our field manager holds the keys', () => {
-		expect(drifted(readDelivered(secretOf(binding, { a: '1', b: '2' })), ['a', 'b'], new Map())).toEqual([])
+		expect(drifted(holdingOf(secretOf(binding, { a: '1', b: '2' })), ['a', 'b'], new Map())).toEqual([])
 	})
 	it('is a missing key, and a key that somebody else wrote, until it was compared', () => {
 		const secret = secretOf(binding, { a: '1', b: '2' })
@@ -246,7 +253,7 @@ describe('drift', () => {
 			{ ...ours, fieldsV1: { 'f:data': { '.': {}, 'f:.binding.json': {} } } },
 			{ manager: 'kubectl-edit', time: '2026-01-02T00:00:00Z', fieldsV1: { 'f:data': { 'f:b': {} } } },
 		]
-		const delivered = readDelivered(secret)
+		const delivered = holdingOf(secret)
 		expect(drifted(delivered, ['a', 'b'], new Map())).toEqual(['a', 'b'])
 		expect(drifted(delivered, ['a', 'b'], new Map([['b', 'kubectl-edit@2026-01-02T00:00:00Z']]))).toEqual(['a'])
 		expect(drifted(delivered, ['b'], new Map([['b', 'kubectl-edit@2026-01-01T00:00:00Z']]))).toEqual(['b'])

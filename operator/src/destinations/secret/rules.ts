@@ -1,18 +1,11 @@
-import {
-	MANIFEST_FILE,
-	MANIFEST_SCHEMA,
-	type Manifest,
-	type ManifestSecret,
-	previousFileName,
-	sameContent,
-	serializeManifest,
-} from 'purista-azure-mounted-secret-store/manifest'
+import { MANIFEST_FILE, serializeManifest } from 'purista-azure-mounted-secret-store/manifest'
 import { API_VERSION, KIND, MAX_SECRET_BYTES, OWNER_LABEL, SECRET_TYPES } from '../../api/constants.ts'
 import type { Binding } from '../../api/parse.ts'
 import type { Content } from '../../engine/decode.ts'
-import type { EntryResult } from '../../engine/entry.ts'
-import { manifestSelectors } from '../../engine/select.ts'
-import { type Delivered, decodedLength, type OwnerReference } from './secret-object.ts'
+import type { Change, DestinationRules, Verdict } from '../../engine/destination.ts'
+import { deleteSecretLine } from '../../status/commands.ts'
+import { listed, withLine } from '../../status/messages.ts'
+import { type Delivered, decodedLength, deliveredOf, type OwnerReference } from './secret-object.ts'
 
 /** What is to be done to the Secret. */
 export type SecretWrite =
@@ -24,67 +17,49 @@ export type SecretWrite =
 	| { kind: 'typeDiffers'; type: string }
 	| { kind: 'immutable' }
 	| { kind: 'keyMissing'; keys: string[] }
+	/** the API server would look into the value and refuse it */
+	| { kind: 'valueInvalid'; key: string; rule: string }
 
-export interface WriteInput {
-	binding: Binding
-	/** removals that the selectors of the spec asked for are held: the manifest goes on naming those of before */
-	selectorsHeld?: boolean
-	vaultUrl: string
-	results: readonly EntryResult[]
-	/** undefined: there is no Secret */
-	delivered: Delivered | undefined
-	/** manifest known from elsewhere (of a renamed Secret): its revision goes on */
-	revision: number
-}
+/** Rules of Kubernetes Secrets for the Secret of a binding. */
+export const secretRules = (binding: Binding): DestinationRules => ({
+	judge: (change) => verdictOf(binding, planWrite(binding, change), change),
+})
 
 /**
- * Plans the one write that brings the Secret from `delivered` to what `results` say.
+ * Plans the one write that a change asks for.
  *
- * 1. The manifest: next revision only when its content changes.
- * 2. Keys: values of this look; names that were ours (manifest, field manager) and are wanted no more go away. Keys of
- *    others are not ours to touch.
- * 3. Size, type and required keys are checked for the whole; if they do not fit nothing is written.
- * 4. Only what differs is sent, with the resourceVersion that was seen: a lost race is a conflict, not an overwrite.
+ * 1. The manifest is written when its text differs.
+ * 2. Size, type, required keys and what the API server checks of values are checked for the whole; if they do not fit
+ *    nothing is written.
+ * 3. Only what differs is sent, with the resourceVersion that was seen: a lost race is a conflict, not an overwrite.
  */
-export function planWrite(input: WriteInput, manifest: Manifest): SecretWrite {
-	const { binding, results, delivered } = input
+export function planWrite(binding: Binding, change: Change): SecretWrite {
 	const { delivery } = binding
+	const delivered = change.on && deliveredOf(change.on)
 	if (delivered && delivered.type !== delivery.secretType) return { kind: 'typeDiffers', type: delivered.type }
 
-	const values = new Map<string, string>()
-	for (const { wanted, value, previous } of results) {
-		if (value !== undefined) values.set(wanted.name, encode(value))
-		for (const [index, bytes] of previous) values.set(previousFileName(wanted.name, index + 1), bytes)
-	}
-	const kept = new Set(results.flatMap(({ wanted, delivered }) => (delivered === undefined ? [] : [wanted.name])))
-	// What selectors brought stands in the manifest alone: when that was lost, no key is known to be wanted no more.
-	const unknown = binding.select.length > 0 && delivered !== undefined && delivered.manifest === undefined
-	const manifestText = delivery.manifest ? serializeManifest(manifest) : undefined
-	if (manifestText !== undefined && manifestText !== delivered?.manifestText)
-		values.set(MANIFEST_FILE, encode(manifestText))
-
-	const mine = new Set(Object.entries(delivered?.manifest?.secrets ?? {}).flatMap(filesOf))
-	for (const [name, { foreign }] of delivered?.keys ?? []) if (foreign === undefined) mine.add(name)
-	const stays = new Set(results.flatMap((result) => (result.remove ? [] : filesThatStay(result, delivered))))
-	const removed = [...(delivered?.keys.keys() ?? [])].filter((name) => {
-		if (name === MANIFEST_FILE) return manifestText === undefined
-		return mine.has(name) && !stays.has(name) && !unknown
-	})
+	const manifestText = delivery.manifest ? serializeManifest(change.manifest) : undefined
+	const isManifestNew = manifestText !== undefined && manifestText !== delivered?.manifestText
+	const values = new Map([
+		...[...change.set].map(([name, content]) => [name, encode(content)] as const),
+		...(isManifestNew ? [[MANIFEST_FILE, encode(manifestText)] as const] : []),
+	])
+	const isManifestGone = manifestText === undefined && delivered?.keys.has(MANIFEST_FILE)
+	const removed = [...change.drop, ...(isManifestGone ? [MANIFEST_FILE] : [])]
 
 	const sizes = new Map([...(delivered?.keys ?? [])].map(([name, { bytes }]) => [name, bytes]))
 	for (const [name, value] of values) sizes.set(name, decodedLength(value))
 	for (const name of removed) sizes.delete(name)
 	const bytes = [...sizes.values()].reduce((sum, each) => sum + each, 0)
 	if (bytes > MAX_SECRET_BYTES) return { kind: 'tooLarge', bytes, largest: largest(sizes) }
-
 	const missing = missingKeys(delivery.secretType, (name) => sizes.has(name))
 	if (missing.length > 0) return { kind: 'keyMissing', keys: missing }
+	const invalid = invalidValue(delivery.secretType, change.set)
+	if (invalid) return { kind: 'valueInvalid', ...invalid }
 
 	const changed = [...values.keys(), ...removed].filter((name) => name !== MANIFEST_FILE)
 	if (!delivered) {
-		// Without a single value, pods would start with an empty directory instead of waiting; unless nothing more is to come.
-		const empty = results.length === 0 || !results.every(({ wanted, state }) => wanted.optional && state === 'Absent')
-		if (kept.size === 0 && empty) return { kind: 'none' }
+		if (!change.create) return { kind: 'none' }
 		return { kind: 'create', body: createBody(binding, Object.fromEntries(values)), changed }
 	}
 	const data = Object.fromEntries([...values, ...removed.map((name) => [name, null] as const)])
@@ -99,43 +74,75 @@ export function planWrite(input: WriteInput, manifest: Manifest): SecretWrite {
 	return { kind: 'patch', body, changed, dataChanged }
 }
 
-/** The files of a secret: its own and those of its older versions. */
-const filesOf = ([name, { previous }]: [string, Pick<ManifestSecret, 'previous'>]): string[] => [
-	name,
-	...previous.map((_, i) => previousFileName(name, i + 1)),
-]
-
-/** Files that a wanted secret has after the write. While it is pending, older bytes stay until there are new ones. */
-function filesThatStay({ wanted, delivered: after }: EntryResult, delivered: Delivered | undefined): string[] {
-	const secrets = delivered?.manifest?.secrets ?? {}
-	const before = Object.hasOwn(secrets, wanted.name) ? secrets[wanted.name] : undefined
-	return filesOf([wanted.name, after ?? before ?? { previous: [] }])
+/** What is said of a write before it is done. */
+function verdictOf({ namespace, delivery }: Binding, write: SecretWrite, { drop }: Change): Verdict {
+	const { name, secretType } = delivery
+	switch (write.kind) {
+		case 'none':
+			return { kind: 'nothing' }
+		case 'create':
+			return { kind: 'fits', files: true }
+		case 'patch':
+			return { kind: 'fits', files: write.dataChanged }
+		case 'tooLarge': {
+			const which = write.largest.map((each) => `${each.name} (${each.bytes} bytes)`).join(', ')
+			const message = `The Secret would have ${write.bytes} bytes; Kubernetes takes ${MAX_SECRET_BYTES}. The largest: ${which}. Spread them over several bindings.`
+			return { kind: 'refused', reason: 'SecretTooLarge', message }
+		}
+		case 'typeDiffers': {
+			const text = `The Secret ${name} exists with the type ${write.type}, and a type cannot be changed. Write type: ${write.type}, or delete the Secret; it is made anew:`
+			return {
+				kind: 'refused',
+				reason: 'SecretTypeDiffers',
+				message: withLine(text, deleteSecretLine(namespace, name)),
+			}
+		}
+		case 'immutable': {
+			const text = `The Secret ${name} is immutable, so it cannot follow the vault. Delete it; it is made anew:`
+			return { kind: 'refused', reason: 'SecretImmutable', message: withLine(text, deleteSecretLine(namespace, name)) }
+		}
+		case 'keyMissing': {
+			const kept = write.keys.filter((key) => drop.includes(key))
+			const needs = `A Secret of type ${secretType} needs ${listed(write.keys)}`
+			if (kept.length > 0) {
+				const message = `${needs}, so ${listed(kept)} cannot be removed and stays as it was. Create it in the vault again, or write policy Keep.`
+				return { kind: 'refused', reason: 'RequiredKeyMissing', message, files: kept }
+			}
+			const message = `${needs}, which could not be read from the vault. Nothing was written.`
+			return { kind: 'refused', reason: 'RequiredKeyMissing', message, missing: write.keys }
+		}
+		case 'valueInvalid': {
+			const message = `A Secret of type ${secretType} takes as ${write.key} only ${write.rule}, which the value in the vault is not. Store one.`
+			return { kind: 'refused', reason: 'SecretWriteRefused', message, files: [write.key] }
+		}
+	}
 }
 
 /** base64 of what a key holds, as the API server keeps it. */
-export const encode = (content: Content): string =>
+const encode = (content: Content): string =>
 	(typeof content === 'string' ? Buffer.from(content, 'utf8') : Buffer.from(content)).toString('base64')
 
-/** The manifest that describes `results`: the delivered one when it still does, otherwise the next revision. */
-export function buildManifest(input: WriteInput): Manifest {
-	const { binding, vaultUrl, results, delivered, revision, selectorsHeld = false } = input
-	const secrets = Object.fromEntries(
-		results.flatMap(({ wanted, delivered }): [string, ManifestSecret][] =>
-			delivered === undefined ? [] : [[wanted.name, delivered]],
-		),
-	)
-	const { namespace, name, uid } = binding
-	const before = delivered?.manifest
-	const last = Math.max(before?.revision ?? 0, revision)
-	const next: Manifest = {
-		schema: MANIFEST_SCHEMA,
-		revision: last,
-		binding: { namespace, name, uid },
-		vault: vaultUrl,
-		selectors: selectorsHeld && before ? before.selectors : manifestSelectors(binding.select),
-		secrets,
+/** Keys into whose values the API server looks (ValidateSecret): of the other types it only asks that keys are there. */
+export const CHECKED_KEYS: ReadonlySet<string> = new Set(['.dockerconfigjson', 'ssh-privatekey'])
+
+function invalidValue(
+	type: keyof typeof SECRET_TYPES,
+	set: ReadonlyMap<string, Content>,
+): { key: string; rule: string } | undefined {
+	const docker = type === 'kubernetes.io/dockerconfigjson' ? set.get('.dockerconfigjson') : undefined
+	if (docker !== undefined && !isJsonObject(docker)) return { key: '.dockerconfigjson', rule: 'a JSON object' }
+	const ssh = type === 'kubernetes.io/ssh-auth' ? set.get('ssh-privatekey') : undefined
+	return ssh !== undefined && ssh.length === 0 ? { key: 'ssh-privatekey', rule: 'a text that is not empty' } : undefined
+}
+
+function isJsonObject(content: Content): boolean {
+	try {
+		const value: unknown = JSON.parse(typeof content === 'string' ? content : Buffer.from(content).toString('utf8'))
+		return typeof value === 'object' && value !== null && !Array.isArray(value)
+	} catch {
+		// The parser's message quotes the text.
+		return false
 	}
-	return before && sameContent(before, next) ? before : { ...next, revision: last + 1 }
 }
 
 function createBody(binding: Binding, data: Record<string, string>): object {

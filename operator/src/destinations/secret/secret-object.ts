@@ -1,11 +1,7 @@
-import {
-	MANIFEST_FILE,
-	type Manifest,
-	type ManifestSecret,
-	parseManifest,
-} from 'purista-azure-mounted-secret-store/manifest'
+import { MANIFEST_FILE, type Manifest, parseManifest } from 'purista-azure-mounted-secret-store/manifest'
 import { FIELD_MANAGER, OWNER_LABEL } from '../../api/constants.ts'
 import { parseTime } from '../../api/time.ts'
+import type { Holding } from '../../engine/destination.ts'
 
 /** The parts of a Secret that we look at, as the API server answers it. */
 export interface SecretObject {
@@ -138,32 +134,30 @@ export function decodedLength(base64: string): number {
 
 const decodeText = (base64: string): string => Buffer.from(base64, 'base64').toString('utf8')
 
-/** The manifest entry of a key, if its bytes are still there. */
-export function deliveredSecret(delivered: Delivered | undefined, name: string): ManifestSecret | undefined {
-	const secrets = delivered?.manifest?.secrets
-	if (!secrets || !delivered.keys.has(name) || !Object.hasOwn(secrets, name)) return undefined
-	return secrets[name]
+/** Our Secret as the engine sees it: a key is a file. */
+export function holdingOf(secret: SecretObject): Holding {
+	const delivered = readDelivered(secret)
+	const { keys, manifest, uid } = delivered
+	return {
+		id: uid,
+		files: keys,
+		// Edited by somebody it tells what they want it to tell.
+		manifest: keys.get(MANIFEST_FILE)?.foreign === undefined ? manifest : undefined,
+		revision: manifest?.revision ?? 0,
+		content: (name) => {
+			const { data = {} } = secret
+			return Object.hasOwn(data, name) ? Buffer.from(data[name] ?? '', 'base64') : undefined
+		},
+		token: delivered,
+	}
 }
 
-/** Whether a key is there with bytes of ours, or with the very bytes that we would write. */
-export function isIntact(
-	delivered: Delivered | undefined,
-	key: string,
-	accepted: ReadonlyMap<string, string>,
-): boolean {
-	return delivered !== undefined && drifted(delivered, [key], accepted).length === 0
+/** What `holdingOf` put into a holding for us. */
+export function deliveredOf(holding: Holding): Delivered {
+	// Tokens are opaque to everybody else: each destination gets back only its own.
+	return holding.token as Delivered
 }
 
-/** Names whose bytes are missing or held by somebody else, though the manifest counts them as delivered. */
-export function drifted(
-	delivered: Delivered,
-	names: readonly string[],
-	accepted: ReadonlyMap<string, string>,
-): string[] {
-	return names.filter((name) => {
-		const key = delivered.keys.get(name)
-		if (!key) return true
-		// Somebody wrote the very value that we would write: the field stays theirs, and is compared once per their write.
-		return key.foreign !== undefined && accepted.get(name) !== key.foreign
-	})
-}
+/** Bytes of all values of a Secret together. */
+export const bytesOf = ({ files }: Pick<Holding, 'files'>): number =>
+	[...files.values()].reduce((sum, { bytes }) => sum + bytes, 0)

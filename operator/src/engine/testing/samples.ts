@@ -1,8 +1,7 @@
 // Parts of plans, for tests: what is usual, so that a test says only what it is about.
 import type { Policy } from '../../api/schema.ts'
-import type { FaultContext } from '../../status/messages.ts'
 import type { EntryContext, EntryResult } from '../entry.ts'
-import type { Outcome } from '../outcome.ts'
+import type { FaultContext, Outcome } from '../outcome.ts'
 
 /** The defaults of the resource. */
 export const POLICY: Policy = {

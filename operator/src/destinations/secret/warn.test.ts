@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { parseBinding } from '../api/parse.ts'
-import type { EventInput } from '../runtime/events.ts'
+import { parseBinding } from '../../api/parse.ts'
+import type { EventInput } from '../../runtime/events.ts'
 import { warnOfFixed } from './warn.ts'
 
 const parsed = parseBinding({
@@ -17,9 +17,10 @@ const podOf = (name: string) => ({ metadata: { name } })
 
 test('each owner is told once, and the first twenty only', () => {
 	const events: EventInput[] = []
-	const memory = { warned: new Set<string>() }
-	const warn = (name: string) =>
-		warnOfFixed(binding, podOf(name), ['environment'], memory, { record: (event) => void events.push(event) })
+	let warned: ReadonlySet<string> = new Set()
+	const warn = (name: string) => {
+		warned = warnOfFixed(binding, podOf(name), ['environment'], warned, { record: (event) => void events.push(event) })
+	}
 	warn('p')
 	warn('p')
 	expect(events).toEqual([

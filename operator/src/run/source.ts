@@ -1,47 +1,27 @@
 import { isKubeError, type KubeError } from '../adapters/kube/errors.ts'
-import type { Reason } from '../api/conditions.ts'
 import { CLIENT_ID_ANNOTATION, TENANT_ID_ANNOTATION, VAULT_SUFFIXES, VAULT_URL_ANNOTATION } from '../api/constants.ts'
 import type { Binding } from '../api/parse.ts'
-import type { ServiceAccounts } from '../ports/cluster.ts'
-import type { SessionKey, Vaults } from '../ports/vault.ts'
-import type { Permission } from '../status/commands.ts'
-
-export interface Refusal {
-	kind: 'refused'
-	reason: Reason
-	message: string
-	/** a permission that the operator lacks is the cause */
-	missing?: Permission | undefined
-}
-
-export const refused = (reason: Reason, message: string): Refusal => ({ kind: 'refused', reason, message })
-
-/** The same in the words of the API server. */
-export const refusedBy = ({ message, missing }: KubeError, reason: Reason, text: string): Refusal => ({
-	...refused(reason, `${text}: ${message}`),
-	...(missing && { missing }),
-})
+import type { Away, Refusal } from '../engine/questions.ts'
+import { refused, refusedBy } from '../engine/refusal.ts'
+import type { Source } from '../engine/source.ts'
+import type { ServiceAccount, ServiceAccounts } from '../ports/cluster.ts'
 
 const GUID = /^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$/
 
+export type Resolved = { readonly kind: 'ready'; readonly source: Source } | Refusal
+
 /**
- * With whose identity which vault is read: the spec, completed by the annotations of the ServiceAccount, as it was at
- * `since` (monotonic, milliseconds) or later.
+ * With whose identity which vault is read: the spec, completed by the annotations of the ServiceAccount.
+ *
+ * @param account undefined: the namespace has none of that name
  */
-export async function resolveIdentity(
+export function sourceOf(
 	binding: Binding,
-	{ serviceAccounts, vaults }: { serviceAccounts: ServiceAccounts; vaults: Vaults },
-	since: number,
-): Promise<{ kind: 'ready'; key: SessionKey } | Refusal> {
+	account: ServiceAccount | undefined,
+	isAllowed: (vaultUrl: string) => boolean,
+): Resolved {
 	const { namespace, identity } = binding
 	const { serviceAccountName } = identity
-	let account: Awaited<ReturnType<ServiceAccounts['get']>>
-	try {
-		account = await serviceAccounts.get(namespace, serviceAccountName, since)
-	} catch (error) {
-		if (!isKubeError(error, 'forbidden')) throw error
-		return refusedBy(error, 'TokenRequestRefused', 'The API server does not let the operator read the ServiceAccount')
-	}
 	if (!account) {
 		return refused(
 			'ServiceAccountNotFound',
@@ -70,22 +50,38 @@ export async function resolveIdentity(
 			`The spec names no vault, and the ServiceAccount ${serviceAccountName} has no annotation ${VAULT_URL_ANNOTATION}. Write spec.vault.url or the annotation: https:// and the name of the vault with its suffix, ${VAULT_SUFFIXES[0]} in the public cloud.`,
 		)
 	}
-	if (!vaults.isAllowed(vaultUrl)) {
+	if (!isAllowed(vaultUrl)) {
 		return refused(
 			'VaultNotAllowed',
 			`The URL of the vault must be https://<vault name>.<suffix> with a suffix that the operator is allowed to talk to (${VAULT_SUFFIXES.join(', ')} by default), without port or path.`,
 		)
 	}
-	return {
-		kind: 'ready',
-		key: {
-			vaultUrl,
-			tenantId: tenantId ?? '',
-			clientId: clientId ?? '',
-			audience: identity.audience,
-			namespace,
-			serviceAccount: serviceAccountName,
-			serviceAccountUid: account.uid,
-		},
+	const { audience } = identity
+	const of = { namespace, serviceAccount: serviceAccountName, serviceAccountUid: account.uid }
+	return { kind: 'ready', source: { vaultUrl, tenantId: tenantId ?? '', clientId: clientId ?? '', audience, ...of } }
+}
+
+/** The ServiceAccount as it was at `since` (monotonic, milliseconds) or later, and what follows from it. */
+export async function resolveSource(
+	binding: Binding,
+	serviceAccounts: ServiceAccounts,
+	isAllowed: (vaultUrl: string) => boolean,
+	since: number,
+): Promise<Resolved | Away> {
+	const { namespace, identity } = binding
+	try {
+		return sourceOf(binding, await serviceAccounts.get(namespace, identity.serviceAccountName, since), isAllowed)
+	} catch (error) {
+		if (!isKubeError(error)) throw error
+		if (!isKubeError(error, 'forbidden')) return { kind: 'away', error }
+		return refusedBy(error, 'TokenRequestRefused', 'The API server does not let the operator read the ServiceAccount')
 	}
+}
+
+/** A token of the ServiceAccount that the API server does not give. */
+export function tokenRefused({ identity }: Binding, error: KubeError): Refusal | Away {
+	const account = identity.serviceAccountName
+	if (error.kind === 'notFound') return refused('ServiceAccountNotFound', `The ServiceAccount ${account} went away.`)
+	if (error.kind !== 'forbidden' && error.kind !== 'invalid') return { kind: 'away', error }
+	return refusedBy(error, 'TokenRequestRefused', `The API server refuses a token of the ServiceAccount ${account}`)
 }

@@ -1,0 +1,380 @@
+import { MAX_SECRETS } from '../api/schema.ts'
+import { asHeld, isChange, type Planned, planChange, withoutRefused } from './change.ts'
+import { decide } from './decide.ts'
+import type { Holding } from './destination.ts'
+import { digestOf } from './digest.ts'
+import { isAsked, isReadBackDue, isRepeated, namesDue, nextWhole, sinceOf, soonest, toRead } from './due.ts'
+import type { EntryResult } from './entry.ts'
+import type { Broke, One } from './found.ts'
+import { deliveredSecret } from './held.ts'
+import type { PassInput, PassResult } from './input.ts'
+import { holdingOf, type Knowledge, knownOfNo } from './knowledge.ts'
+import { afterReadBack, afterRefusal, afterWrite, withManifest } from './learn.ts'
+import { followOlder, isOlderDue, type OlderInput, repeatTrouble } from './older.ts'
+import type { FaultContext, Outcome } from './outcome.ts'
+import { madeOfTheSame, merged, type Poll, pollSome, pollWhole } from './poll.ts'
+import { type Answers, type Asked, ask, type Moment, type Piece, type Refusal } from './questions.ts'
+import { type Source, sameSource } from './source.ts'
+import type { Polling } from './values.ts'
+
+/**
+ * One pass from what is true to what is wanted. It asks, and decides; it does nothing itself, and nothing but the arrivals
+ * tells it what time it is.
+ *
+ * 1. What was known of another vault or identity is forgotten. The destination is read back when it is not known, when drift
+ *    is due, and when the user asked or changed the spec.
+ * 2. The vault is polled: list or reads, and the values of what changed or drifted. Between two whole polls only what is due.
+ * 3. It is decided what becomes of each secret. If that asks for a write and the destination was not read back just now, it
+ *    is, and what drifted is read from the vault too.
+ * 4. Older versions are brought up to date: bytes that are held are moved, others read.
+ * 5. One write. What the destination refuses of it stays out, where it takes the rest.
+ * 6. What was learnt is known from now on, but for what was not written: a refusal, or a crash before, repeats the work.
+ */
+export function* pass(input: PassInput): Piece<PassResult> {
+	const begun = begin(input)
+	const early = begun.readBack ? yield* readBack(input, begun.knowledge) : undefined
+	if (early && 'broke' in early) return ended(begun.knowledge, early.broke, undefined)
+	const known: Knowledge = { ...(early?.knowledge ?? begun.knowledge), polls: begun.polls }
+
+	const polling = pollingOf(input, begun, known, early?.holding)
+	const polled = yield* poll(begun.due, polling, known)
+	const found = early?.first ? early.holding : undefined
+	if (polled.broke && polled.broke.kind !== 'fault') return ended(known, polled.broke, found)
+	if (polled.tooMany !== undefined) return ended(known, tooMany(polled.tooMany), found)
+
+	const first = plan(input, known, early?.holding, polled)
+	const isLate =
+		!early && (first.isPatch || (!begun.due && first.decided.results.some((result) => isOlderDue(result, first.older))))
+	const late = isLate ? yield* readBack(input, known) : undefined
+	if (late && 'broke' in late) return ended(known, late.broke, found)
+	const seen = late?.knowledge ?? known
+	const present = late?.holding ?? early?.holding
+	const all = late ? yield* pollDrifted(pollingOf(input, begun, seen, present), seen, polled) : polled
+	if (all.broke && all.broke.kind !== 'fault') return ended(seen, all.broke, found)
+
+	const second = late ? plan(input, seen, present, all) : first
+	const { accepted, results } = second.decided
+	const older = begun.due
+		? { results, known: seen.older, broke: undefined }
+		: yield* followOlder(results, { ...second.older, asked: polling.asked, polls: seen.polls })
+	if (older.broke && older.broke.kind !== 'fault') return ended(seen, older.broke, found)
+	const fault = (all.broke ?? older.broke)?.fault
+	// Nothing was learnt, so there is nothing to decide.
+	if (fault && ![...all.ones.values()].some(({ finding }) => finding.kind === 'value'))
+		return yield* failed(input, seen, fault, found)
+
+	const planned = planChange({ ...second.asked, results: older.results }, all, input.rules, digestOf)
+	const written = yield* write(input, seen, present, planned)
+	if (written.kind === 'ended') return ended(written.knowledge ?? afterRefusal(seen, all), written.broke, found)
+	const { holding, at, unwritten } = written
+	const learnt = afterWrite(seen, { poll: all, older, accepted, written: holding, unwritten }, at)
+	const former = yield* removeFormer(input, learnt)
+	if (former) return ended(learnt, former, found, writtenOf(written))
+	return yield* looked(
+		input,
+		{ begun, poll: all, planned: written.planned, written, older: older.known, fault, found },
+		learnt,
+	)
+}
+
+interface Begun {
+	readonly knowledge: Knowledge
+	readonly readBack: boolean
+	/** names that alone are polled; undefined: all */
+	readonly due: ReadonlySet<string> | undefined
+	/** number of this whole poll, or of the last one */
+	readonly polls: number
+	readonly since: number
+}
+
+function begin(input: PassInput): Begun {
+	const { binding, status, source, at } = input
+	const isOther = !sameSource(input.knowledge.source, source)
+	const known = isOther ? knownOfNo(input.knowledge, source) : input.knowledge
+	const asked = isAsked(binding, status, known) || (isOther && input.knowledge.source !== undefined)
+	const due = asked ? undefined : namesDue(known, at.monotonic)
+	// Another policy judges anew what was flawed.
+	const secrets = asked ? new Map([...known.secrets].filter(([, { finding }]) => !finding)) : known.secrets
+	return {
+		knowledge: { ...known, secrets },
+		readBack: isReadBackDue(known, asked, at),
+		due,
+		polls: due ? known.polls : known.polls + 1,
+		since: sinceOf(binding, known, asked, due, input),
+	}
+}
+
+interface Read {
+	readonly knowledge: Knowledge
+	/** with its bytes; undefined: there is nothing */
+	readonly holding: Holding | undefined
+	/** this process had not read it before */
+	readonly first: boolean
+}
+
+function* readBack(input: PassInput, knowledge: Knowledge): Piece<Read | { broke: Broke }> {
+	const { answer, at } = yield* ask({ ask: 'readBack' })
+	if (answer.kind === 'refused' || answer.kind === 'away') return { broke: answer }
+	const known = afterReadBack(knowledge, answer, input, at)
+	const holding = answer.kind === 'ours' ? withManifest(answer.holding, knowledge) : undefined
+	return { knowledge: known, holding, first: !knowledge.readBefore }
+}
+
+function pollingOf(
+	{ binding, at, source }: PassInput,
+	{ since }: Begun,
+	known: Knowledge,
+	present: Holding | undefined,
+): Polling {
+	const { last, secrets, absentSince, polls } = known
+	const names = [
+		...(last?.wanted.map(({ name }) => name) ?? []),
+		...Object.keys(holdingOf(known)?.manifest?.secrets ?? {}),
+	]
+	const asked: Asked = { since, lane: holdingOf(known) ? 'refresh' : 'first' }
+	return {
+		binding,
+		vaultUrl: source.vaultUrl,
+		asked,
+		at,
+		polls,
+		holding: present ?? holdingOf(known),
+		known: secrets,
+		absentSince,
+		force: toRead([...new Set(names)], (name) => secrets.get(name)?.finding, known),
+		items: undefined,
+		listedAt: undefined,
+	}
+}
+
+/** All, or only what is due: about the rest the last whole poll is repeated. */
+function* poll(
+	due: ReadonlySet<string> | undefined,
+	polling: Polling,
+	{ last, secrets, absentSince }: Knowledge,
+): Piece<Poll> {
+	if (!due || !last) return yield* pollWhole(polling)
+	const ones = [...last.findings].map(([name, finding]): [string, One] => [
+		name,
+		{ finding, known: secrets.get(name), absentSince: absentSince.get(name) },
+	])
+	const more = yield* pollSome(polling, madeOfTheSame(last.wanted, due))
+	return merged({ ...last, ones: new Map(ones), broke: undefined, tooMany: undefined }, more)
+}
+
+/** Reads what the read back showed as missing or edited, unless this poll has its value already. */
+function* pollDrifted(polling: Polling, known: Knowledge, found: Poll): Piece<Poll> {
+	const findingOf = (name: string) => found.ones.get(name)?.finding
+	const names = found.wanted.map(({ name }) => name).filter((name) => isRepeated(findingOf(name)))
+	const drift = toRead(names, findingOf, known)
+	if (drift.size === 0) return found
+	return merged(found, yield* pollSome(polling, madeOfTheSame(found.wanted, drift)))
+}
+
+/** What becomes of each secret by this poll, and whether that changes what is there. */
+function plan(input: PassInput, known: Knowledge, present: Holding | undefined, found: Poll) {
+	const { binding, source, rules } = input
+	const { vaultUrl } = source
+	const holding = present ?? holdingOf(known)
+	const decided = decide(binding, vaultUrl, found, { holding, accepted: known.accepted })
+	const asked = { binding, vaultUrl, results: decided.results, holding, revision: known.revision }
+	const older: Omit<OlderInput, 'asked'> = {
+		vaultUrl,
+		polls: known.polls,
+		holding,
+		accepted: known.accepted,
+		known: known.older,
+	}
+	const { verdict } = planChange(asked, found, rules, digestOf)
+	return { decided, asked, older, isPatch: holding !== undefined && verdict.kind === 'fits' }
+}
+
+type Written =
+	| {
+			readonly kind: 'done'
+			readonly planned: Planned
+			/** undefined: there was nothing to write */
+			readonly holding: Holding | undefined
+			readonly unwritten: readonly EntryResult[]
+			readonly at: Moment
+	  }
+	/** `knowledge`: when it is other than after a refusal */
+	| { readonly kind: 'ended'; readonly broke: Broke; readonly knowledge?: Knowledge }
+
+/** Writes the change, or as much of it as is taken. */
+function* write(input: PassInput, known: Knowledge, present: Holding | undefined, planned: Planned): Piece<Written> {
+	const { verdict, change } = planned
+	const asked = {
+		binding: input.binding,
+		vaultUrl: input.source.vaultUrl,
+		results: planned.results,
+		holding: present ?? holdingOf(known),
+		revision: known.revision,
+	}
+	const unwritten = planned.results.filter(({ wanted }) => planned.withheld?.names.includes(wanted.name))
+	if (verdict.kind === 'nothing') return { kind: 'done', planned, holding: undefined, unwritten, at: input.at }
+	if (verdict.kind === 'refused') {
+		// A file that it cannot be without is not there because reading it failed: that fault is the thing to tell.
+		const isCause = ({ wanted, fault }: EntryResult) => fault !== undefined && verdict.missing?.includes(wanted.name)
+		if (!planned.results.some(isCause))
+			return { kind: 'ended', broke: { kind: 'refused', reason: verdict.reason, message: verdict.message } }
+		return {
+			kind: 'done',
+			planned: waiting(planned, verdict, asked),
+			holding: undefined,
+			unwritten: planned.results.filter(isChange),
+			at: input.at,
+		}
+	}
+	const { answer, at } = yield* ask({ ask: 'write', change })
+	// Written or not: what is there is seen when it is read back.
+	const unknown: Knowledge = { ...known, holding: undefined }
+	switch (answer.kind) {
+		case 'away':
+			return { kind: 'ended', broke: answer, knowledge: unknown }
+		case 'lostRace':
+			return {
+				kind: 'ended',
+				broke: { kind: 'away', error: new Error('the destination was changed meanwhile') },
+				knowledge: unknown,
+			}
+		case 'refused': {
+			const rest = answer.files && withoutRefused(asked, planned, input.rules, answer)
+			if (!rest || rest === planned) return { kind: 'ended', broke: answer }
+			return yield* write(input, known, present, rest)
+		}
+		case 'written': {
+			const { holding } = answer
+			return {
+				kind: 'done',
+				planned,
+				holding: { ...holding, content: undefined, manifest: holding.manifest ?? change.manifest },
+				unwritten,
+				at,
+			}
+		}
+	}
+}
+
+/** Nothing is written, because of files that are missing: what would have been waits for them, and is not called delivered. */
+const waiting = (
+	planned: Planned,
+	{ reason, message }: Pick<Refusal, 'reason' | 'message'>,
+	asked: Parameters<typeof asHeld>[2],
+): Planned => ({
+	...planned,
+	results: planned.results.map((result) => (isChange(result) ? asHeld(result, reason, asked) : result)),
+	withheld: { reason, message, names: planned.results.filter(isChange).map(({ wanted }) => wanted.name) },
+})
+
+/** The place under its former name goes once the new one holds all that the spec names. @returns why that was refused */
+function* removeFormer({ binding, status, source }: PassInput, known: Knowledge): Piece<Broke | undefined> {
+	const { secretName } = status
+	if (secretName === undefined || secretName === binding.delivery.name) return undefined
+	const isThere = (name: string) => deliveredSecret(holdingOf(known), name, source.vaultUrl) !== undefined
+	if (!binding.secrets.every(({ name, optional }) => optional || isThere(name))) return undefined
+	const { answer } = yield* ask({ ask: 'removeFormer', formerName: secretName })
+	return answer.kind === 'done' ? undefined : answer
+}
+
+const writtenOf = ({ holding, planned }: Extract<Written, { kind: 'done' }>): PassResult['written'] =>
+	holding && { holding, files: planned.verdict.kind === 'fits' && planned.verdict.files }
+
+function ended(
+	knowledge: Knowledge,
+	broke: Exclude<Broke, { kind: 'fault' }> | Broke,
+	found: Holding | undefined,
+	written?: PassResult['written'],
+): PassResult {
+	const outcome: PassResult['outcome'] =
+		broke.kind === 'refused'
+			? { kind: 'refused', reason: broke.reason, message: broke.message, missing: broke.missing }
+			: {
+					kind: 'interrupted',
+					error: broke.kind === 'away' ? broke.error : new Error(`not expected here: ${broke.fault.kind}`),
+				}
+	return { knowledge, outcome, found, written, polled: false, propagated: [] }
+}
+
+const tooMany = (count: number): Refusal => ({
+	kind: 'refused',
+	reason: 'TooManySecrets',
+	message: `Entries and selectors ask for ${count} secrets; a binding delivers at most ${MAX_SECRETS}. Narrow the selectors, or spread them over several bindings. Nothing was changed.`,
+})
+
+/** What a fault happened to. The issuer is known only after the first token. */
+const contextOf = (
+	{ vaultUrl, tenantId, clientId, audience, namespace, serviceAccount }: Source,
+	{ issuer }: Answers['session'],
+): FaultContext => ({
+	vaultUrl,
+	tenantId,
+	clientId,
+	audience,
+	namespace,
+	serviceAccount,
+	issuer,
+})
+
+function* failed(
+	input: PassInput,
+	known: Knowledge,
+	fault: Extract<Broke, { kind: 'fault' }>['fault'],
+	found: Holding | undefined,
+): Piece<PassResult> {
+	const { binding, source } = input
+	const { answer: session } = yield* ask({ ask: 'session', follow: undefined, interval: binding.interval })
+	const outcome: Outcome = {
+		kind: 'failed',
+		fault,
+		at: contextOf(source, session),
+	}
+	return { knowledge: known, outcome, found, written: undefined, polled: false, propagated: [] }
+}
+
+interface Done {
+	readonly begun: Begun
+	readonly poll: Poll
+	readonly planned: Planned
+	readonly written: Extract<Written, { kind: 'done' }>
+	readonly older: Knowledge['older']
+	readonly fault: unknown
+	readonly found: Holding | undefined
+}
+
+function* looked(input: PassInput, done: Done, known: Knowledge): Piece<PassResult> {
+	const { binding, source } = input
+	const {
+		planned,
+		written,
+		begun,
+		poll: { selectors, held, ones },
+	} = done
+	const { answer: session, at } = yield* ask({ ask: 'session', follow: undefined, interval: binding.interval })
+	const { change, removals, withheld, results } = planned
+	const outcome: Outcome = {
+		kind: 'looked',
+		results: results.map((result) => repeatTrouble(result, done.older)),
+		at: contextOf(source, session),
+		changed: written.holding !== undefined && change.set.size + change.drop.length > 0,
+		again: soonest(known, at.monotonic),
+		nextAt: nextWhole(known, session.nextTick, at, begun.due !== undefined),
+		selectors,
+		removals,
+		held,
+		...(withheld && { withheld }),
+	}
+	const propagated = results.flatMap(({ wanted, value }) => {
+		const finding = ones.get(wanted.name)?.finding
+		const updated = finding?.kind === 'value' && value !== undefined ? finding.facts.updated : undefined
+		return updated === undefined || !written.holding ? [] : [Math.max(0, at.now / 1000 - updated)]
+	})
+	return {
+		knowledge: known,
+		outcome,
+		found: done.found,
+		written: writtenOf(written),
+		polled: done.fault === undefined,
+		propagated,
+	}
+}
