@@ -59,7 +59,7 @@ export interface JudgeOptions {
  * 5. What the status tells of a file never goes back either.
  * 6. The manifest tells of the versions whose values are there, older ones as well; its revision rises with each change.
  * 7. Nothing is written while the status says that the binding is suspended.
- * 8. A status tells of a file the version that is there, unless somebody else had his hands on it.
+ * 8. A status that tells of another version of a file tells of the one that is there, unless somebody else had his hands on it.
  * 9. Ready says of the spec that it names: each file that it must have is there, of the vault and secret that it asks for.
  *
  * What others do to a place counts as what the file held before.
@@ -84,12 +84,12 @@ export class Judge {
 		for (const { name, version } of status.secrets ?? []) {
 			const file = binding.files.get(name)
 			if (!file) continue
-			if (file.told.version !== version) {
-				if (version !== undefined && !file.told.course.see(version))
-					problem(`tells version ${version} of ${name}, which is over`)
-				file.told.version = version
-			}
-			if (!ordered || version === undefined || isSuspended || binding.tampered.has(name)) continue
+			// What a status says again may be old: the one before told of a poll that came to no end.
+			if (file.told.version === version) continue
+			file.told.version = version
+			if (version === undefined) continue
+			if (!file.told.course.see(version)) problem(`tells version ${version} of ${name}, which is over`)
+			if (!ordered || isSuspended || binding.tampered.has(name)) continue
 			const id = this.#idOf(file.text)
 			if (id !== version) problem(`tells version ${version} of ${name}, and there is ${id}`)
 		}
@@ -142,13 +142,10 @@ export class Judge {
 		for (const [name, file] of binding.files) {
 			const text = texts.get(name)
 			if (ours && text !== file.text) this.#judgeFile(name, file, text, binding, problem)
-			if (
-				text === undefined &&
-				file.text !== undefined &&
-				isBraked(file, file.course.seen) &&
-				!binding.unlisted.has(name)
-			)
-				gone.push(name)
+			// When the spec did not ask for it any more at some time meanwhile, that is reason enough.
+			const isFree = file.course.isWantedSince((target) => target.kind === 'remove' && !isBraked(file, target))
+			const isGone = text === undefined && file.text !== undefined && isBraked(file, file.course.seen)
+			if (isGone && !isFree && !binding.unlisted.has(name)) gone.push(name)
 			file.text = text
 		}
 		if (!ours) return
@@ -193,14 +190,16 @@ export class Judge {
 
 	#judgeFile(
 		name: string,
-		{ course }: File,
+		file: File,
 		text: string | undefined,
-		{ asked, before }: Watching,
+		{ asked, before, unlisted }: Watching,
 		problem: (text: string) => void,
 	): void {
 		const { vaults, times, absentMs } = this.#options
+		const { course } = file
 		if (text === undefined) {
-			if (!course.seeRemoved(times.monotonic(), absentMs)) problem(`${name} went without a reason`)
+			const isLost = unlisted.has(name) || this.#isOfOtherVault(name, file, asked)
+			if (!isLost && !course.seeRemoved(times.monotonic(), absentMs)) problem(`${name} went without a reason`)
 			return
 		}
 		const origin = vaults.origin(text)
@@ -208,6 +207,12 @@ export class Judge {
 		if (!origin || !wished.some(({ vault, objectName }) => origin.vault === vault && origin.objectName === objectName))
 			problem(`${name} holds what is no value of ${wished.map(({ objectName }) => objectName).join(' or ')}`)
 		else if (!course.see(origin.id)) problem(`${name} holds version ${origin.id}, which was not to be delivered`)
+	}
+
+	/** Selectors that look into another vault now have no more to do with what they brought from the one before. */
+	#isOfOtherVault(name: string, { selected, text }: File, { wishes }: Asked): boolean {
+		const origin = text === undefined ? undefined : this.#options.vaults.origin(text)
+		return selected && origin !== undefined && origin.vault !== wishes.get(name)?.vault
 	}
 
 	/** Rule 6. */

@@ -125,6 +125,8 @@ interface Span {
 	/** monotonic milliseconds; `to` is infinite for the last one */
 	from: number
 	to: number
+	/** since when what stands in `why` is so: policies may have changed meanwhile */
+	since: number
 }
 
 /**
@@ -144,12 +146,18 @@ export class Course {
 		return this.#spans[this.#position]?.target
 	}
 
+	/** Whether anything that was wanted since then, or is now, is like this. */
+	isWantedSince(is: (target: Target) => boolean): boolean {
+		return this.#spans.slice(this.#position).some(({ target }) => is(target))
+	}
+
 	/** This is wanted from now on: since some moment between the two, by which what was wanted before had ended. */
 	want(target: Target, began: number, ended = began): void {
 		const last = this.#spans.at(-1)
 		if (last && same(last.target, target)) return
 		if (last) last.to = ended
-		this.#spans.push({ target, from: began, to: Number.POSITIVE_INFINITY })
+		const since = last && last.target.why !== undefined && last.target.why === target.why ? last.since : began
+		this.#spans.push({ target, from: began, to: Number.POSITIVE_INFINITY, since })
 	}
 
 	/** Bytes of this version were seen. @returns whether they may be there */
@@ -162,9 +170,9 @@ export class Course {
 	 * @param absentMs how long a secret must have been absent before it counts as that
 	 */
 	seeRemoved(at: number, absentMs: number): boolean {
-		return this.#advance(({ target, from, to }) => {
+		return this.#advance(({ target, since, to }) => {
 			if (target.kind !== 'remove') return false
-			return target.why !== 'absent' || Math.min(to, at) - from >= absentMs
+			return target.why !== 'absent' || Math.min(to, at) - since >= absentMs
 		})
 	}
 

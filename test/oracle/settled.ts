@@ -14,6 +14,8 @@ export interface Shown {
 	told: Readonly<Record<string, ManifestSecret>>
 	/** no older versions can be told, because versions of one second are among them */
 	tied?: (wish: FileWish) => boolean
+	/** files without which the place cannot be */
+	required?: readonly string[]
 }
 
 /** @returns what is not as the model says; undefined when all is */
@@ -25,24 +27,37 @@ export function difference(watching: Watching, shown: Shown, vaults: VaultHistor
 	// A binding that only selects, and has nothing, most likely has a wrong selector: it says so.
 	const named = [...asked.wishes.values()].some(({ tag }) => tag === undefined)
 	let [ready, fresh] = [named || Object.keys(told).length > 0, true]
+	const { required = [] } = shown
+	const isDue = (name: string) => files.get(name)?.course.target?.kind === 'version'
+	// It cannot be made as long as one of these is not to be had.
+	if (shown.texts.size === 0 && !required.every(isDue)) return conditionProblem('Ready', false, status)
 	const waiting: string[] = []
 	for (const [name, file] of files) {
 		const wish = asked.wishes.get(name)
 		const { target } = file.course
 		const one = status.secrets?.find((each) => each.name === name)
 		if (!file.selected && !wish) {
+			// Kept for the vault's sake, it looks like what a selector brought, and a selector has the last word.
+			const selects = [...asked.wishes.values()].some(({ tag }) => tag)
+			if (selects && told[name] !== undefined && told[name].state !== 'Current') continue
 			if ((shown.texts.has(name) && !watching.tampered.has(name)) || one) return `${name} is not wanted and still there`
 			continue
 		}
 		const delivered = told[name]
 		// Bytes of what was wanted here before stay until there are better ones, and are nobody's business until then.
 		const other = wish !== undefined && isOfAnother(wish, shown.texts.get(name), delivered, vaults)
+		// Nobody asked for these bytes here, and whether it matters that they are there nobody said.
+		if (other && (file.selected || wish.optional)) return undefined
 		if (wish && !file.selected && !wish.optional && (!delivered || other)) ready = false
 		// After a hold the pinned bytes stay until there are better ones, and the rules for those do not apply to them.
 		if (delivered?.pinned && wish?.pin === undefined && target?.kind !== 'version') return undefined
 		if (delivered && !other && one?.version !== delivered.version)
 			return `${name}: the manifest says ${delivered.version}, the status ${one?.version}`
-		if (delivered && !other && isBraked(file, target)) waiting.push(name)
+		if (delivered && !other && isBraked(file, target)) {
+			// What the place cannot be without stays, and that is told.
+			if (required.includes(name)) return undefined
+			else waiting.push(name)
+		}
 		if (target?.kind === 'version') {
 			const problem = versionProblem(name, wish, target, shown, vaults)
 			if (problem !== undefined) return problem
@@ -50,7 +65,11 @@ export function difference(watching: Watching, shown: Shown, vaults: VaultHistor
 		}
 		if (target?.kind === 'keep') {
 			// A deselected secret that is kept is what the policy asked for.
-			if (target.why === 'disabled' || target.why === 'versionAbsent' || (target.why === 'absent' && delivered))
+			if (
+				target.why === 'disabled' ||
+				target.why === 'versionAbsent' ||
+				(target.why === 'absent' && delivered && !other)
+			)
 				fresh = false
 			const state = { absent: 'Absent', disabled: 'Disabled', deselected: 'Deselected' }[target.why as string]
 			if (delivered && !other && state !== undefined && delivered.state !== state)
@@ -78,7 +97,7 @@ function isOfAnother(
 	const origin = text === undefined ? undefined : vaults.origin(text)
 	// Bytes of a stranger in the place of what was wanted here before: nobody can mend them.
 	if (delivered !== undefined && delivered.objectName !== objectName) return true
-	if (!origin) return false
+	if (!origin) return delivered?.vault !== undefined
 	return origin.vault !== vault || origin.objectName !== objectName
 }
 

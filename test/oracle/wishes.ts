@@ -54,7 +54,7 @@ export interface Watching {
 	texts: ReadonlyMap<string, string>
 	/** names that somebody else wrote, or took away, after we did */
 	tampered: Set<string>
-	/** names of which no manifest need tell, because somebody else wrote it; until everything was healed */
+	/** names of which no manifest need tell, because somebody else wrote it */
 	unlisted: Set<string>
 	/** a status has told that something was delivered */
 	reported: boolean

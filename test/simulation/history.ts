@@ -4,7 +4,7 @@ import type { VaultFault } from '../../operator/src/engine/fault.ts'
 import { type Action, act } from './actions.ts'
 import { API_KINDS, VAULT_KINDS } from './faults.ts'
 import { OBJECT_NAMES, ORDERED, SELECTABLE, VAULTS } from './names.ts'
-import { FILES, FIRST, type Shape } from './spec.ts'
+import { FILES, FIRST, isApplicable, type Shape } from './spec.ts'
 import { type Process, World } from './world.ts'
 
 export interface Step {
@@ -24,7 +24,8 @@ export interface History {
 
 /** @returns what was wrong; empty when nothing was */
 export function run({ seed, begin, steps }: History, start: (world: World) => Process): readonly string[] {
-	const world = new World({ ...FIRST, ...begin }, seed, start)
+	const shape = { ...FIRST, ...begin }
+	const world = new World(isApplicable(shape) ? shape : { ...shape, files: FIRST.files }, seed, start)
 	for (const { pause, requests, action } of steps) {
 		world.run(pause)
 		if (world.judge.problems.length > 0) return world.judge.problems
@@ -173,27 +174,38 @@ const begin: fc.Arbitrary<Partial<Shape>> = fc.record(
 	{ requiredKeys: [] },
 )
 
-/** Exactly so many steps are made; a failure is shrunk to fewer. */
-class Exactly<T> extends fc.Arbitrary<T[]> {
-	readonly #made: fc.Arbitrary<T[]>
-	readonly #shrunk: fc.Arbitrary<T[]>
+/** Exactly so many steps are made; a failure is shrunk to fewer, and then to plainer ones. */
+class Exactly extends fc.Arbitrary<Step[]> {
+	readonly #made: fc.Arbitrary<Step[]>
 
-	constructor(arbitrary: fc.Arbitrary<T>, length: number) {
+	constructor(arbitrary: fc.Arbitrary<Step>, length: number) {
 		super()
 		this.#made = fc.array(arbitrary, { minLength: length, maxLength: length })
-		this.#shrunk = fc.array(arbitrary, { maxLength: length })
 	}
 
-	override generate(mrng: fc.Random, biasFactor: number | undefined): fc.Value<T[]> {
+	override generate(mrng: fc.Random, biasFactor: number | undefined): fc.Value<Step[]> {
 		return this.#made.generate(mrng, biasFactor)
 	}
 
-	override canShrinkWithoutContext(value: unknown): value is T[] {
-		return this.#shrunk.canShrinkWithoutContext(value)
+	override canShrinkWithoutContext(value: unknown): value is Step[] {
+		return Array.isArray(value)
 	}
 
-	override shrink(value: T[], context: unknown): fc.Stream<fc.Value<T[]>> {
-		return this.#shrunk.shrink(value, context)
+	override shrink(value: Step[]): fc.Stream<fc.Value<Step[]>> {
+		return fc.stream(plainer(value)).map((each) => new fc.Value(each, undefined))
+	}
+}
+
+/** First without large parts, then without single steps, then with steps that come at once, and nothing meanwhile. */
+function* plainer(steps: readonly Step[]): IterableIterator<Step[]> {
+	for (let size = Math.ceil(steps.length / 2); size >= 1; size = size === 1 ? 0 : Math.ceil(size / 2)) {
+		for (let from = 0; from < steps.length; from += size) yield [...steps.slice(0, from), ...steps.slice(from + size)]
+	}
+	for (const [i, step] of steps.entries()) {
+		for (const pause of new Set([0, 1_000, 30_000])) {
+			if (pause < step.pause) yield steps.with(i, { ...step, pause })
+		}
+		if (step.requests > 0) yield steps.with(i, { ...step, requests: 0 })
 	}
 }
 

@@ -48,6 +48,9 @@ export const FIRST: Shape = {
 	secretName: 'one',
 }
 
+/** Names that the Secret cannot be without. */
+export const requiredBy = ({ tls }: Shape): string[] => (tls ? Object.keys(TLS) : [])
+
 export const vaultUrl = (vault: string) => `https://${vault}.vault.azure.net`
 export const CLIENTS = ['11111111-1111-4111-8111-111111111111', '22222222-2222-4222-8222-222222222222'] as const
 export const TENANT = '33333333-3333-4333-8333-333333333333'

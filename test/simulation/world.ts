@@ -9,7 +9,7 @@ import { ApiRefusal, SimulatedSecrets } from './api-server.ts'
 import { Faults } from './faults.ts'
 import { BINDING, NAMESPACE, OBJECT_NAMES, SELECTABLE, TAG, VAULTS } from './names.ts'
 import { type Life, Network } from './network.ts'
-import { allNames, askedOf, identityOf, isApplicable, type Shape, specOf, vaultUrl } from './spec.ts'
+import { allNames, askedOf, identityOf, isApplicable, requiredBy, type Shape, specOf } from './spec.ts'
 import { CANARY, SimulatedVaults } from './vaults.ts'
 
 /** The binding as the API server has it. */
@@ -253,7 +253,6 @@ export class World {
 	settleEnd(why: string | undefined): void {
 		if (why !== undefined) this.judge.problems.push(`after everything was healed: ${why}`)
 		this.watching.before = []
-		this.watching.unlisted.clear()
 	}
 
 	/** What is not as the oracle says. */
@@ -266,7 +265,11 @@ export class World {
 		const { status, metadata } = this.binding
 		const former = this.shape.secretName === 'one' ? 'two' : 'one'
 		const tied = ({ vault, objectName }: { vault: string; objectName: string }) => this.vaults.isTied(vault, objectName)
-		const problem = difference(this.watching, { generation: metadata.generation, status, texts, told, tied }, this.vaults)
+		const problem = difference(
+			this.watching,
+			{ generation: metadata.generation, status, texts, told, tied, required: requiredBy(this.shape) },
+			this.vaults,
+		)
 		if (problem !== undefined || conditionOf(status, 'Ready')?.status !== 'True') return problem
 		const isThere = this.#toldNames.has(former) && this.secrets.get(former) !== undefined
 		return isThere ? 'the Secret is still there under its former name' : undefined
@@ -275,5 +278,3 @@ export class World {
 
 const sameTexts = (a: ReadonlyMap<string, string>, b: ReadonlyMap<string, string>) =>
 	a.size === b.size && [...a].every(([key, text]) => b.get(key) === text)
-
-export { vaultUrl }
