@@ -86,93 +86,116 @@ export function decideEntry(
 	wanted: WantedSecret,
 	finding: Finding,
 	before: ManifestSecret | undefined,
-	{ policy, intact, tags }: EntryContext,
+	context: EntryContext,
 ): EntryResult {
-	const entry = (rest: Partial<EntryResult>): EntryResult => ({
+	const stays: EntryResult = {
 		wanted,
 		delivered: before,
 		value: undefined,
 		remove: false,
 		instead: undefined,
-		state: 'Current',
+		state: matches(before, wanted) ? before.state : 'Pending',
 		reason: undefined,
 		fault: undefined,
 		asAsked: false,
 		previous: new Map(),
-		...rest,
-	})
-	/** Takes it away by policy, or marks what stays. */
-	const keepOrRemove = (how: 'Keep' | 'Remove', kept: ManifestSecret, rest: Partial<EntryResult>): EntryResult =>
-		how === 'Remove'
-			? entry({ ...rest, delivered: undefined, remove: true, instead: kept, asAsked: true })
-			: entry({ ...rest, delivered: kept })
+	}
 	switch (finding.kind) {
 		case 'unchanged':
-			if (!matches(before, wanted)) return entry({ state: 'Pending' })
-			return entry({
-				// The spec may name other tags than before.
-				delivered: finding.tags ? { ...before, tags: only(tags, finding.tags) } : before,
-				state: before.state,
-				reason: finding.flaw && FLAWS[finding.flaw].reason,
-			})
-		case 'value': {
-			const { version, value, flaw, standsIn = false, trouble } = finding
-			const same = matches(before, wanted)
-			const delivered: ManifestSecret = {
-				...describe(wanted, version, finding.facts, tags),
-				state: standsIn ? 'Previous' : 'Current',
-				previous: same ? before.previous : [],
-			}
-			// A version never changes its value, nor the bytes of the same form: what is there and untouched need not be written again.
-			const there = intact && before?.version === version && same
-			return entry({
-				delivered,
-				value: there ? undefined : value,
-				state: standsIn ? 'Previous' : 'Current',
-				reason: finding.settled ? (trouble ? traitsOf(trouble).reason : flaw && FLAWS[flaw].reason) : 'Unsettled',
-				fault: trouble,
-			})
-		}
-		case 'flawed': {
-			const { flaw } = finding
-			const fault = finding.trouble ?? FLAWS[flaw].fault
-			const { reason } = traitsOf(fault)
-			const how = policyFor(flaw, policy, wanted.version !== undefined)
-			const { state } = FLAWS[flaw]
-			if (!matches(before, wanted)) {
-				return entry({ state: how === 'Remove' ? state : 'Pending', reason, fault, asAsked: how === 'Remove' })
-			}
-			const kept = flaw === 'disabled' ? ({ ...before, state: 'Disabled' } as const) : before
-			return keepOrRemove(how === 'Remove' ? 'Remove' : 'Keep', kept, { state, reason, fault })
-		}
+			return unchanged(stays, finding, context)
+		case 'value':
+			return valueRead(stays, finding, context)
+		case 'flawed':
+			return flawed(stays, finding, context)
 		case 'leaves':
-			if (!before) return entry({ state: 'Deselected', reason: 'Deselected' })
+			if (!before) return { ...stays, state: 'Deselected', reason: 'Deselected' }
 			return keepOrRemove(
-				finding.why === 'selectors' ? 'Remove' : policy.deselected,
+				finding.why === 'selectors' ? 'Remove' : context.policy.deselected,
 				{ ...before, state: 'Deselected' },
-				{
-					state: 'Deselected',
-					reason: 'Deselected',
-				},
+				{ ...stays, state: 'Deselected', reason: 'Deselected' },
 			)
-		case 'collision': {
-			const state = matches(before, wanted) ? before.state : 'Pending'
-			return entry({ state, reason: 'NameCollision', fault: { kind: 'nameCollision' } })
-		}
-		case 'fault': {
-			const { fault, confirmed } = finding
-			const { reason } = traitsOf(fault)
-			const absent = fault.kind === 'absent'
-			if (!matches(before, wanted)) {
-				// Bytes of something else under this name are left alone until there are better ones: a pod may live on them.
-				return entry({ state: absent ? 'Absent' : 'Pending', reason, fault, asAsked: absent })
-			}
-			// Permissions, outages, a pin that is not there: nothing is known about the bytes, so they stay what they were.
-			if (!absent) return entry({ state: before.state, reason, fault })
-			if (!confirmed) return entry({ state: before.state })
-			return keepOrRemove(policy.absent, { ...before, state: 'Absent' }, { state: 'Absent', reason, fault })
-		}
+		case 'collision':
+			return { ...stays, reason: 'NameCollision', fault: { kind: 'nameCollision' } }
+		case 'fault':
+			return failed(stays, finding, context)
 	}
+}
+
+type Found<K extends Finding['kind']> = Extract<Finding, { kind: K }>
+
+/** Takes it away by policy, or marks what stays. */
+const keepOrRemove = (how: 'Keep' | 'Remove', kept: ManifestSecret, rest: EntryResult): EntryResult =>
+	how === 'Remove'
+		? { ...rest, delivered: undefined, remove: true, instead: kept, asAsked: true }
+		: { ...rest, delivered: kept }
+
+function unchanged(stays: EntryResult, finding: Found<'unchanged'>, { tags }: EntryContext): EntryResult {
+	const { wanted, delivered: before } = stays
+	if (!matches(before, wanted)) return stays
+	// The spec may name other tags than before.
+	const delivered = finding.tags ? { ...before, tags: only(tags, finding.tags) } : before
+	return { ...stays, delivered, reason: finding.flaw && FLAWS[finding.flaw].reason }
+}
+
+function valueRead(stays: EntryResult, finding: Found<'value'>, { intact, tags }: EntryContext): EntryResult {
+	const { wanted, delivered: before } = stays
+	const { version, value, flaw, standsIn = false, trouble } = finding
+	const same = matches(before, wanted)
+	const state = standsIn ? 'Previous' : 'Current'
+	// A version never changes its value, nor the bytes of the same form: what is there and untouched need not be written again.
+	const there = intact && before?.version === version && same
+	return {
+		...stays,
+		delivered: {
+			...describe(wanted, version, finding.facts, tags),
+			state,
+			previous: same ? before.previous : [],
+		},
+		value: there ? undefined : value,
+		state,
+		reason: finding.settled ? (trouble ? traitsOf(trouble).reason : flaw && FLAWS[flaw].reason) : 'Unsettled',
+		fault: trouble,
+	}
+}
+
+function flawed(stays: EntryResult, { flaw, trouble }: Found<'flawed'>, { policy }: EntryContext): EntryResult {
+	const { wanted, delivered: before } = stays
+	const { state, fault: own } = FLAWS[flaw]
+	const fault = trouble ?? own
+	const { reason } = traitsOf(fault)
+	const how = policyFor(flaw, policy, wanted.version !== undefined) === 'Remove' ? 'Remove' : 'Keep'
+	if (!matches(before, wanted)) return instead(stays, how, { ...stays, state, reason, fault })
+	const kept = flaw === 'disabled' ? ({ ...before, state: 'Disabled' } as const) : before
+	return keepOrRemove(how, kept, { ...stays, state, reason, fault })
+}
+
+function failed(stays: EntryResult, { fault, confirmed }: Found<'fault'>, { policy }: EntryContext): EntryResult {
+	const { wanted, delivered: before } = stays
+	const { reason } = traitsOf(fault)
+	const isAbsentNow = fault.kind === 'absent'
+	if (!matches(before, wanted)) {
+		if (!isAbsentNow) return { ...stays, reason, fault }
+		const absent: EntryResult = { ...stays, state: 'Absent', reason, fault }
+		// Nothing is there, and nothing is to be.
+		if (!before) return { ...absent, asAsked: true }
+		return instead(stays, confirmed ? policy.absent : 'Keep', absent)
+	}
+	// Permissions, outages, a pin that is not there: nothing is known about the bytes, so they stay what they were.
+	if (!isAbsentNow) return { ...stays, reason, fault }
+	if (!confirmed) return stays
+	return keepOrRemove(policy.absent, { ...before, state: 'Absent' }, { ...stays, state: 'Absent', reason, fault })
+}
+
+/**
+ * What is wanted cannot be delivered by policy, and under its name there may be bytes of something else. Those of another
+ * object are left alone until there are better ones: a pod may live on them. Those of another vault go when the policy says
+ * so. What stays is not as it was asked for.
+ */
+function instead(stays: EntryResult, how: 'Keep' | 'Remove', told: EntryResult): EntryResult {
+	const { delivered: before } = stays
+	if (how === 'Remove' && !before) return { ...told, asAsked: true }
+	if (how === 'Remove' && before?.vault !== undefined) return keepOrRemove('Remove', before, told)
+	return { ...told, state: 'Pending' }
 }
 
 const FLAWS = {

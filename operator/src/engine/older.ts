@@ -79,7 +79,7 @@ interface OneOlder {
 
 function* followOne(result: EntryResult, input: OlderInput): Piece<OneOlder> {
 	const { wanted, delivered } = result
-	const { name, previous: count = 0 } = wanted
+	const { previous: count = 0 } = wanted
 	if (!delivered) return { result }
 	const listed = yield* listVersions(wanted, input)
 	if ('broke' in listed) return { result, broke: listed.broke }

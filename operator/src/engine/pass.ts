@@ -1,21 +1,19 @@
-import { MAX_SECRETS } from '../api/schema.ts'
-import { asHeld, isChange, type Planned, planChange, withoutRefused } from './change.ts'
+import { planChange } from './change.ts'
 import { decide } from './decide.ts'
 import type { Holding } from './destination.ts'
 import { digestOf } from './digest.ts'
-import { isAsked, isReadBackDue, isRepeated, namesDue, nextWhole, sinceOf, soonest, toRead } from './due.ts'
-import type { EntryResult } from './entry.ts'
-import type { Broke, One } from './found.ts'
-import { deliveredSecret } from './held.ts'
+import { isAsked, isReadBackDue, isRepeated, namesDue, sinceOf, toRead } from './due.ts'
+import type { One } from './found.ts'
 import type { PassInput, PassResult } from './input.ts'
 import { holdingOf, type Knowledge, knownOfNo } from './knowledge.ts'
 import { afterReadBack, afterRefusal, afterWrite, withManifest } from './learn.ts'
-import { followOlder, isOlderDue, type OlderInput, repeatTrouble } from './older.ts'
-import type { FaultContext, Outcome } from './outcome.ts'
+import { followOlder, isOlderDue, type OlderInput } from './older.ts'
 import { madeOfTheSame, merged, type Poll, pollSome, pollWhole } from './poll.ts'
-import { type Answers, type Asked, ask, type Moment, type Piece, type Refusal } from './questions.ts'
-import { type Source, sameSource } from './source.ts'
+import { type Asked, type Away, ask, type Piece, type Refusal } from './questions.ts'
+import { ended, failed, looked, tooMany, writtenOf } from './result.ts'
+import { sameSource } from './source.ts'
 import type { Polling } from './values.ts'
+import { removeFormer, write } from './write.ts'
 
 /**
  * One pass from what is true to what is wanted. It asks, and decides; it does nothing itself, and nothing but the arrivals
@@ -69,10 +67,19 @@ export function* pass(input: PassInput): Piece<PassResult> {
 	const { holding, at, unwritten } = written
 	const learnt = afterWrite(seen, { poll: all, older, accepted, written: holding, unwritten }, at)
 	const former = yield* removeFormer(input, learnt)
-	if (former) return ended(learnt, former, found, writtenOf(written))
+	if (former.kind === 'refused' || former.kind === 'away') return ended(learnt, former, found, writtenOf(written))
 	return yield* looked(
 		input,
-		{ begun, poll: all, planned: written.planned, written, older: older.known, fault, found },
+		{
+			partly: begun.due !== undefined,
+			poll: all,
+			planned: written.planned,
+			written,
+			older: older.known,
+			former,
+			fault,
+			found,
+		},
 		learnt,
 	)
 }
@@ -112,7 +119,7 @@ interface Read {
 	readonly first: boolean
 }
 
-function* readBack(input: PassInput, knowledge: Knowledge): Piece<Read | { broke: Broke }> {
+function* readBack(input: PassInput, knowledge: Knowledge): Piece<Read | { broke: Refusal | Away }> {
 	const { answer, at } = yield* ask({ ask: 'readBack' })
 	if (answer.kind === 'refused' || answer.kind === 'away') return { broke: answer }
 	const known = afterReadBack(knowledge, answer, input, at)
@@ -187,194 +194,4 @@ function plan(input: PassInput, known: Knowledge, present: Holding | undefined, 
 	}
 	const { verdict } = planChange(asked, found, rules, digestOf)
 	return { decided, asked, older, isPatch: holding !== undefined && verdict.kind === 'fits' }
-}
-
-type Written =
-	| {
-			readonly kind: 'done'
-			readonly planned: Planned
-			/** undefined: there was nothing to write */
-			readonly holding: Holding | undefined
-			readonly unwritten: readonly EntryResult[]
-			readonly at: Moment
-	  }
-	/** `knowledge`: when it is other than after a refusal */
-	| { readonly kind: 'ended'; readonly broke: Broke; readonly knowledge?: Knowledge }
-
-/** Writes the change, or as much of it as is taken. */
-function* write(input: PassInput, known: Knowledge, present: Holding | undefined, planned: Planned): Piece<Written> {
-	const { verdict, change } = planned
-	const asked = {
-		binding: input.binding,
-		vaultUrl: input.source.vaultUrl,
-		results: planned.results,
-		holding: present ?? holdingOf(known),
-		revision: known.revision,
-	}
-	const unwritten = planned.results.filter(({ wanted }) => planned.withheld?.names.includes(wanted.name))
-	if (verdict.kind === 'nothing') return { kind: 'done', planned, holding: undefined, unwritten, at: input.at }
-	if (verdict.kind === 'refused') {
-		// A file that it cannot be without is not there because reading it failed: that fault is the thing to tell.
-		const isCause = ({ wanted, fault }: EntryResult) => fault !== undefined && verdict.missing?.includes(wanted.name)
-		if (!planned.results.some(isCause))
-			return { kind: 'ended', broke: { kind: 'refused', reason: verdict.reason, message: verdict.message } }
-		return {
-			kind: 'done',
-			planned: waiting(planned, verdict, asked),
-			holding: undefined,
-			unwritten: planned.results.filter(isChange),
-			at: input.at,
-		}
-	}
-	const { answer, at } = yield* ask({ ask: 'write', change })
-	// Written or not: what is there is seen when it is read back.
-	const unknown: Knowledge = { ...known, holding: undefined }
-	switch (answer.kind) {
-		case 'away':
-			return { kind: 'ended', broke: answer, knowledge: unknown }
-		case 'lostRace':
-			return {
-				kind: 'ended',
-				broke: { kind: 'away', error: new Error('the destination was changed meanwhile') },
-				knowledge: unknown,
-			}
-		case 'refused': {
-			const rest = answer.files && withoutRefused(asked, planned, input.rules, answer)
-			if (!rest || rest === planned) return { kind: 'ended', broke: answer }
-			return yield* write(input, known, present, rest)
-		}
-		case 'written': {
-			const { holding } = answer
-			return {
-				kind: 'done',
-				planned,
-				holding: { ...holding, content: undefined, manifest: holding.manifest ?? change.manifest },
-				unwritten,
-				at,
-			}
-		}
-	}
-}
-
-/** Nothing is written, because of files that are missing: what would have been waits for them, and is not called delivered. */
-const waiting = (
-	planned: Planned,
-	{ reason, message }: Pick<Refusal, 'reason' | 'message'>,
-	asked: Parameters<typeof asHeld>[2],
-): Planned => ({
-	...planned,
-	results: planned.results.map((result) => (isChange(result) ? asHeld(result, reason, asked) : result)),
-	withheld: { reason, message, names: planned.results.filter(isChange).map(({ wanted }) => wanted.name) },
-})
-
-/** The place under its former name goes once the new one holds all that the spec names. @returns why that was refused */
-function* removeFormer({ binding, status, source }: PassInput, known: Knowledge): Piece<Broke | undefined> {
-	const { secretName } = status
-	if (secretName === undefined || secretName === binding.delivery.name) return undefined
-	const isThere = (name: string) => deliveredSecret(holdingOf(known), name, source.vaultUrl) !== undefined
-	if (!binding.secrets.every(({ name, optional }) => optional || isThere(name))) return undefined
-	const { answer } = yield* ask({ ask: 'removeFormer', formerName: secretName })
-	return answer.kind === 'done' ? undefined : answer
-}
-
-const writtenOf = ({ holding, planned }: Extract<Written, { kind: 'done' }>): PassResult['written'] =>
-	holding && { holding, files: planned.verdict.kind === 'fits' && planned.verdict.files }
-
-function ended(
-	knowledge: Knowledge,
-	broke: Exclude<Broke, { kind: 'fault' }> | Broke,
-	found: Holding | undefined,
-	written?: PassResult['written'],
-): PassResult {
-	const outcome: PassResult['outcome'] =
-		broke.kind === 'refused'
-			? { kind: 'refused', reason: broke.reason, message: broke.message, missing: broke.missing }
-			: {
-					kind: 'interrupted',
-					error: broke.kind === 'away' ? broke.error : new Error(`not expected here: ${broke.fault.kind}`),
-				}
-	return { knowledge, outcome, found, written, polled: false, propagated: [] }
-}
-
-const tooMany = (count: number): Refusal => ({
-	kind: 'refused',
-	reason: 'TooManySecrets',
-	message: `Entries and selectors ask for ${count} secrets; a binding delivers at most ${MAX_SECRETS}. Narrow the selectors, or spread them over several bindings. Nothing was changed.`,
-})
-
-/** What a fault happened to. The issuer is known only after the first token. */
-const contextOf = (
-	{ vaultUrl, tenantId, clientId, audience, namespace, serviceAccount }: Source,
-	{ issuer }: Answers['session'],
-): FaultContext => ({
-	vaultUrl,
-	tenantId,
-	clientId,
-	audience,
-	namespace,
-	serviceAccount,
-	issuer,
-})
-
-function* failed(
-	input: PassInput,
-	known: Knowledge,
-	fault: Extract<Broke, { kind: 'fault' }>['fault'],
-	found: Holding | undefined,
-): Piece<PassResult> {
-	const { binding, source } = input
-	const { answer: session } = yield* ask({ ask: 'session', follow: undefined, interval: binding.interval })
-	const outcome: Outcome = {
-		kind: 'failed',
-		fault,
-		at: contextOf(source, session),
-	}
-	return { knowledge: known, outcome, found, written: undefined, polled: false, propagated: [] }
-}
-
-interface Done {
-	readonly begun: Begun
-	readonly poll: Poll
-	readonly planned: Planned
-	readonly written: Extract<Written, { kind: 'done' }>
-	readonly older: Knowledge['older']
-	readonly fault: unknown
-	readonly found: Holding | undefined
-}
-
-function* looked(input: PassInput, done: Done, known: Knowledge): Piece<PassResult> {
-	const { binding, source } = input
-	const {
-		planned,
-		written,
-		begun,
-		poll: { selectors, held, ones },
-	} = done
-	const { answer: session, at } = yield* ask({ ask: 'session', follow: undefined, interval: binding.interval })
-	const { change, removals, withheld, results } = planned
-	const outcome: Outcome = {
-		kind: 'looked',
-		results: results.map((result) => repeatTrouble(result, done.older)),
-		at: contextOf(source, session),
-		changed: written.holding !== undefined && change.set.size + change.drop.length > 0,
-		again: soonest(known, at.monotonic),
-		nextAt: nextWhole(known, session.nextTick, at, begun.due !== undefined),
-		selectors,
-		removals,
-		held,
-		...(withheld && { withheld }),
-	}
-	const propagated = results.flatMap(({ wanted, value }) => {
-		const finding = ones.get(wanted.name)?.finding
-		const updated = finding?.kind === 'value' && value !== undefined ? finding.facts.updated : undefined
-		return updated === undefined || !written.holding ? [] : [Math.max(0, at.now / 1000 - updated)]
-	})
-	return {
-		knowledge: known,
-		outcome,
-		found: done.found,
-		written: writtenOf(written),
-		polled: done.fault === undefined,
-		propagated,
-	}
 }

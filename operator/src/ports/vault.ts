@@ -51,6 +51,8 @@ export interface Ask {
 	since: number
 	lane: Lane
 	signal: AbortSignal
+	/** is told when the call begins and ends to wait for the budget of the vault: that is no time of the vault */
+	waits?: ((isWaiting: boolean) => void) | undefined
 }
 
 /** How many pages a list may cost. Looked at after each page: who joins a list under way may allow more. */

@@ -5,21 +5,21 @@ import { type PodRefresher, refreshAfter } from '../destinations/secret/refresh.
 import { bytesOf } from '../destinations/secret/secret-object.ts'
 import { warnOfFixed } from '../destinations/secret/warn.ts'
 import { isAsked, sinceOf } from '../engine/due.ts'
-import type { Interrupted, PassResult } from '../engine/input.ts'
+import type { PassResult } from '../engine/input.ts'
 import type { Outcome } from '../engine/outcome.ts'
 import { pass } from '../engine/pass.ts'
 import type { Moment } from '../engine/questions.ts'
-import type { Bindings, Secrets, ServiceAccounts } from '../ports/cluster.ts'
+import type { Bindings, Permissions, Secrets, ServiceAccounts } from '../ports/cluster.ts'
 import type { Vaults } from '../ports/vault.ts'
 import type { Clock } from '../runtime/clock.ts'
 import type { EventRecorder } from '../runtime/events.ts'
 import type { Logger } from '../runtime/log.ts'
-import { type Account, permitLine } from '../status/commands.ts'
+import type { Account } from '../status/commands.ts'
 import { conclude, isPollDue } from '../status/conclude.ts'
-import { withLine } from '../status/messages.ts'
 import { conditionOf } from '../status/outage.ts'
 import { createAnswer, type MakeForms } from './answer.ts'
 import { drive } from './drive.ts'
+import { withGrant } from './grant.ts'
 import type { Observer } from './observe.ts'
 import type { Outages } from './outages.ts'
 import { nothingRemembered, type Remembered } from './remembered.ts'
@@ -47,6 +47,7 @@ export interface ReconcileDeps {
 	vaults: Vaults
 	serviceAccounts: ServiceAccounts
 	secrets: Secrets
+	permissions: Permissions
 	makeForms: MakeForms
 	bindings: Bindings
 	podRefresher: PodRefresher
@@ -135,8 +136,8 @@ async function poll(
 		const refresh = refreshAfter(now.refresh, result, wanted, momentOf(clock))
 		now = keep({ ...now, knowledge: result.knowledge, refresh })
 		if (result.outcome.kind === 'interrupted') throw result.outcome.error
-		outcome = withPermitLine(result.outcome, deps.operator)
-		observePass(result, key, deps)
+		outcome = result.outcome.kind === 'refused' ? await withGrant(result.outcome, deps) : result.outcome
+		observePass(result, deps)
 		// Before the status: pods wait for it, and a status can wait a moment.
 		now = keep(await refreshPods(parsed, now, deps, signal))
 	} else {
@@ -177,13 +178,6 @@ async function runPass(
 	return drive(pass(input), { clock, signal, answer })
 }
 
-/** A refusal for want of a permission is told with the line that gives it. */
-function withPermitLine(outcome: Exclude<PassResult['outcome'], Interrupted>, operator: Account): Outcome {
-	if (outcome.kind !== 'refused' || !outcome.missing) return outcome
-	const { reason, message, missing } = outcome
-	return { kind: 'refused', reason, message: withLine(`${message}. Let it:`, permitLine(missing, operator)) }
-}
-
 async function refreshPods(
 	parsed: ParsedBinding,
 	now: Remembered,
@@ -203,7 +197,6 @@ async function refreshPods(
 
 function observePass(
 	{ outcome, polled, written, knowledge, propagated }: PassResult,
-	key: string,
 	{ observer }: ReconcileDeps,
 ): void {
 	const { source } = knowledge

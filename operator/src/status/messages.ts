@@ -24,29 +24,17 @@ export function explainFault(fault: VaultFault, at: FaultContext, secretNames: r
 	const what = secretNames.length > 0 ? ` (${listed(secretNames)})` : ''
 	switch (fault.kind) {
 		case 'absent':
-			return `The vault ${vault} does not have the secret${what}. Create it there, or set optional: true.`
 		case 'versionAbsent':
-			return `The vault ${vault} has the secret${what}, but not the version that the spec pins. Write another version, or none for the current one.`
 		case 'disabled':
-			return `The version in the vault ${vault} is disabled${what}. Enable it, or add a new version.`
 		case 'expired':
-			return `The version in the vault ${vault} has expired${what}. Add a new version, or move its expiry.`
 		case 'notYetValid':
-			return `The time of the version in the vault ${vault} has not come yet${what}. It is delivered when it has.`
 		case 'versionTie':
-			return `Versions in the vault ${vault} were created in the same second${what}, so it cannot be told which of them is the newer one; none of them is delivered as an older version. Add a version, or disable the one that is not meant.`
 		case 'historyTooLong':
-			return `The secret in the vault ${vault} has more than ${MAX_VERSIONS} versions${what}; older ones are not followed any more. Start a new secret, or write previous: 0.`
 		case 'nameCollision':
-			return `Two or more secrets of the vault ${vault} would have the same file name${what}; none of them changes. Name one in secrets, or narrow the selectors.`
 		case 'decode':
-			return `The value${what} in the vault ${vault} is not ${DECODE_RULES[fault.rule]}. Store it so, or write another decode.`
 		case 'property':
-			return fault.rule === 'json'
-				? `The value${what} in the vault ${vault} is not JSON, so it has no property. Store JSON, or leave out property.`
-				: `The JSON value${what} in the vault ${vault} has nothing where property points. Write the pointer as in /database/password, with ~1 for a slash and ~0 for a tilde in a name.`
 		case 'certificate':
-			return `The certificate${what} in the vault ${vault} cannot be used: ${CERTIFICATE_RULES[fault.rule]}`
+			return explainSecretFault(fault, vault, what)
 		case 'forbiddenRbac':
 			return withLine(
 				`The identity ${clientId} has no role that lets it read secrets of the vault ${vault}${what}. A new assignment takes some minutes to work. Assign the role:`,
@@ -85,6 +73,54 @@ export function explainFault(fault: VaultFault, at: FaultContext, secretNames: r
 			return `The vault ${vault} answers with server errors. It is tried again by itself.`
 		case 'garbage':
 			return `What answers under ${vaultUrl} does not answer as Key Vault does. Look for a proxy in between.`
+	}
+}
+
+type SecretFault = Extract<
+	VaultFault,
+	{
+		kind:
+			| 'absent'
+			| 'versionAbsent'
+			| 'disabled'
+			| 'expired'
+			| 'notYetValid'
+			| 'versionTie'
+			| 'historyTooLong'
+			| 'nameCollision'
+			| 'decode'
+			| 'property'
+			| 'certificate'
+	}
+>
+
+/** A fault of one secret, or of some: `what` names them. */
+function explainSecretFault(fault: SecretFault, vault: string, what: string): string {
+	switch (fault.kind) {
+		case 'absent':
+			return `The vault ${vault} does not have the secret${what}. Create it there, or set optional: true.`
+		case 'versionAbsent':
+			return `The vault ${vault} has the secret${what}, but not the version that the spec pins. Write another version, or none for the current one.`
+		case 'disabled':
+			return `The version in the vault ${vault} is disabled${what}. Enable it, or add a new version.`
+		case 'expired':
+			return `The version in the vault ${vault} has expired${what}. Add a new version, or move its expiry.`
+		case 'notYetValid':
+			return `The time of the version in the vault ${vault} has not come yet${what}. It is delivered when it has.`
+		case 'versionTie':
+			return `Versions in the vault ${vault} were created in the same second${what}, so it cannot be told which of them is the newer one; none of them is delivered as an older version. Add a version, or disable the one that is not meant.`
+		case 'historyTooLong':
+			return `The secret in the vault ${vault} has more than ${MAX_VERSIONS} versions${what}; older ones are not followed any more. Start a new secret, or write previous: 0.`
+		case 'nameCollision':
+			return `Two or more secrets of the vault ${vault} would have the same file name${what}; none of them changes. Name one in secrets, or narrow the selectors.`
+		case 'decode':
+			return `The value${what} in the vault ${vault} is not ${DECODE_RULES[fault.rule]}. Store it so, or write another decode.`
+		case 'property':
+			return fault.rule === 'json'
+				? `The value${what} in the vault ${vault} is not JSON, so it has no property. Store JSON, or leave out property.`
+				: `The JSON value${what} in the vault ${vault} has nothing where property points. Write the pointer as in /database/password, with ~1 for a slash and ~0 for a tilde in a name.`
+		case 'certificate':
+			return `The certificate${what} in the vault ${vault} cannot be used: ${CERTIFICATE_RULES[fault.rule]}`
 	}
 }
 

@@ -168,6 +168,8 @@ function condition(type: ConditionType, v: Verdict, { previous, generation, now 
 }
 
 function secretNameOf({ outcome, spec, previous }: SummaryInput): string | undefined {
+	// Forgotten, it would stay for ever.
+	if (outcome.kind === 'looked' && outcome.formerName !== undefined) return outcome.formerName
 	const written = outcome.kind === 'looked' && outcome.results.some(({ delivered }) => delivered !== undefined)
 	return written ? (spec?.secretName ?? previous.secretName) : previous.secretName
 }
@@ -184,8 +186,11 @@ function nextOf(
 	switch (outcome.kind) {
 		case 'suspended':
 			return { nextLookAt: undefined, wholeLookAt: undefined }
-		case 'invalid':
+		// Nothing tells of a grant. Whoever has just applied the binding grants now, and would wait for an interval; later few do.
 		case 'refused':
+			if (outcome.reason === 'NotGranted') return whole(Math.min(backoffMs(failures, RETRY_MAX_MS, random), interval))
+			return whole(Math.min(interval, RETRY_MAX_MS))
+		case 'invalid':
 			return whole(Math.min(interval, RETRY_MAX_MS))
 		case 'failed':
 		case 'looked': {

@@ -116,7 +116,10 @@ export function createSession(key: SessionKey, options: AzureOptions, { budget, 
 			// place here and not around the whole call, a tenant whose Entra hangs holds no place of a vault that others use.
 			if (!request.headers.has('authorization')) return send()
 			call.opened()
-			const place = await budget.acquire({ lane, namespace: key.namespace, signal })
+			call.ask.waits?.(true)
+			const place = await budget
+				.acquire({ lane, namespace: key.namespace, signal })
+				.finally(() => call.ask.waits?.(false))
 			try {
 				const response = await send()
 				if (response.status === 429) place.throttled(call.answer && retryAfterMs(call.answer))

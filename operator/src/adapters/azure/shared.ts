@@ -15,7 +15,7 @@ import type { Clock, Random } from '../../runtime/clock.ts'
 import { KubeError } from '../kube/errors.ts'
 import type { Answers, Kept } from './answers.ts'
 import { createDemands } from './demands.ts'
-import { type Flight, startFlight } from './flight.ts'
+import { type Flight, type Joining, startFlight } from './flight.ts'
 
 export interface SharedOptions {
 	clock: Clock
@@ -106,9 +106,10 @@ export function createShared(reader: VaultReader, options: SharedOptions): Share
 	): Flight<T> => {
 		const begun = clock.monotonic()
 		const limit = { pages }
-		const run = async (signal: AbortSignal): Promise<T> => {
+		const run = async (own: Required<Joining>): Promise<T> => {
+			const { signal } = own
 			try {
-				const value = await call({ since: begun, lane: ask.lane, signal }, limit)
+				const value = await call({ since: begun, lane: ask.lane, ...own }, limit)
 				if (signal.aborted) throw signal.reason
 				upAt = Math.max(upAt, begun)
 				if (down && down.begun <= upAt) down = undefined
@@ -151,9 +152,9 @@ export function createShared(reader: VaultReader, options: SharedOptions): Share
 			if (down && down.begun >= ask.since) throw down.error
 			const flight = flights.get(question) as Flight<T> | undefined
 			if (!flight || flight.begun < ask.since || (flight.lane === 'refresh' && ask.lane === 'first'))
-				return begin(question, ask, limit, call, traits).join(ask.signal)
+				return begin(question, ask, limit, call, traits).join(ask)
 			flight.limit.pages = Math.max(flight.limit.pages, limit.pages)
-			const value = await flight.join(ask.signal)
+			const value = await flight.join(ask)
 			// It was broken off just before more pages were allowed, otherwise.
 			if (traits(value).serves(limit)) return value
 		}
