@@ -149,6 +149,7 @@ function pollingOf(
 		known: secrets,
 		absentSince,
 		force: toRead([...new Set(names)], (name) => secrets.get(name)?.finding, known),
+		wanted: last?.wanted,
 		items: undefined,
 		listedAt: undefined,
 	}

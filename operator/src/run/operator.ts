@@ -28,7 +28,7 @@ import { type BindingObject, createReconciler } from './reconcile.ts'
 export interface OperatorOptions {
 	kubeConfig: KubeConfig
 	clock: Clock
-	/** default: `clock`; apart for tests, which hurry the work and must not hurry the lease */
+	/** default: `clock`; apart for tests, which hurry the work and must not hurry the lease, and cannot hurry a network */
 	leaseClock?: Clock | undefined
 	random: () => number
 	log: Logger
@@ -198,6 +198,7 @@ async function lead(
 	})
 	const reconciler = createReconciler({
 		clock,
+		networkClock: options.leaseClock,
 		random,
 		log,
 		read: store.get,

@@ -42,6 +42,8 @@ export interface BindingObject {
 
 export interface ReconcileDeps {
 	clock: Clock
+	/** measures the time of vaults; default: `clock` */
+	networkClock?: Clock | undefined
 	/** the binding as the watch last showed it; undefined when it is gone */
 	read(key: string): BindingObject | undefined
 	vaults: Vaults
@@ -175,7 +177,7 @@ async function runPass(
 	const destination = createSecretDestination(binding, secrets)
 	const input = { binding, status, knowledge, source, rules: destination.rules, at: momentOf(clock), startedAt }
 	const answer = createAnswer({ binding, session: vaults.session(source), destination, makeForms })
-	return drive(pass(input), { clock, signal, answer })
+	return drive(pass(input), { clock, networkClock: deps.networkClock, signal, answer })
 }
 
 async function refreshPods(

@@ -253,3 +253,33 @@ describe('what must not be forgotten', () => {
 		expect(Object.keys(one.manifest().secrets)).toEqual(['db', 'key'])
 	})
 })
+
+describe('what selectors brought', () => {
+	const select = [{ prefix: 'app-', stripPrefix: true, tags: { team: 'x' } }]
+	test('and was kept stays, when the manifest that told of it was lost with the process', async () => {
+		const one = openBinding({ select })
+		for (const name of ['app-a', 'app-b']) one.vault('a').set(name, name, { tags: { team: 'x' } })
+		await one.clock.advance(5_000)
+		await one.reconcile()
+		one.vault('a').remove('app-b')
+		one.secrets.edit('mine', '.binding.json', 'nonsense')
+		one.restart()
+		await one.reconcile()
+		await one.pass(180_000)
+		expect(one.files()).toEqual({ a: 'app-a', b: 'app-b' })
+	})
+
+	test('is not what an entry named that is kept and was taken out of the spec', async () => {
+		const one = openBinding({ select, secrets: [{ name: 'b', objectName: 'app-b' }] })
+		one.vault('a').set('app-a', 'a', { tags: { team: 'x' } })
+		one.vault('a').set('app-b', 'b')
+		await one.clock.advance(5_000)
+		await one.reconcile()
+		one.vault('a').set('app-b', 'b', { enabled: false })
+		await one.pass(60_000)
+		expect(one.manifest().secrets['b']).toMatchObject({ state: 'Disabled' })
+		one.edit({ secrets: [] })
+		await one.reconcile()
+		expect(one.files()).toEqual({ a: 'a' })
+	})
+})

@@ -1,3 +1,4 @@
+import type { ManifestSecret } from 'purista-azure-mounted-secret-store/manifest'
 import type { ConditionType } from '../api/conditions.ts'
 import type { BindingStatus, Condition, SecretStatus } from '../api/schema.ts'
 import { formatTime, parseTime } from '../api/time.ts'
@@ -12,8 +13,8 @@ import { worstFault } from './worst-fault.ts'
 
 export interface SummaryInput extends Pick<Situation, 'outcome' | 'spec' | 'generation' | 'previous'> {
 	track: Track
-	/** files that are known to hold bytes of another vault than that of the spec: name → that vault */
-	elsewhere?: ReadonlyMap<string, string> | undefined
+	/** what the files are known to be, when no poll has just said so; `vault`: of another one than that of the spec */
+	held?: ReadonlyMap<string, ManifestSecret> | undefined
 	/** until when operators before this process may have looked, milliseconds since the epoch; undefined: unknown */
 	workedUntil: number | undefined
 	/** wall clock, milliseconds */
@@ -121,10 +122,15 @@ const optional = <K extends string, V>(key: K, value: V | undefined) =>
 	(value === undefined ? {} : { [key]: value }) as { [P in K]?: V }
 
 function secretsOf(input: SummaryInput): SecretStatus[] {
-	const { elsewhere } = input
-	return shownOf(input).map((secret) => {
-		const vault = elsewhere?.get(secret.name)
-		return vault === undefined ? secret : { ...secret, state: 'Pending', vault }
+	const { held } = input
+	return shownOf(input).map((shown) => {
+		const entry = held?.get(shown.name)
+		if (!entry || entry.vault === shown.vault) return shown
+		// The status is of before another vault was read, or of before this one was asked for.
+		const { vault: _, ...rest } = shown
+		return entry.vault === undefined
+			? { ...rest, version: entry.version, state: entry.state }
+			: { ...rest, version: entry.version, state: 'Pending', vault: entry.vault }
 	})
 }
 
