@@ -39,13 +39,13 @@ export function difference(watching: Watching, shown: Shown, vaults: VaultHistor
 		if (!file.selected && !wish) {
 			// Kept for the vault's sake, it looks like what a selector brought, and a selector has the last word.
 			const selects = [...asked.wishes.values()].some(({ tag }) => tag)
-			if (selects && told[name] !== undefined && told[name].state !== 'Current') continue
+			if (selects && told[name] !== undefined && told[name].state !== 'Current') return undefined
 			if ((shown.texts.has(name) && !watching.tampered.has(name)) || one) return `${name} is not wanted and still there`
 			continue
 		}
 		const delivered = told[name]
-		// Bytes of what was wanted here before stay until there are better ones, and are nobody's business until then.
-		const other = wish !== undefined && isOfAnother(wish, shown.texts.get(name), delivered, vaults)
+		// Bytes of what was wanted here before stay until there are better ones.
+		const other = wish && otherOf(wish, shown.texts.get(name), delivered, vaults)
 		// Nobody asked for these bytes here, and whether it matters that they are there nobody said.
 		if (other && (file.selected || wish.optional)) return undefined
 		if (wish && !file.selected && !wish.optional && (!delivered || other)) ready = false
@@ -53,9 +53,11 @@ export function difference(watching: Watching, shown: Shown, vaults: VaultHistor
 		if (delivered?.pinned && wish?.pin === undefined && target?.kind !== 'version') return undefined
 		if (delivered && !other && one?.version !== delivered.version)
 			return `${name}: the manifest says ${delivered.version}, the status ${one?.version}`
-		if (delivered && !other && isBraked(file, target)) {
+		if (target?.kind === 'remove' && delivered && isBraked(file, target)) {
 			// What the place cannot be without stays, and that is told.
 			if (required.includes(name)) return undefined
+			// Of another secret of the same vault they stay: a pod may live on them.
+			if (other === 'object') fresh = false
 			else waiting.push(name)
 		}
 		if (target?.kind === 'version') {
@@ -65,11 +67,7 @@ export function difference(watching: Watching, shown: Shown, vaults: VaultHistor
 		}
 		if (target?.kind === 'keep') {
 			// A deselected secret that is kept is what the policy asked for.
-			if (
-				target.why === 'disabled' ||
-				target.why === 'versionAbsent' ||
-				(target.why === 'absent' && delivered && !other)
-			)
+			if (target.why === 'disabled' || target.why === 'versionAbsent' || (target.why === 'absent' && delivered))
 				fresh = false
 			const state = { absent: 'Absent', disabled: 'Disabled', deselected: 'Deselected' }[target.why as string]
 			if (delivered && !other && state !== undefined && delivered.state !== state)
@@ -88,17 +86,18 @@ function conditionProblem(type: string, wanted: boolean, status: SeenStatus): st
 		: `${type} is ${is?.status} (${is?.reason}), not ${wanted}`
 }
 
-function isOfAnother(
+/** Whether the bytes are of another secret, or of another vault, than is wanted. */
+function otherOf(
 	{ vault, objectName }: FileWish,
 	text: string | undefined,
 	delivered: ManifestSecret | undefined,
 	vaults: VaultHistory,
-): boolean {
+): 'object' | 'vault' | undefined {
 	const origin = text === undefined ? undefined : vaults.origin(text)
-	// Bytes of a stranger in the place of what was wanted here before: nobody can mend them.
-	if (delivered !== undefined && delivered.objectName !== objectName) return true
-	if (!origin) return delivered?.vault !== undefined
-	return origin.vault !== vault || origin.objectName !== objectName
+	// A stranger's bytes are of what the manifest says was there before him: nobody can mend what is wanted no more.
+	if ((origin && origin.vault !== vault) || (!origin && delivered?.vault !== undefined)) return 'vault'
+	const isOther = delivered !== undefined && delivered.objectName !== objectName
+	return isOther || (origin && origin.objectName !== objectName) ? 'object' : undefined
 }
 
 function versionProblem(

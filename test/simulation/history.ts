@@ -155,7 +155,7 @@ const step: fc.Arbitrary<Step> = fc.record({
 	pause: fc.oneof(
 		{ weight: 3, arbitrary: fc.integer({ min: 0, max: 200 }) },
 		{ weight: 3, arbitrary: fc.integer({ min: 0, max: 5_000 }) },
-		{ weight: 4, arbitrary: fc.integer({ min: 0, max: 90_000 }) },
+		{ weight: 2, arbitrary: fc.integer({ min: 0, max: 90_000 }) },
 	),
 	requests: fc.oneof({ weight: 3, arbitrary: constant(0) }, { weight: 1, arbitrary: fc.integer({ min: 1, max: 12 }) }),
 	action: fc.oneof(...actions.map(([weight, arbitrary]) => ({ weight, arbitrary }))),

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { histories, run } from './history.ts'
 import { SimulatedOperator } from './operator.ts'
 import { World } from './world.ts'
+
 const start = (world: World) => new SimulatedOperator(world)
 if (process.argv[2] === 'trace') {
 	const seen = World.prototype.seen
@@ -17,33 +18,39 @@ if (process.argv[2] === 'trace') {
 	console.log(run(JSON.parse(process.argv[3] ?? ''), start))
 	process.exit(0)
 }
-const t = Date.now()
+const cpu = process.cpuUsage()
 let n = 0
 const skip = new RegExp(process.env['SIM_SKIP'] ?? 'zzz')
-const result = fc.check(
-	fc.property(histories(60), (h0) => {
-		n++
-		const h = { ...h0, steps: h0.steps.filter((x) => !skip.test(JSON.stringify(x.action))) }
-		const p = run(h, start)
-		if (p.length) throw new Error(p.slice(0, 3).join('\n'))
-	}),
-	{ numRuns: Number(process.argv[2] ?? 50), seed: Number(process.argv[3] ?? 1), interruptAfterTimeLimit: 12_000 },
-)
-console.log(
-	Date.now() - t,
-	'ms',
-	n,
-	'histories',
-	result.numRuns,
-	'runs',
-	result.numShrinks,
-	'shrinks',
-	'seed',
-	process.argv[3],
-)
-if (result.failed) {
-	console.log((result.errorInstance as Error)?.message)
-	const [h] = result.counterexample ?? []
-	console.log(JSON.stringify({ ...h, steps: [] }))
-	for (const s of (h?.steps ?? []).filter((x) => !skip.test(JSON.stringify(x.action)))) console.log(JSON.stringify(s))
+let fails = 0
+const found = new Map<string, number>()
+for (
+	let seed = Number(process.argv[3] ?? 1);
+	fails < Number(process.argv[4] ?? 1) && n < Number(process.argv[2] ?? 50);
+	seed++
+) {
+	const result = fc.check(
+		fc.property(histories(60), (h0) => {
+			n++
+			const h = { ...h0, steps: h0.steps.filter((x) => !skip.test(JSON.stringify(x.action))) }
+			const p = run(h, start)
+			if (p.length) throw new Error(p.slice(0, 3).join('\n'))
+		}),
+		{ numRuns: Number(process.argv[2] ?? 50) - n, seed },
+	)
+	if (result.failed) {
+		fails++
+		const [h] = result.counterexample ?? []
+		const text = [
+			`seed ${seed} runs ${result.numRuns} shrinks ${result.numShrinks}`,
+			(result.errorInstance as Error)?.message,
+			JSON.stringify({ ...h, steps: [] }),
+			...(h?.steps ?? [])
+				.filter((x) => !skip.test(JSON.stringify(x.action)))
+				.slice(0, 12)
+				.map((s) => JSON.stringify(s)),
+		].join('\n')
+		console.log(text)
+	}
 }
+const used = process.cpuUsage(cpu)
+console.log(n, 'histories', Math.round((used.user + used.system) / 1000), 'ms cpu')

@@ -153,7 +153,10 @@ export class World {
 			if (shape.byAccount) this.accountVault = shape.vault
 			edited(this.watching, askedOf(shape, generation, this.watching.asked.hold))
 			// Another place: what it holds is nobody's of whom the oracle knows.
-			if (shape.secretName !== before) this.seen(shape.secretName, false)
+			if (shape.secretName !== before) {
+				this.watching.revision = 0
+				this.seen(shape.secretName, false)
+			}
 		})
 		if (changed) this.#put({ ...this.binding, spec, metadata: { ...this.binding.metadata, generation } })
 		return true
@@ -234,8 +237,12 @@ export class World {
 		const until = this.agenda.monotonic + HEALED_MS
 		let why = this.difference()
 		while (why !== undefined && this.agenda.monotonic < until && this.judge.problems.length === 0) {
+			const { binding, watching } = this
+			const { texts } = watching
 			this.run(LOOK_EVERY_MS)
-			why = this.difference()
+			// Nothing was written, so nothing is other than it was, unless time itself turned something.
+			if (binding !== this.binding || texts !== watching.texts || this.agenda.monotonic >= until)
+				why = this.difference()
 		}
 		this.settleEnd(why)
 	}
