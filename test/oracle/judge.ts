@@ -212,7 +212,7 @@ export class Judge {
 	/** Selectors that look into another vault now have no more to do with what they brought from the one before. */
 	#isOfOtherVault(name: string, { selected, text }: File, { wishes }: Asked): boolean {
 		const origin = text === undefined ? undefined : this.#options.vaults.origin(text)
-		return selected && origin !== undefined && origin.vault !== wishes.get(name)?.vault
+		return selected && origin?.vault !== wishes.get(name)?.vault
 	}
 
 	/** Rule 6. */

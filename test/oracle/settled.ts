@@ -40,7 +40,8 @@ export function difference(watching: Watching, shown: Shown, vaults: VaultHistor
 			// Kept for the vault's sake, it looks like what a selector brought, and a selector has the last word.
 			const selects = [...asked.wishes.values()].some(({ tag }) => tag)
 			if (selects && told[name] !== undefined && told[name].state !== 'Current') return undefined
-			if ((shown.texts.has(name) && !watching.tampered.has(name)) || one) return `${name} is not wanted and still there`
+			const isOurs = !watching.tampered.has(name) && !watching.unlisted.has(name)
+			if ((shown.texts.has(name) && isOurs) || one) return `${name} is not wanted and still there`
 			continue
 		}
 		const delivered = told[name]
@@ -88,7 +89,7 @@ function conditionProblem(type: string, wanted: boolean, status: SeenStatus): st
 
 /** Whether the bytes are of another secret, or of another vault, than is wanted. */
 function otherOf(
-	{ vault, objectName }: FileWish,
+	{ vault, objectName, pin }: FileWish,
 	text: string | undefined,
 	delivered: ManifestSecret | undefined,
 	vaults: VaultHistory,
@@ -96,7 +97,8 @@ function otherOf(
 	const origin = text === undefined ? undefined : vaults.origin(text)
 	// A stranger's bytes are of what the manifest says was there before him: nobody can mend what is wanted no more.
 	if ((origin && origin.vault !== vault) || (!origin && delivered?.vault !== undefined)) return 'vault'
-	const isOther = delivered !== undefined && delivered.objectName !== objectName
+	const isOther =
+		delivered !== undefined && (delivered.objectName !== objectName || (pin !== undefined && delivered.version !== pin))
 	return isOther || (origin && origin.objectName !== objectName) ? 'object' : undefined
 }
 

@@ -25,8 +25,8 @@ export interface Asked {
 	policy: Policy
 	maxRemovals: number
 	suspend: boolean
-	/** what the annotation hold pins */
-	hold: { name: string; id: string } | undefined
+	/** what the annotation hold pins, and until when (milliseconds since the epoch) */
+	hold: { name: string; id: string; until?: number } | undefined
 }
 
 /** One file, as its place last showed it. */
@@ -111,9 +111,9 @@ export function targetFor(
 ): Target {
 	const wish = wishes.get(name)
 	if (!wish) return { kind: 'remove', why: 'unwanted' }
-	const held = hold?.name === name
+	const held = hold?.name === name && nowSeconds * 1000 < (hold.until ?? Number.POSITIVE_INFINITY)
 	// What is held is delivered whatever the selectors say.
-	const rest = held ? { pin: hold.id } : { pin: wish.pin, tag: wish.tag }
+	const rest = held && hold ? { pin: hold.id } : { pin: wish.pin, tag: wish.tag }
 	return targetOf(vaults.item(wish.vault, wish.objectName), policy, nowSeconds, rest)
 }
 
@@ -163,6 +163,8 @@ export class Wishes {
 		this.#followed = now
 		if (since >= now) return []
 		const turns: number[] = []
+		const holds = this.#bindings.flatMap(({ asked, before }) => [asked, ...before].map(({ hold }) => hold?.until))
+		for (const until of holds) if (until !== undefined && until > since && until <= now) turns.push(until)
 		for (const item of this.#vaults.items()) {
 			for (const turn of turnsOf(item)) if (turn > since && turn <= now) turns.push(turn)
 		}

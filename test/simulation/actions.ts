@@ -119,8 +119,9 @@ export function act(world: World, action: Action): void {
 		}
 		case 'hold': {
 			const id = versionOf(world, action.file, action.back)
-			const until = new Date(agenda.now() + HOUR_MS).toISOString().replace(/\.\d+Z$/, 'Z')
-			if (id !== undefined) world.hold({ name: action.file, id }, `${action.file}=${id}; until=${until}`)
+			const until = Math.floor((agenda.now() + HOUR_MS) / 1000) * 1000
+			const text = new Date(until).toISOString().replace('.000Z', 'Z')
+			if (id !== undefined) world.hold({ name: action.file, id, until }, `${action.file}=${id}; until=${text}`)
 			return
 		}
 		case 'release':

@@ -85,7 +85,7 @@ export class SimulatedSecrets {
 		if (!before) throw new ApiRefusal(404, 'NotFound', `secrets "${name}" not found`)
 		const { resourceVersion: expected, uid, ...metadata } = (body['metadata'] ?? {}) as Json
 		if (uid !== undefined && uid !== before.metadata.uid)
-			throw new ApiRefusal(409, 'Conflict', `Precondition failed: UID in precondition: ${String(uid)}`)
+			throw invalid('metadata.uid: Invalid value: field is immutable')
 		if (expected !== undefined && expected !== before.metadata.resourceVersion)
 			throw new ApiRefusal(409, 'Conflict', `Operation cannot be fulfilled on secrets "${name}"`)
 		const { data: _, stringData: __, metadata: ___, ...rest } = body
@@ -186,7 +186,11 @@ const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.str
 function fieldsOf({ metadata, type, immutable, data = {} }: SecretObject): Map<string, unknown> {
 	const fields = new Map<string, unknown>([['f:type', type]])
 	if (immutable !== undefined) fields.set('f:immutable', immutable)
+	// Whoever makes the first key makes the map.
+	if (Object.keys(data).length > 0) fields.set('f:data/.', true)
 	for (const [key, value] of Object.entries(data)) fields.set(`f:data/f:${key}`, value)
+	for (const map of ['labels', 'annotations'] as const)
+		if (Object.keys(metadata[map] ?? {}).length > 0) fields.set(`f:metadata/f:${map}/.`, true)
 	for (const [key, value] of Object.entries(metadata.labels ?? {})) fields.set(`f:metadata/f:labels/f:${key}`, value)
 	for (const [key, value] of Object.entries(metadata.annotations ?? {}))
 		fields.set(`f:metadata/f:annotations/f:${key}`, value)
@@ -229,11 +233,19 @@ function manage(
 	]
 }
 
+/** Who wrote which field last: manager → paths. */
+export function fieldsManagedBy({ metadata: { managedFields = [] } }: SecretObject): Map<string, string[]> {
+	return new Map(managedFields.map(({ manager = '', fieldsV1 = {} }) => [manager, pathsOf(fieldsV1).sort()]))
+}
+
+const MAPS: ReadonlySet<string> = new Set(['f:data', 'f:metadata/f:labels', 'f:metadata/f:annotations'])
+
 function pathsOf(tree: Record<string, unknown>, prefix = ''): string[] {
 	return Object.entries(tree).flatMap(([key, value]) => {
-		if (key === '.') return []
 		const path = prefix === '' ? key : `${prefix}/${key}`
-		return isRecord(value) && Object.keys(value).some((each) => each !== '.') ? pathsOf(value, path) : [path]
+		if (isRecord(value) && Object.keys(value).length > 0) return pathsOf(value, path)
+		// A map of which nothing else is left.
+		return [MAPS.has(path) ? `${path}/.` : path]
 	})
 }
 
@@ -247,8 +259,17 @@ function treeOf(paths: readonly string[]): Record<string, unknown> {
 			at = next
 		}
 	}
-	return tree
+	return withoutDots(tree)
 }
 
+/** The server leaves the dot of a map out when it is all that is there. */
+const withoutDots = (tree: Record<string, unknown>): Record<string, unknown> =>
+	Object.fromEntries(
+		Object.entries(tree).flatMap(([key, value]) => {
+			if (key === '.' && Object.keys(tree).length === 1) return []
+			return [[key, isRecord(value) ? withoutDots(value) : value]]
+		}),
+	)
+
 /** Keys of labels and annotations have slashes of their own. */
-const stepsOf = (path: string): string[] => path.split(/\/(?=[fk]:)/)
+const stepsOf = (path: string): string[] => path.split(/\/(?=[fk]:|\.$)/)
