@@ -4,6 +4,17 @@ import { join } from 'node:path'
 import type { EmulatorControl } from 'azure-key-vault-emulator'
 import { applyObjects, type KubectlTarget, kubectl } from './kubectl.ts'
 
+/** What a namespace grants the operator: the RoleBinding of deploy/examples. */
+export const grantOf = (namespace: string) => ({
+	apiVersion: 'rbac.authorization.k8s.io/v1',
+	kind: 'RoleBinding',
+	metadata: { namespace, name: 'azure-secret-binding' },
+	roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'azure-secret-binding-tenant' },
+	subjects: [
+		{ kind: 'ServiceAccount', namespace: 'azure-secret-binding-system', name: 'azure-secret-binding-operator' },
+	],
+})
+
 /** A namespace with a ServiceAccount that has a workload identity and may read one vault. */
 export interface Tenant {
 	readonly namespace: string
@@ -36,6 +47,8 @@ export interface TenantOptions {
 	readonly name: string
 	/** Default: one credential for the tenant's ServiceAccount, as an administrator would create it. */
 	readonly federate?: boolean
+	/** Default: the namespace grants the operator what it needs. */
+	readonly grant?: boolean
 	/** Default: reads the vault. */
 	readonly role?: string | null
 	/** Where `remove` leaves what the tenant's objects and pods had printed. */
@@ -97,6 +110,7 @@ export async function createTenant(options: TenantOptions): Promise<Tenant> {
 				annotations: { 'azure.workload.identity/client-id': clientId, 'azure.workload.identity/tenant-id': tenantId },
 			},
 		},
+		...(options.grant === false ? [] : [grantOf(namespace)]),
 	])
 	return {
 		namespace,

@@ -65,7 +65,7 @@ export interface Binding {
 	generation: number
 	/** text of the annotation requested-at */
 	requested: string | undefined
-	/** URL without a trailing slash */
+	/** URL in lower case, without a trailing slash */
 	vaultUrl: string | undefined
 	identity: {
 		serviceAccountName: string
@@ -182,8 +182,13 @@ function bindingOf(metadata: z.output<typeof metadataSchema>, spec: Spec): Bindi
 		uid: metadata.uid,
 		generation: metadata.generation,
 		requested: annotations[REQUESTED_ANNOTATION]?.slice(0, MAX_REQUEST),
-		vaultUrl: spec.vault?.url.replace(/\/$/, ''),
-		identity: { clientId: undefined, tenantId: undefined, ...spec.identity },
+		vaultUrl: spec.vault?.url.toLowerCase().replace(/\/$/, ''),
+		// GUIDs and hosts compare without regard to case, and what compares them later may not: one spelling from here on.
+		identity: {
+			...spec.identity,
+			clientId: spec.identity.clientId?.toLowerCase(),
+			tenantId: spec.identity.tenantId?.toLowerCase(),
+		},
 		secrets: [
 			...spec.secrets.map(({ name, objectName, version, optional, decode, property, previous }) => ({
 				name,

@@ -15,13 +15,23 @@ export type VaultFault =
 	/** too many versions to read through their list */
 	| { kind: 'historyTooLong' }
 	| { kind: 'nameCollision' }
-	/** the value does not follow the rule of `decode` */
-	| { kind: 'decode'; rule: 'Base64' | 'Base64Url' | 'Hex' }
+	/** the value does not follow the rule of `decode`; `size` and `time`: it takes more than is given to one value */
+	| { kind: 'decode'; rule: 'Base64' | 'Base64Url' | 'Hex' | 'size' | 'time' }
 	/** no JSON, or nothing at the pointer */
-	| { kind: 'property'; rule: 'json' | 'pointer' }
+	| { kind: 'property'; rule: 'json' | 'pointer' | 'depth' | 'size' | 'time' }
 	| {
 			kind: 'certificate'
-			rule: 'contentType' | 'pfx' | 'pem' | 'rounds' | 'certMissing' | 'keyMissing' | 'keyMismatch' | 'chainMissing'
+			rule:
+				| 'contentType'
+				| 'pfx'
+				| 'pem'
+				| 'rounds'
+				| 'certMissing'
+				| 'keyMissing'
+				| 'keyMismatch'
+				| 'chainMissing'
+				| 'size'
+				| 'time'
 	  }
 	| { kind: 'forbiddenRbac' }
 	| { kind: 'accessDenied' }
@@ -34,6 +44,12 @@ export type VaultFault =
 	| { kind: 'federation'; code: string }
 	| { kind: 'federationRefused'; code: string }
 	| { kind: 'identityNotFound'; code: string }
+	/** the library refuses client or tenant id before it asks Entra */
+	| { kind: 'identityRefused' }
+	/** `tenant`: that of the vault, a GUID in lower case */
+	| { kind: 'otherTenant'; tenant: string }
+	/** the vault has more secrets than there is room for in a list */
+	| { kind: 'listTooLarge' }
 	| { kind: 'entraUnavailable'; retryAfterMs?: number }
 	| { kind: 'throttled'; retryAfterMs?: number }
 	| { kind: 'unreachable' }
@@ -85,6 +101,10 @@ const TRAITS: Record<FaultKind, FaultTraits> = {
 	federation: permission('FederationNotFound', true),
 	federationRefused: permission('FederationRefused', true),
 	identityNotFound: permission('IdentityNotFound', true),
+	identityRefused: permission('IdentityRefused', true),
+	otherTenant: permission('VaultOfOtherTenant', true),
+	// Reading secrets by name goes on.
+	listTooLarge: permission('ListTooLarge', false),
 	entraUnavailable: transient('EntraUnavailable'),
 	throttled: transient('VaultThrottled'),
 	unreachable: transient('VaultUnreachable'),

@@ -11,7 +11,7 @@ import type { SelectorOutcome } from './outcome.ts'
 import { applyHold } from './pin.ts'
 import { probeOf } from './probe.ts'
 import { ask, type Piece } from './questions.ts'
-import { cameBySelector, nameBySelectors, select, selectedSecret } from './select.ts'
+import { cameBySelector, nameBySelectors, namedTags, select, selectedSecret } from './select.ts'
 import { sideBySide } from './side-by-side.ts'
 import { checkPin, type Polling, readGroup } from './values.ts'
 
@@ -110,7 +110,7 @@ const NOT_LISTED: Listed = { items: undefined, listedAt: undefined, selectors: u
 function* listIfWorth(polling: Polling, before: readonly WantedSecret[]): Piece<Listed> {
 	const { binding, asked, at } = polling
 	const followed = [...binding.secrets, ...before].filter(({ version }) => version === undefined).map(objectKey)
-	const follow = { objects: new Set(followed), interval: binding.interval }
+	const follow = { objects: new Set(followed), tags: namedTags(binding.select), interval: binding.interval }
 	const { answer: session } = yield* ask({ ask: 'session', follow, interval: binding.interval })
 	const open = groupsOf(binding.secrets).filter(([first]) => first.version === undefined)
 	const needed = open.filter((group) => group.some((wanted) => mustReadNow(wanted, polling))).length

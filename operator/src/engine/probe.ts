@@ -11,11 +11,15 @@ export interface SecretFacts {
 	contentType?: string
 	/** belongs to a certificate or key of the vault */
 	managed?: boolean
+	/** in a list only those that a selector of its followers names */
 	tags: Record<string, string>
+	/** of all tags; absent when there are none, or when `tags` are all */
+	tagsDigest?: string
 }
 
 /** Changes whenever somebody wrote to the secret, except for a second write within the same second. */
-export function probeOf({ updated, enabled, notBefore, expires, contentType, tags }: SecretFacts): string {
+export function probeOf({ updated, enabled, notBefore, expires, contentType, tags, tagsDigest }: SecretFacts): string {
+	if (tagsDigest !== undefined) return JSON.stringify([updated, enabled, notBefore, expires, contentType, tagsDigest])
 	const sorted = Object.entries(tags).sort(([a], [b]) => (a < b ? -1 : 1))
 	return JSON.stringify([updated, enabled, notBefore, expires, contentType, sorted])
 }

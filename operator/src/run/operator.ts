@@ -1,7 +1,8 @@
 import type { Agent } from 'node:https'
 import type { KubeConfig } from '@kubernetes/client-node'
 import { createVaults } from '../adapters/azure/pool.ts'
-import { bindingsPath, createBindings } from '../adapters/kube/bindings.ts'
+import { createForms } from '../adapters/forms/forms.ts'
+import { bindingsPath, createBindings, keptOf } from '../adapters/kube/bindings.ts'
 import { createPermissions } from '../adapters/kube/permissions.ts'
 import { createPods } from '../adapters/kube/pods.ts'
 import { createSecrets } from '../adapters/kube/secrets.ts'
@@ -19,7 +20,6 @@ import { startProbes } from '../runtime/probes.ts'
 import { KeyedQueue } from '../runtime/queue.ts'
 import { createStore, type Store } from '../runtime/store.ts'
 import { waitForFence } from './fence.ts'
-import { makeFormsHere } from './forms.ts'
 import { createObserver } from './observe.ts'
 import { createOutages } from './outages.ts'
 import { type BindingObject, createReconciler } from './reconcile.ts'
@@ -175,7 +175,7 @@ async function lead(
 ): Promise<void> {
 	const { clock, random, log, metrics } = options
 	const keyOf = ({ metadata }: BindingObject) => `${metadata.namespace ?? ''}/${metadata.name}`
-	const store = createStore<BindingObject>({ key: keyOf })
+	const store = createStore<BindingObject>({ key: keyOf, keep: keptOf })
 	const queue = new KeyedQueue({
 		clock,
 		onError: (key, error) => {
@@ -186,6 +186,11 @@ async function lead(
 	metrics.setQueue(queue)
 	const vaults = vaultsOf(options, transport)
 	metrics.setVaultRates(vaults.rates)
+	// By the clock of the lease: the deadline is for work that is done in real time.
+	const forms = createForms({
+		clock: options.leaseClock ?? clock,
+		observe: (result, seconds) => metrics.formSeconds.observe({ result }, seconds),
+	})
 	const events = eventsOf(options, transport)
 	// Vaults are no objects of the cluster. What is told of them stands at the lease: it is the one object that an operator has
 	// in either profile, whoever of its pods leads.
@@ -204,7 +209,7 @@ async function lead(
 		read: store.get,
 		operator: { namespace: options.namespace, name: options.serviceAccount },
 		vaults,
-		makeForms: makeFormsHere,
+		makeForms: forms.make,
 		serviceAccounts: createServiceAccounts(transport, clock),
 		secrets: createSecrets(transport, (operation, result) => metrics.secretWrites.inc({ operation, result })),
 		permissions: createPermissions(transport),
@@ -238,7 +243,11 @@ async function lead(
 		{ concurrency: options.concurrency ?? CONCURRENCY, signal },
 	)
 	const following = followBindings(options, transport, signal, { store, queue, onSynced })
-	await Promise.all([following, prune(), work])
+	try {
+		await Promise.all([following, prune(), work])
+	} finally {
+		forms.close()
+	}
 	await events.flush()
 }
 

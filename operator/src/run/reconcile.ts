@@ -166,7 +166,7 @@ async function runPass(
 	const { status } = previous
 	const asked = isAsked(binding, status, knowledge)
 	const since = sinceOf(binding, knowledge, asked, undefined, { at: momentOf(clock), startedAt })
-	const resolved = await resolveSource(binding, serviceAccounts, vaults.isAllowed, since)
+	const resolved = await resolveSource(binding, serviceAccounts, vaults.isAllowed, since, vaults.suffixes)
 	signal.throwIfAborted()
 	if (resolved.kind !== 'ready') {
 		const outcome = resolved.kind === 'away' ? { kind: 'interrupted' as const, error: resolved.error } : resolved

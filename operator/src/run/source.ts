@@ -19,6 +19,7 @@ export function sourceOf(
 	binding: Binding,
 	account: ServiceAccount | undefined,
 	isAllowed: (vaultUrl: string) => boolean,
+	suffixes: readonly string[] = VAULT_SUFFIXES,
 ): Resolved {
 	const { namespace, identity } = binding
 	const { serviceAccountName } = identity
@@ -29,8 +30,9 @@ export function sourceOf(
 		)
 	}
 	const { annotations } = account
-	const clientId = identity.clientId ?? annotations[CLIENT_ID_ANNOTATION]
-	const tenantId = identity.tenantId ?? annotations[TENANT_ID_ANNOTATION]
+	// The spec's are in lower case already (api/parse.ts).
+	const clientId = identity.clientId ?? annotations[CLIENT_ID_ANNOTATION]?.toLowerCase()
+	const tenantId = identity.tenantId ?? annotations[TENANT_ID_ANNOTATION]?.toLowerCase()
 	// Which id or vault it shall be nobody here knows, so what to write is said in words: a line with a gap cannot be run.
 	for (const [id, annotation, field, what] of [
 		[clientId, CLIENT_ID_ANNOTATION, 'clientId', 'the client id of the managed identity that may read the vault'],
@@ -43,7 +45,7 @@ export function sourceOf(
 			`The ServiceAccount ${serviceAccountName} ${has} annotation ${annotation}, and the spec no identity.${field}. Write one of them: ${what}, a GUID.`,
 		)
 	}
-	const vaultUrl = (binding.vaultUrl ?? annotations[VAULT_URL_ANNOTATION])?.replace(/\/$/, '')
+	const vaultUrl = (binding.vaultUrl ?? annotations[VAULT_URL_ANNOTATION]?.toLowerCase())?.replace(/\/$/, '')
 	if (vaultUrl === undefined) {
 		return refused(
 			'VaultMissing',
@@ -53,7 +55,7 @@ export function sourceOf(
 	if (!isAllowed(vaultUrl)) {
 		return refused(
 			'VaultNotAllowed',
-			`The URL of the vault must be https://<vault name>.<suffix> with a suffix that the operator is allowed to talk to (${VAULT_SUFFIXES.join(', ')} by default), without port or path.`,
+			`The URL of the vault must be https://<vault name>.<suffix> with a suffix that the operator is allowed to talk to (${suffixes.join(', ')}; its flag --vault-suffix names them), without port or path.`,
 		)
 	}
 	const { audience } = identity
@@ -67,10 +69,12 @@ export async function resolveSource(
 	serviceAccounts: ServiceAccounts,
 	isAllowed: (vaultUrl: string) => boolean,
 	since: number,
+	suffixes?: readonly string[],
 ): Promise<Resolved | Away> {
 	const { namespace, identity } = binding
 	try {
-		return sourceOf(binding, await serviceAccounts.get(namespace, identity.serviceAccountName, since), isAllowed)
+		const account = await serviceAccounts.get(namespace, identity.serviceAccountName, since)
+		return sourceOf(binding, account, isAllowed, suffixes)
 	} catch (error) {
 		if (!isKubeError(error)) throw error
 		if (!isKubeError(error, 'forbidden')) return { kind: 'away', error }

@@ -1,3 +1,4 @@
+import { TENANT_ID_ANNOTATION } from '../api/constants.ts'
 import type { Permission } from '../engine/permission.ts'
 
 export type { Permission } from '../engine/permission.ts'
@@ -105,6 +106,12 @@ export function annotateBindingLine(
 ): string | undefined {
 	if (!safe(DNS_NAME, namespace, binding) || !safe(/^[0-9a-f]+$/, value)) return undefined
 	return `kubectl -n ${namespace} annotate --overwrite azuresecretbinding ${binding} ${annotation}=${value}`
+}
+
+/** Names the tenant of an identity at its ServiceAccount. */
+export function tenantLine(namespace: string, serviceAccount: string, tenantId: string): string | undefined {
+	if (!safe(DNS_NAME, namespace, serviceAccount) || !safe(GUID, tenantId)) return undefined
+	return `kubectl -n ${namespace} annotate --overwrite serviceaccount ${serviceAccount} ${TENANT_ID_ANNOTATION}=${tenantId}`
 }
 
 /** Deletes a Secret; the operator makes it anew. */

@@ -11,6 +11,7 @@ import {
 	federatedCredentialLine,
 	roleAssignmentLine,
 	subjectOf,
+	tenantLine,
 	vaultNameOf,
 } from './commands.ts'
 
@@ -61,6 +62,15 @@ export function explainFault(fault: VaultFault, at: FaultContext, secretNames: r
 			return `Entra refuses the token of the ServiceAccount ${at.serviceAccount} (AADSTS${fault.code}). Its issuer ${at.issuer ?? '(not known yet)'} must be reachable for Entra and the clocks must agree.`
 		case 'identityNotFound':
 			return `Entra does not know the client id ${clientId} in the tenant ${tenantId} (AADSTS${fault.code}). Correct the annotations of the ServiceAccount ${at.serviceAccount}, or clientId and tenantId of the spec.`
+		case 'identityRefused':
+			return `The client id ${clientId} and the tenant id ${tenantId} cannot be used; Entra was not asked. Correct the annotations of the ServiceAccount ${at.serviceAccount}, or clientId and tenantId of the spec.`
+		case 'otherTenant':
+			return withLine(
+				`The vault ${vault} belongs to the tenant ${fault.tenant}, and the identity ${clientId} is asked for in the tenant ${tenantId}. A token of another tenant is not accepted: the identity must be one of the vault's tenant (a managed identity there, or a multi-tenant application that is registered there). Then name that tenant, here or as identity.tenantId of the spec if it is written there:`,
+				tenantLine(at.namespace, at.serviceAccount, fault.tenant),
+			)
+		case 'listTooLarge':
+			return `The vault ${vault} has more secrets than the operator keeps of one list (8 MiB, about 16,000 secrets; less while many large vaults are listed at once). Name the secrets in secrets instead of select, or spread them over vaults.`
 		case 'entraUnavailable':
 			return 'Entra does not answer, or answers that it cannot issue tokens now. It is tried again by itself.'
 		case 'throttled':
@@ -114,11 +124,13 @@ function explainSecretFault(fault: SecretFault, vault: string, what: string): st
 		case 'nameCollision':
 			return `Two or more secrets of the vault ${vault} would have the same file name${what}; none of them changes. Name one in secrets, or narrow the selectors.`
 		case 'decode':
-			return `The value${what} in the vault ${vault} is not ${DECODE_RULES[fault.rule]}. Store it so, or write another decode.`
+			return isLimit(fault.rule)
+				? `The value${what} in the vault ${vault} ${LIMITS[fault.rule]}`
+				: `The value${what} in the vault ${vault} is not ${DECODE_RULES[fault.rule]}. Store it so, or write another decode.`
 		case 'property':
-			return fault.rule === 'json'
-				? `The value${what} in the vault ${vault} is not JSON, so it has no property. Store JSON, or leave out property.`
-				: `The JSON value${what} in the vault ${vault} has nothing where property points. Write the pointer as in /database/password, with ~1 for a slash and ~0 for a tilde in a name.`
+			return isLimit(fault.rule)
+				? `The value${what} in the vault ${vault} ${LIMITS[fault.rule]}`
+				: `The ${PROPERTY_RULES[fault.rule][0]}${what} in the vault ${vault} ${PROPERTY_RULES[fault.rule][1]}`
 		case 'certificate':
 			return `The certificate${what} in the vault ${vault} cannot be used: ${CERTIFICATE_RULES[fault.rule]}`
 	}
@@ -133,13 +145,31 @@ const DECODE_RULES = {
 	Hex: 'hexadecimal (an even number of the digits 0-9, a-f, without white space and line breaks)',
 } as const
 
+/** A value that takes more than is given to one (engine/form.ts, adapters/forms/forms.ts). */
+const LIMITS = {
+	size: 'is too large for what is made of it: more than 50000 characters, or entries of more than 1 MiB together. Store less in one secret.',
+	time: 'takes longer than 10 seconds to be read. Store a simpler value as a new version.',
+} as const
+const isLimit = (rule: string): rule is keyof typeof LIMITS => Object.hasOwn(LIMITS, rule)
+
+const PROPERTY_RULES = {
+	json: ['value', 'is not JSON, so it has no property. Store JSON, or leave out property.'],
+	pointer: [
+		'JSON value',
+		'has nothing where property points. Write the pointer as in /database/password, with ~1 for a slash and ~0 for a tilde in a name.',
+	],
+	depth: ['JSON value', 'has more than 128 levels. Store flatter JSON.'],
+} as const
+
 const CERTIFICATE_RULES: Record<Extract<VaultFault, { kind: 'certificate' }>['rule'], string> = {
 	contentType:
 		'its content type is neither application/x-pkcs12 nor application/x-pem-file. Create it as a certificate of the vault, or set the content type.',
 	pfx: 'it is not a PFX file in base64 without a password. Import it without one.',
 	pem: 'it is not PEM text with unencrypted blocks. Import it again.',
 	rounds:
-		'its PFX file asks for more than 100000 rounds to derive a key, which nothing without a password needs. Import it again.',
+		'its PFX file asks for more than 100000 rounds in all to derive its keys, which nothing without a password needs. Import it again.',
+	size: 'it is larger than 50000 characters. Store a shorter chain.',
+	time: 'it takes longer than 10 seconds to be read. Import a simpler one.',
 	certMissing: 'it holds no certificate. Import it again, key and certificate together.',
 	keyMissing: "it holds no private key. Make the key exportable in the certificate's policy, and issue a new version.",
 	keyMismatch: 'none of its certificates belongs to its private key. Import the pair again.',
@@ -150,7 +180,7 @@ function explainFederation(at: FaultContext): string {
 	const subject = subjectOf(at.namespace, at.serviceAccount)
 	const federation: Federation | undefined = at.issuer === undefined ? undefined : { ...at, issuer: at.issuer }
 	return withLine(
-		`The identity ${at.clientId} has no federated credential for issuer ${at.issuer ?? '(not known yet)'}, subject ${subject}, audience ${at.audience}. A new one takes some minutes to work. Create it:`,
+		`The identity ${at.clientId} has no federated credential for issuer ${at.issuer ?? '(not known yet)'}, subject ${subject}, audience ${at.audience}. A new one takes some minutes to work. An identity takes 20 at most: if it has them, delete one that nobody uses, or take another identity. Create it:`,
 		federation && federatedCredentialLine(federation),
 	)
 }

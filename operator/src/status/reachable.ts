@@ -26,6 +26,8 @@ const REACHED: Record<FaultKind, 'yes' | 'no' | 'unknown'> = {
 	forbiddenPolicy: 'yes',
 	forbidden: 'yes',
 	unauthorized: 'yes',
+	otherTenant: 'yes',
+	listTooLarge: 'yes',
 	firewall: 'no',
 	connection: 'no',
 	throttled: 'no',
@@ -36,6 +38,7 @@ const REACHED: Record<FaultKind, 'yes' | 'no' | 'unknown'> = {
 	federation: 'unknown',
 	federationRefused: 'unknown',
 	identityNotFound: 'unknown',
+	identityRefused: 'unknown',
 	entraUnavailable: 'unknown',
 }
 

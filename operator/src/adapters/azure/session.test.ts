@@ -115,7 +115,7 @@ describe('a session', () => {
 		const { control } = tenant.emulator
 		for (let i = 0; i < 30; i++) await control.setSecret({ vault: 'payments', name: 'db', value: 'v' })
 		await control.addFault({ match: { route: 'listVersions' }, action: 'hang', after: 1 })
-		expect(await faultOf(open({ timeoutMs: 400 }).versions('db', { pages: 5 }, ask()))).toBe('timeout')
+		expect(await faultOf(open({ timeoutMs: 1_500 }).versions('db', { pages: 5 }, ask()))).toBe('timeout')
 	})
 
 	it("says whose read it is in the vault's log", async () => {
@@ -156,7 +156,7 @@ describe('a session', () => {
 	]
 	it.each(faults)('%s', async (_, fault, kind) => {
 		await tenant.emulator.control.setSecret({ vault: 'payments', name: 'db', value: 'v' })
-		const reader = open({ timeoutMs: 400 })
+		const reader = open({ timeoutMs: 1_500 })
 		await reader.read('db', undefined, ask())
 		const { id } = await tenant.emulator.control.addFault({ match: { route: 'getSecret' }, ...fault } as never)
 		const started = Date.now()
@@ -233,7 +233,7 @@ describe('a session', () => {
 	it('a list that hangs on its second page ends at the deadline', async () => {
 		const secrets = Array.from({ length: 30 }, (_, i) => ({ name: `s${i}`, value: 'v' }))
 		await tenant.emulator.control.setSecrets({ vault: 'payments', secrets })
-		const reader = open({ timeoutMs: 400 })
+		const reader = open({ timeoutMs: 1_500 })
 		await tenant.emulator.control.addFault({ match: { route: 'listSecrets' }, action: 'hang', after: 1 })
 		expect(await faultOf(reader.list({ pages: 5 }, ask()))).toBe('timeout')
 	})

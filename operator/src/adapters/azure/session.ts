@@ -2,16 +2,18 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Agent } from 'node:https'
 import type { PipelinePolicy } from '@azure/core-rest-pipeline'
 import { ClientAssertionCredential } from '@azure/identity'
-import { type KeyVaultSecret, SecretClient, type SecretProperties } from '@azure/keyvault-secrets'
+import { SecretClient, type SecretProperties } from '@azure/keyvault-secrets'
 import type { Tokens } from '../../ports/cluster.ts'
 import {
 	type Ask,
+	type ListedSecret,
 	type PageLimit,
 	type SessionKey,
 	VaultError,
 	type VaultListing,
 	type VaultReader,
 	type VaultSecret,
+	type VersionFacts,
 	type VersionListing,
 } from '../../ports/vault.ts'
 import type { Clock } from '../../runtime/clock.ts'
@@ -20,9 +22,11 @@ import { createAssertions } from './assertion.ts'
 import type { Budget } from './budget.ts'
 import { type Answer, retryAfterMs, vaultFaultOf } from './classify.ts'
 import { createSingleFlightCredential } from './credential.ts'
-import { factsOf, listedOf, versionOf } from './facts.ts'
+import { bytesOf, listedOf, secretOf, versionOf } from './facts.ts'
+import { createBoundedClient } from './http.ts'
 import { createOpening } from './opening.ts'
 import { PAGE_SIZE, readPages } from './pages.ts'
+import type { Room } from './room.ts'
 
 export type CallKind = 'get' | 'list' | 'versions'
 
@@ -46,11 +50,17 @@ export interface AzureOptions {
 
 // A healthy vault answers in a tenth of a second. Ten seconds tell a slow one from a dead one without holding a worker long.
 const TIMEOUT_MS = 10_000
+// A page of 25 secrets with 15 tags of 512 characters (keyvault.md 1.5), each escaped as six bytes, is 2.3 MB; a value 150 kB.
+const MAX_VAULT_BYTES = 4 * 1024 * 1024
+// A token has some kilobytes, and the answer of the discovery ten.
+const MAX_ENTRA_BYTES = 1024 * 1024
 
 /** What all sessions of one vault share. */
 export interface Vault {
 	budget: Budget
 	connections: Agent
+	/** for lists while they are read; of all vaults */
+	room: Room
 }
 
 interface Call {
@@ -68,7 +78,11 @@ interface Call {
  * One vault read with one identity: one client, so that the 401 which starts a client's life is paid once, and one
  * credential. When Entra's token is refused both are made anew, because the client would send the same token until it ends.
  */
-export function createSession(key: SessionKey, options: AzureOptions, { budget, connections }: Vault): VaultReader {
+export function createSession(
+	key: SessionKey,
+	options: AzureOptions,
+	{ budget, connections, room }: Vault,
+): VaultReader {
 	const { clock, tokens, observeVault = () => {}, observeToken = () => {}, timeoutMs = TIMEOUT_MS } = options
 	const calls = new AsyncLocalStorage<Call>()
 	const observed: Tokens = {
@@ -85,12 +99,11 @@ export function createSession(key: SessionKey, options: AzureOptions, { budget, 
 	}
 	const assertions = createAssertions(observed, key, clock)
 
-	// Options of a list reach only its first page; here every request gets the deadline, and every answer's clock is read.
+	// Options of a list reach only its first page; here every request is reached, and every answer's clock is read.
 	const eachRequest: PipelinePolicy = {
 		name: 'asbEachRequest',
 		async sendRequest(request, next) {
 			const call = calls.getStore()
-			request.timeout = timeoutMs
 			// Not as an option of the client, where it would go before a proxy that the environment names.
 			request.agent ??= connections
 			if (!call) return next(request)
@@ -129,6 +142,16 @@ export function createSession(key: SessionKey, options: AzureOptions, { budget, 
 			}
 		},
 	}
+	let exchanges = 0
+	const entraClient = createBoundedClient({
+		timeoutMs,
+		maxBytes: MAX_ENTRA_BYTES,
+		onSend() {
+			exchanges++
+		},
+	})
+	const { origin, hostname: vault } = new URL(key.vaultUrl)
+	const vaultClient = createBoundedClient({ timeoutMs, maxBytes: MAX_VAULT_BYTES, origin })
 	const build = () => {
 		const { authorityHost, disableInstanceDiscovery, agent } = options
 		// One attempt each: the queue backs off, and two layers of retries multiply.
@@ -136,9 +159,12 @@ export function createSession(key: SessionKey, options: AzureOptions, { budget, 
 		const credential = createSingleFlightCredential({
 			clock,
 			assertions,
+			tenantId: key.tenantId,
+			exchanges: () => exchanges,
 			create: (assertion) =>
 				new ClientAssertionCredential(key.tenantId, key.clientId, assertion, {
 					retryOptions,
+					httpClient: entraClient,
 					...(agent ? { agent } : {}),
 					...(authorityHost ? { authorityHost } : {}),
 					...(disableInstanceDiscovery ? { disableInstanceDiscovery } : {}),
@@ -147,6 +173,7 @@ export function createSession(key: SessionKey, options: AzureOptions, { budget, 
 		})
 		const client = new SecretClient(key.vaultUrl, credential, {
 			retryOptions,
+			httpClient: vaultClient,
 			additionalPolicies: [{ policy: eachRequest, position: 'perRetry' }],
 			userAgentOptions: { userAgentPrefix: userAgent(options.clusterName, key) },
 		})
@@ -154,7 +181,6 @@ export function createSession(key: SessionKey, options: AzureOptions, { budget, 
 	}
 	let { client, opening } = build()
 
-	const vault = new URL(key.vaultUrl).hostname
 	const send = async <T>(kind: CallKind, at: Call, work: (at: Call) => Promise<T>): Promise<T> => {
 		const { signal } = at.ask
 		try {
@@ -181,17 +207,31 @@ export function createSession(key: SessionKey, options: AzureOptions, { budget, 
 			send(kind, { ask, opened, sent: false, date: undefined, answer: undefined }, work),
 		)
 
-	/** One call for each page. */
-	const pagesOf = async (kind: CallKind, pages: AsyncIterator<SecretProperties[]>, limit: PageLimit, ask: Ask) => {
+	/** One call for each page. What is kept of an item is made of it at once: pages may hold much that nobody asked for. */
+	const pagesOf = async <T extends ListedSecret | VersionFacts>(
+		kind: CallKind,
+		pages: AsyncIterator<SecretProperties[]>,
+		limit: PageLimit,
+		ask: Ask,
+		keep: (item: SecretProperties) => T,
+	) => {
 		let serverTime: number | undefined
-		const found = await readPages(limit, () =>
-			call(kind, ask, async (at) => {
-				const page = await pages.next()
-				if (at.sent) serverTime = timeOf(at)
-				return page
-			}),
-		)
-		return { ...found, serverTime }
+		const share = room.take()
+		try {
+			const found = await readPages(limit, () =>
+				call(kind, ask, async (at): Promise<IteratorResult<T[]>> => {
+					const page = await pages.next()
+					if (at.sent) serverTime = timeOf(at)
+					if (page.done) return { done: true, value: undefined }
+					const kept = page.value.map(keep)
+					share.grow(kept.reduce((sum, item) => sum + bytesOf(item), 0))
+					return { done: false, value: kept }
+				}),
+			)
+			return { ...found, serverTime }
+		} finally {
+			share.release()
+		}
 	}
 
 	return {
@@ -201,28 +241,30 @@ export function createSession(key: SessionKey, options: AzureOptions, { budget, 
 		read: (objectName, version, ask) =>
 			call('get', ask, async (at): Promise<VaultSecret> => {
 				const secret = await client.getSecret(objectName, version === undefined ? {} : { version })
-				return readSecret(secret, at)
+				return { ...secretOf(secret, objectName, version), serverTime: timeOf(at) }
 			}),
 		async list(limit, ask): Promise<VaultListing> {
 			const pages = client.listPropertiesOfSecrets().byPage({ maxPageSize: PAGE_SIZE })
-			const { complete, pages: count, items, serverTime } = await pagesOf('list', pages, limit, ask)
+			const {
+				complete,
+				pages: count,
+				items,
+				serverTime,
+			} = await pagesOf('list', pages, limit, ask, (item) => listedOf(item, ask.tags))
 			if (!complete) return { complete, pages: count }
-			const listed = items.map(listedOf)
-			const byName = new Map(listed.map((item) => [item.objectName.toLowerCase(), item]))
+			const byName = new Map(items.map((item) => [item.objectName.toLowerCase(), item]))
 			return { complete, pages: count, items: byName, serverTime }
 		},
 		async versions(objectName, limit, ask): Promise<VersionListing> {
 			const pages = client.listPropertiesOfSecretVersions(objectName).byPage({ maxPageSize: PAGE_SIZE })
-			const { complete, pages: count, items } = await pagesOf('versions', pages, limit, ask)
-			return complete ? { complete, versions: items.map(versionOf) } : { complete, pages: count }
+			const {
+				complete,
+				pages: count,
+				items,
+			} = await pagesOf('versions', pages, limit, ask, (item) => versionOf(item, objectName, ask.tags))
+			return complete ? { complete, versions: items } : { complete, pages: count }
 		},
 	}
-}
-
-function readSecret({ value, properties }: KeyVaultSecret, at: Call): VaultSecret {
-	const { version } = properties
-	if (value === undefined || version === undefined) throw new VaultError({ kind: 'garbage' })
-	return { version, value: () => value, facts: factsOf(properties), serverTime: timeOf(at) }
 }
 
 function timeOf({ date }: Call): number | undefined {

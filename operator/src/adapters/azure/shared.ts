@@ -15,6 +15,7 @@ import type { Clock, Random } from '../../runtime/clock.ts'
 import { KubeError } from '../kube/errors.ts'
 import type { Answers, Kept } from './answers.ts'
 import { createDemands } from './demands.ts'
+import { bytesOf } from './facts.ts'
 import { type Flight, type Joining, startFlight } from './flight.ts'
 
 export interface SharedOptions {
@@ -160,6 +161,12 @@ export function createShared(reader: VaultReader, options: SharedOptions): Share
 		}
 	}
 
+	// A list keeps no other tags than its followers name, so one that was begun before another was named is another question.
+	const kept = (question: string) => {
+		const tags = demands.tags()
+		return { tags, question: tags ? `${question} ${JSON.stringify([...tags].sort())}` : question }
+	}
+
 	const list = async (limit: PageLimit, ask: Ask): Promise<VaultListing> => {
 		try {
 			const listing = await reader.list(limit, ask)
@@ -196,15 +203,20 @@ export function createShared(reader: VaultReader, options: SharedOptions): Share
 				// Two bytes a character at most: the engine keeps text as Latin-1 or UTF-16.
 				(secret) => ({ bytes: 2 * secret.value().length, serves: () => true }),
 			),
-		list: (limit, ask) => answer<VaultListing>('list', ask, limit, (own, shared) => list(shared, own), aboutPages),
-		versions: (objectName, limit, ask) =>
-			answer<VersionListing>(
-				`versions ${objectName.toLowerCase()}`,
+		list: (limit, ask) => {
+			const { tags, question } = kept('list')
+			return answer<VaultListing>(question, ask, limit, (own, shared) => list(shared, { ...own, tags }), aboutList)
+		},
+		versions: (objectName, limit, ask) => {
+			const { tags, question } = kept(`versions ${objectName.toLowerCase()}`)
+			return answer<VersionListing>(
+				question,
 				ask,
 				limit,
-				(own, shared) => reader.versions(objectName, shared, own),
-				aboutPages,
-			),
+				(own, shared) => reader.versions(objectName, shared, { ...own, tags }),
+				aboutList,
+			)
+		},
 		follow(binding: string, demand: Demand) {
 			demands.set(binding, demand)
 			options.onFollow(binding)
@@ -226,10 +238,16 @@ export function createShared(reader: VaultReader, options: SharedOptions): Share
 }
 
 // A broken-off list has read one page more than was allowed: there are at least that many.
-const aboutPages = (listing: VaultListing | VersionListing): Traits => ({
-	bytes: 0,
+const aboutList = (listing: VaultListing | VersionListing): Traits => ({
+	bytes: listing.complete ? sizeOf(listing) : 0,
 	serves: ({ pages }) => listing.complete || pages < listing.pages,
 })
+
+function sizeOf(listing: Extract<VaultListing | VersionListing, { complete: true }>): number {
+	let bytes = 0
+	for (const item of 'items' in listing ? listing.items.values() : listing.versions) bytes += bytesOf(item)
+	return bytes
+}
 
 /** Whether any other question would have met it as well: it lies with the identity, the network or the whole vault. */
 function isSessionWide(error: unknown): boolean {

@@ -53,6 +53,9 @@ export class KubeError extends Error {
 	}
 }
 
+/** `code` of an answer that is longer than what is read. */
+export const TOO_LONG = 'TOO_LONG'
+
 /** True for a `KubeError` of one of these kinds. */
 export function isKubeError(error: unknown, ...kinds: KubeErrorKind[]): error is KubeError {
 	return error instanceof KubeError && (kinds.length === 0 || kinds.includes(error.kind))

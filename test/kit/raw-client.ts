@@ -49,7 +49,11 @@ export function rawClient(target: { kubeconfig: string; context: string }, token
 		new Promise((resolve, reject) => {
 			const sent = body === undefined ? undefined : JSON.stringify(body)
 			const headers: Record<string, string> = { authorization: `Bearer ${token}`, accept: 'application/json' }
-			if (sent !== undefined) headers['content-type'] = contentType ?? 'application/json'
+			if (sent !== undefined) {
+				headers['content-type'] = contentType ?? 'application/json'
+				// Node sends the body of a DELETE without a length otherwise, and the server takes it for the next request.
+				headers['content-length'] = String(Buffer.byteLength(sent))
+			}
 			const call = request(`${server}${path}`, { method, ca, headers, timeout: TIMEOUT_MS }, (response) => {
 				let text = ''
 				response.setEncoding('utf8').on('data', (chunk: string) => {
