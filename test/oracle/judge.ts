@@ -109,7 +109,7 @@ export class Judge {
 	#missing({ files, tampered }: Watching, { suspend, wishes }: Asked): string | undefined {
 		if (suspend) return undefined
 		for (const [name, { tag, optional, vault, objectName }] of wishes) {
-			if (tag || optional || tampered.has(name)) continue
+			if (tag || optional || tampered.has(name) || tampered.has(MANIFEST_FILE)) continue
 			const origin = this.#options.vaults.origin(files.get(name)?.text ?? '')
 			if (origin?.vault === vault && origin.objectName === objectName) continue
 			const there = origin ? `a value of ${origin.objectName} in ${origin.vault}` : 'nothing'

@@ -46,7 +46,8 @@ export function difference(watching: Watching, shown: Shown, vaults: VaultHistor
 		}
 		const delivered = told[name]
 		// Bytes of what was wanted here before stay until there are better ones.
-		const other = wish && otherOf(wish, shown.texts.get(name), delivered, vaults)
+		const other =
+			wish && otherOf(wish, watching.tampered.has(name) ? undefined : shown.texts.get(name), delivered, vaults)
 		// Nobody asked for these bytes here, and whether it matters that they are there nobody said.
 		if (other && (file.selected || wish.optional)) return undefined
 		if (wish && !file.selected && !wish.optional && (!delivered || other)) ready = false

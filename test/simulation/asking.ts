@@ -1,6 +1,6 @@
 // Drives one pass: asks what it opens, hands it each answer as it arrives.
 import { parseCertificate } from '../../operator/src/adapters/pki/certificate.ts'
-import { giveForm } from '../../operator/src/engine/form.ts'
+import { giveForms } from '../../operator/src/engine/form.ts'
 import type { PassResult } from '../../operator/src/engine/input.ts'
 import type { Answer, Away, Fault, Piece, Question, Questions } from '../../operator/src/engine/questions.ts'
 import type { Source } from '../../operator/src/engine/source.ts'
@@ -47,7 +47,8 @@ export class Asking {
 		const took = (step: IteratorResult<readonly Question[], PassResult>): void => {
 			if (step.done) {
 				ended = true
-				return done(step.value)
+				done(step.value)
+				return
 			}
 			for (const question of step.value) {
 				this.#open.add(question)
@@ -71,30 +72,40 @@ export class Asking {
 		const { agenda } = this.#world
 		// An answer never comes while its question is still being put.
 		const soon = (answer: Answer) => agenda.after(0, () => arrive(answer))
-		if (this.#over && isOfVault(question)) return soon(TIMEOUT)
+		if (this.#over && isOfVault(question)) {
+			soon(TIMEOUT)
+			return
+		}
 		switch (question.ask) {
 			case 'session':
-				return soon(this.#session(question))
+				soon(this.#session(question))
+				break
 			case 'list':
-				return service.list(this.#sessionName(), this.#vault, question.pages, (reply) =>
+				service.list(this.#sessionName(), this.#vault, question.pages, (reply) =>
 					arrive(answerOf(reply, (listing) => ({ kind: 'listing', listing }))),
 				)
+				break
 			case 'read':
-				return service.read(this.#vault, question.objectName, question.version, (reply) =>
+				service.read(this.#vault, question.objectName, question.version, (reply) =>
 					arrive(answerOf(reply, (secret) => ({ kind: 'secret', secret }))),
 				)
+				break
 			case 'versions':
-				return service.versions(this.#vault, question.objectName, question.pages, (reply) =>
+				service.versions(this.#vault, question.objectName, question.pages, (reply) =>
 					arrive(answerOf(reply, (listing) => ({ kind: 'versions', listing }))),
 				)
+				break
 			case 'form':
-				return soon(formed(question))
+				soon(formed(question))
+				break
 			case 'readBack':
-				return destination.readBack(arrive)
+				destination.readBack(arrive)
+				break
 			case 'write':
-				return destination.write(question.change, arrive)
+				destination.write(question.change, arrive)
+				break
 			case 'removeFormer':
-				return destination.removeFormer(question.formerName, arrive)
+				destination.removeFormer(question.formerName, arrive)
 		}
 	}
 
@@ -117,7 +128,7 @@ export class Asking {
 
 const formed = ({ secret, forms }: Readonly<Questions['form']>): Answer => ({
 	kind: 'formed',
-	formed: forms.map((form) => giveForm(form, secret.value(), secret.facts.contentType, parseCertificate)),
+	formed: giveForms(forms, secret.value(), secret.facts.contentType, parseCertificate),
 })
 
 function answerOf<T>(reply: Reply<T>, ok: (value: T) => Answer): Answer | Fault | Away {

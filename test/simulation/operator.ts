@@ -84,10 +84,16 @@ export class SimulatedOperator implements Process {
 		const parsed = parseBinding(object)
 		const previous = presentStatus(reportedOf(object), parsed.status, this.#written)
 		const asked = parsed.kind === 'active' && isAsked(parsed.binding, previous.status, this.#knowledge)
-		if (!isPollDue(this.#knowledge, parsed, asked, this.#at())) return this.#planNext()
+		if (!isPollDue(this.#knowledge, parsed, asked, this.#at())) {
+			this.#planNext()
+			return
+		}
 		this.#running = true
 		this.polls++
-		if (parsed.kind === 'active') return this.#resolve(parsed, previous)
+		if (parsed.kind === 'active') {
+			this.#resolve(parsed, previous)
+			return
+		}
 		const outcome: Outcome =
 			parsed.kind === 'suspended' ? { kind: 'suspended' } : { kind: 'invalid', problem: parsed.problem }
 		this.#conclude(parsed, previous, outcome)
@@ -151,7 +157,10 @@ export class SimulatedOperator implements Process {
 			this.#ended()
 		}
 		const patch = statusPatch(previous.status, summary.status)
-		if (!patch) return done()
+		if (!patch) {
+			done()
+			return
+		}
 		const work = () => this.#world.putStatus(previous.resourceVersion, patch)
 		const arrive = (reply: Reply<string>) =>
 			this.#guarded(() => {

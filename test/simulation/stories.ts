@@ -95,6 +95,22 @@ export const stories: readonly Story[] = [
 		step({ do: 'fault', on: 'vault', fault: { kind: 'throttled' }, times: 8 }),
 		step({ do: 'lose', what: 'lostRequest', on: 'status', times: 1 }, 30_000),
 	),
+	story(
+		'what was held when the answer of the write was lost is delivered again as the vault has it',
+		{ files: ['alpha', 'beta', 'gamma', 'spare'] },
+		step({ do: 'slow', on: 'list', ms: 6_072, times: 7 }, 4_831),
+		step({ do: 'lose', what: 'lostAnswer', on: 'write', times: 2 }),
+		step({ do: 'hold', file: 'beta', back: 0 }),
+		step({ do: 'rotate twice', ...red, object: 'pair', ms: 807 }, 12_520),
+	),
+	story(
+		'after a refused token nothing is called Ready that was taken away before',
+		{ files: ['gamma', 'spare'] },
+		step({ do: 'toggle', file: 'gamma' }, 1_000),
+		step({ do: 'refuse', on: 'account', times: 3 }, 0, 4),
+		step({ do: 'toggle', file: 'gamma' }, 0, 3),
+		step({ do: 'request' }, 1_000),
+	),
 	crashing(
 		'a first sync, two rotations within a second, and older versions',
 		{ files: ['alpha', 'user', 'password', 'twin'], older: 2 },
