@@ -33,7 +33,7 @@ export async function runDemo({ progress, say, signal, keep }: DemoOptions): Pro
 		signal.throwIfAborted()
 		return progress.step(name, run)
 	}
-	const { world } = await openWorld({ progress, holder: 'npm run demo', vaults: ['payments', 'orders'] })
+	const { world } = await openWorld({ progress, holder: 'npm run demo:kind', vaults: ['payments', 'orders'] })
 	try {
 		const tenant = await step('tenant: namespace, ServiceAccount, managed identity, PURISTA service', async () => {
 			const made = await createTenant({ ...world, name: 'payments', vault: 'payments', role: SECRETS_OFFICER })
@@ -45,7 +45,7 @@ export async function runDemo({ progress, say, signal, keep }: DemoOptions): Pro
 		await writeThroughStore(world, tenant, step, say)
 		await wrongCredential(world, step, say)
 		if (keep) lookAround(world, tenant, say)
-		else say('\nTo look around next time: npm run demo -- --keep, and npm run demo -- down when done')
+		else say('\nTo look around next time: npm run demo:kind -- --keep, and npm run demo:kind -- down when done')
 	} finally {
 		await world.close()
 	}
@@ -155,5 +155,5 @@ To look around:
     k -n ${tenant.namespace} describe asb payments
     k -n ${tenant.namespace} get secret payments-secrets -o jsonpath='{.data.\\.binding\\.json}' | base64 -d
     k -n ${world.operator.namespace} logs -l ${world.operator.podSelector}
-    npm run demo -- down`)
+    npm run demo:kind -- down`)
 }
