@@ -23,7 +23,7 @@ export function conclude(
 		at: Moment
 		random: number
 		/** the interval is not kept */
-		slow: Slow | undefined
+		slow?: Slow | undefined
 	},
 ): Conclusion {
 	const { previous, workedUntil, at, random, slow } = given
