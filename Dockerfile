@@ -60,7 +60,7 @@ EXPOSE 8443 8081
 # Last, so that a build without --target is the operator.
 FROM base AS operator
 COPY --from=operator-bundle /out /
-EXPOSE 8080
+EXPOSE 8080 8081
 # V8 lets its heap grow by what the machine has, to some times of what is in use: 1,000 bindings took 370 MB. This way they take
 # 200, for a tenth more CPU (`npm run bench -- scale`): collect when the heap has grown by 30 %, and let 8 MB pass for young.
 ENTRYPOINT ["/usr/local/bin/node", "--enable-source-maps", "--max-semi-space-size=8", "--heap-growing-percent=30", "/app/main.mjs"]

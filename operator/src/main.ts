@@ -50,6 +50,8 @@ async function main(): Promise<number> {
 			serviceAccount,
 			identity,
 			port,
+			healthPort: config.healthPort,
+			metricsAuth: config.metricsAuth,
 			allowUnfenced,
 			namespaces: config.namespaces,
 			clusterName: config.clusterName,

@@ -3,6 +3,7 @@ import type { KubeConfig } from '@kubernetes/client-node'
 import { createVaults } from '../adapters/azure/pool.ts'
 import { bindingsPath, createBindings, keptOf } from '../adapters/kube/bindings.ts'
 import { createPods } from '../adapters/kube/pods.ts'
+import { createAuthorize } from '../adapters/kube/reviews.ts'
 import { createSecrets } from '../adapters/kube/secrets.ts'
 import { createServiceAccounts, createTokens, probeFence } from '../adapters/kube/serviceaccounts.ts'
 import { createKubeTransport, type KubeTransport } from '../adapters/kube/transport.ts'
@@ -42,6 +43,10 @@ export interface OperatorOptions {
 	allowUnfenced: boolean
 	/** undefined: no probes and no metrics endpoint; 0 picks a free port */
 	port?: number | undefined
+	/** of probes; default: that of metrics */
+	healthPort?: number | undefined
+	/** metrics only for who may get /metrics, by the API server's word; default: for everybody who can connect */
+	metricsAuth?: boolean | undefined
 	/** only bindings of these namespaces, one watch each; default: all. No other permission than Roles there is then needed */
 	namespaces?: readonly string[] | undefined
 	leaseName?: string | undefined
@@ -97,6 +102,8 @@ export async function startOperator(options: OperatorOptions): Promise<Operator>
 				? undefined
 				: await startProbes({
 						port: options.port,
+						healthPort: options.healthPort,
+						authorize: options.metricsAuth ? createAuthorize(transport, clock, '/metrics') : undefined,
 						live: () => (state.lost ? 'the lease was lost' : undefined),
 						// A replica that waits for the lease is ready: it does what it is there for.
 						ready: () => (state.leading && !state.synced ? 'the bindings are being listed' : undefined),
