@@ -4,6 +4,8 @@
 #
 # Plain Dockerfile syntax only: it builds with BuildKit of any age and with the classic builder, and where no frontend can be
 # pulled. NODE_BUILD needs node 24, npm and a POSIX shell; NPM_CONFIG_REGISTRY is for machines with a registry of their own.
+# For a release name the base by digest, which only who reaches its registry knows:
+#   --build-arg NODE_BUILD=node:24-bookworm-slim@sha256:…     (docker buildx imagetools inspect node:24-bookworm-slim)
 ARG NODE_BUILD=node:24-bookworm-slim
 
 # What every image has. Changes only with the base.

@@ -35,8 +35,8 @@ const BYTES = [1_024, 4_096, 16_384, 65_536, 262_144, 524_288, 786_432, 943_718,
 const DELAY_WINDOW_MS = 60_000
 
 /**
- * All instruments, made once by `main` and passed down. Label values come from our own closed sets, plus vault names: those
- * are bounded by the bindings of the cluster and end with the last one of a vault. Nothing is labelled by binding, secret or object.
+ * All instruments, made once by `main` and passed down. Label values come from our own closed sets, plus names of vaults and
+ * namespaces: those are bounded by the bindings of the cluster and end with the last one. Nothing is labelled by binding, secret or object.
  */
 export function createMetrics({ clock, process: ofProcess = true }: MetricsOptions) {
 	const registry = new Registry()
