@@ -20,6 +20,7 @@ export interface Config {
 	/** calls per second to one vault */
 	vaultRate: number | undefined
 	vaultSuffixes: readonly string[]
+	noProxy: string | undefined
 	authorityHost: string | undefined
 	disableInstanceDiscovery: boolean
 	/** undefined: in the cluster, by the pod's own ServiceAccount */
@@ -57,6 +58,8 @@ const HELP = `azure-secret-binding-operator: mirrors Azure Key Vault secrets int
   --kubeconfig FILE                instead of the pod's own ServiceAccount (KUBECONFIG)
   --context NAME                   context of the kubeconfig
   --help
+
+HTTPS_PROXY, or else ALL_PROXY, names a proxy for vaults and Entra; NO_PROXY who is reached without, in curl's forms.
 `
 
 export function parseConfig(
@@ -146,6 +149,7 @@ export function parseConfig(
 			concurrency,
 			vaultRate,
 			vaultSuffixes,
+			noProxy: env['NO_PROXY'] ?? env['no_proxy'],
 			authorityHost,
 			disableInstanceDiscovery: values['disable-instance-discovery'],
 			kubeconfig: values.kubeconfig ?? env['KUBECONFIG'],

@@ -59,6 +59,7 @@ async function main(): Promise<number> {
 			vaultSuffixes,
 			vaultRate: config.vaultRate,
 			authorityHost: config.authorityHost,
+			noProxy: config.noProxy,
 			disableInstanceDiscovery: config.disableInstanceDiscovery,
 		})
 		await operator.done

@@ -56,6 +56,8 @@ export interface OperatorOptions {
 	/** calls per second to one vault, sustained */
 	vaultRate?: number | undefined
 	vaultSuffixes?: readonly string[] | undefined
+	/** hosts that are reached without the proxy that the environment names, as in NO_PROXY */
+	noProxy?: string | undefined
 	authorityHost?: string | undefined
 	disableInstanceDiscovery?: boolean | undefined
 	/** connections to vaults and Entra */
@@ -199,6 +201,7 @@ async function lead(
 		random,
 		tokens: createTokens(transport),
 		authorityHost: options.authorityHost,
+		noProxy: options.noProxy,
 		disableInstanceDiscovery: options.disableInstanceDiscovery,
 		agent: options.agent,
 		clusterName: options.clusterName ?? 'kubernetes',
