@@ -36,7 +36,7 @@ RUN node --conditions=asb-source test/images/bundle.ts operator/src/main.ts /out
 
 FROM packages AS emulator-bundle
 COPY test/emulator/src test/emulator/src
-RUN node --conditions=asb-source test/images/bundle.ts test/emulator/src/cli.ts /out/app/main.mjs
+RUN node --conditions=asb-source test/images/bundle.ts test/emulator/src/cli.ts /out/app/main.mjs && cp test/emulator/src/page/page.html /out/app/
 
 FROM packages AS service-bundle
 COPY runtime-store/src runtime-store/src

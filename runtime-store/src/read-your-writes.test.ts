@@ -3,6 +3,8 @@ import { expect, it } from 'vitest'
 import type { Clock } from './clock.ts'
 import { Core } from './core.ts'
 import { Fallback } from './fallback.ts'
+import { Followed } from './followed.ts'
+import { HotTexts } from './hot.ts'
 import { MANIFEST_FILE, type ManifestSecret, serializeManifest } from './manifest/index.ts'
 import type { MountRead } from './mount/read.ts'
 import type { Logger } from './purista.ts'
@@ -230,7 +232,7 @@ class ModelMount {
 			secrets,
 		})
 		if (this.manifest) files.set(MANIFEST_FILE, Buffer.from(manifest))
-		return { kind: 'generation', id, files }
+		return { kind: 'generation', id, files, faults: new Map(), subPath: false }
 	}
 }
 
@@ -264,13 +266,17 @@ class Process {
 			onStart: () => {},
 			mount: {
 				read: (_path, known) => mount.read(known),
-				watch: (_path, onEvent) => {
+				turn: () => Promise.resolve(),
+				resolve: async (path) => path,
+				watch: (_path, _scope, onEvent) => {
 					mount.watchers.add(onEvent)
 					return { close: async () => void mount.watchers.delete(onEvent) }
 				},
 				pollMs: 5_000,
+				trim: false,
 				absentIsFine: false,
 				onProblem: () => {},
+				onFlaw: () => {},
 				onWatchLost: () => {},
 			},
 			// When the vault could not say, the mount decides: nothing is promised about writes from before.
@@ -281,11 +287,22 @@ class Process {
 				onGivenUp: () => this.own.clear(),
 			},
 		})
+		const hot = new HotTexts(clock)
+		this.state.onView(() => hot.clear())
+		const followed = new Followed({
+			clock,
+			intervalMs: 60_000,
+			fileOf: (name) => this.state.resolve(name).fileName,
+			read: (name) => this.core.beyond(name, true),
+			emit: () => {},
+		})
 		const writer = new Writer({ vault, clock, write: {}, recoverDeleted: true, awaitDelete: false })
 		this.core = new Core({
 			state: this.state,
 			vault,
 			fallback,
+			hot,
+			followed,
 			writer,
 			readsVault: () => true,
 			defaultVault: () => 'https://v',

@@ -10,7 +10,7 @@ import { spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { downCluster, ensureCluster } from '../cluster/index.ts'
+import { downCluster, downKeptDemo, ensureCluster } from '../cluster/index.ts'
 import { createProgress } from '../cluster/progress.ts'
 
 const STAGES = ['check', 'unit', 'integration', 'e2e'] as const
@@ -102,6 +102,7 @@ async function main(): Promise<void> {
 	if (!wants('integration') && !wants('e2e')) return
 	const progress = createProgress()
 	try {
+		await downKeptDemo({ progress, holder: 'npm test' })
 		await ensureCluster({ progress, holder: 'npm test' })
 		if (wants('integration')) await vitest('integration')
 		if (wants('e2e')) await vitest('e2e')

@@ -119,7 +119,7 @@ export const isChange = ({ value, remove, previous }: EntryResult): boolean =>
 	value !== undefined || remove || previous.size > 0
 
 /**
- * The change that the results ask for: new bytes, and files that were ours (by manifest or by writer) and are wanted no more.
+ * The change that the results ask for: new bytes, and files that were ours (by manifest, or by writer) and are wanted no more.
  * Files of others are not ours to touch.
  */
 export function changeOf(input: ChangeInput): Change {
@@ -130,12 +130,12 @@ export function changeOf(input: ChangeInput): Change {
 		for (const [index, content] of previous) set.set(previousFileName(wanted.name, index + 1), content)
 	}
 	const mine = new Set(Object.entries(holding?.manifest?.secrets ?? {}).flatMap(filesOf))
-	for (const [name, { foreign }] of holding?.files ?? []) if (foreign === undefined) mine.add(name)
+	// What selectors brought stands in the manifest alone: when that was lost, of no file is known that nobody wants it any more.
+	const isWriterEnough = binding.select.length === 0
+	for (const [name, { foreign }] of holding?.files ?? []) if (foreign === undefined && isWriterEnough) mine.add(name)
 	const stays = new Set(results.flatMap((result) => (result.remove ? [] : filesThatStay(result, input))))
-	// What selectors brought stands in the manifest alone: when that was lost, no file is known to be wanted no more.
-	const isUnknown = binding.select.length > 0 && holding !== undefined && holding.manifest === undefined
 	const drop = [...(holding?.files.keys() ?? [])].filter(
-		(name) => name !== MANIFEST_FILE && mine.has(name) && !stays.has(name) && !isUnknown,
+		(name) => name !== MANIFEST_FILE && mine.has(name) && !stays.has(name),
 	)
 	// Without a single value, pods would start with an empty directory instead of waiting; unless nothing more is to come.
 	const isAny = results.some(({ delivered }) => delivered !== undefined)

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { decodeValue } from './decode.ts'
-import { pointInto } from './pointer.ts'
+import { parseJson, pointInto } from './pointer.ts'
 
 const bytes = (...list: number[]) => Buffer.from(list)
 
@@ -35,7 +35,10 @@ describe('a value', () => {
 })
 
 describe('a pointer into JSON', () => {
-	const text = (found: string) => ({ kind: 'text', text: found })
+	const point = (text: string, pointer: string) => {
+		const parsed = parseJson(text)
+		return parsed.kind === 'json' ? pointInto(parsed.value, pointer) : parsed
+	}
 	const json =
 		'{"db": {"password": "p\\u00e4ss\\n", "port": 5432, "big": 12345678901234567890, "one": 1.0}, "list": ["a", {"b": null}],' +
 		' "a/b": "slash", "m~n": "tilde", "~1": "both", "": "empty", "on": true, "__proto__": "own", "bigs": [1e400, -0]}'
@@ -54,11 +57,11 @@ describe('a pointer into JSON', () => {
 		['reads ~01 as a tilde and a one', '/~01', 'both'],
 		['finds an empty name', '/', 'empty'],
 		['finds a name that objects inherit only when it is their own', '/__proto__', 'own'],
-	])('%s', (_, pointer, found) => expect(pointInto(json, pointer)).toEqual(text(found)))
+	])('%s', (_, pointer, found) => expect(point(json, pointer)).toBe(found))
 
 	it('that is empty takes the whole', () => {
-		expect(pointInto('"alone"', '')).toEqual(text('alone'))
-		expect(pointInto('[1, 2]', '')).toEqual(text('[1,2]'))
+		expect(point('"alone"', '')).toBe('alone')
+		expect(point('[1, 2]', '')).toBe('[1,2]')
 	})
 
 	it.each([
@@ -71,9 +74,17 @@ describe('a pointer into JSON', () => {
 		['a step into a string', '/db/password/0'],
 		['a step into a number', '/db/port/rawJSON'],
 		['a step into null', '/list/1/b/c'],
-	])('finds nothing under %s', (_, pointer) => expect(pointInto(json, pointer)).toEqual({ kind: 'nothing' }))
+	])('finds nothing under %s', (_, pointer) => expect(point(json, pointer)).toBeUndefined())
 
 	it.each(['', 'text', '{"a":', "{'a': 1}", '{"a": 1} x'])('says that %j is no JSON', (value) =>
-		expect(pointInto(value, '/a')).toEqual({ kind: 'notJson' }),
+		expect(point(value, '/a')).toEqual({ kind: 'notJson' }),
 	)
+
+	const nested = (levels: number) => `${'{"a":['.repeat(levels / 2)}1${']}'.repeat(levels / 2)}`
+	it('takes 128 levels and says of more that they are too many, whatever is in strings', () => {
+		expect(point(nested(128), '/a/0/a/0')).toContain('{"a":[')
+		expect(point(nested(130), '/a')).toEqual({ kind: 'tooDeep' })
+		expect(point('['.repeat(25_000), '')).toEqual({ kind: 'tooDeep' })
+		expect(point(JSON.stringify({ a: `\\"${'['.repeat(200)}` }), '/a')).toHaveLength(202)
+	})
 })

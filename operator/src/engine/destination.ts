@@ -1,7 +1,6 @@
 import type { Manifest } from 'purista-azure-mounted-secret-store/manifest'
 import type { Reason } from '../api/conditions.ts'
 import type { Content } from './decode.ts'
-import type { Answers } from './questions.ts'
 
 /** One file of a destination. */
 export interface HeldFile {
@@ -58,15 +57,6 @@ export type Verdict =
 /** Pure rules of a destination: what it would do with a change. */
 export interface DestinationRules {
 	judge(change: Change): Verdict
-}
-
-/** A place to deliver to. */
-export interface Destination {
-	readonly rules: DestinationRules
-	readBack(signal: AbortSignal): Promise<Answers['readBack']>
-	write(change: Change, signal: AbortSignal): Promise<Answers['write']>
-	/** Takes the place under its former name away, where the binding says that it goes. */
-	removeFormer(formerName: string, signal: AbortSignal): Promise<Answers['removeFormer']>
 }
 
 /** The same without bytes, to be remembered. */

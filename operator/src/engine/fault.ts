@@ -15,13 +15,23 @@ export type VaultFault =
 	/** too many versions to read through their list */
 	| { kind: 'historyTooLong' }
 	| { kind: 'nameCollision' }
-	/** the value does not follow the rule of `decode` */
-	| { kind: 'decode'; rule: 'Base64' | 'Base64Url' | 'Hex' }
+	/** the value does not follow the rule of `decode`; `size` and `time`: it takes more than is given to one value */
+	| { kind: 'decode'; rule: 'Base64' | 'Base64Url' | 'Hex' | 'size' | 'time' }
 	/** no JSON, or nothing at the pointer */
-	| { kind: 'property'; rule: 'json' | 'pointer' }
+	| { kind: 'property'; rule: 'json' | 'pointer' | 'depth' | 'size' | 'time' }
 	| {
 			kind: 'certificate'
-			rule: 'contentType' | 'pfx' | 'pem' | 'rounds' | 'certMissing' | 'keyMissing' | 'keyMismatch' | 'chainMissing'
+			rule:
+				| 'contentType'
+				| 'pfx'
+				| 'pem'
+				| 'rounds'
+				| 'certMissing'
+				| 'keyMissing'
+				| 'keyMismatch'
+				| 'chainMissing'
+				| 'size'
+				| 'time'
 	  }
 	| { kind: 'forbiddenRbac' }
 	| { kind: 'accessDenied' }

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { Form } from '../api/parse.ts'
 import { explainFault } from '../status/messages.ts'
 import { traitsOf, type VaultFault } from './fault.ts'
-import { giveForm, nameOfForm, type ParsedCertificate } from './form.ts'
+import { giveForms, nameOfForm, type ParsedCertificate } from './form.ts'
 
 const value = (decode: 'None' | 'Base64' | 'Base64Url' | 'Hex', property?: string): Form => ({
 	kind: 'value',
@@ -16,7 +16,7 @@ const pair: ParsedCertificate = {
 }
 const alone: ParsedCertificate = { kind: 'ok', certificate: { leaf: 'leaf\n', chain: [], key: 'key\n' } }
 const give = (form: Form | undefined, text: string, parsed: ParsedCertificate = pair) =>
-	giveForm(form, text, undefined, () => parsed)
+	giveForms([form], text, undefined, () => parsed)[0]
 
 describe('a file', () => {
 	it.each([
@@ -38,6 +38,8 @@ describe('a file', () => {
 		['that should be JSON', value('None', '/a'), 'x', pair, { kind: 'property', rule: 'json' }],
 		['that lacks the property', value('None', '/b'), '{"a":"x"}', pair, { kind: 'property', rule: 'pointer' }],
 		['that should be hexadecimal', value('Hex'), 'x', pair, { kind: 'decode', rule: 'Hex' }],
+		['of more levels than JSON needs', value('None', '/a'), '['.repeat(200), pair, { kind: 'property', rule: 'depth' }],
+		['of a value that is too large', value('Hex'), '00'.repeat(25_001), pair, { kind: 'decode', rule: 'size' }],
 		['whose property should be base64', value('Base64', '/a'), '{"a":"x"}', pair, { kind: 'decode', rule: 'Base64' }],
 		[
 			'of no certificate',
@@ -83,6 +85,25 @@ describe('a file', () => {
 			expect(text).toMatch(/(Store|Write|Import|leave out)/)
 		}
 		expect(explainFault({ kind: 'decode', rule: 'Base64' }, at, ['k'])).toContain('without white space and line breaks')
+	})
+})
+
+describe('files of one value', () => {
+	it('cost one parse of it, however many they are', () => {
+		let parses = 0
+		const forms = [certificate('cert', true), certificate('key', true), certificate('ca', true)]
+		giveForms(forms, '', undefined, () => {
+			parses++
+			return pair
+		})
+		expect(parses).toBe(1)
+	})
+
+	it('hold no more together than a Secret does: those behind that say so', () => {
+		const forms = Array.from({ length: 50 }, () => value('None', ''))
+		const given = giveForms(forms, JSON.stringify({ a: 'x'.repeat(24_900) }), undefined, () => pair)
+		expect(given.filter(({ kind }) => kind === 'content')).toHaveLength(42)
+		expect(given.at(-1)).toEqual({ kind: 'fault', fault: { kind: 'property', rule: 'size' } })
 	})
 })
 

@@ -1,3 +1,4 @@
+import type { ManifestSecret } from 'purista-azure-mounted-secret-store/manifest'
 import type { Reason } from '../api/conditions.ts'
 import type { WantedSecret } from '../api/parse.ts'
 import type { Holding } from './destination.ts'
@@ -118,13 +119,14 @@ export const knownOfNo = (knowledge: Knowledge, source: Source): Knowledge => ({
 /** What the destination held when it was last seen; undefined when nothing, or not known. */
 export const holdingOf = ({ holding }: Knowledge): Holding | undefined => (holding === 'none' ? undefined : holding)
 
-/** Files that hold bytes of another vault: name → that vault. */
-export function ofOtherVaults(known: Knowledge, vaultUrl: string): ReadonlyMap<string, string> {
+/** What the files are, by the manifest that was last seen: `vault` says which are of another one than `vaultUrl`. */
+export function heldEntries(known: Knowledge, vaultUrl: string): ReadonlyMap<string, ManifestSecret> | undefined {
 	const manifest = holdingOf(known)?.manifest
+	if (!manifest) return undefined
 	return new Map(
-		Object.keys(manifest?.secrets ?? {}).flatMap((name): [string, string][] => {
-			const vault = manifest && entryOf(manifest, name, vaultUrl)?.vault
-			return vault === undefined ? [] : [[name, vault]]
+		Object.keys(manifest.secrets).flatMap((name): [string, ManifestSecret][] => {
+			const entry = entryOf(manifest, name, vaultUrl)
+			return entry ? [[name, entry]] : []
 		}),
 	)
 }

@@ -21,13 +21,13 @@ export function afterReadBack(
 	at: Moment,
 ): Knowledge {
 	const seen = { ...knowledge, driftCheckedAt: at.monotonic, readBefore: true }
-	if (read.kind === 'none') {
-		// It was there before and its revision is lost: go on above any that it can have had (one change a second at most).
-		const isLost = !knowledge.readBefore && knowledge.revision === 0 && status.lastChangeTime !== undefined
-		return { ...seen, holding: 'none', revision: isLost ? Math.floor(at.now / 1000) : knowledge.revision }
-	}
+	// It was written before and its revision is lost: go on above any that it can have had (one change a second at most).
+	const isWritten = !knowledge.readBefore && status.lastChangeTime !== undefined
+	const lost = (revision: number) => (isWritten && revision === 0 ? Math.floor(at.now / 1000) : revision)
+	if (read.kind === 'none') return { ...seen, holding: 'none', revision: lost(knowledge.revision) }
 	const holding = withManifest(withoutContent(read.holding), knowledge)
-	const revision = Math.max(knowledge.revision, plausible(read.holding.revision), holding.manifest?.revision ?? 0)
+	const highest = Math.max(knowledge.revision, plausible(read.holding.revision), holding.manifest?.revision ?? 0)
+	const revision = holding.manifest ? highest : lost(highest)
 	const now: Knowledge = { ...seen, holding, revision }
 	// An identity of before may stand in a spec that was changed while nobody looked, and it read what this one may not.
 	if (knowledge.readBefore || status.observedGeneration !== binding.generation) return now

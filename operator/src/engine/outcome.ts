@@ -57,6 +57,8 @@ export type Outcome =
 			/** the annotation hold */
 			held: Omit<Held, 'secrets'>
 			withheld?: Withheld | undefined
+			/** the place of a former name is still there, until the new one holds all that the spec names */
+			formerName?: string | undefined
 	  }
 
 /** Refusals after which the Secret is not (or no longer) what the spec asks for, whatever it holds. */

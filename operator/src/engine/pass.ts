@@ -40,9 +40,8 @@ export function* pass(input: PassInput): Piece<PassResult> {
 	if (polled.broke && polled.broke.kind !== 'fault') return ended(known, polled.broke, found)
 	if (polled.tooMany !== undefined) return ended(known, tooMany(polled.tooMany), found)
 
-	const first = plan(input, known, early?.holding, polled)
-	const isLate =
-		!early && (first.isPatch || (!begun.due && first.decided.results.some((result) => isOlderDue(result, first.older))))
+	const first = plan(input, begun, known, early?.holding, polled)
+	const isLate = !early && (first.isPatch || first.isOlderDue)
 	const late = isLate ? yield* readBack(input, known) : undefined
 	if (late && 'broke' in late) return ended(known, late.broke, found)
 	const seen = late?.knowledge ?? known
@@ -50,27 +49,38 @@ export function* pass(input: PassInput): Piece<PassResult> {
 	const all = late ? yield* pollDrifted(pollingOf(input, begun, seen, present), seen, polled) : polled
 	if (all.broke && all.broke.kind !== 'fault') return ended(seen, all.broke, found)
 
-	const second = late ? plan(input, seen, present, all) : first
+	const second = late ? plan(input, begun, seen, present, all) : first
 	const { accepted, results } = second.decided
-	const older = begun.due
-		? { results, known: seen.older, broke: undefined }
-		: yield* followOlder(results, { ...second.older, asked: polling.asked, polls: seen.polls })
+	const older = second.isOlderDue
+		? yield* followOlder(results, { ...second.older, asked: polling.asked })
+		: { results, known: seen.older, broke: undefined }
 	if (older.broke && older.broke.kind !== 'fault') return ended(seen, older.broke, found)
 	const fault = (all.broke ?? older.broke)?.fault
 	// Nothing was learnt, so there is nothing to decide.
 	if (fault && ![...all.ones.values()].some(({ finding }) => finding.kind === 'value'))
 		return yield* failed(input, seen, fault, found)
 
-	const planned = planChange({ ...second.asked, results: older.results }, all, input.rules, digestOf)
+	const planned = second.isOlderDue
+		? planChange({ ...second.asked, results: older.results }, all, input.rules, digestOf)
+		: second.planned
 	const written = yield* write(input, seen, present, planned)
 	if (written.kind === 'ended') return ended(written.knowledge ?? afterRefusal(seen, all), written.broke, found)
 	const { holding, at, unwritten } = written
 	const learnt = afterWrite(seen, { poll: all, older, accepted, written: holding, unwritten }, at)
 	const former = yield* removeFormer(input, learnt)
-	if (former) return ended(learnt, former, found, writtenOf(written))
+	if (former.kind === 'refused' || former.kind === 'away') return ended(learnt, former, found, writtenOf(written))
 	return yield* looked(
 		input,
-		{ partly: begun.due !== undefined, poll: all, planned: written.planned, written, older: older.known, fault, found },
+		{
+			partly: begun.due !== undefined,
+			poll: all,
+			planned: written.planned,
+			written,
+			older: older.known,
+			former,
+			fault,
+			found,
+		},
 		learnt,
 	)
 }
@@ -140,6 +150,7 @@ function pollingOf(
 		known: secrets,
 		absentSince,
 		force: toRead([...new Set(names)], (name) => secrets.get(name)?.finding, known),
+		wanted: last?.wanted,
 		items: undefined,
 		listedAt: undefined,
 	}
@@ -169,20 +180,22 @@ function* pollDrifted(polling: Polling, known: Knowledge, found: Poll): Piece<Po
 	return merged(found, yield* pollSome(polling, madeOfTheSame(found.wanted, drift)))
 }
 
-/** What becomes of each secret by this poll, and whether that changes what is there. */
-function plan(input: PassInput, known: Knowledge, present: Holding | undefined, found: Poll) {
+/** What becomes of each secret by this poll, and what that changes. Older versions wait for a whole poll. */
+function plan(input: PassInput, { due }: Begun, known: Knowledge, present: Holding | undefined, found: Poll) {
 	const { binding, source, rules } = input
 	const { vaultUrl } = source
+	const { accepted, polls, revision } = known
 	const holding = present ?? holdingOf(known)
-	const decided = decide(binding, vaultUrl, found, { holding, accepted: known.accepted })
-	const asked = { binding, vaultUrl, results: decided.results, holding, revision: known.revision }
-	const older: Omit<OlderInput, 'asked'> = {
-		vaultUrl,
-		polls: known.polls,
-		holding,
-		accepted: known.accepted,
-		known: known.older,
+	const decided = decide(binding, vaultUrl, found, { holding, accepted })
+	const asked = { binding, vaultUrl, results: decided.results, holding, revision }
+	const planned = planChange(asked, found, rules, digestOf)
+	const older: Omit<OlderInput, 'asked'> = { vaultUrl, polls, holding, accepted, known: known.older }
+	return {
+		decided,
+		asked,
+		planned,
+		older,
+		isPatch: holding !== undefined && planned.verdict.kind === 'fits',
+		isOlderDue: !due && decided.results.some((result) => isOlderDue(result, older)),
 	}
-	const { verdict } = planChange(asked, found, rules, digestOf)
-	return { decided, asked, older, isPatch: holding !== undefined && verdict.kind === 'fits' }
 }

@@ -1,3 +1,4 @@
+import type { ManifestSecret } from 'purista-azure-mounted-secret-store/manifest'
 import type { WantedSecret } from '../api/parse.ts'
 import { MAX_SECRETS } from '../api/schema.ts'
 import type { ListedSecret } from '../ports/vault.ts'
@@ -76,24 +77,23 @@ export function madeOfTheSame(wanted: readonly WantedSecret[], names: ReadonlySe
 	return wanted.filter((each) => objects.has(objectKey(each)))
 }
 
-/** What selectors brought and is delivered, by what the manifest says. */
-export function selectedBefore({
-	holding,
-	vaultUrl,
-	binding,
-}: Pick<Polling, 'holding' | 'vaultUrl' | 'binding'>): WantedSecret[] {
+/** What selectors brought and is delivered: by what was wanted last, and after a restart by what the manifest says. */
+function selectedBefore({ holding, vaultUrl, binding, wanted }: Polling): WantedSecret[] {
 	const manifest = holding?.manifest
 	if (!manifest) return []
 	const named = new Set(binding.secrets.map(({ name }) => name))
 	const pinnedNow = (name: string, pinned: boolean) =>
 		// A selected secret that an incident pinned.
 		pinned && binding.select.length > 0 && binding.hold.kind === 'until' && binding.hold.versions.has(name)
+	const cameBefore = (name: string, secret: ManifestSecret) => {
+		const last = wanted?.find((each) => each.name === name)
+		if (last) return last.selected === true
+		return cameBySelector(manifest.selectors, name, secret) || pinnedNow(name, secret.pinned)
+	}
 	return Object.entries(manifest.secrets)
 		.filter(
 			([name, secret]) =>
-				!named.has(name) &&
-				deliveredSecret(holding, name, vaultUrl) !== undefined &&
-				(cameBySelector(manifest.selectors, name, secret) || pinnedNow(name, secret.pinned)),
+				!named.has(name) && deliveredSecret(holding, name, vaultUrl) !== undefined && cameBefore(name, secret),
 		)
 		.map(([name, { objectName }]) => selectedSecret(name, objectName))
 }

@@ -76,6 +76,7 @@ export interface Done {
 	readonly planned: Planned
 	readonly written: Extract<Written, { kind: 'done' }>
 	readonly older: Knowledge['older']
+	readonly former: { readonly kind: 'done' } | { readonly kind: 'waits'; readonly name: string }
 	readonly fault: VaultFault | undefined
 	readonly found: Holding | undefined
 }
@@ -102,6 +103,7 @@ export function* looked(input: PassInput, done: Done, known: Knowledge): Piece<P
 		removals,
 		held,
 		...(withheld && { withheld }),
+		...(done.former.kind === 'waits' && { formerName: done.former.name }),
 	}
 	const propagated = results.flatMap(({ wanted, value }) => {
 		const finding = ones.get(wanted.name)?.finding

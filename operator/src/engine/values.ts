@@ -26,6 +26,8 @@ export interface Polling {
 	readonly absentSince: ReadonlyMap<string, number>
 	/** names to read whatever is known: their bytes are missing or not ours */
 	readonly force: ReadonlySet<string>
+	/** what was wanted at the last whole poll of this process */
+	readonly wanted: readonly WantedSecret[] | undefined
 	/** the whole list, if there is one, and the server's clock at it */
 	readonly items: ReadonlyMap<string, ListedSecret> | undefined
 	readonly listedAt: number | undefined

@@ -51,7 +51,7 @@ export function* write(
 	}
 	const { answer, at } = yield* ask({ ask: 'write', change })
 	// Written or not: what is there is seen when it is read back.
-	const unknown: Knowledge = { ...known, holding: undefined }
+	const unknown: Knowledge = { ...known, driftCheckedAt: Number.NEGATIVE_INFINITY }
 	switch (answer.kind) {
 		case 'away':
 			return { kind: 'ended', broke: answer, knowledge: unknown }
@@ -90,15 +90,13 @@ const waiting = (
 	withheld: { reason, message, names: planned.results.filter(isChange).map(({ wanted }) => wanted.name) },
 })
 
-/** The place under its former name goes once the new one holds all that the spec names. @returns why that was refused */
-export function* removeFormer(
-	{ binding, status, source }: PassInput,
-	known: Knowledge,
-): Piece<Refusal | Away | undefined> {
-	const { secretName } = status
-	if (secretName === undefined || secretName === binding.delivery.name) return undefined
-	const isThere = (name: string) => deliveredSecret(holdingOf(known), name, source.vaultUrl) !== undefined
-	if (!binding.secrets.every(({ name, optional }) => optional || isThere(name))) return undefined
-	const { answer } = yield* ask({ ask: 'removeFormer', formerName: secretName })
-	return answer.kind === 'done' ? undefined : answer
+/** What became of the place under its former name: it waits until the new one holds all that the spec names, then it goes. */
+export type Former = { readonly kind: 'done' } | { readonly kind: 'waits'; readonly name: string } | Refusal | Away
+
+export function* removeFormer({ binding, status, source }: PassInput, known: Knowledge): Piece<Former> {
+	const { secretName: name } = status
+	if (name === undefined || name === binding.delivery.name) return { kind: 'done' }
+	const isThere = (file: string) => deliveredSecret(holdingOf(known), file, source.vaultUrl) !== undefined
+	if (!binding.secrets.every((each) => each.optional || isThere(each.name))) return { kind: 'waits', name }
+	return (yield* ask({ ask: 'removeFormer', formerName: name })).answer
 }

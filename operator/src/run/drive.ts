@@ -14,6 +14,8 @@ export interface Asking {
 
 export interface DriveOptions {
 	clock: Clock
+	/** measures the time of the vault; default: `clock`. Apart for tests, which hurry the work and cannot hurry a network */
+	networkClock?: Clock | undefined
 	/** aborts when nobody waits for the pass any more */
 	signal: AbortSignal
 	/** does not reject but for a bug of ours, or when `asking.signal` aborted */
@@ -49,7 +51,7 @@ export async function drive<R>(piece: Piece<R>, options: DriveOptions): Promise<
 		arrivals.push({ question, answer: given, at: { now: clock.now(), monotonic: clock.monotonic() } })
 		wake()
 	}
-	const time = createTime(clock, options.passMs ?? PASS_MS, () => {
+	const time = createTime(options.networkClock ?? clock, options.passMs ?? PASS_MS, () => {
 		for (const [question, asking] of [...open]) {
 			if (!isOfVault(question)) continue
 			arrive(question, TIMEOUT)

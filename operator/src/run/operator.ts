@@ -1,11 +1,13 @@
 import type { Agent } from 'node:https'
 import type { KubeConfig } from '@kubernetes/client-node'
 import { createVaults } from '../adapters/azure/pool.ts'
+import { createForms } from '../adapters/forms/forms.ts'
 import { bindingsPath, createBindings, keptOf } from '../adapters/kube/bindings.ts'
+import { createPermissions } from '../adapters/kube/permissions.ts'
 import { createPods } from '../adapters/kube/pods.ts'
 import { createAuthorize } from '../adapters/kube/reviews.ts'
 import { createSecrets } from '../adapters/kube/secrets.ts'
-import { createServiceAccounts, createTokens, probeFence } from '../adapters/kube/serviceaccounts.ts'
+import { createServiceAccounts, createTokens } from '../adapters/kube/serviceaccounts.ts'
 import { createKubeTransport, type KubeTransport } from '../adapters/kube/transport.ts'
 import { type WatchObserver, watchCollection } from '../adapters/kube/watch.ts'
 import { GROUP, PLURAL, VAULT_SUFFIXES } from '../api/constants.ts'
@@ -17,8 +19,8 @@ import type { Logger } from '../runtime/log.ts'
 import type { Metrics } from '../runtime/metrics.ts'
 import { startProbes } from '../runtime/probes.ts'
 import { KeyedQueue } from '../runtime/queue.ts'
-import { createStore } from '../runtime/store.ts'
-import { makeFormsHere } from './forms.ts'
+import { createStore, type Store } from '../runtime/store.ts'
+import { waitForFence } from './fence.ts'
 import { createObserver } from './observe.ts'
 import { createOutages } from './outages.ts'
 import { type BindingObject, createReconciler } from './reconcile.ts'
@@ -27,7 +29,7 @@ import { type BindingObject, createReconciler } from './reconcile.ts'
 export interface OperatorOptions {
 	kubeConfig: KubeConfig
 	clock: Clock
-	/** default: `clock`; apart for tests, which hurry the work and must not hurry the lease */
+	/** default: `clock`; apart for tests, which hurry the work and must not hurry the lease, and cannot hurry a network */
 	leaseClock?: Clock | undefined
 	random: () => number
 	log: Logger
@@ -81,13 +83,8 @@ const LEASE = 'azure-secret-binding-operator'
 // Sessions nobody uses are looked for this often.
 const PRUNE_MS = 60_000
 
-/** Without the fence the operator's rights would reach further than what it promises. */
-export class UnfencedError extends Error {
-	override readonly name = 'UnfencedError'
-}
-
 /**
- * Starts an operator: fence check, probes, lease, watch, workers. Rejects when it cannot start; after that `done` tells.
+ * Starts an operator: probes, fence check, lease, watch, workers. Rejects when it cannot start; after that `done` tells.
  */
 export async function startOperator(options: OperatorOptions): Promise<Operator> {
 	const { log, metrics, signal, clock } = options
@@ -97,8 +94,7 @@ export async function startOperator(options: OperatorOptions): Promise<Operator>
 		observe: metrics.observeRequest,
 	})
 	try {
-		await checkFence(options, transport)
-		const state = { leading: false, synced: false, lost: false }
+		const state = { fenced: false, leading: false, synced: false, lost: false }
 		const probes =
 			options.port === undefined
 				? undefined
@@ -108,7 +104,10 @@ export async function startOperator(options: OperatorOptions): Promise<Operator>
 						authorize: options.metricsAuth ? createAuthorize(transport, clock, '/metrics') : undefined,
 						live: () => (state.lost ? 'the lease was lost' : undefined),
 						// A replica that waits for the lease is ready: it does what it is there for.
-						ready: () => (state.leading && !state.synced ? 'the bindings are being listed' : undefined),
+						ready: () => {
+							if (!state.fenced) return 'the admission policies are not in force'
+							return state.leading && !state.synced ? 'the bindings are being listed' : undefined
+						},
 						metrics,
 					})
 		const ready = Promise.withResolvers<void>()
@@ -116,6 +115,8 @@ export async function startOperator(options: OperatorOptions): Promise<Operator>
 		ready.promise.catch(() => {})
 		const run = async () => {
 			try {
+				if (!(await isFenced(options, transport))) return
+				state.fenced = true
 				await runLeaderElection(
 					{
 						transport,
@@ -162,19 +163,15 @@ export async function startOperator(options: OperatorOptions): Promise<Operator>
 	}
 }
 
-async function checkFence(
-	{ namespace, serviceAccount, allowUnfenced, log }: OperatorOptions,
-	transport: KubeTransport,
-): Promise<void> {
-	const fence = await probeFence(transport, namespace, serviceAccount)
-	if (fence.kind === 'stands') return
-	const found =
-		fence.kind === 'missing'
-			? 'the API server would give a token for any audience'
-			: `the question whether it stands was answered otherwise (${fence.message})`
-	const text = `the admission policies that fence the operator are not in force: ${found}. Apply deploy/kustomize/fence`
-	if (!allowUnfenced) throw new UnfencedError(`${text}, or start with --allow-unfenced.`)
-	log.warn(`RUNNING WITHOUT THE FENCE: ${text}.`)
+/** @returns when the operator may work; false: it was stopped before */
+async function isFenced(options: OperatorOptions, transport: KubeTransport): Promise<boolean> {
+	try {
+		await waitForFence({ ...options, clock: options.leaseClock ?? options.clock, transport, pod: options.identity })
+		return true
+	} catch (error) {
+		if (options.signal.aborted) return false
+		throw error
+	}
 }
 
 /** Follows the bindings and works on them until `signal` aborts. */
@@ -196,30 +193,14 @@ async function lead(
 		},
 	})
 	metrics.setQueue(queue)
-	const vaults = createVaults({
-		clock,
-		random,
-		tokens: createTokens(transport),
-		authorityHost: options.authorityHost,
-		noProxy: options.noProxy,
-		disableInstanceDiscovery: options.disableInstanceDiscovery,
-		agent: options.agent,
-		clusterName: options.clusterName ?? 'kubernetes',
-		vaultSuffixes: options.vaultSuffixes ?? VAULT_SUFFIXES,
-		callsPerSecond: options.vaultRate,
-		observeWait: (vault, lane, seconds) => metrics.vaultWait.observe({ vault, lane }, seconds),
-		observeVault: (vault, kind, result) => metrics.vaultCalls.inc({ vault, kind, result }),
-		observeToken: (issuer, result) => metrics.tokenCalls.inc({ issuer, result }),
-	})
+	const vaults = vaultsOf(options, transport)
 	metrics.setVaultRates(vaults.rates)
-	const events = createEventRecorder({
-		transport,
-		clock,
-		reportingController: `${GROUP}/operator`,
-		reportingInstance: options.identity,
-		observe: (result) => metrics.events.inc({ result }),
-		onError: (error) => log.warn({ err: error }, 'event not recorded'),
+	// By the clock of the lease: the deadline is for work that is done in real time.
+	const forms = createForms({
+		clock: options.leaseClock ?? clock,
+		observe: (result, seconds) => metrics.formSeconds.observe({ result }, seconds),
 	})
+	const events = eventsOf(options, transport)
 	// Vaults are no objects of the cluster. What is told of them stands at the lease: it is the one object that an operator has
 	// in either profile, whoever of its pods leads.
 	const outages = createOutages(events, {
@@ -231,14 +212,16 @@ async function lead(
 	})
 	const reconciler = createReconciler({
 		clock,
+		networkClock: options.leaseClock,
 		random,
 		log,
 		read: store.get,
 		operator: { namespace: options.namespace, name: options.serviceAccount },
 		vaults,
-		makeForms: makeFormsHere,
+		makeForms: forms.make,
 		serviceAccounts: createServiceAccounts(transport, clock),
 		secrets: createSecrets(transport, (operation, result) => metrics.secretWrites.inc({ operation, result })),
+		permissions: createPermissions(transport),
 		bindings: createBindings(transport),
 		events,
 		outages,
@@ -254,9 +237,82 @@ async function lead(
 		observer: createObserver(metrics),
 	})
 
-	// undefined: all namespaces in one watch
-	const watched = options.namespaces ?? [undefined]
-	const unsynced = new Set(watched)
+	const prune = async () => {
+		while (!signal.aborted) {
+			await clock.sleep(PRUNE_MS, signal).catch(() => {})
+			vaults.prune()
+		}
+	}
+	const work = queue.run(
+		async (key, aborted) => {
+			const next = await reconciler.reconcile(key, aborted)
+			queue.forget(key)
+			if (next !== undefined) queue.addAfter(key, next)
+		},
+		{ concurrency: options.concurrency ?? CONCURRENCY, signal },
+	)
+	const following = followBindings(options, transport, signal, { store, queue, onSynced })
+	try {
+		await Promise.all([following, prune(), work])
+	} finally {
+		forms.close()
+	}
+	await events.flush()
+}
+
+const vaultsOf = (options: OperatorOptions, transport: KubeTransport) => {
+	const { clock, random, metrics } = options
+	return createVaults({
+		clock,
+		random,
+		tokens: createTokens(transport),
+		authorityHost: options.authorityHost,
+		noProxy: options.noProxy,
+		disableInstanceDiscovery: options.disableInstanceDiscovery,
+		agent: options.agent,
+		clusterName: options.clusterName ?? 'kubernetes',
+		vaultSuffixes: options.vaultSuffixes ?? VAULT_SUFFIXES,
+		callsPerSecond: options.vaultRate,
+		observeWait: (vault, lane, seconds) => metrics.vaultWait.observe({ vault, lane }, seconds),
+		observeVault: (vault, kind, result) => metrics.vaultCalls.inc({ vault, kind, result }),
+		observeToken: (issuer, result) => metrics.tokenCalls.inc({ issuer, result }),
+	})
+}
+
+const eventsOf = ({ clock, identity, metrics, log }: OperatorOptions, transport: KubeTransport) =>
+	createEventRecorder({
+		transport,
+		clock,
+		reportingController: `${GROUP}/operator`,
+		reportingInstance: identity,
+		observe: (result) => metrics.events.inc({ result }),
+		onError: (error) => log.warn({ err: error }, 'event not recorded'),
+	})
+
+interface Following {
+	store: Store<BindingObject>
+	queue: KeyedQueue
+	/** all bindings were seen */
+	onSynced(): void
+}
+
+/** Watches the bindings, in one watch or one for each namespace, and queues what changes. */
+async function followBindings(
+	{
+		namespaces = [undefined],
+		clock,
+		random,
+		log,
+		metrics,
+	}: Pick<OperatorOptions, 'clock' | 'random' | 'log' | 'metrics'> & {
+		/** undefined: all in one watch */
+		namespaces?: readonly (string | undefined)[] | undefined
+	},
+	transport: KubeTransport,
+	signal: AbortSignal,
+	{ store, queue, onSynced }: Following,
+): Promise<void> {
+	const unsynced = new Set(namespaces)
 	const follow = async (namespace: string | undefined) => {
 		const path = bindingsPath(namespace)
 		const counted = metrics.watchObserver(PLURAL)
@@ -275,20 +331,5 @@ async function lead(
 			if (event.kind === 'synced' && unsynced.delete(namespace) && unsynced.size === 0) onSynced()
 		}
 	}
-	const prune = async () => {
-		while (!signal.aborted) {
-			await clock.sleep(PRUNE_MS, signal).catch(() => {})
-			vaults.prune()
-		}
-	}
-	const work = queue.run(
-		async (key, aborted) => {
-			const next = await reconciler.reconcile(key, aborted)
-			queue.forget(key)
-			if (next !== undefined) queue.addAfter(key, next)
-		},
-		{ concurrency: options.concurrency ?? CONCURRENCY, signal },
-	)
-	await Promise.all([...watched.map(follow), prune(), work])
-	await events.flush()
+	await Promise.all(namespaces.map(follow))
 }

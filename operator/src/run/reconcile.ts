@@ -5,21 +5,21 @@ import { type PodRefresher, refreshAfter } from '../destinations/secret/refresh.
 import { bytesOf } from '../destinations/secret/secret-object.ts'
 import { warnOfFixed } from '../destinations/secret/warn.ts'
 import { isAsked, sinceOf } from '../engine/due.ts'
-import type { Interrupted, PassResult } from '../engine/input.ts'
+import type { PassResult } from '../engine/input.ts'
 import type { Outcome } from '../engine/outcome.ts'
 import { pass } from '../engine/pass.ts'
 import type { Moment } from '../engine/questions.ts'
-import type { Bindings, Secrets, ServiceAccounts } from '../ports/cluster.ts'
+import type { Bindings, Permissions, Secrets, ServiceAccounts } from '../ports/cluster.ts'
 import type { Vaults } from '../ports/vault.ts'
 import type { Clock } from '../runtime/clock.ts'
 import type { EventRecorder } from '../runtime/events.ts'
 import type { Logger } from '../runtime/log.ts'
-import { type Account, permitLine } from '../status/commands.ts'
+import type { Account } from '../status/commands.ts'
 import { conclude, isPollDue } from '../status/conclude.ts'
-import { withLine } from '../status/messages.ts'
 import { conditionOf } from '../status/outage.ts'
 import { createAnswer, type MakeForms } from './answer.ts'
 import { drive } from './drive.ts'
+import { withGrant } from './grant.ts'
 import type { Observer } from './observe.ts'
 import type { Outages } from './outages.ts'
 import { nothingRemembered, type Remembered } from './remembered.ts'
@@ -42,11 +42,14 @@ export interface BindingObject {
 
 export interface ReconcileDeps {
 	clock: Clock
+	/** measures the time of vaults; default: `clock` */
+	networkClock?: Clock | undefined
 	/** the binding as the watch last showed it; undefined when it is gone */
 	read(key: string): BindingObject | undefined
 	vaults: Vaults
 	serviceAccounts: ServiceAccounts
 	secrets: Secrets
+	permissions: Permissions
 	makeForms: MakeForms
 	bindings: Bindings
 	podRefresher: PodRefresher
@@ -135,7 +138,7 @@ async function poll(
 		const refresh = refreshAfter(now.refresh, result, wanted, momentOf(clock))
 		now = keep({ ...now, knowledge: result.knowledge, refresh })
 		if (result.outcome.kind === 'interrupted') throw result.outcome.error
-		outcome = withPermitLine(result.outcome, deps.operator)
+		outcome = result.outcome.kind === 'refused' ? await withGrant(result.outcome, deps) : result.outcome
 		observePass(result, deps)
 		// Before the status: pods wait for it, and a status can wait a moment.
 		now = keep(await refreshPods(parsed, now, deps, signal))
@@ -174,14 +177,7 @@ async function runPass(
 	const destination = createSecretDestination(binding, secrets)
 	const input = { binding, status, knowledge, source, rules: destination.rules, at: momentOf(clock), startedAt }
 	const answer = createAnswer({ binding, session: vaults.session(source), destination, makeForms })
-	return drive(pass(input), { clock, signal, answer })
-}
-
-/** A refusal for want of a permission is told with the line that gives it. */
-function withPermitLine(outcome: Exclude<PassResult['outcome'], Interrupted>, operator: Account): Outcome {
-	if (outcome.kind !== 'refused' || !outcome.missing) return outcome
-	const { reason, message, missing } = outcome
-	return { kind: 'refused', reason, message: withLine(`${message}. Let it:`, permitLine(missing, operator)) }
+	return drive(pass(input), { clock, networkClock: deps.networkClock, signal, answer })
 }
 
 async function refreshPods(

@@ -204,3 +204,82 @@ test('bytes of another object stay until there are better ones, and are called n
 	expect(one.condition('Ready')?.message).not.toContain('Not delivered: db')
 	expect(one.condition('Ready')?.message).toContain('Still as it was before: db')
 })
+
+describe('what must not be forgotten', () => {
+	test('a former name, while the new Secret does not hold all that the spec names', async () => {
+		const one = openBinding({ secrets: [{ name: 'db' }, { name: 'key' }] })
+		for (const name of ['db', 'key']) one.vault('a').set(name, name)
+		await one.clock.advance(5_000)
+		await one.reconcile()
+		one.vault('a').break('key', { kind: 'forbiddenRbac' })
+		one.edit({ delivery: { secret: { name: 'new' } } })
+		await one.reconcile()
+		expect(one.secrets.text('new')).toMatchObject({ db: 'db' })
+		expect(one.secrets.text('mine')).toMatchObject({ db: 'db', key: 'key' })
+		one.restart()
+		await one.reconcile()
+		one.vault('a').break('key', undefined)
+		await one.pass(120_000)
+		expect(one.secrets.text('new')).toMatchObject({ db: 'db', key: 'key' })
+		expect(one.secrets.text('mine')).toBeUndefined()
+		expect(one.status.secretName).toBe('new')
+	})
+
+	test('a revision that a stranger overwrote while no operator ran: the next one is above any that it can have had', async () => {
+		const one = openBinding({ secrets: [{ name: 'db' }] })
+		one.vault('a').set('db', 'value')
+		await one.clock.advance(5_000)
+		await one.reconcile()
+		one.secrets.edit('mine', '.binding.json', 'nonsense')
+		one.restart()
+		await one.reconcile()
+		expect(one.manifest()).toMatchObject({ revision: Math.floor(one.clock.now() / 1000) + 1 })
+	})
+
+	test('what was delivered, by a race with somebody who edits the manifest', async () => {
+		const one = openBinding({ secrets: [{ name: 'db' }, { name: 'key' }] })
+		for (const name of ['db', 'key']) one.vault('a').set(name, name)
+		await one.clock.advance(5_000)
+		await one.reconcile()
+		await one.pass(10_000)
+		one.vault('a').set('key', 'next')
+		one.vault('a').remove('db')
+		one.secrets.beforeWrite = () => {
+			one.secrets.beforeWrite = undefined
+			one.secrets.edit('mine', '.binding.json', 'nonsense')
+		}
+		await one.pass(60_000)
+		expect(one.files()).toEqual({ db: 'db', key: 'next' })
+		expect(Object.keys(one.manifest().secrets)).toEqual(['db', 'key'])
+	})
+})
+
+describe('what selectors brought', () => {
+	const select = [{ prefix: 'app-', stripPrefix: true, tags: { team: 'x' } }]
+	test('and was kept stays, when the manifest that told of it was lost with the process', async () => {
+		const one = openBinding({ select })
+		for (const name of ['app-a', 'app-b']) one.vault('a').set(name, name, { tags: { team: 'x' } })
+		await one.clock.advance(5_000)
+		await one.reconcile()
+		one.vault('a').remove('app-b')
+		one.secrets.edit('mine', '.binding.json', 'nonsense')
+		one.restart()
+		await one.reconcile()
+		await one.pass(180_000)
+		expect(one.files()).toEqual({ a: 'app-a', b: 'app-b' })
+	})
+
+	test('is not what an entry named that is kept and was taken out of the spec', async () => {
+		const one = openBinding({ select, secrets: [{ name: 'b', objectName: 'app-b' }] })
+		one.vault('a').set('app-a', 'a', { tags: { team: 'x' } })
+		one.vault('a').set('app-b', 'b')
+		await one.clock.advance(5_000)
+		await one.reconcile()
+		one.vault('a').set('app-b', 'b', { enabled: false })
+		await one.pass(60_000)
+		expect(one.manifest().secrets['b']).toMatchObject({ state: 'Disabled' })
+		one.edit({ secrets: [] })
+		await one.reconcile()
+		expect(one.files()).toEqual({ a: 'a' })
+	})
+})

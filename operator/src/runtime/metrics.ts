@@ -75,6 +75,13 @@ export function createMetrics({ clock, process: ofProcess = true }: MetricsOptio
 		labelNames: ['issuer', 'result'],
 		registers,
 	})
+	const formSeconds = new Histogram({
+		name: 'asb_form_duration_seconds',
+		help: 'Time in which values became files in the thread for it, waiting included, by result (formed, known, tooLarge, tooLong, failed)',
+		labelNames: ['result'],
+		buckets: SECONDS,
+		registers,
+	})
 	const secretWrites = new Counter({
 		name: 'asb_secret_writes_total',
 		help: 'Writes to Kubernetes Secrets, by operation and result',
@@ -253,6 +260,7 @@ export function createMetrics({ clock, process: ofProcess = true }: MetricsOptio
 		vaultCalls,
 		vaultWait,
 		tokenCalls,
+		formSeconds,
 		secretWrites,
 		secretBytes,
 		nudges,

@@ -3,6 +3,7 @@ import {
 	accessPolicyLine,
 	adoptLine,
 	federatedCredentialLine,
+	grantLine,
 	permitLine,
 	roleAssignmentLine,
 	vaultNameOf,
@@ -31,6 +32,9 @@ describe('printed commands', () => {
 		expect(adoptLine('ns', 'secret', 'secrets.purista.dev/binding', 'b')).toBe(
 			'kubectl -n ns label secret secret secrets.purista.dev/binding=b',
 		)
+		expect(grantLine('payments', { namespace: 'system', name: 'op' })).toBe(
+			'kubectl -n payments create rolebinding azure-secret-binding --clusterrole=azure-secret-binding-tenant --serviceaccount=system:op',
+		)
 	})
 
 	it.each(['a"b', 'a$(id)', 'a`id`', 'a b', "a'b", 'a;b', 'a|b', 'a\nb', '', '-x', '$HOME'])(
@@ -48,6 +52,9 @@ describe('printed commands', () => {
 			const permission = { verb: 'patch', resource: 'secrets', namespace: 'ns', name: 's' }
 			for (const field of ['verb', 'resource', 'namespace', 'name'])
 				expect(permitLine({ ...permission, [field]: part }, { namespace: 'system', name: 'op' })).toBeUndefined()
+			expect(grantLine(part, { namespace: 'system', name: 'op' })).toBeUndefined()
+			expect(grantLine('ns', { namespace: part, name: 'op' })).toBeUndefined()
+			expect(grantLine('ns', { namespace: 'system', name: part })).toBeUndefined()
 			expect(permitLine(permission, { namespace: part, name: 'op' })).toBeUndefined()
 			expect(permitLine(permission, { namespace: 'system', name: part })).toBeUndefined()
 			if (part !== '-x') expect(roleAssignmentLine(clientId, part)).toBeUndefined()

@@ -6,6 +6,9 @@ export type { Permission } from '../engine/permission.ts'
 // Lines that a user can run as they stand. Every part is checked against its own pattern here, once more and whatever was
 // checked before: a text with a quote or a dollar sign in the wrong place would become a command of somebody else.
 
+/** ClusterRole of deploy/kustomize/base that a namespace binds. */
+export const TENANT_ROLE = 'azure-secret-binding-tenant'
+
 const GUID = /^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$/
 const DNS_NAME = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/
 const VAULT_NAME = /^[a-zA-Z0-9-]{1,24}$/
@@ -86,6 +89,12 @@ export function permitLine({ verb, resource, namespace, name }: Permission, oper
 		`kubectl -n ${namespace} create role ${role} --verb=${verb} --resource=${resource}${only}`,
 		`kubectl -n ${namespace} create rolebinding ${role} --role=${role} --serviceaccount=${operator.namespace}:${operator.name}`,
 	].join(' && ')
+}
+
+/** Gives the operator in one namespace all that bindings there need. */
+export function grantLine(namespace: string, operator: Account): string | undefined {
+	if (!safe(DNS_NAME, namespace, operator.namespace, operator.name)) return undefined
+	return `kubectl -n ${namespace} create rolebinding azure-secret-binding --clusterrole=${TENANT_ROLE} --serviceaccount=${operator.namespace}:${operator.name}`
 }
 
 /** Annotates a binding. */

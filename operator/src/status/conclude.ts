@@ -1,6 +1,6 @@
 import type { ParsedBinding } from '../api/parse.ts'
 import type { BindingStatus } from '../api/schema.ts'
-import { type Knowledge, ofOtherVaults } from '../engine/knowledge.ts'
+import { heldEntries, type Knowledge } from '../engine/knowledge.ts'
 import type { Outcome } from '../engine/outcome.ts'
 import type { Moment } from '../engine/questions.ts'
 import { type Summary, summarize } from './summarize.ts'
@@ -37,8 +37,8 @@ export function conclude(
 		generation,
 		previous,
 		track: known.track,
-		// A poll has said by itself which are.
-		elsewhere: outcome.kind === 'looked' || vaultUrl === undefined ? undefined : ofOtherVaults(known, vaultUrl),
+		// A poll has said by itself what they are.
+		held: outcome.kind === 'looked' || vaultUrl === undefined ? undefined : heldEntries(known, vaultUrl),
 		workedUntil,
 		now: at.now,
 		at: at.monotonic,

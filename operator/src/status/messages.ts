@@ -25,29 +25,17 @@ export function explainFault(fault: VaultFault, at: FaultContext, secretNames: r
 	const what = secretNames.length > 0 ? ` (${listed(secretNames)})` : ''
 	switch (fault.kind) {
 		case 'absent':
-			return `The vault ${vault} does not have the secret${what}. Create it there, or set optional: true.`
 		case 'versionAbsent':
-			return `The vault ${vault} has the secret${what}, but not the version that the spec pins. Write another version, or none for the current one.`
 		case 'disabled':
-			return `The version in the vault ${vault} is disabled${what}. Enable it, or add a new version.`
 		case 'expired':
-			return `The version in the vault ${vault} has expired${what}. Add a new version, or move its expiry.`
 		case 'notYetValid':
-			return `The time of the version in the vault ${vault} has not come yet${what}. It is delivered when it has.`
 		case 'versionTie':
-			return `Versions in the vault ${vault} were created in the same second${what}, so it cannot be told which of them is the newer one; none of them is delivered as an older version. Add a version, or disable the one that is not meant.`
 		case 'historyTooLong':
-			return `The secret in the vault ${vault} has more than ${MAX_VERSIONS} versions${what}; older ones are not followed any more. Start a new secret, or write previous: 0.`
 		case 'nameCollision':
-			return `Two or more secrets of the vault ${vault} would have the same file name${what}; none of them changes. Name one in secrets, or narrow the selectors.`
 		case 'decode':
-			return `The value${what} in the vault ${vault} is not ${DECODE_RULES[fault.rule]}. Store it so, or write another decode.`
 		case 'property':
-			return fault.rule === 'json'
-				? `The value${what} in the vault ${vault} is not JSON, so it has no property. Store JSON, or leave out property.`
-				: `The JSON value${what} in the vault ${vault} has nothing where property points. Write the pointer as in /database/password, with ~1 for a slash and ~0 for a tilde in a name.`
 		case 'certificate':
-			return `The certificate${what} in the vault ${vault} cannot be used: ${CERTIFICATE_RULES[fault.rule]}`
+			return explainSecretFault(fault, vault, what)
 		case 'forbiddenRbac':
 			return withLine(
 				`The identity ${clientId} has no role that lets it read secrets of the vault ${vault}${what}. A new assignment takes some minutes to work. Assign the role:`,
@@ -98,6 +86,56 @@ export function explainFault(fault: VaultFault, at: FaultContext, secretNames: r
 	}
 }
 
+type SecretFault = Extract<
+	VaultFault,
+	{
+		kind:
+			| 'absent'
+			| 'versionAbsent'
+			| 'disabled'
+			| 'expired'
+			| 'notYetValid'
+			| 'versionTie'
+			| 'historyTooLong'
+			| 'nameCollision'
+			| 'decode'
+			| 'property'
+			| 'certificate'
+	}
+>
+
+/** A fault of one secret, or of some: `what` names them. */
+function explainSecretFault(fault: SecretFault, vault: string, what: string): string {
+	switch (fault.kind) {
+		case 'absent':
+			return `The vault ${vault} does not have the secret${what}. Create it there, or set optional: true.`
+		case 'versionAbsent':
+			return `The vault ${vault} has the secret${what}, but not the version that the spec pins. Write another version, or none for the current one.`
+		case 'disabled':
+			return `The version in the vault ${vault} is disabled${what}. Enable it, or add a new version.`
+		case 'expired':
+			return `The version in the vault ${vault} has expired${what}. Add a new version, or move its expiry.`
+		case 'notYetValid':
+			return `The time of the version in the vault ${vault} has not come yet${what}. It is delivered when it has.`
+		case 'versionTie':
+			return `Versions in the vault ${vault} were created in the same second${what}, so it cannot be told which of them is the newer one; none of them is delivered as an older version. Add a version, or disable the one that is not meant.`
+		case 'historyTooLong':
+			return `The secret in the vault ${vault} has more than ${MAX_VERSIONS} versions${what}; older ones are not followed any more. Start a new secret, or write previous: 0.`
+		case 'nameCollision':
+			return `Two or more secrets of the vault ${vault} would have the same file name${what}; none of them changes. Name one in secrets, or narrow the selectors.`
+		case 'decode':
+			return isLimit(fault.rule)
+				? `The value${what} in the vault ${vault} ${LIMITS[fault.rule]}`
+				: `The value${what} in the vault ${vault} is not ${DECODE_RULES[fault.rule]}. Store it so, or write another decode.`
+		case 'property':
+			return isLimit(fault.rule)
+				? `The value${what} in the vault ${vault} ${LIMITS[fault.rule]}`
+				: `The ${PROPERTY_RULES[fault.rule][0]}${what} in the vault ${vault} ${PROPERTY_RULES[fault.rule][1]}`
+		case 'certificate':
+			return `The certificate${what} in the vault ${vault} cannot be used: ${CERTIFICATE_RULES[fault.rule]}`
+	}
+}
+
 /** Versions on the pages that are read at most. */
 const MAX_VERSIONS = MAX_VERSION_PAGES * 25
 
@@ -107,13 +145,31 @@ const DECODE_RULES = {
 	Hex: 'hexadecimal (an even number of the digits 0-9, a-f, without white space and line breaks)',
 } as const
 
+/** A value that takes more than is given to one (engine/form.ts, adapters/forms/forms.ts). */
+const LIMITS = {
+	size: 'is too large for what is made of it: more than 50000 characters, or entries of more than 1 MiB together. Store less in one secret.',
+	time: 'takes longer than 10 seconds to be read. Store a simpler value as a new version.',
+} as const
+const isLimit = (rule: string): rule is keyof typeof LIMITS => Object.hasOwn(LIMITS, rule)
+
+const PROPERTY_RULES = {
+	json: ['value', 'is not JSON, so it has no property. Store JSON, or leave out property.'],
+	pointer: [
+		'JSON value',
+		'has nothing where property points. Write the pointer as in /database/password, with ~1 for a slash and ~0 for a tilde in a name.',
+	],
+	depth: ['JSON value', 'has more than 128 levels. Store flatter JSON.'],
+} as const
+
 const CERTIFICATE_RULES: Record<Extract<VaultFault, { kind: 'certificate' }>['rule'], string> = {
 	contentType:
 		'its content type is neither application/x-pkcs12 nor application/x-pem-file. Create it as a certificate of the vault, or set the content type.',
 	pfx: 'it is not a PFX file in base64 without a password. Import it without one.',
 	pem: 'it is not PEM text with unencrypted blocks. Import it again.',
 	rounds:
-		'its PFX file asks for more than 100000 rounds to derive a key, which nothing without a password needs. Import it again.',
+		'its PFX file asks for more than 100000 rounds in all to derive its keys, which nothing without a password needs. Import it again.',
+	size: 'it is larger than 50000 characters. Store a shorter chain.',
+	time: 'it takes longer than 10 seconds to be read. Import a simpler one.',
 	certMissing: 'it holds no certificate. Import it again, key and certificate together.',
 	keyMissing: "it holds no private key. Make the key exportable in the certificate's policy, and issue a new version.",
 	keyMismatch: 'none of its certificates belongs to its private key. Import the pair again.',

@@ -1,4 +1,3 @@
-import type { Reason } from '../api/conditions.ts'
 import type { BindingStatus, Condition } from '../api/schema.ts'
 import { parseTime } from '../api/time.ts'
 import { FOUND, TRANSIENT, traitsOf, type VaultFault } from '../engine/fault.ts'

@@ -438,6 +438,18 @@ describe('the next look', () => {
 	it('respects what the vault asked for', () => {
 		expect(run(failed({ kind: 'throttled', retryAfterMs: 90_000 })).nextLookAt).toBe(1_090_000)
 	})
+	it.each([
+		[0, 5_000],
+		[1, 10_000],
+		[3, 40_000],
+		[9, MINUTE],
+	])('comes soon when the namespace has granted nothing, at last once an interval: after %s more', (failures, ms) => {
+		const track = { ...goodTrack, failures }
+		const next = (reason: 'NotGranted' | 'SecretNotOurs') =>
+			run({ kind: 'refused', reason, message: 'm' }, { track }).nextLookAt
+		expect(next('NotGranted')).toBe(1_000_000 + ms)
+		expect(next('SecretNotOurs')).toBe(1_000_000 + MINUTE)
+	})
 	it('never comes while suspended', () => {
 		expect(run({ kind: 'suspended' }, { spec: undefined }).nextLookAt).toBeUndefined()
 	})

@@ -1,3 +1,4 @@
+import type { ManifestSecret } from 'purista-azure-mounted-secret-store/manifest'
 import type { ConditionType } from '../api/conditions.ts'
 import type { BindingStatus, Condition, SecretStatus } from '../api/schema.ts'
 import { formatTime, parseTime } from '../api/time.ts'
@@ -12,8 +13,8 @@ import { worstFault } from './worst-fault.ts'
 
 export interface SummaryInput extends Pick<Situation, 'outcome' | 'spec' | 'generation' | 'previous'> {
 	track: Track
-	/** files that are known to hold bytes of another vault than that of the spec: name → that vault */
-	elsewhere?: ReadonlyMap<string, string> | undefined
+	/** what the files are known to be, when no poll has just said so; `vault`: of another one than that of the spec */
+	held?: ReadonlyMap<string, ManifestSecret> | undefined
 	/** until when operators before this process may have looked, milliseconds since the epoch; undefined: unknown */
 	workedUntil: number | undefined
 	/** wall clock, milliseconds */
@@ -121,10 +122,15 @@ const optional = <K extends string, V>(key: K, value: V | undefined) =>
 	(value === undefined ? {} : { [key]: value }) as { [P in K]?: V }
 
 function secretsOf(input: SummaryInput): SecretStatus[] {
-	const { elsewhere } = input
-	return shownOf(input).map((secret) => {
-		const vault = elsewhere?.get(secret.name)
-		return vault === undefined ? secret : { ...secret, state: 'Pending', vault }
+	const { held } = input
+	return shownOf(input).map((shown) => {
+		const entry = held?.get(shown.name)
+		if (!entry || entry.vault === shown.vault) return shown
+		// The status is of before another vault was read, or of before this one was asked for.
+		const { vault: _, ...rest } = shown
+		return entry.vault === undefined
+			? { ...rest, version: entry.version, state: entry.state }
+			: { ...rest, version: entry.version, state: 'Pending', vault: entry.vault }
 	})
 }
 
@@ -168,6 +174,8 @@ function condition(type: ConditionType, v: Verdict, { previous, generation, now 
 }
 
 function secretNameOf({ outcome, spec, previous }: SummaryInput): string | undefined {
+	// Forgotten, it would stay for ever.
+	if (outcome.kind === 'looked' && outcome.formerName !== undefined) return outcome.formerName
 	const written = outcome.kind === 'looked' && outcome.results.some(({ delivered }) => delivered !== undefined)
 	return written ? (spec?.secretName ?? previous.secretName) : previous.secretName
 }
@@ -184,8 +192,11 @@ function nextOf(
 	switch (outcome.kind) {
 		case 'suspended':
 			return { nextLookAt: undefined, wholeLookAt: undefined }
-		case 'invalid':
+		// Nothing tells of a grant. Whoever has just applied the binding grants now, and would wait for an interval; later few do.
 		case 'refused':
+			if (outcome.reason === 'NotGranted') return whole(Math.min(backoffMs(failures, RETRY_MAX_MS, random), interval))
+			return whole(Math.min(interval, RETRY_MAX_MS))
+		case 'invalid':
 			return whole(Math.min(interval, RETRY_MAX_MS))
 		case 'failed':
 		case 'looked': {

@@ -101,46 +101,18 @@ export function readyOf({ outcome, spec, previous, generation, shown, worst, fai
 	// What the vault said when it last answered is still what is missing.
 	if (failing.hiccup && same && tellsOfLook(before)) return asBefore(before)
 
-	if (spec.selects && outcome.kind === 'looked' && shown.length === 0) {
-		if (typeof outcome.selectors !== 'object')
-			return verdict(
-				'False',
-				'NothingSelected',
-				`No secret of the vault ${vaultNameOf(outcome.at.vaultUrl)} matches a selector, so there is nothing to deliver. Write another prefix or other tags, or give a secret of the vault these tags.`,
-			)
+	if (spec.selects && outcome.kind === 'looked' && shown.length === 0 && typeof outcome.selectors !== 'object') {
+		return verdict(
+			'False',
+			'NothingSelected',
+			`No secret of the vault ${vaultNameOf(outcome.at.vaultUrl)} matches a selector, so there is nothing to deliver. Write another prefix or other tags, or give a secret of the vault these tags.`,
+		)
 	}
 	const never = spec.selects && shown.length === 0 && before?.status !== 'True'
 	if (never && worst)
 		return verdict('False', traitsOf(worst.fault).reason, explainFault(worst.fault, worst.at, worst.names))
-	const optionalNames = new Set(spec.secrets.filter(({ optional }) => optional).map(({ name }) => name))
-	const named = new Set(spec.secrets.map(({ name }) => name))
-	// What a selector brings may fail alone. When all of it does there is no Secret, and pods wait for that.
-	const nothing = spec.selects && !shown.some(isDelivered)
-	const missing = shown.filter(
-		// A file with bytes of another vault is no missing option.
-		(each) =>
-			!isDelivered(each) &&
-			(named.has(each.name) ? !optionalNames.has(each.name) || each.vault !== undefined : nothing),
-	)
-	if (missing.length > 0) {
-		if (outcome.kind === 'refused') return verdict('False', outcome.reason, outcome.message)
-		const names = missing.map(({ name }) => name)
-		const text = textOfMissing(missing, outcome)
-		if (worst && traitsOf(worst.fault).class !== 'secret') {
-			return verdict(
-				'False',
-				traitsOf(worst.fault).reason,
-				`${text} ${explainFault(worst.fault, worst.at, worst.names)}`,
-			)
-		}
-		const results = outcome.kind === 'looked' ? outcome.results.filter(({ wanted }) => names.includes(wanted.name)) : []
-		// What only waits for another one has no fault of its own.
-		const result = results.find(({ fault }) => fault) ?? results[0]
-		const alike = names.filter((name) => isAlike(outcome, name, result?.fault))
-		const why = result?.fault && outcome.kind === 'looked' ? ` ${explainFault(result.fault, outcome.at, alike)}` : ''
-		const waits = outcome.kind === 'looked' && outcome.withheld ? ` ${outcome.withheld.message}` : ''
-		return verdict('False', result?.reason ?? 'SecretAbsent', `${text}${why}${waits}`)
-	}
+	const missing = missingOf(spec, shown)
+	if (missing.length > 0) return notDelivered(missing, outcome, worst)
 	if (outcome.kind === 'looked' && outcome.withheld)
 		return verdict('False', outcome.withheld.reason, outcome.withheld.message)
 	if (failing.stale) {
@@ -151,6 +123,37 @@ export function readyOf({ outcome, spec, previous, generation, shown, worst, fai
 		)
 	}
 	return verdict('True', 'Delivered', `All secrets that the spec asks for are in the Secret ${spec.secretName}.`)
+}
+
+/** What the spec asks for and is not there. */
+function missingOf(spec: NonNullable<Situation['spec']>, shown: readonly SecretStatus[]): SecretStatus[] {
+	const optionalNames = new Set(spec.secrets.filter(({ optional }) => optional).map(({ name }) => name))
+	const named = new Set(spec.secrets.map(({ name }) => name))
+	// What a selector brings may fail alone. When all of it does there is no Secret, and pods wait for that.
+	const nothing = spec.selects && !shown.some(isDelivered)
+	// A file with bytes of another vault is no missing option.
+	const isAskedFor = ({ name, vault }: SecretStatus) =>
+		named.has(name) ? !optionalNames.has(name) || vault !== undefined : nothing
+	return shown.filter((each) => !isDelivered(each) && isAskedFor(each))
+}
+
+/** Says which secrets are not there, and why the first of them is not. */
+function notDelivered(missing: readonly SecretStatus[], outcome: Outcome, worst: Worst | undefined): Verdict {
+	if (outcome.kind === 'refused') return verdict('False', outcome.reason, outcome.message)
+	const names = missing.map(({ name }) => name)
+	const text = textOfMissing(missing, outcome)
+	if (worst && traitsOf(worst.fault).class !== 'secret') {
+		const why = explainFault(worst.fault, worst.at, worst.names)
+		return verdict('False', traitsOf(worst.fault).reason, `${text} ${why}`)
+	}
+	if (outcome.kind !== 'looked') return verdict('False', 'SecretAbsent', text)
+	const results = outcome.results.filter(({ wanted }) => names.includes(wanted.name))
+	// What only waits for another one has no fault of its own.
+	const result = results.find(({ fault }) => fault) ?? results[0]
+	const alike = names.filter((name) => isAlike(outcome, name, result?.fault))
+	const why = result?.fault ? [explainFault(result.fault, outcome.at, alike)] : []
+	const waits = outcome.withheld ? [outcome.withheld.message] : []
+	return verdict('False', result?.reason ?? 'SecretAbsent', [text, ...why, ...waits].join(' '))
 }
 
 /** Which are not there, and under which names there are still other bytes than the spec asks for. */

@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Agent } from 'node:https'
 import type { PipelinePolicy } from '@azure/core-rest-pipeline'
-import { ClientAssertionCredential } from '@azure/identity'
+import { ClientAssertionCredential, type TokenCredential } from '@azure/identity'
 import { SecretClient, type SecretProperties } from '@azure/keyvault-secrets'
 import type { Tokens } from '../../ports/cluster.ts'
 import {
@@ -38,6 +38,8 @@ export interface AzureOptions {
 	authorityHost?: string | undefined
 	/** for an Entra that Microsoft's discovery does not know: an emulator, or a disconnected cloud */
 	disableInstanceDiscovery?: boolean | undefined
+	/** who asks; default: the ServiceAccount, whose token Entra exchanges. Called anew after each failure */
+	credential?: (() => TokenCredential) | undefined
 	/** connections of tests, to vaults and Entra; default: our own to vaults, the library's to Entra */
 	agent?: Agent | undefined
 	/** name of this cluster in the vault's logs */
@@ -167,6 +169,7 @@ export function createSession(
 			tenantId: key.tenantId,
 			exchanges: () => exchanges,
 			create: (assertion) =>
+				options.credential?.() ??
 				new ClientAssertionCredential(key.tenantId, key.clientId, assertion, {
 					retryOptions,
 					httpClient: entraClient,

@@ -1,10 +1,11 @@
 import { isKubeError, KubeError } from '../../adapters/kube/errors.ts'
 import { OWNER_LABEL } from '../../api/constants.ts'
 import type { Binding } from '../../api/parse.ts'
-import type { Change, Destination } from '../../engine/destination.ts'
+import type { Change } from '../../engine/destination.ts'
 import type { Answers, Away, Refusal } from '../../engine/questions.ts'
 import { refused, refusedBy } from '../../engine/refusal.ts'
 import type { Secrets } from '../../ports/cluster.ts'
+import type { Destination } from '../../ports/destination.ts'
 import { adoptLine } from '../../status/commands.ts'
 import { withLine } from '../../status/messages.ts'
 import { CHECKED_KEYS, planWrite, secretRules } from './rules.ts'
@@ -22,23 +23,20 @@ export function createSecretDestination(binding: Binding, secrets: Secrets): Des
 				if (back.kind === 'foreign') return foreign(binding, back.owner)
 				return controlled(binding, back.secret) ?? { kind: 'ours', holding: holdingOf(back.secret) }
 			} catch (error) {
-				return refusedOrAway(error, 'The API server does not let the operator patch the Secret')
+				return refusedOrAway(error, 'The API server does not let the operator read the Secret')
 			}
 		},
 		async write(change) {
 			const write = planWrite(binding, change)
 			try {
-				switch (write.kind) {
-					case 'create': {
-						const answer = await secrets.create(namespace, write.body)
-						return answer === 'exists' ? { kind: 'lostRace' } : { kind: 'written', holding: holdingOf(answer) }
-					}
-					case 'patch':
-						return { kind: 'written', holding: holdingOf(await secrets.patch(namespace, delivery.name, write.body)) }
-					default:
-						// The engine asks for nothing that the rules do not take.
-						return { kind: 'away', error: new Error(`a write that the rules refuse: ${write.kind}`) }
+				if (write.kind === 'create') {
+					const answer = await secrets.create(namespace, write.body)
+					return answer === 'exists' ? { kind: 'lostRace' } : { kind: 'written', holding: holdingOf(answer) }
 				}
+				if (write.kind === 'patch')
+					return { kind: 'written', holding: holdingOf(await secrets.patch(namespace, delivery.name, write.body)) }
+				// The engine asks for nothing that the rules do not take.
+				return { kind: 'away', error: new Error(`a write that the rules do not take: ${write.kind}`) }
 			} catch (error) {
 				return writeRefused(error, change)
 			}

@@ -12,7 +12,7 @@ export type SecretWrite =
 	| { kind: 'none' }
 	| { kind: 'create'; body: object; changed: string[] }
 	/** a JSON merge patch; `changed` are names whose bytes come or go */
-	| { kind: 'patch'; body: object; changed: string[]; dataChanged: boolean }
+	| { kind: 'patch'; body: { metadata: { resourceVersion: string } }; changed: string[]; dataChanged: boolean }
 	| { kind: 'tooLarge'; bytes: number; largest: { name: string; bytes: number }[] }
 	| { kind: 'typeDiffers'; type: string }
 	| { kind: 'immutable' }

@@ -2,8 +2,8 @@ import { KubeError } from '../../adapters/kube/errors.ts'
 import type { BindingStatus } from '../../api/schema.ts'
 import { createLogger } from '../../runtime/log.ts'
 import { FakeClock } from '../../runtime/testing/fake-clock.ts'
-import { makeFormsHere } from '../forms.ts'
 import { type BindingObject, createReconciler, type Reconciler } from '../reconcile.ts'
+import { makeFormsHere } from './forms-here.ts'
 import { createSecretServer } from './secret-server.ts'
 import { createVaultModel, type VaultModel } from './vault-model.ts'
 
@@ -60,6 +60,7 @@ export function openBinding(spec: Record<string, unknown>) {
 			},
 			serviceAccounts: { get: async () => account },
 			secrets,
+			permissions: { isAllowed: async () => true },
 			bindings: {
 				async patchStatus(_, __, seen, patch) {
 					if (seen !== String(version)) throw new KubeError('conflict', 'the object has been modified')

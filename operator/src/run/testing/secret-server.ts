@@ -18,6 +18,8 @@ export interface SecretServer extends Secrets {
 	/** answers that get lost after the work was done, by call */
 	lose: Set<'create' | 'patch'>
 	writes: number
+	/** called before the next write is done */
+	beforeWrite: (() => void) | undefined
 }
 
 const decode = (base64: string) => Buffer.from(base64, 'base64').toString('utf8')
@@ -71,6 +73,7 @@ export function createSecretServer(): SecretServer {
 	const server: SecretServer = {
 		lose: new Set(),
 		writes: 0,
+		beforeWrite: undefined,
 		async create(_, body) {
 			const { metadata = {} } = body as Body
 			const name = metadata.name ?? ''
@@ -87,9 +90,10 @@ export function createSecretServer(): SecretServer {
 			return label === owner ? { kind: 'ours', secret: structuredClone(secret) } : { kind: 'foreign', owner: label }
 		},
 		async patch(_, name, body) {
+			server.beforeWrite?.()
 			const before = secrets.get(name)
 			if (!before) throw new KubeError('notFound', `no ${name}`)
-			const seen = (body as Body).metadata.resourceVersion
+			const seen = body.metadata.resourceVersion
 			if (seen !== before.metadata.resourceVersion) throw new KubeError('conflict', 'the object has been modified')
 			server.writes++
 			const secret = store(name, before, body as Body, FIELD_MANAGER)
