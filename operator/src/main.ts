@@ -1,6 +1,6 @@
 import { KubeConfig } from '@kubernetes/client-node'
 import { type Config, parseConfig } from './config.ts'
-import { startOperator } from './controllers/operator.ts'
+import { startOperator } from './run/operator.ts'
 import { systemClock } from './runtime/clock.ts'
 import { createLogger } from './runtime/log.ts'
 import { createMetrics } from './runtime/metrics.ts'
@@ -50,6 +50,8 @@ async function main(): Promise<number> {
 			serviceAccount,
 			identity,
 			port,
+			healthPort: config.healthPort,
+			metricsAuth: config.metricsAuth,
 			allowUnfenced,
 			namespaces: config.namespaces,
 			clusterName: config.clusterName,
@@ -57,6 +59,7 @@ async function main(): Promise<number> {
 			vaultSuffixes,
 			vaultRate: config.vaultRate,
 			authorityHost: config.authorityHost,
+			noProxy: config.noProxy,
 			disableInstanceDiscovery: config.disableInstanceDiscovery,
 		})
 		await operator.done

@@ -1,5 +1,5 @@
 // The operator as `main.ts` starts it, but told over standard input how to reach an emulator. Answers `usage`; ends with its input.
-import { startOperator } from '../../operator/src/controllers/operator.ts'
+import { startOperator } from '../../operator/src/run/operator.ts'
 import { systemClock } from '../../operator/src/runtime/clock.ts'
 import { createLogger } from '../../operator/src/runtime/log.ts'
 import { createMetrics } from '../../operator/src/runtime/metrics.ts'

@@ -67,8 +67,6 @@ export interface LookCost {
 	readonly challenges: number
 	/** requests that change bindings, Secrets, pods or events */
 	readonly writes: number
-	/** empty patches that look for drift every 5 min: they change nothing */
-	readonly readBacks: number
 	/** bindings, Secrets and events that are not what they were */
 	readonly changed: number
 }
@@ -122,7 +120,8 @@ export async function openCost(plan: CostPlan): Promise<CostStage> {
 async function fill(stage: Stage, { vaultSize, bindings, listDenied = false, interval = '5s' }: CostPlan) {
 	const { vault, namespace, api, emulator } = stage
 	const { control } = emulator
-	await control.configure({ throttle: { create: 1e9, other: 1e9 } })
+	// Full pages: the service's uneven ones cost a fifth more calls, and other ones at each run.
+	await control.configure({ throttle: { create: 1e9, other: 1e9 }, pages: 'full' })
 	await control.defineRole(GET_ONLY)
 	const role = listDenied ? GET_ONLY.name : ROLE
 	await control.grant({ clientId: stage.clientId, role, vault })
@@ -202,7 +201,6 @@ async function fill(stage: Stage, { vaultSize, bindings, listDenied = false, int
 			const log = await control.requests({ since })
 			const answered = (route: string) => log.filter((each) => each.route === route && each.status !== 401).length
 			const [after, now] = [await scrape(), await objects()]
-			const readBacks = difference(before, after, readBacksIn)
 			return {
 				looks: await done(),
 				lists: answered('listSecrets'),
@@ -210,8 +208,7 @@ async function fill(stage: Stage, { vaultSize, bindings, listDenied = false, int
 				gets: answered('getSecret'),
 				tokens: answered('token'),
 				challenges: log.filter((each) => each.kind === 'vault' && each.status === 401).length,
-				writes: difference(before, after, writesIn) - readBacks,
-				readBacks,
+				writes: difference(before, after, writesIn),
 				changed: [...now].filter((each) => !there.has(each)).length,
 			}
 		},
@@ -269,5 +266,3 @@ const WRITTEN = [...TOLD, 'azuresecretbindings', 'secrets', 'pods', 'pods/status
 const writesIn = (samples: readonly Sample[]) =>
 	sumOf(samples, 'asb_api_requests_total', { verb: WRITE, kind: WRITTEN })
 const toldIn = (samples: readonly Sample[]) => sumOf(samples, 'asb_api_requests_total', { verb: WRITE, kind: TOLD })
-const readBacksIn = (samples: readonly Sample[]) =>
-	sumOf(samples, 'asb_secret_writes_total', { operation: 'read back' })

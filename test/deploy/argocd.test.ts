@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import type { BindingStatus } from '../../operator/src/api/schema.ts'
-import type { VaultFault } from '../../operator/src/plan/fault.ts'
-import type { EntryResult } from '../../operator/src/plan/found.ts'
-import type { Outcome } from '../../operator/src/plan/outcome.ts'
-import { type SummaryInput, summarize } from '../../operator/src/plan/summarize.ts'
-import { entryOf, lookedOf } from '../../operator/src/plan/testing/samples.ts'
-import { NEW_TRACK } from '../../operator/src/plan/track.ts'
+import type { EntryResult } from '../../operator/src/engine/entry.ts'
+import type { VaultFault } from '../../operator/src/engine/fault.ts'
+import { NEW_TRACK } from '../../operator/src/engine/knowledge.ts'
+import type { Outcome } from '../../operator/src/engine/outcome.ts'
+import { entryOf, lookedOf } from '../../operator/src/engine/testing/samples.ts'
+import { type SummaryInput, summarize } from '../../operator/src/status/summarize.ts'
 import { runHealth } from './lua.ts'
 
 const script = readFileSync(new URL('../../deploy/argocd/health.lua', import.meta.url), 'utf8')

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { applyBinding, decoded, getSecret, sha256, waitForBinding, waitReady } from '../kit/binding.ts'
 import { applyObjects, kubectl } from '../kit/kubectl.ts'
+import { rawClient } from '../kit/raw-client.ts'
 import { createTenant, type Tenant } from '../kit/tenant.ts'
 import { until } from '../kit/until.ts'
 import { connectWorld, type World } from '../kit/world.ts'
-import { rawClient } from './raw-client.ts'
 
 /** Kills the operator's pods without any time to say goodbye. */
 async function killOperator(world: World): Promise<void> {

@@ -1,6 +1,8 @@
 // Bundles one entry point with everything it imports into one ES module, with a source map: `node bundle.ts ENTRY OUT`.
-// Runs in the build stage of the Dockerfile; works on a checkout as well.
+// Runs in the build stage of the Dockerfile; works on a checkout as well. The file of a worker thread becomes a bundle of its
+// own beside it.
 import { chmod, readFile, stat } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 import { build, type Plugin } from 'esbuild'
 
 /**
@@ -31,12 +33,35 @@ const ourSourcesOnly: Plugin = {
 	},
 }
 
-export async function bundle(entry: string, outfile: string): Promise<void> {
+/**
+ * Finds `new URL('./NAME.worker.ts', import.meta.url)` in our sources and makes it name the bundle that will lie beside this
+ * one: NAME.worker.mjs.
+ *
+ * @param found files of worker threads
+ */
+const workersBeside = (found: Set<string>): Plugin => ({
+	name: 'workers-beside',
+	setup({ onLoad }) {
+		onLoad({ filter: /\.ts$/ }, async ({ path }) => {
+			const code = await readFile(path, 'utf8')
+			const contents = code.replaceAll(WORKER, (_, name: string) => {
+				found.add(join(dirname(path), `${name}.ts`))
+				return `new URL('./${name}.mjs', import.meta.url)`
+			})
+			return { contents, loader: 'ts' }
+		})
+	},
+})
+const WORKER = /new URL\('\.\/([\w-]+\.worker)\.ts', import\.meta\.url\)/g
+
+/** @returns the files that were written, without their maps */
+export async function bundle(entry: string, outfile: string): Promise<string[]> {
+	const workers = new Set<string>()
 	await build({
 		entryPoints: [entry],
 		outfile,
 		bundle: true,
-		plugins: [ourSourcesOnly],
+		plugins: [ourSourcesOnly, workersBeside(workers)],
 		platform: 'node',
 		// The oldest Node that package.json allows.
 		target: 'node24.15',
@@ -56,12 +81,17 @@ export async function bundle(entry: string, outfile: string): Promise<void> {
 	})
 	// esbuild makes the bundle of a command line executable; in the image only node is.
 	await chmod(outfile, 0o644)
+	const beside = [...workers].map((worker) =>
+		bundle(worker, join(dirname(outfile), basename(worker).replace(/\.ts$/, '.mjs'))),
+	)
+	return [outfile, ...(await Promise.all(beside)).flat()]
 }
 
 if (import.meta.main) {
 	const [entry, outfile] = process.argv.slice(2)
 	if (!entry || !outfile) throw new Error('usage: bundle.ts ENTRY OUTFILE')
-	await bundle(entry, outfile)
-	const { size } = await stat(outfile)
-	process.stdout.write(`${outfile}: ${(size / 1e6).toFixed(1)} MB\n`)
+	for (const file of await bundle(entry, outfile)) {
+		const { size } = await stat(file)
+		process.stdout.write(`${file}: ${(size / 1e6).toFixed(1)} MB\n`)
+	}
 }

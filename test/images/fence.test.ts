@@ -3,6 +3,8 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { parseAllDocuments } from 'yaml'
 import { AUDIENCES, OWNER_LABEL, REFRESHED_ANNOTATION, SECRET_TYPES } from '../../operator/src/api/constants.ts'
+import { TENANT_ROLE } from '../../operator/src/status/commands.ts'
+import { grantOf } from '../emulator/src/kind/identity.ts'
 
 interface Manifest {
 	readonly kind: string
@@ -36,6 +38,12 @@ describe('the fence says the same as the operator', () => {
 	})
 	it('about the types of Secrets', () => {
 		expect(listIn('secrets')).toEqual(Object.keys(SECRET_TYPES))
+	})
+	it('about the ClusterRole that a namespace binds, in the line, the example and the tests', () => {
+		const [role] = read('base/tenant.yaml')
+		expect(role).toMatchObject({ kind: 'ClusterRole', metadata: { name: TENANT_ROLE } })
+		const binding = read('../examples/payments.yaml').find(({ kind }) => kind === 'RoleBinding')
+		expect(binding).toEqual(grantOf('payments'))
 	})
 	it('about the label and the annotation', () => {
 		expect(readFileSync(join(FOLDER, 'fence/secrets.yaml'), 'utf8')).toContain(`labels[?'${OWNER_LABEL}']`)

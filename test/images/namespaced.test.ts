@@ -30,8 +30,11 @@ const permissions = (file: string, kind: string, only: (rule: Rule) => boolean =
 
 describe('the Role of a tenant in the namespaced profile', () => {
 	const tenant = 'namespaced/tenant/role.yaml'
-	it('has the verbs of the ClusterRole, no more and no fewer', () => {
-		const cluster = permissions('base/clusterrole.yaml', 'ClusterRole')
+	it('has the verbs of the ClusterRoles, no more and no fewer', () => {
+		const cluster = [
+			...permissions('base/clusterrole.yaml', 'ClusterRole'),
+			...permissions('base/tenant.yaml', 'ClusterRole'),
+		].toSorted()
 		expect(cluster).toContain('create serviceaccounts/token ')
 		expect(permissions(tenant, 'Role')).toEqual(cluster)
 	})
@@ -39,6 +42,7 @@ describe('the Role of a tenant in the namespaced profile', () => {
 		expect(permissions(tenant, 'Role', ({ resourceNames }) => resourceNames !== undefined)).toEqual([
 			'create serviceaccounts/token ',
 			'delete secrets ',
+			'get secrets ',
 			'get serviceaccounts ',
 			'patch secrets ',
 		])
@@ -49,7 +53,7 @@ describe('the Role of a tenant in the namespaced profile', () => {
 			name: 'azure-secret-binding-operator',
 			namespace: 'azure-secret-binding-system',
 		}
-		for (const file of [tenant, 'namespaced/role.yaml', 'base/role.yaml', 'base/clusterrole.yaml']) {
+		for (const file of [tenant, 'everywhere/clusterrolebinding.yaml', 'base/role.yaml', 'base/clusterrole.yaml']) {
 			expect(read(file).flatMap(({ subjects = [] }) => subjects)).toEqual([operator])
 		}
 	})

@@ -2,7 +2,7 @@
 // is told comes as one line of JSON on standard input; when that ends, its parent has died and so does it.
 import { createInterface } from 'node:readline'
 import { KubeConfig } from '@kubernetes/client-node'
-import { startOperator } from '../../operator/src/controllers/operator.ts'
+import { startOperator } from '../../operator/src/run/operator.ts'
 import { createLogger } from '../../operator/src/runtime/log.ts'
 import { createMetrics } from '../../operator/src/runtime/metrics.ts'
 import { createShutdown } from '../../operator/src/runtime/shutdown.ts'

@@ -6,6 +6,7 @@ const steps: ReadonlyArray<readonly [name: string, command: string, ...args: str
 	['types', 'tsc', '--noEmit'],
 	['type-aware lint', 'oxlint', '--type-aware', '--deny-warnings'],
 	['unused code', 'knip', '--no-progress'],
+	['sizes and import circles', 'node', 'test/tools/sizes.ts'],
 	['generated CRD', 'node', '--conditions=asb-source', 'operator/src/api/generate.ts', '--check'],
 	['generated API reference', 'node', '--conditions=asb-source', 'test/apidoc/generate.ts', '--check'],
 ]
@@ -25,7 +26,8 @@ const run = ([name, command, ...args]: (typeof steps)[number]) =>
 		})
 		child.on('close', (code) => {
 			console.log(`${code === 0 ? 'ok  ' : 'FAIL'} ${name} (${((Date.now() - started) / 1000).toFixed(1)} s)`)
-			if (code !== 0) console.log(output.trimEnd())
+			// Sizes are worth to be seen before they are too large.
+			if (code !== 0 || name.startsWith('sizes')) console.log(output.trimEnd())
 			resolve(code === 0)
 		})
 	})

@@ -32,6 +32,12 @@ export type Audience = (typeof AUDIENCES)[number]
 /** DNS suffixes of Key Vault: public cloud, China, US government. */
 export const VAULT_SUFFIXES = ['vault.azure.net', 'vault.azure.cn', 'vault.usgovcloudapi.net'] as const
 
+/**
+ * URL of a vault: its name has 3 to 24 letters, digits and hyphens; which suffixes may follow the operator is told
+ * (`--vault-suffix`). The CRD, the parser and the annotation of a ServiceAccount are judged by this one rule.
+ */
+export const VAULT_URL = /^https:\/\/([a-zA-Z0-9-]{3,24}(?:\.[a-zA-Z0-9-]{1,63})+)\/?$/
+
 /** Types of Secrets that may be written, with the keys that the API server asks for. */
 export const SECRET_TYPES = {
 	Opaque: { all: [], any: [] },

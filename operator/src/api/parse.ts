@@ -65,7 +65,7 @@ export interface Binding {
 	generation: number
 	/** text of the annotation requested-at */
 	requested: string | undefined
-	/** URL without a trailing slash */
+	/** URL in lower case, without a trailing slash */
 	vaultUrl: string | undefined
 	identity: {
 		serviceAccountName: string
@@ -146,31 +146,49 @@ export function parseBinding(object: unknown): ParsedBinding {
 
 	if (spec.delivery.type !== 'Secret')
 		return invalid('spec.delivery.type: there is no delivery by Volume yet: write Secret')
+	const problem = problemOf(spec)
+	if (problem !== undefined) return invalid(problem)
+	return { kind: 'active', binding: bindingOf(metadata, spec), status }
+}
+
+type Spec = z.output<typeof specSchema>
+
+/** What the schema cannot say of a spec: what is wrong, and what to write instead. */
+function problemOf({ secrets, certificates, delivery }: Spec): string | undefined {
 	const names = new Set<string>()
-	const certificateFiles = spec.certificates.flatMap(filesOf)
 	for (const [field, list] of [
-		['secrets', spec.secrets],
-		['certificates', certificateFiles],
+		['secrets', secrets],
+		['certificates', certificates.flatMap(filesOf)],
 	] as const) {
 		for (const { name } of list) {
 			const problem = fileNameProblem(name)
-			if (problem !== undefined) return invalid(`spec.${field}: ${problem}`)
-			if (names.has(name)) return invalid(`spec.${field}: the name ${name} occurs twice: write each name once`)
+			if (problem !== undefined) return `spec.${field}: ${problem}`
+			if (names.has(name)) return `spec.${field}: the name ${name} occurs twice: write each name once`
 			names.add(name)
 		}
 	}
+	const { labels, annotations } = delivery.secret
+	if ([labels, annotations].some((keys) => Object.hasOwn(keys, OWNER_LABEL)))
+		return `spec.delivery.secret: ${OWNER_LABEL} is the operator's own: leave it out`
+	return undefined
+}
+
+function bindingOf(metadata: z.output<typeof metadataSchema>, spec: Spec): Binding {
 	const { secret } = spec.delivery
-	for (const key of [...Object.keys(secret.labels), ...Object.keys(secret.annotations)]) {
-		if (key === OWNER_LABEL) return invalid(`spec.delivery.secret: ${OWNER_LABEL} is the operator's own: leave it out`)
-	}
-	const binding: Binding = {
+	const { annotations = {} } = metadata
+	return {
 		namespace: metadata.namespace,
 		name: metadata.name,
 		uid: metadata.uid,
-		generation,
-		requested: metadata.annotations?.[REQUESTED_ANNOTATION]?.slice(0, MAX_REQUEST),
-		vaultUrl: spec.vault?.url.replace(/\/$/, ''),
-		identity: { clientId: undefined, tenantId: undefined, ...spec.identity },
+		generation: metadata.generation,
+		requested: annotations[REQUESTED_ANNOTATION]?.slice(0, MAX_REQUEST),
+		vaultUrl: spec.vault?.url.toLowerCase().replace(/\/$/, ''),
+		// GUIDs and hosts compare without regard to case, and what compares them later may not: one spelling from here on.
+		identity: {
+			...spec.identity,
+			clientId: spec.identity.clientId?.toLowerCase(),
+			tenantId: spec.identity.tenantId?.toLowerCase(),
+		},
 		secrets: [
 			...spec.secrets.map(({ name, objectName, version, optional, decode, property, previous }) => ({
 				name,
@@ -180,10 +198,10 @@ export function parseBinding(object: unknown): ParsedBinding {
 				...(previous === 0 ? {} : { previous }),
 				...(decode === 'None' && property === undefined ? {} : { form: { kind: 'value' as const, decode, property } }),
 			})),
-			...certificateFiles,
+			...spec.certificates.flatMap(filesOf),
 		],
 		delivery: {
-			type: spec.delivery.type,
+			type: 'Secret',
 			name: secret.name,
 			secretType: secret.type,
 			labels: secret.labels,
@@ -196,12 +214,11 @@ export function parseBinding(object: unknown): ParsedBinding {
 		staleAfter: parseDuration(spec.refresh.staleAfter),
 		select: spec.select,
 		policy: spec.policy,
-		overrides: JSON.stringify([HOLD_ANNOTATION, ALLOW_REMOVALS_ANNOTATION].map((key) => metadata.annotations?.[key])),
-		hold: parseHold(metadata.annotations?.[HOLD_ANNOTATION]),
-		allowRemovals: metadata.annotations?.[ALLOW_REMOVALS_ANNOTATION],
+		overrides: JSON.stringify([HOLD_ANNOTATION, ALLOW_REMOVALS_ANNOTATION].map((key) => annotations[key])),
+		hold: parseHold(annotations[HOLD_ANNOTATION]),
+		allowRemovals: annotations[ALLOW_REMOVALS_ANNOTATION],
 		createdAt: parseTime(metadata.creationTimestamp),
 	}
-	return { kind: 'active', binding, status }
 }
 
 /** A certificate is two or three files of one secret of the vault. */

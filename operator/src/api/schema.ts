@@ -6,6 +6,7 @@ import {
 	SECRET_TYPES,
 	type SecretType,
 	VAULT_SUFFIXES,
+	VAULT_URL,
 } from './constants.ts'
 
 // The only place where the shape of the resource is written down. `crd.ts` makes the CRD of it, `parse.ts` reads with it.
@@ -21,8 +22,10 @@ const rules = (...list: Rule[]) => ({ 'x-kubernetes-validations': list })
 const GUID = /^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$/
 // Key Vault's own rule for object names.
 const OBJECT_NAME = /^[0-9a-zA-Z-]{1,127}$/
-// A vault has 3 to 24 letters, digits and hyphens.
-const VAULT_URL = `^https://[a-zA-Z0-9-]{3,24}[.](${VAULT_SUFFIXES.map((suffix) => suffix.replaceAll('.', '[.]')).join('|')})/?$`
+// The same rule for CEL, whose strings want no backslash.
+const VAULT_URL_CEL = VAULT_URL.source.replaceAll('\\/', '/').replaceAll('\\.', '[.]')
+// A host name has 253 characters at most.
+const MAX_VAULT_URL = 'https://'.length + 253 + 1
 const DNS_NAME = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/
 const DURATION = /^([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?$/
 
@@ -36,11 +39,12 @@ const vault = z
 		url: z
 			.string()
 			.min(1)
-			.max(63)
+			.max(MAX_VAULT_URL)
 			.meta({
-				description: 'URL of the vault, such as https://payments-prod.vault.azure.net.',
+				description:
+					'URL of the vault, such as https://payments-prod.vault.azure.net. Which suffixes it may have the operator is told (--vault-suffix).',
 				...rules({
-					rule: `self.matches('${VAULT_URL}')`,
+					rule: `self.matches('${VAULT_URL_CEL}')`,
 					message: `write the vault's URL as https://<vault name>.${VAULT_SUFFIXES[0]} (China: .${VAULT_SUFFIXES[1]}, US government: .${VAULT_SUFFIXES[2]}), without port or path`,
 				}),
 			}),
@@ -430,6 +434,10 @@ const secretStatus = z.strictObject({
 	name: z.string().max(253).meta({ description: 'Key in the Secret.' }),
 	objectName: z.string().max(127).meta({ description: 'Name in the vault.' }),
 	version: z.string().max(64).optional().meta({ description: 'Version that is delivered; absent when none is.' }),
+	vault: z.string().max(256).optional().meta({
+		description:
+			'Vault that the delivered bytes are of, while they are not of the one that the spec names: the secret was not read there yet.',
+	}),
 	updated: time('When the delivered version was last changed in the vault.'),
 	expires: time('When the delivered version expires, if it says so.'),
 	state: z.string().max(64).meta({

@@ -1,5 +1,6 @@
-import type { SecretObject } from '../plan/delivered.ts'
-import type { PodObject } from '../plan/pods.ts'
+import type { PodObject } from '../destinations/secret/pods.ts'
+import type { SecretObject } from '../destinations/secret/secret-object.ts'
+import type { Permission } from '../engine/permission.ts'
 
 /** Writes the status of bindings. */
 export interface Bindings {
@@ -41,19 +42,30 @@ export interface Tokens {
 export type ReadBack =
 	| { kind: 'ours'; secret: SecretObject }
 	| { kind: 'none' }
-	/** `owner`: the binding that it says it belongs to, if it says so; unknown when the fence refused */
+	/** `owner`: the binding that it says it belongs to, if it says so */
 	| { kind: 'foreign'; owner: string | undefined }
 
-/** Writes the Secrets of bindings, and reads nothing else. All methods throw KubeError. */
+/** Body of a merge patch of a Secret, at the version that was read. */
+export interface SecretPatch {
+	metadata: { resourceVersion: string }
+}
+
+/** Reads and writes the Secrets of bindings. All methods throw KubeError. */
 export interface Secrets {
 	/** @returns the Secret, or 'exists' when there is one of that name, whosever it is */
 	create(namespace: string, body: object): Promise<SecretObject | 'exists'>
-	/** The empty patch. It answers the whole object, to the owner only. */
+	/** The Secret, to its owner only. */
 	readBack(namespace: string, name: string, owner: string): Promise<ReadBack>
-	/** Merge patch; `body` carries the resourceVersion. */
-	patch(namespace: string, name: string, body: object): Promise<SecretObject>
+	/** Merge patch of a Secret that was read back as ours. */
+	patch(namespace: string, name: string, body: SecretPatch): Promise<SecretObject>
 	/** Deletes exactly this Secret in exactly this state; gone counts as done. */
 	remove(namespace: string, name: string, uid: string, resourceVersion: string): Promise<void>
+}
+
+/** What the operator itself may do. */
+export interface Permissions {
+	/** For a resource of the core group. @throws KubeError */
+	isAllowed(permission: Permission): Promise<boolean>
 }
 
 export interface Pods {

@@ -1,6 +1,6 @@
-import type { VaultFault } from '../plan/fault.ts'
-import type { ListKnowledge } from '../plan/look.ts'
-import type { SecretFacts } from '../plan/probe.ts'
+import type { VaultFault } from '../engine/fault.ts'
+import type { ListKnowledge } from '../engine/known.ts'
+import type { SecretFacts } from '../engine/probe.ts'
 
 /** One version of a secret with its value. Printing it shows no value. */
 export interface VaultSecret {
@@ -51,6 +51,10 @@ export interface Ask {
 	since: number
 	lane: Lane
 	signal: AbortSignal
+	/** is told when the call begins and ends to wait for the budget of the vault: that is no time of the vault */
+	waits?: ((isWaiting: boolean) => void) | undefined
+	/** keys of the tags that a list keeps; undefined: all. A session fills it in from what its bindings follow */
+	tags?: ReadonlySet<string> | undefined
 }
 
 /** How many pages a list may cost. Looked at after each page: who joins a list under way may allow more. */
@@ -77,6 +81,8 @@ export interface VaultReader {
 export interface Demand {
 	/** keys of distinct secrets of the vault (`objectKey`), pins left out: a list says nothing of them */
 	objects: ReadonlySet<string>
+	/** keys of the tags that its selectors name; undefined: all */
+	tags?: ReadonlySet<string> | undefined
 	/** milliseconds */
 	interval: number
 }
@@ -127,6 +133,8 @@ export interface Vaults {
 	leave(binding: string): void
 	/** Whether the host of the URL ends in one of the allowed suffixes: tokens go nowhere else. */
 	isAllowed(vaultUrl: string): boolean
+	/** these suffixes; for messages */
+	readonly suffixes?: readonly string[] | undefined
 	/** Closes sessions that no binding follows anything in. */
 	prune(): void
 }

@@ -76,10 +76,13 @@ describe('a series', () => {
 			note: 'a role is missing',
 			type: 'Warning',
 		})
-		expect(second?.method).toBe('PATCH')
+		expect(second?.method).toBe('PUT')
 		expect(second?.path).toMatch(/\/events\/b\.[0-9a-f]+$/)
 		expect(third?.path).toBe(second?.path)
-		expect(third?.body).toEqual({ series: { count: 3, lastObservedTime: '2026-01-01T00:09:59.000000Z' } })
+		expect(third?.body).toEqual({
+			...first?.body,
+			series: { count: 3, lastObservedTime: '2026-01-01T00:09:59.000000Z' },
+		})
 		expect(results).toEqual(['created', 'counted', 'counted'])
 	})
 
@@ -99,7 +102,7 @@ describe('a series', () => {
 		for (let i = 0; i < 3; i++) recorder.record(denied)
 		answer(3)
 		await recorder.flush()
-		expect(sent().map(({ method }) => method)).toEqual(['POST', 'PATCH', 'PATCH'])
+		expect(sent().map(({ method }) => method)).toEqual(['POST', 'PUT', 'PUT'])
 		expect(sent()[2]?.body).toMatchObject({ series: { count: 3 } })
 	})
 
@@ -108,7 +111,7 @@ describe('a series', () => {
 		recorder.record(denied)
 		recorder.record(denied)
 		await recorder.flush()
-		expect(sent().map(({ method }) => method)).toEqual(['POST', 'PATCH', 'POST'])
+		expect(sent().map(({ method }) => method)).toEqual(['POST', 'PUT', 'POST'])
 	})
 })
 

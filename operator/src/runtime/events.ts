@@ -68,8 +68,8 @@ const MAX_PENDING = 500
 const TIMEOUT_MS = 10_000
 
 interface Series {
-	/** path of the event once it is created */
-	path: string | undefined
+	/** the event as it was created; a count sends it again as a whole, and nothing of it may change but `series` */
+	made: { path: string; body: object } | undefined
 	count: number
 	lastAt: number
 	/** work for this series runs one after the other: a count must not overtake its creation */
@@ -79,11 +79,12 @@ interface Series {
 /**
  * Records `events.k8s.io/v1` events.
  *
- * 1. Same objects, topic, type, reason and action within ten minutes: one event, whose `series.count` is patched. Its note stays the
- *    first one (the API makes all but `series` immutable).
- * 2. Each object has a bucket of tokens for creations and patches. When it is empty nothing is sent, but counting goes on,
- *    and the next patch tells the sum.
- * 3. A patch that finds its event gone (they expire after an hour) creates it anew.
+ * 1. Same objects, topic, type, reason and action within ten minutes: one event, whose `series.count` is updated. Its note stays the
+ *    first one (the API makes all but `series` immutable). By PUT: a PATCH answers with the event, whosever it is, so the right to
+ *    patch would be one to read.
+ * 2. Each object has a bucket of tokens for creations and updates. When it is empty nothing is sent, but counting goes on,
+ *    and the next update tells the sum.
+ * 3. An update that finds its event gone (they expire after an hour) creates it anew: the API server does so by itself, or answers 404.
  */
 export function createEventRecorder(options: EventRecorderOptions): EventRecorder {
 	const { transport, clock, reportingController, reportingInstance, observe = () => {}, onError = () => {} } = options
@@ -116,24 +117,25 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
 			type,
 		}
 		await transport.request({ method: 'POST', path, body, timeoutMs: TIMEOUT_MS })
-		at.path = `${path}/${name}`
+		at.made = { path: `${path}/${name}`, body }
 		observe('created')
 	}
 
 	const send = async (event: EventInput, at: Series): Promise<void> => {
 		try {
-			if (at.path === undefined) {
+			if (at.made === undefined) {
 				await create(event, at)
 				return
 			}
 			try {
 				// Read when it is sent, not when it was asked for: repetitions meanwhile are in it.
-				const body = { series: { count: at.count, lastObservedTime: microTime(clock.now()) } }
-				await transport.request({ method: 'PATCH', path: at.path, body, timeoutMs: TIMEOUT_MS })
+				const { path, body } = at.made
+				const series = { count: at.count, lastObservedTime: microTime(clock.now()) }
+				await transport.request({ method: 'PUT', path, body: { ...body, series }, timeoutMs: TIMEOUT_MS })
 				observe('counted')
 			} catch (error) {
 				if (!isKubeError(error, 'notFound')) throw error
-				at.path = undefined
+				at.made = undefined
 				at.count = 1
 				await create(event, at)
 			}
@@ -152,7 +154,7 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
 			const now = clock.monotonic()
 			let at = series.get(key)
 			if (at && now - at.lastAt < SERIES_MS) at.count++
-			else at = { path: undefined, count: 1, lastAt: now, tail: at?.tail ?? Promise.resolve() }
+			else at = { made: undefined, count: 1, lastAt: now, tail: at?.tail ?? Promise.resolve() }
 			at.lastAt = now
 			// Deleted and set again: a Map's order is then the order of last use, and the first key is the one to forget.
 			series.delete(key)

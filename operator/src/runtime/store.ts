@@ -23,6 +23,8 @@ export interface Store<T> {
 
 export interface StoreOptions<T> {
 	key: (item: T) => string
+	/** what is kept of an item; default: all */
+	keep?: (item: T) => T
 	/** index name → all values under which an item is to be found */
 	indexes?: Record<string, (item: T) => readonly string[]>
 	/** what counts as unchanged; default: deep equality */
@@ -36,7 +38,12 @@ interface Content<T> {
 }
 
 /** A local copy of a collection, kept by a watch. Items are shared, not copied: nobody may change them. */
-export function createStore<T>({ key, indexes = {}, same = isDeepStrictEqual }: StoreOptions<T>): Store<T> {
+export function createStore<T>({
+	key,
+	keep = (item) => item,
+	indexes = {},
+	same = isDeepStrictEqual,
+}: StoreOptions<T>): Store<T> {
 	const empty = (): Content<T> => ({
 		items: new Map(),
 		indexes: new Map(Object.keys(indexes).map((name) => [name, new Map<string, Set<string>>()])),
@@ -92,7 +99,7 @@ export function createStore<T>({ key, indexes = {}, same = isDeepStrictEqual }: 
 				case 'synced': {
 					const next = empty()
 					for (const [id, item] of content.items) if (!scope(item)) put(next, id, item)
-					for (const item of event.items) put(next, key(item), item)
+					for (const item of event.items) put(next, key(item), keep(item))
 					const changed = [...next.items].filter(([id, item]) => !isSame(content.items.get(id), item)).map(([id]) => id)
 					const gone = [...content.items.keys()].filter((id) => !next.items.has(id))
 					content = next
@@ -101,8 +108,9 @@ export function createStore<T>({ key, indexes = {}, same = isDeepStrictEqual }: 
 				}
 				case 'applied': {
 					const id = key(event.item)
-					const unchanged = isSame(content.items.get(id), event.item)
-					put(content, id, event.item)
+					const item = keep(event.item)
+					const unchanged = isSame(content.items.get(id), item)
+					put(content, id, item)
 					return unchanged ? [] : [id]
 				}
 				case 'deleted': {

@@ -19,10 +19,10 @@ const RULES: readonly Rule[] = [
 	rule('secrets.purista.dev', 'azuresecretbindings/status', 'patch'),
 	rule('', 'serviceaccounts', 'get'),
 	rule('', 'serviceaccounts/token', 'create'),
-	rule('', 'secrets', 'create', 'patch', 'delete'),
+	rule('', 'secrets', 'get', 'create', 'patch', 'delete'),
 	rule('', 'pods', 'list'),
 	rule('', 'pods/status', 'patch'),
-	rule('events.k8s.io', 'events', 'create', 'patch'),
+	rule('events.k8s.io', 'events', 'create', 'update'),
 	rule('coordination.k8s.io', 'leases', 'create', 'get', 'update', 'patch'),
 ]
 

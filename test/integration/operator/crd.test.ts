@@ -13,19 +13,16 @@ describe('the API server', () => {
 
 	const refused: [string, string, Record<string, unknown>, string][] = [
 		[
-			'a vault elsewhere',
+			'a vault without a suffix',
 			'b',
-			{ vault: { url: 'https://evil.example' } },
+			{ vault: { url: 'https://evil' } },
 			"write the vault's URL as https://<vault name>.vault.azure.net",
 		],
 		['a vault over http', 'b', { vault: { url: 'http://payments.vault.azure.net' } }, "write the vault's URL"],
 		['a vault with a port', 'b', { vault: { url: 'https://payments.vault.azure.net:444' } }, "write the vault's URL"],
-		[
-			'a suffix that only looks alike',
-			'b',
-			{ vault: { url: 'https://payments.vaultxazure.net' } },
-			"write the vault's URL",
-		],
+		['a vault with a user', 'b', { vault: { url: 'https://a@payments.vault.azure.net' } }, "write the vault's URL"],
+		['a vault with a tab', 'b', { vault: { url: 'https://pay\tments.vault.azure.net' } }, "write the vault's URL"],
+		['a vault without slashes', 'b', { vault: { url: 'https:payments.vault.azure.net' } }, "write the vault's URL"],
 		[
 			'an audience of the cluster',
 			'b',
@@ -128,7 +125,7 @@ describe('the API server', () => {
 	})
 
 	it('accepts the clouds, and every type with its keys', async () => {
-		for (const suffix of ['vault.azure.net', 'vault.azure.cn', 'vault.usgovcloudapi.net']) {
+		for (const suffix of ['vault.azure.net', 'vault.azure.cn', 'vault.usgovcloudapi.net', 'vault.cloud.example']) {
 			await stage.apply('cloud', { secrets: [{ name: 'a' }], vault: { url: `https://payments.${suffix}` } })
 		}
 		const keys = {

@@ -91,6 +91,7 @@ describe('the API server that answers', () => {
 	})
 
 	const SECRET = /^PATCH \/api\/v1\/namespaces\/[^/]+\/secrets\//
+	const READ = /^GET \/api\/v1\/namespaces\/[^/]+\/secrets\//
 	const STATUS = /^PATCH .*\/azuresecretbindings\/[^/]+\/status/
 	const ACCOUNT = /^GET .*\/serviceaccounts\/payments/
 	const answers: [string, RegExp, Refusal][] = [
@@ -98,6 +99,8 @@ describe('the API server that answers', () => {
 		['429 to a Secret', SECRET, { status: 429, reason: 'TooManyRequests' }],
 		['429 with Retry-After to a Secret', SECRET, { status: 429, reason: 'TooManyRequests', retryAfter: 1 }],
 		['500 to a Secret', SECRET, { status: 500, reason: 'InternalError' }],
+		['429 to reading a Secret back', READ, { status: 429, reason: 'TooManyRequests' }],
+		['500 to reading a Secret back', READ, { status: 500, reason: 'InternalError' }],
 		['503 to a status', STATUS, { status: 503, reason: 'ServiceUnavailable' }],
 		['409 to a status', STATUS, { status: 409, reason: 'Conflict' }],
 		['401 to a status', STATUS, { status: 401, reason: 'Unauthorized' }],

@@ -84,7 +84,7 @@ describe.concurrent('older versions', () => {
 		const end = await refuseByPolicy(stage, {
 			operation: 'UPDATE',
 			name: 'refused-secrets',
-			// The empty patch of reading back is let through, but for the one by which the test asks.
+			// But for the dry run by which the test asks whether the policy is in force, what leaves the data alone is let through.
 			expression: 'object.data == oldObject.data && !(has(request.dryRun) && request.dryRun)',
 			message: 'no new values today',
 		})

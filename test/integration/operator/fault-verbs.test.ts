@@ -19,12 +19,26 @@ describe('an operator whose Role lacks a verb', () => {
 	afterAll(() => stage?.close())
 	const ask = (row: Row) => stage.annotate(row.name, { 'secrets.purista.dev/requested-at': 'now' })
 
-	it('patch secrets: refused in the words of the API server, and the data stay', async () => {
-		const row = await openRow(stage, 'patch')
+	it('patch secrets: nothing is missing until something changes; then refused, and nothing is lost', async () => {
+		const row = await openRow(stage, 'change')
 		await row.deliver()
 		const giveBack = await account.without('secrets', 'patch')
 		await ask(row)
+		await row.fresh()
+		await stage.emulator.control.setSecret({ vault: row.vault, name: 'db', value: 'rotated' })
 		await stalled(row, 'SecretWriteRefused', 'cannot patch resource "secrets"', 'system:serviceaccount:')
+		await row.untouched()
+		await giveBack()
+		await row.fresh()
+		expect(value(await row.secret(), 'db')).toBe('rotated')
+	})
+
+	it('get secrets: refused in the words of the API server, and the data stay', async () => {
+		const row = await openRow(stage, 'patch')
+		await row.deliver()
+		const giveBack = await account.without('secrets', 'get')
+		await ask(row)
+		await stalled(row, 'SecretWriteRefused', 'cannot get resource "secrets"', 'system:serviceaccount:')
 		await row.untouched()
 		await giveBack()
 		await row.fresh()
@@ -86,7 +100,7 @@ describe('an operator whose Role lacks a verb', () => {
 	})
 
 	it.each<[string, string, string, string, (row: Row) => Promise<void>]>([
-		['secrets', 'patch', 'l-patch', 'SecretWriteRefused', (row) => row.deliver()],
+		['secrets', 'get', 'l-read', 'SecretWriteRefused', (row) => row.deliver()],
 		['secrets', 'create', 'l-create', 'SecretWriteRefused', async () => {}],
 		['serviceaccounts', 'get', 'l-get', 'TokenRequestRefused', (row) => row.deliver()],
 		['serviceaccounts/token', 'create', 'l-token', 'TokenRequestRefused', async () => {}],

@@ -7,7 +7,7 @@ import { MANIFEST_FILE } from 'purista-azure-mounted-secret-store/manifest'
 import { isKubeError } from '../../../operator/src/adapters/kube/errors.ts'
 import { createKubeTransport, type KubeTransport } from '../../../operator/src/adapters/kube/transport.ts'
 import type { BindingStatus, Condition } from '../../../operator/src/api/schema.ts'
-import { startOperator } from '../../../operator/src/controllers/operator.ts'
+import { startOperator } from '../../../operator/src/run/operator.ts'
 import { systemClock } from '../../../operator/src/runtime/clock.ts'
 import { createLogger } from '../../../operator/src/runtime/log.ts'
 import { createMetrics, type Metrics } from '../../../operator/src/runtime/metrics.ts'
@@ -60,6 +60,10 @@ export interface StartOptions {
 	serviceAccount?: string
 	/** default: the administrator of the cluster */
 	kubeConfig?: KubeConfig
+	/** name of its pod; default: a random one */
+	identity?: string
+	/** default true: the tests are an administrator of the cluster, whom the policies do not bind */
+	allowUnfenced?: boolean
 	/** whether to wait until it works; default true */
 	wait?: boolean
 }
@@ -214,6 +218,8 @@ export async function openStage({ name, federate = true, role = true, times = 10
 			home = namespace,
 			serviceAccount = 'payments',
 			kubeConfig: own = kubeConfig,
+			identity = randomUUID(),
+			allowUnfenced = true,
 			wait = true,
 		} = {}) {
 			const stopping = new AbortController()
@@ -230,9 +236,8 @@ export async function openStage({ name, federate = true, role = true, times = 10
 				signal: stopping.signal,
 				namespace: home,
 				serviceAccount,
-				identity: randomUUID(),
-				// The tests are an administrator of the cluster, whom the fence does not bind.
-				allowUnfenced: true,
+				identity,
+				allowUnfenced,
 				namespaces: watched,
 				clusterName: 'integration',
 				agent: portAgent(emulator.agent(), emulator.port),

@@ -3,7 +3,7 @@ import type { Clock } from '../../runtime/clock.ts'
 /** An answer that may be given again, in whatever memory holds it. */
 export interface Kept {
 	arrivedAt: number
-	/** of its value; 0 for what is no secret */
+	/** that it holds on to, about */
 	bytes: number
 	/** Takes it out of the memory that holds it. */
 	drop(): void
@@ -16,7 +16,7 @@ export interface Answers {
 	forget(answer: Kept): void
 	/** Drops what is too old. There is no timer: called at each question of any session, and by `prune`. */
 	sweep(): void
-	/** of values that are held */
+	/** that are held */
 	readonly bytes: number
 }
 

@@ -4,7 +4,6 @@ import { type Lane, VaultError } from '../../ports/vault.ts'
 import { FakeClock, settle } from '../../runtime/testing/fake-clock.ts'
 import { createBudget, type Place } from './budget.ts'
 import { createRate } from './rate.ts'
-import { createTurns } from './turns.ts'
 
 const never = new AbortController().signal
 const takeAll = (rate: ReturnType<typeof createRate>, now: number) => {
@@ -91,51 +90,6 @@ describe('the rate of a vault', () => {
 	})
 })
 
-it('property: whose turn it is: first before refresh, namespaces in turn, in a namespace in order', () => {
-	const entry = fc.record({
-		lane: fc.constantFrom<Lane>('first', 'refresh'),
-		namespace: fc.constantFrom('a', 'b', 'c'),
-	})
-	const command = fc.oneof(entry, fc.constant('shift' as const), fc.nat({ max: 30 }))
-	fc.assert(
-		fc.property(fc.array(command, { maxLength: 120 }), (commands) => {
-			const turns = createTurns<{ lane: Lane; namespace: string; id: number }>()
-			const waiting: { lane: Lane; namespace: string; id: number; passed: Map<string, number> }[] = []
-			for (const [id, c] of commands.entries()) {
-				if (c === 'shift') {
-					const next = turns.shift()
-					const mine = waiting.find((each) => each.id === next?.id)
-					expect(mine === undefined).toBe(waiting.length === 0)
-					if (!mine) continue
-					waiting.splice(waiting.indexOf(mine), 1)
-					if (mine.lane === 'refresh') expect(waiting.some(({ lane }) => lane === 'first')).toBe(false)
-					for (const other of waiting.filter(({ lane }) => lane === mine.lane)) {
-						if (other.namespace === mine.namespace) expect(other.id).toBeGreaterThan(mine.id)
-						else if (
-							!waiting.some((e) => e.lane === other.lane && e.namespace === other.namespace && e.id < other.id)
-						) {
-							// Whoever is next in its namespace is passed by each other namespace once at most.
-							const passed = (other.passed.get(mine.namespace) ?? 0) + 1
-							other.passed.set(mine.namespace, passed)
-							expect(passed).toBeLessThanOrEqual(1)
-						}
-					}
-				} else if (typeof c === 'number') {
-					const gone = waiting[c % Math.max(waiting.length, 1)]
-					if (!gone) continue
-					const item = [...turns.items()].find((each) => each.id === gone.id)
-					if (item) turns.remove(gone.lane, gone.namespace, item)
-					waiting.splice(waiting.indexOf(gone), 1)
-				} else {
-					turns.add(c.lane, c.namespace, { ...c, id })
-					waiting.push({ ...c, id, passed: new Map() })
-				}
-				expect(turns.size).toBe(waiting.length)
-			}
-		}),
-	)
-})
-
 describe('the budget of a vault', () => {
 	const open = (maxPerSecond = 40) => {
 		const clock = new FakeClock()
@@ -167,14 +121,14 @@ describe('the budget of a vault', () => {
 		expect(stage.budget.idle).toBe(false)
 	})
 
-	it('lets first syncs go before refreshes, and namespaces in turn', async () => {
+	it('lets namespaces go in turn, and within one first syncs before refreshes', async () => {
 		const stage = open(1)
 		await drain(stage, 10)
 		for (const name of ['a1', 'a2', 'a3']) void stage.call(name)
 		void stage.call('b1', { namespace: 'b' })
-		void stage.call('new', { lane: 'first', namespace: 'c' })
+		void stage.call('a-new', { lane: 'first' })
 		await stage.clock.advance(10_000)
-		expect(stage.ran).toEqual(['new', 'a1', 'b1', 'a2', 'a3'])
+		expect(stage.ran).toEqual(['a-new', 'b1', 'a1', 'a2', 'a3'])
 		expect(stage.waits.slice(10).map(([lane, seconds]) => [lane, Math.round(seconds)])).toEqual([
 			['first', 1],
 			['refresh', 2],
@@ -182,6 +136,33 @@ describe('the budget of a vault', () => {
 			['refresh', 4],
 			['refresh', 5],
 		])
+	})
+
+	it('gives half of the calls to first syncs while refreshes wait, however many namespaces make new bindings', async () => {
+		const stage = open(1)
+		await drain(stage, 10)
+		for (let i = 0; i < 20; i++) void stage.call('new', { lane: 'first', namespace: `n${i}` })
+		for (let i = 0; i < 4; i++) void stage.call('old', { namespace: 'b' })
+		// Each call ends at once, so that only the rate counts.
+		for (let i = 0; i < 12; i++) {
+			await stage.clock.advance(1_002)
+			for (const each of stage.places) each.release()
+		}
+		expect(stage.ran.slice(0, 8)).toEqual(['new', 'old', 'new', 'old', 'new', 'old', 'new', 'old'])
+		expect(stage.ran.slice(8).every((name) => name === 'new')).toBe(true)
+	})
+
+	it('lets first syncs hold four of the eight places, so that a refresh finds one', async () => {
+		const stage = open()
+		for (let i = 0; i < 10; i++) void stage.call('new', { lane: 'first', namespace: `n${i}` })
+		await settle()
+		expect(stage.ran).toHaveLength(4)
+		void stage.call('old', { namespace: 'b' })
+		await settle()
+		expect(stage.ran.at(-1)).toBe('old')
+		stage.places[0]?.release()
+		await settle()
+		expect(stage.ran).toEqual(['new', 'new', 'new', 'new', 'old', 'new'])
 	})
 
 	it('whoever gives up takes neither turn nor place', async () => {

@@ -1,5 +1,5 @@
 import { RestError } from '@azure/core-rest-pipeline'
-import type { VaultFault } from '../../plan/fault.ts'
+import type { VaultFault } from '../../engine/fault.ts'
 import { VaultError } from '../../ports/vault.ts'
 
 // 403 has at least six causes that ask for different reactions; the inner code tells them apart (keyvault.md 1.6).

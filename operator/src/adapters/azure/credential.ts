@@ -4,9 +4,16 @@ import type { Clock } from '../../runtime/clock.ts'
 import type { Assertions } from './assertion.ts'
 import { tokenFaultOf } from './classify.ts'
 
+const GUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+const REFUSED = { kind: 'identityRefused' } as const
+
 export interface SingleFlightOptions {
 	clock: Clock
 	assertions: Assertions
+	/** of the identity */
+	tenantId: string
+	/** how many requests have left for Entra */
+	exchanges(): number
 	/** makes a new credential: clean of cached failures */
 	create: (assertion: () => Promise<string>) => TokenCredential
 	observe: (result: 'ok' | 'error') => void
@@ -23,11 +30,13 @@ const EARLY_MS = 150_000
  * 1. A token is reused until shortly before its end, or until the time that Entra named for renewal.
  * 2. Calls that come while one is being fetched share it: 50 cold reads make one token request, not 50.
  * 3. The caller's signal goes no further, and a timer ends the wait: the library ignores both signals and timeouts.
- * 4. After a failure credential and assertion are thrown away: MSAL answers from its memory of a failure for 60 s, and its
+ * 4. A vault of another tenant is told as such, before anything is asked.
+ * 5. After a failure credential and assertion are thrown away: MSAL answers from its memory of a failure for 60 s, and its
  *    credential holds on to each request it ever made.
  */
 export function createSingleFlightCredential(options: SingleFlightOptions): TokenCredential {
-	const { clock, assertions, create, observe } = options
+	const { clock, assertions, create, observe, exchanges } = options
+	const ownTenant = options.tenantId.toLowerCase()
 	let inner: TokenCredential | undefined
 	const tokens = new Map<string, AccessToken>()
 	const flights = new Map<string, Promise<AccessToken>>()
@@ -35,14 +44,17 @@ export function createSingleFlightCredential(options: SingleFlightOptions): Toke
 	const fetch = async (scopes: string | string[], tokenOptions: GetTokenOptions): Promise<AccessToken> => {
 		// Asked for before the library runs, so that a refusal by the API server arrives as what it is.
 		await assertions.get()
-		inner ??= create(async () => (await assertions.get()).token)
+		const sent = exchanges()
 		const timer = new AbortController()
+		let isLate = false
 		const late = clock.sleep(DEADLINE_MS, timer.signal).then(() => {
+			isLate = true
 			throw new VaultError({ kind: 'entraUnavailable' })
 		})
 		// Lost races reject when the timer is taken back; nobody is waiting for them then.
 		late.catch(() => {})
 		try {
+			inner ??= create(async () => (await assertions.get()).token)
 			const token = await Promise.race([inner.getToken(scopes, tokenOptions), late])
 			if (!token) throw new VaultError({ kind: 'entraUnavailable' })
 			observe('ok')
@@ -51,7 +63,9 @@ export function createSingleFlightCredential(options: SingleFlightOptions): Toke
 			inner = undefined
 			assertions.drop()
 			observe('error')
-			throw new VaultError(tokenFaultOf(error))
+			const fault = tokenFaultOf(error)
+			// What the library refuses by itself no waiting mends.
+			throw new VaultError(fault.kind === 'entraUnavailable' && !isLate && exchanges() === sent ? REFUSED : fault)
 		} finally {
 			timer.abort()
 		}
@@ -60,8 +74,13 @@ export function createSingleFlightCredential(options: SingleFlightOptions): Toke
 	return {
 		async getToken(scopes, given = {}) {
 			// `claims` come with a challenge that says the old token is not enough; its answer has a place of its own.
-			const { abortSignal: _, requestOptions: __, ...rest } = given
-			const key = JSON.stringify([scopes, rest.tenantId, rest.enableCae, rest.claims])
+			const { abortSignal: _, requestOptions: __, tenantId, ...others } = given
+			// The vault says of which tenant it wants a token. The library would refuse another one than the identity's.
+			const tenant = tenantId?.toLowerCase()
+			if (tenant !== undefined && tenant !== ownTenant)
+				throw new VaultError(GUID.test(tenant) ? { kind: 'otherTenant', tenant } : { kind: 'garbage' })
+			const rest = { ...others, ...(tenant === undefined ? {} : { tenantId: tenant }) }
+			const key = JSON.stringify([scopes, tenant, rest.enableCae, rest.claims])
 			const known = tokens.get(key)
 			if (known && isFresh(known, clock.now())) return known
 			let flight = flights.get(key)

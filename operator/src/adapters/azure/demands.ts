@@ -6,6 +6,8 @@ export interface Demands {
 	delete(binding: string): void
 	/** How many distinct secrets are followed by bindings that look at least every `interval` milliseconds. */
 	distinct(interval: number): number
+	/** keys of the tags that any binding's selectors name; undefined: all */
+	tags(): ReadonlySet<string> | undefined
 	readonly size: number
 }
 
@@ -32,6 +34,14 @@ export function createDemands(): Demands {
 				counts.set(interval, count)
 			}
 			return count
+		},
+		tags() {
+			const named = new Set<string>()
+			for (const { tags } of demands.values()) {
+				if (!tags) return undefined
+				for (const key of tags) named.add(key)
+			}
+			return demands.size === 0 ? undefined : named
 		},
 		get size() {
 			return demands.size

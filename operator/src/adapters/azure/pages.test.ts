@@ -32,21 +32,23 @@ describe('pages of a list', () => {
 })
 
 it.each(['', 'my_secret', 'a/b', 'x'.repeat(128), '$(id)', 'a\n'])('a list with the name %j is garbage', (name) => {
-	expect(() => listedOf(item({ name }))).toThrow(garbage)
+	expect(() => listedOf(item({ name }), undefined)).toThrow(garbage)
 })
 
 it.each([undefined, '', '0123', 'g'.repeat(32), `${'0'.repeat(32)}\n`])(
 	'a version list with the id %j is garbage',
 	(version) => {
-		expect(() => versionOf(item(version === undefined ? {} : { version }))).toThrow(garbage)
+		expect(() => versionOf(item(version === undefined ? {} : { version }), 'db', undefined)).toThrow(garbage)
 	},
 )
 
 it('names and ids of the form that the service gives are taken, and only true is managed', () => {
-	expect(listedOf(item({ name: 'db-Password-1', managed: true }))).toMatchObject({
+	expect(listedOf(item({ name: 'db-Password-1', managed: true }), undefined)).toMatchObject({
 		objectName: 'db-Password-1',
 		managed: true,
 	})
-	expect(listedOf(item({ managed: false }))).not.toHaveProperty('managed')
-	expect(versionOf(item({ version: '0123456789abcdefABCDEF0123456789' }))).toMatchObject({ enabled: true })
+	expect(listedOf(item({ managed: false }), undefined)).not.toHaveProperty('managed')
+	expect(versionOf(item({ version: '0123456789abcdefABCDEF0123456789' }), 'DB', undefined)).toMatchObject({
+		enabled: true,
+	})
 })

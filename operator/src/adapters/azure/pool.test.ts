@@ -21,6 +21,20 @@ describe('vaults that may be talked to', () => {
 		['https://payments.vault.azure.net?x=1', false],
 		['https://evil.example#.vault.azure.net', false],
 		['https://127.0.0.1', false],
+		['https://Payments.Vault.azure.net', true],
+		['https://payments.vault.azure.net:443', false],
+		['https://payments.vault.azure.net:', false],
+		['https://@payments.vault.azure.net', false],
+		['https:payments.vault.azure.net', false],
+		['https:/payments.vault.azure.net', false],
+		['https:\\\\payments.vault.azure.net', false],
+		['https://pay\tments.vault.azure.net', false],
+		[' https://payments.vault.azure.net', false],
+		['https://payments.vault.azure.net\n', false],
+		['https://payments.vault.azure.net.', false],
+		['https://payments.vault.azure.net?', false],
+		['https://payments.vault.azure.net//', false],
+		['https://ab.vault.azure.net', false],
 		['not a url', false],
 	])('%s: %s', (url, allowed) => {
 		expect(isAllowedVault(url, VAULT_SUFFIXES)).toBe(allowed)
@@ -74,10 +88,14 @@ describe('the sessions of a process', () => {
 	}
 	const demand = (...objects: string[]) => ({ objects: new Set(objects), interval: 60_000 })
 
-	it('one for each identity and vault, whatever the case of the URL', () => {
+	it('one for each identity and vault, whatever the case of the URL and the ids', () => {
 		const { vaults } = open()
 		const session = vaults.session(key)
 		expect(vaults.session({ ...key, vaultUrl: 'https://Payments.vault.azure.net' })).toBe(session)
+		const ids = { tenantId: 'ABCDEF00-1111-1111-1111-111111111111', clientId: 'ABCDEF00-2222-2222-2222-222222222222' }
+		expect(vaults.session({ ...key, ...ids })).toBe(
+			vaults.session({ ...key, tenantId: ids.tenantId.toLowerCase(), clientId: ids.clientId.toLowerCase() }),
+		)
 		const others: Partial<SessionKey>[] = [
 			{ vaultUrl: 'https://orders.vault.azure.net' },
 			{ tenantId: '33333333-3333-3333-3333-333333333333' },

@@ -1,8 +1,11 @@
+import { VAULT_URL } from '../../api/constants.ts'
 import type { Lane, SessionKey, Vaults } from '../../ports/vault.ts'
 import type { Random } from '../../runtime/clock.ts'
 import { createVaultAgent } from './agent.ts'
 import { createAnswers } from './answers.ts'
 import { type Budget, createBudget } from './budget.ts'
+import { createBypass } from './no-proxy.ts'
+import { createRoom } from './room.ts'
 import { type AzureOptions, createSession } from './session.ts'
 import { createShared, type SharedSession } from './shared.ts'
 
@@ -10,6 +13,8 @@ export interface PoolOptions extends AzureOptions {
 	random: Random
 	/** DNS suffixes of vaults that may be talked to */
 	vaultSuffixes: readonly string[]
+	/** hosts that are reached without the proxy that the environment names, as in NO_PROXY */
+	noProxy?: string | undefined
 	/** sustained calls per second to one vault, all identities together */
 	callsPerSecond?: number | undefined
 	/** how long a call to a vault waited for its turn */
@@ -29,6 +34,8 @@ const IDLE_MS = 60_000
 export function createVaults(options: PoolOptions): AzureVaults {
 	const { clock, vaultSuffixes, observeWait = () => {} } = options
 	const answers = createAnswers(clock)
+	const room = createRoom()
+	const bypass = createBypass(options.noProxy ?? '')
 	const connections = options.agent ?? createVaultAgent()
 	const sessions = new Map<string, { host: string; shared: SharedSession; handedAt: number }>()
 	const budgets = new Map<string, Budget>()
@@ -48,7 +55,7 @@ export function createVaults(options: PoolOptions): AzureVaults {
 		return budget
 	}
 	const open = (key: SessionKey, host: string): SharedSession => {
-		const shared = createShared(createSession(key, options, { budget: budgetOf(host), connections }), {
+		const shared = createShared(createSession(key, options, { budget: budgetOf(host), connections, bypass, room }), {
 			clock,
 			random: options.random,
 			answers,
@@ -61,7 +68,8 @@ export function createVaults(options: PoolOptions): AzureVaults {
 		return shared
 	}
 	return {
-		session(key) {
+		session(given) {
+			const key = { ...given, ...inLowerCase(given) }
 			const id = identityOf(key, options.authorityHost)
 			let session = sessions.get(id)
 			if (!session) {
@@ -76,6 +84,7 @@ export function createVaults(options: PoolOptions): AzureVaults {
 			places.get(binding)?.leave(binding)
 			places.delete(binding)
 		},
+		suffixes: vaultSuffixes,
 		isAllowed: (vaultUrl) => isAllowedVault(vaultUrl, vaultSuffixes),
 		prune() {
 			answers.sweep()
@@ -95,10 +104,17 @@ export function createVaults(options: PoolOptions): AzureVaults {
 	}
 }
 
+/** Hosts and GUIDs compare without regard to case; the client of Entra compares letters. */
+const inLowerCase = ({ vaultUrl, tenantId, clientId }: SessionKey) => ({
+	vaultUrl: vaultUrl.toLowerCase(),
+	tenantId: tenantId.toLowerCase(),
+	clientId: clientId.toLowerCase(),
+})
+
 function identityOf(key: SessionKey, authorityHost: string | undefined): string {
 	const { vaultUrl, tenantId, clientId, audience, namespace, serviceAccount, serviceAccountUid } = key
 	return JSON.stringify([
-		vaultUrl.toLowerCase(),
+		vaultUrl,
 		authorityHost,
 		tenantId,
 		clientId,
@@ -109,11 +125,11 @@ function identityOf(key: SessionKey, authorityHost: string | undefined): string 
 	])
 }
 
-/** https, one label before an allowed suffix, nothing else. */
+/**
+ * https, one label before an allowed suffix, nothing else. Judged as it is written: what a parser of URLs forgives (tabs, a
+ * backslash, `https:host`, an empty user, the port 443) would be a second spelling of one vault.
+ */
 export function isAllowedVault(vaultUrl: string, suffixes: readonly string[]): boolean {
-	if (!URL.canParse(vaultUrl)) return false
-	const { protocol, hostname, username, password, pathname, search, hash } = new URL(vaultUrl)
-	if (protocol !== 'https:' || username || password || pathname !== '/' || search || hash) return false
-	const [label = '', ...rest] = hostname.split('.')
-	return /^[a-z0-9-]{1,24}$/.test(label) && suffixes.includes(rest.join('.'))
+	const [, host] = VAULT_URL.exec(vaultUrl) ?? []
+	return host !== undefined && suffixes.includes(host.slice(host.indexOf('.') + 1).toLowerCase())
 }

@@ -1,17 +1,19 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Agent } from 'node:https'
 import type { PipelinePolicy } from '@azure/core-rest-pipeline'
-import { ClientAssertionCredential } from '@azure/identity'
-import { type KeyVaultSecret, SecretClient, type SecretProperties } from '@azure/keyvault-secrets'
+import { ClientAssertionCredential, type TokenCredential } from '@azure/identity'
+import { SecretClient, type SecretProperties } from '@azure/keyvault-secrets'
 import type { Tokens } from '../../ports/cluster.ts'
 import {
 	type Ask,
+	type ListedSecret,
 	type PageLimit,
 	type SessionKey,
 	VaultError,
 	type VaultListing,
 	type VaultReader,
 	type VaultSecret,
+	type VersionFacts,
 	type VersionListing,
 } from '../../ports/vault.ts'
 import type { Clock } from '../../runtime/clock.ts'
@@ -20,9 +22,11 @@ import { createAssertions } from './assertion.ts'
 import type { Budget } from './budget.ts'
 import { type Answer, retryAfterMs, vaultFaultOf } from './classify.ts'
 import { createSingleFlightCredential } from './credential.ts'
-import { factsOf, listedOf, versionOf } from './facts.ts'
+import { bytesOf, listedOf, secretOf, versionOf } from './facts.ts'
+import { createBoundedClient } from './http.ts'
 import { createOpening } from './opening.ts'
 import { PAGE_SIZE, readPages } from './pages.ts'
+import type { Room } from './room.ts'
 
 export type CallKind = 'get' | 'list' | 'versions'
 
@@ -34,6 +38,8 @@ export interface AzureOptions {
 	authorityHost?: string | undefined
 	/** for an Entra that Microsoft's discovery does not know: an emulator, or a disconnected cloud */
 	disableInstanceDiscovery?: boolean | undefined
+	/** who asks; default: the ServiceAccount, whose token Entra exchanges. Called anew after each failure */
+	credential?: (() => TokenCredential) | undefined
 	/** connections of tests, to vaults and Entra; default: our own to vaults, the library's to Entra */
 	agent?: Agent | undefined
 	/** name of this cluster in the vault's logs */
@@ -46,11 +52,19 @@ export interface AzureOptions {
 
 // A healthy vault answers in a tenth of a second. Ten seconds tell a slow one from a dead one without holding a worker long.
 const TIMEOUT_MS = 10_000
+// A page of 25 secrets with 15 tags of 512 characters (keyvault.md 1.5), each escaped as six bytes, is 2.3 MB; a value 150 kB.
+const MAX_VAULT_BYTES = 4 * 1024 * 1024
+// A token has some kilobytes, and the answer of the discovery ten.
+const MAX_ENTRA_BYTES = 1024 * 1024
 
 /** What all sessions of one vault share. */
 export interface Vault {
 	budget: Budget
 	connections: Agent
+	/** whether a host is reached without the proxy that the environment names */
+	bypass(host: string): boolean
+	/** for lists while they are read; of all vaults */
+	room: Room
 }
 
 interface Call {
@@ -68,7 +82,11 @@ interface Call {
  * One vault read with one identity: one client, so that the 401 which starts a client's life is paid once, and one
  * credential. When Entra's token is refused both are made anew, because the client would send the same token until it ends.
  */
-export function createSession(key: SessionKey, options: AzureOptions, { budget, connections }: Vault): VaultReader {
+export function createSession(
+	key: SessionKey,
+	options: AzureOptions,
+	{ budget, connections, bypass, room }: Vault,
+): VaultReader {
 	const { clock, tokens, observeVault = () => {}, observeToken = () => {}, timeoutMs = TIMEOUT_MS } = options
 	const calls = new AsyncLocalStorage<Call>()
 	const observed: Tokens = {
@@ -85,12 +103,11 @@ export function createSession(key: SessionKey, options: AzureOptions, { budget, 
 	}
 	const assertions = createAssertions(observed, key, clock)
 
-	// Options of a list reach only its first page; here every request gets the deadline, and every answer's clock is read.
+	// Options of a list reach only its first page; here every request is reached, and every answer's clock is read.
 	const eachRequest: PipelinePolicy = {
 		name: 'asbEachRequest',
 		async sendRequest(request, next) {
 			const call = calls.getStore()
-			request.timeout = timeoutMs
 			// Not as an option of the client, where it would go before a proxy that the environment names.
 			request.agent ??= connections
 			if (!call) return next(request)
@@ -116,7 +133,10 @@ export function createSession(key: SessionKey, options: AzureOptions, { budget, 
 			// place here and not around the whole call, a tenant whose Entra hangs holds no place of a vault that others use.
 			if (!request.headers.has('authorization')) return send()
 			call.opened()
-			const place = await budget.acquire({ lane, namespace: key.namespace, signal })
+			call.ask.waits?.(true)
+			const place = await budget
+				.acquire({ lane, namespace: key.namespace, signal })
+				.finally(() => call.ask.waits?.(false))
 			try {
 				const response = await send()
 				if (response.status === 429) place.throttled(call.answer && retryAfterMs(call.answer))
@@ -126,6 +146,19 @@ export function createSession(key: SessionKey, options: AzureOptions, { budget, 
 			}
 		},
 	}
+	// What the library makes of NO_PROXY is less than what curl does.
+	const direct = { to: bypass, agent: connections }
+	let exchanges = 0
+	const entraClient = createBoundedClient({
+		timeoutMs,
+		maxBytes: MAX_ENTRA_BYTES,
+		direct,
+		onSend() {
+			exchanges++
+		},
+	})
+	const { origin, hostname: vault } = new URL(key.vaultUrl)
+	const vaultClient = createBoundedClient({ timeoutMs, maxBytes: MAX_VAULT_BYTES, origin, direct })
 	const build = () => {
 		const { authorityHost, disableInstanceDiscovery, agent } = options
 		// One attempt each: the queue backs off, and two layers of retries multiply.
@@ -133,9 +166,13 @@ export function createSession(key: SessionKey, options: AzureOptions, { budget, 
 		const credential = createSingleFlightCredential({
 			clock,
 			assertions,
+			tenantId: key.tenantId,
+			exchanges: () => exchanges,
 			create: (assertion) =>
+				options.credential?.() ??
 				new ClientAssertionCredential(key.tenantId, key.clientId, assertion, {
 					retryOptions,
+					httpClient: entraClient,
 					...(agent ? { agent } : {}),
 					...(authorityHost ? { authorityHost } : {}),
 					...(disableInstanceDiscovery ? { disableInstanceDiscovery } : {}),
@@ -144,6 +181,7 @@ export function createSession(key: SessionKey, options: AzureOptions, { budget, 
 		})
 		const client = new SecretClient(key.vaultUrl, credential, {
 			retryOptions,
+			httpClient: vaultClient,
 			additionalPolicies: [{ policy: eachRequest, position: 'perRetry' }],
 			userAgentOptions: { userAgentPrefix: userAgent(options.clusterName, key) },
 		})
@@ -151,7 +189,6 @@ export function createSession(key: SessionKey, options: AzureOptions, { budget, 
 	}
 	let { client, opening } = build()
 
-	const vault = new URL(key.vaultUrl).hostname
 	const send = async <T>(kind: CallKind, at: Call, work: (at: Call) => Promise<T>): Promise<T> => {
 		const { signal } = at.ask
 		try {
@@ -178,17 +215,31 @@ export function createSession(key: SessionKey, options: AzureOptions, { budget, 
 			send(kind, { ask, opened, sent: false, date: undefined, answer: undefined }, work),
 		)
 
-	/** One call for each page. */
-	const pagesOf = async (kind: CallKind, pages: AsyncIterator<SecretProperties[]>, limit: PageLimit, ask: Ask) => {
+	/** One call for each page. What is kept of an item is made of it at once: pages may hold much that nobody asked for. */
+	const pagesOf = async <T extends ListedSecret | VersionFacts>(
+		kind: CallKind,
+		pages: AsyncIterator<SecretProperties[]>,
+		limit: PageLimit,
+		ask: Ask,
+		keep: (item: SecretProperties) => T,
+	) => {
 		let serverTime: number | undefined
-		const found = await readPages(limit, () =>
-			call(kind, ask, async (at) => {
-				const page = await pages.next()
-				if (at.sent) serverTime = timeOf(at)
-				return page
-			}),
-		)
-		return { ...found, serverTime }
+		const share = room.take()
+		try {
+			const found = await readPages(limit, () =>
+				call(kind, ask, async (at): Promise<IteratorResult<T[]>> => {
+					const page = await pages.next()
+					if (at.sent) serverTime = timeOf(at)
+					if (page.done) return { done: true, value: undefined }
+					const kept = page.value.map(keep)
+					share.grow(kept.reduce((sum, item) => sum + bytesOf(item), 0))
+					return { done: false, value: kept }
+				}),
+			)
+			return { ...found, serverTime }
+		} finally {
+			share.release()
+		}
 	}
 
 	return {
@@ -198,28 +249,30 @@ export function createSession(key: SessionKey, options: AzureOptions, { budget, 
 		read: (objectName, version, ask) =>
 			call('get', ask, async (at): Promise<VaultSecret> => {
 				const secret = await client.getSecret(objectName, version === undefined ? {} : { version })
-				return readSecret(secret, at)
+				return { ...secretOf(secret, objectName, version), serverTime: timeOf(at) }
 			}),
 		async list(limit, ask): Promise<VaultListing> {
 			const pages = client.listPropertiesOfSecrets().byPage({ maxPageSize: PAGE_SIZE })
-			const { complete, pages: count, items, serverTime } = await pagesOf('list', pages, limit, ask)
+			const {
+				complete,
+				pages: count,
+				items,
+				serverTime,
+			} = await pagesOf('list', pages, limit, ask, (item) => listedOf(item, ask.tags))
 			if (!complete) return { complete, pages: count }
-			const listed = items.map(listedOf)
-			const byName = new Map(listed.map((item) => [item.objectName.toLowerCase(), item]))
+			const byName = new Map(items.map((item) => [item.objectName.toLowerCase(), item]))
 			return { complete, pages: count, items: byName, serverTime }
 		},
 		async versions(objectName, limit, ask): Promise<VersionListing> {
 			const pages = client.listPropertiesOfSecretVersions(objectName).byPage({ maxPageSize: PAGE_SIZE })
-			const { complete, pages: count, items } = await pagesOf('versions', pages, limit, ask)
-			return complete ? { complete, versions: items.map(versionOf) } : { complete, pages: count }
+			const {
+				complete,
+				pages: count,
+				items,
+			} = await pagesOf('versions', pages, limit, ask, (item) => versionOf(item, objectName, ask.tags))
+			return complete ? { complete, versions: items } : { complete, pages: count }
 		},
 	}
-}
-
-function readSecret({ value, properties }: KeyVaultSecret, at: Call): VaultSecret {
-	const { version } = properties
-	if (value === undefined || version === undefined) throw new VaultError({ kind: 'garbage' })
-	return { version, value: () => value, facts: factsOf(properties), serverTime: timeOf(at) }
 }
 
 function timeOf({ date }: Call): number | undefined {

@@ -1,5 +1,5 @@
-import { traitsOf, type VaultFault } from '../../plan/fault.ts'
-import type { ListKnowledge } from '../../plan/look.ts'
+import { traitsOf, type VaultFault } from '../../engine/fault.ts'
+import type { ListKnowledge } from '../../engine/known.ts'
 import {
 	type Ask,
 	type Demand,
@@ -15,7 +15,8 @@ import type { Clock, Random } from '../../runtime/clock.ts'
 import { KubeError } from '../kube/errors.ts'
 import type { Answers, Kept } from './answers.ts'
 import { createDemands } from './demands.ts'
-import { type Flight, startFlight } from './flight.ts'
+import { bytesOf } from './facts.ts'
+import { type Flight, type Joining, startFlight } from './flight.ts'
 
 export interface SharedOptions {
 	clock: Clock
@@ -106,9 +107,10 @@ export function createShared(reader: VaultReader, options: SharedOptions): Share
 	): Flight<T> => {
 		const begun = clock.monotonic()
 		const limit = { pages }
-		const run = async (signal: AbortSignal): Promise<T> => {
+		const run = async (own: Required<Joining>): Promise<T> => {
+			const { signal } = own
 			try {
-				const value = await call({ since: begun, lane: ask.lane, signal }, limit)
+				const value = await call({ since: begun, lane: ask.lane, ...own }, limit)
 				if (signal.aborted) throw signal.reason
 				upAt = Math.max(upAt, begun)
 				if (down && down.begun <= upAt) down = undefined
@@ -151,12 +153,18 @@ export function createShared(reader: VaultReader, options: SharedOptions): Share
 			if (down && down.begun >= ask.since) throw down.error
 			const flight = flights.get(question) as Flight<T> | undefined
 			if (!flight || flight.begun < ask.since || (flight.lane === 'refresh' && ask.lane === 'first'))
-				return begin(question, ask, limit, call, traits).join(ask.signal)
+				return begin(question, ask, limit, call, traits).join(ask)
 			flight.limit.pages = Math.max(flight.limit.pages, limit.pages)
-			const value = await flight.join(ask.signal)
+			const value = await flight.join(ask)
 			// It was broken off just before more pages were allowed, otherwise.
 			if (traits(value).serves(limit)) return value
 		}
+	}
+
+	// A list keeps no other tags than its followers name, so one that was begun before another was named is another question.
+	const kept = (question: string) => {
+		const tags = demands.tags()
+		return { tags, question: tags ? `${question} ${JSON.stringify([...tags].sort())}` : question }
 	}
 
 	const list = async (limit: PageLimit, ask: Ask): Promise<VaultListing> => {
@@ -195,15 +203,20 @@ export function createShared(reader: VaultReader, options: SharedOptions): Share
 				// Two bytes a character at most: the engine keeps text as Latin-1 or UTF-16.
 				(secret) => ({ bytes: 2 * secret.value().length, serves: () => true }),
 			),
-		list: (limit, ask) => answer<VaultListing>('list', ask, limit, (own, shared) => list(shared, own), aboutPages),
-		versions: (objectName, limit, ask) =>
-			answer<VersionListing>(
-				`versions ${objectName.toLowerCase()}`,
+		list: (limit, ask) => {
+			const { tags, question } = kept('list')
+			return answer<VaultListing>(question, ask, limit, (own, shared) => list(shared, { ...own, tags }), aboutList)
+		},
+		versions: (objectName, limit, ask) => {
+			const { tags, question } = kept(`versions ${objectName.toLowerCase()}`)
+			return answer<VersionListing>(
+				question,
 				ask,
 				limit,
-				(own, shared) => reader.versions(objectName, shared, own),
-				aboutPages,
-			),
+				(own, shared) => reader.versions(objectName, shared, { ...own, tags }),
+				aboutList,
+			)
+		},
 		follow(binding: string, demand: Demand) {
 			demands.set(binding, demand)
 			options.onFollow(binding)
@@ -225,10 +238,16 @@ export function createShared(reader: VaultReader, options: SharedOptions): Share
 }
 
 // A broken-off list has read one page more than was allowed: there are at least that many.
-const aboutPages = (listing: VaultListing | VersionListing): Traits => ({
-	bytes: 0,
+const aboutList = (listing: VaultListing | VersionListing): Traits => ({
+	bytes: listing.complete ? sizeOf(listing) : 0,
 	serves: ({ pages }) => listing.complete || pages < listing.pages,
 })
+
+function sizeOf(listing: Extract<VaultListing | VersionListing, { complete: true }>): number {
+	let bytes = 0
+	for (const item of 'items' in listing ? listing.items.values() : listing.versions) bytes += bytesOf(item)
+	return bytes
+}
 
 /** Whether any other question would have met it as well: it lies with the identity, the network or the whole vault. */
 function isSessionWide(error: unknown): boolean {

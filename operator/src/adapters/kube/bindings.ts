@@ -7,6 +7,27 @@ import type { KubeTransport } from './transport.ts'
 export const bindingsPath = (namespace: string | undefined): string =>
 	`/apis/${GROUP}/${VERSION}${namespace === undefined ? '' : `/namespaces/${namespace}`}/${PLURAL}`
 
+/** A binding as the watch gives it, as far as this needs to know. */
+interface Watched {
+	metadata: { annotations?: Record<string, string> }
+}
+
+/**
+ * Leaves out what nobody here reads: labels, owners, and the annotations of others. A tenant may write 256 kB of these to each
+ * binding, and the copy of the spec that `kubectl apply` keeps there doubles it.
+ */
+export function keptOf<T extends Watched>(binding: T): T {
+	const {
+		labels: _,
+		ownerReferences: __,
+		finalizers: ___,
+		annotations = {},
+		...metadata
+	} = binding.metadata as Record<string, unknown> & { annotations?: Record<string, string> }
+	const own = Object.entries(annotations).filter(([key]) => key.startsWith(`${GROUP}/`))
+	return { ...binding, metadata: { ...metadata, ...(own.length > 0 ? { annotations: Object.fromEntries(own) } : {}) } }
+}
+
 export function createBindings(transport: Pick<KubeTransport, 'request'>): Bindings {
 	return {
 		async patchStatus(namespace, name, resourceVersion, patch) {

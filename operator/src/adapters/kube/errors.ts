@@ -1,4 +1,4 @@
-import type { Permission } from '../../plan/commands.ts'
+import type { Permission } from '../../status/commands.ts'
 
 /** What an API server's answer, or its absence, means for the caller. */
 export type KubeErrorKind =
@@ -52,6 +52,9 @@ export class KubeError extends Error {
 		this.missing = details.missing
 	}
 }
+
+/** `code` of an answer that is longer than what is read. */
+export const TOO_LONG = 'TOO_LONG'
 
 /** True for a `KubeError` of one of these kinds. */
 export function isKubeError(error: unknown, ...kinds: KubeErrorKind[]): error is KubeError {

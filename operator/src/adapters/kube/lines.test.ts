@@ -29,6 +29,11 @@ test('waiting and arriving alternate, and lines are handed out only in between',
 	const hooks = { waiting: () => log.push('waiting'), arrived: () => log.push('arrived') }
 	for await (const line of readLines(chunks([Buffer.from('a\nb'), Buffer.from('\n')]), hooks)) log.push(line)
 	expect(log).toEqual(['waiting', 'arrived', 'a', 'waiting', 'arrived', 'b', 'waiting', 'arrived'])
+	// A chunk without a line is no progress.
+	const progress: boolean[] = []
+	const noted = { waiting: (isFresh: boolean) => progress.push(isFresh), arrived: () => {} }
+	for await (const _ of readLines(chunks(['a\n', 'b', 'b', '\n'].map((each) => Buffer.from(each))), noted));
+	expect(progress).toEqual([true, true, false, false, true])
 })
 
 test('a line without end is refused before it fills the memory', async () => {

@@ -1,4 +1,4 @@
-import type { Permission } from '../../plan/commands.ts'
+import type { Permission } from '../../status/commands.ts'
 
 /** What a request is about, in words with few values: for metrics and for error messages. */
 export interface RequestLabels {

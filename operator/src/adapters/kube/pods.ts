@@ -1,5 +1,5 @@
 import { REFRESHED_ANNOTATION } from '../../api/constants.ts'
-import type { PodObject } from '../../plan/pods.ts'
+import type { PodObject } from '../../destinations/secret/pods.ts'
 import type { Pods } from '../../ports/cluster.ts'
 import { isKubeError } from './errors.ts'
 import type { KubeTransport } from './transport.ts'

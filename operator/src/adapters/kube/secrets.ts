@@ -1,15 +1,15 @@
 import { FIELD_MANAGER } from '../../api/constants.ts'
-import { ownerOf, type SecretObject } from '../../plan/delivered.ts'
+import { ownerOf, type SecretObject } from '../../destinations/secret/secret-object.ts'
 import type { Secrets } from '../../ports/cluster.ts'
 import { isKubeError, KubeError } from './errors.ts'
-import { isFenceRefusal } from './serviceaccounts.ts'
 import type { KubeTransport } from './transport.ts'
 
 const query = { fieldManager: FIELD_MANAGER }
 
 /**
- * Writes Secrets without the right to read any (kubernetes.md 8): create by POST, change by merge patch, read back our own
- * with an empty merge patch, which writes nothing and which the fence refuses for everybody else's.
+ * Reads and writes the Secrets of bindings. A PATCH is a read: one whose result does not decode is answered with the whole
+ * object, before any admission policy is asked. So none is sent to a Secret that a GET has not shown to be ours, and each
+ * carries the resourceVersion of that GET.
  */
 export function createSecrets(
 	transport: Pick<KubeTransport, 'request'>,
@@ -40,22 +40,20 @@ export function createSecrets(
 		async readBack(namespace, name, owner) {
 			try {
 				const path = `${collection(namespace)}/${name}`
-				const secret = await observed('read back', () =>
-					transport.request<SecretObject>({ method: 'PATCH', path, query, body: {} }),
-				)
-				// Without the fence the API server answers for anybody's Secret: the label decides here as well.
+				const secret = await observed('read back', () => transport.request<SecretObject>({ method: 'GET', path }))
 				const label = ownerOf(secret)
 				return label === owner ? { kind: 'ours', secret } : { kind: 'foreign', owner: label }
 			} catch (error) {
 				if (isKubeError(error, 'notFound')) return { kind: 'none' }
-				if (isFenceRefusal(error)) return { kind: 'foreign', owner: undefined }
 				throw error
 			}
 		},
-		patch: (namespace, name, body) =>
-			observed('patch', () =>
-				transport.request<SecretObject>({ method: 'PATCH', path: `${collection(namespace)}/${name}`, query, body }),
-			),
+		patch: (namespace, name, body) => {
+			// Such a patch would reach whatever has the name by now. It is a mistake of ours, not an answer of the API server.
+			if (!body.metadata.resourceVersion) throw new Error('a Secret is patched only at the version that was read')
+			const path = `${collection(namespace)}/${name}`
+			return observed('patch', () => transport.request<SecretObject>({ method: 'PATCH', path, query, body }))
+		},
 		async remove(namespace, name, uid, resourceVersion) {
 			try {
 				const path = `${collection(namespace)}/${name}`

@@ -70,41 +70,10 @@ export function createTokens(transport: Pick<KubeTransport, 'request'>): Tokens 
 	}
 }
 
-function tokenRequest(audience: string): object {
+export function tokenRequest(audience: string): object {
 	return {
 		apiVersion: 'authentication.k8s.io/v1',
 		kind: 'TokenRequest',
 		spec: { audiences: [audience], expirationSeconds: EXPIRATION_S },
 	}
-}
-
-/**
- * Asks whether the fence stands: a token of our own ServiceAccount for an audience that the fence does not allow, as a dry
- * run, must be refused by it.
- *
- * @returns `stands`, `missing` (the API server would have issued the token), or `unknown` with what it said instead
- */
-export async function probeFence(
-	transport: Pick<KubeTransport, 'request'>,
-	namespace: string,
-	serviceAccount: string,
-): Promise<{ kind: 'stands' } | { kind: 'missing' } | { kind: 'unknown'; message: string }> {
-	const path = `/api/v1/namespaces/${namespace}/serviceaccounts/${serviceAccount}/token`
-	try {
-		const body = tokenRequest('https://fence-probe.secrets.purista.dev')
-		await transport.request({ method: 'POST', path, query: { dryRun: 'All' }, body })
-		return { kind: 'missing' }
-	} catch (error) {
-		if (!(error instanceof KubeError)) throw error
-		if (isFenceRefusal(error)) return { kind: 'stands' }
-		return { kind: 'unknown', message: error.message }
-	}
-}
-
-// Names of deploy/kustomize/fence, as the API server quotes them; kustomize may put something before and after.
-const FENCE = /ValidatingAdmissionPolicy '[^']*azure-secret-binding-/
-
-/** Whether our fence said no (403 or 422, as its policies choose): not RBAC, not validation, not somebody else's policy. */
-export function isFenceRefusal(error: unknown): boolean {
-	return isKubeError(error, 'forbidden', 'invalid') && FENCE.test(error.message)
 }

@@ -130,6 +130,38 @@ describe('faults', () => {
 		expect(observed).toEqual(['list pods timeout', 'list pods timeout'])
 	})
 
+	test('a byte now and then does not move the deadline', async () => {
+		server.answer({ chunks: ['{'], after: 'hold' })
+		const dripping = setInterval(() => server.seen[0]?.write(' '), 50)
+		try {
+			expect((await failure(transport.request({ ...pods, timeoutMs: 400 }))).kind).toBe('timeout')
+		} finally {
+			clearInterval(dripping)
+		}
+	})
+
+	test('an answer that is too long is cut, also one that does not say how long it is', async () => {
+		const megabyte = ' '.repeat(1024 * 1024)
+		server.answer({ chunks: Array.from({ length: 40 }, () => megabyte), after: 'hold' })
+		expect(await failure(transport.request(pods))).toMatchObject({ kind: 'server', code: 'TOO_LONG' })
+		server.answer({ headers: { 'content-length': String(900 * 1024 * 1024) }, chunks: ['{'], after: 'hold' })
+		expect(await failure(transport.request(pods))).toMatchObject({ kind: 'server', code: 'TOO_LONG' })
+		await vi.waitFor(() => expect(server.open).toBe(0))
+		server.answer({ status: 429, chunks: [megabyte, megabyte], after: 'hold' })
+		expect((await failure(transport.request(pods))).kind).toBe('throttled')
+	})
+
+	test('nothing packed is asked for, and none is unpacked', async () => {
+		server.answer({ headers: { 'content-encoding': 'gzip' }, chunks: ['x'] })
+		expect((await failure(transport.request(pods))).message).toContain('the answer is packed')
+		expect(server.seen[0]?.headers['accept-encoding']).toBe('identity')
+	})
+
+	test('JSON that is nested deep is a fault of the server', async () => {
+		server.answer({ chunks: ['{"a":'.repeat(65), '1', '}'.repeat(65)] })
+		expect((await failure(transport.request(pods))).message).toContain('nested too deep')
+	})
+
 	test('after a silence no idle connection is trusted: they may all be half-open', async () => {
 		// Two connections, both idle afterwards.
 		const both = Promise.all([transport.request(pods), transport.request(pods)])
@@ -216,6 +248,18 @@ describe('streams', () => {
 		expect(await lines.next()).toEqual({ done: false, value: '{"b":2}' })
 		expect((await failure(lines.next())).kind).toBe('timeout')
 		expect(observed).toEqual(['watch pods timeout'])
+	})
+
+	test('a byte now and then is silence: only a line is a sign of life', async () => {
+		server.answer({ chunks: ['{"a":1}\n'], after: 'hold' })
+		const lines = await transport.stream({ ...watch, inactivityMs: 400 })
+		await lines.next()
+		const dripping = setInterval(() => server.seen[0]?.write(' '), 50)
+		try {
+			expect((await failure(lines.next())).kind).toBe('timeout')
+		} finally {
+			clearInterval(dripping)
+		}
 	})
 
 	test('a reset is unreachable', async () => {

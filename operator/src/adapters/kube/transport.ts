@@ -2,9 +2,11 @@ import type { RequestOptions } from 'node:https'
 import { isDeepStrictEqual } from 'node:util'
 import type { KubeConfig } from '@kubernetes/client-node'
 import { Agent, type Dispatcher } from 'undici'
-import { linkAbort } from '../../runtime/abort.ts'
-import { errorFromNetwork, errorFromStatus, KubeError } from './errors.ts'
-import { readLines } from './lines.ts'
+import { isTooDeep } from '../depth.ts'
+import { discard, header, readText } from './body.ts'
+import { createDeadline, type Deadline } from './deadline.ts'
+import { errorFromNetwork, errorFromStatus, KubeError, TOO_LONG } from './errors.ts'
+import { MAX_DEPTH, readLines } from './lines.ts'
 import { describeRequest, isSensitive, type Method, permissionFor, type RequestLabels } from './paths.ts'
 
 export { KubeError } from './errors.ts'
@@ -36,7 +38,7 @@ interface KubeStreamRequest {
 	signal?: AbortSignal | undefined
 	/** deadline until the answer's headers, milliseconds */
 	timeoutMs?: number | undefined
-	/** the stream fails with kind `timeout` when nothing arrives for this long, milliseconds */
+	/** the stream fails with kind `timeout` when no line is complete after this long, milliseconds */
 	inactivityMs: number
 }
 
@@ -75,6 +77,10 @@ const REQUEST_TIMEOUT_MS = 30_000
 const KEEP_ALIVE_MS = 30_000
 // Watches hold one each (fewer than ten), workers one each (about ten): room for both and for a burst of nudges.
 const MAX_CONNECTIONS = 64
+// A page of a list: 500 bindings of 64 kB. What is longer is asked for in shorter pages (watch.ts); one object has 1.5 MiB.
+const MAX_BYTES = 32 * 1024 * 1024
+// A `Status` is a sentence or a few.
+const MAX_ERROR_BYTES = 1024 * 1024
 
 /**
  * A transport with one shared, reused set of connections. Server, TLS and authentication come from the client library's
@@ -97,7 +103,12 @@ export function createKubeTransport(options: KubeTransportOptions): KubeTranspor
 		await kubeConfig.applyToHTTPSOptions(auth)
 		const url = new URL(cluster.server.replace(/\/$/, '') + request.path)
 		for (const [name, value] of Object.entries(request.query ?? {})) url.searchParams.set(name, value)
-		const headers: Record<string, string> = { accept: 'application/json', 'user-agent': userAgent }
+		// Nothing packed: an API server packs long lists, and what unpacks to how much nobody knows before.
+		const headers: Record<string, string> = {
+			accept: 'application/json',
+			'accept-encoding': 'identity',
+			'user-agent': userAgent,
+		}
 		for (const [name, value] of Object.entries(auth.headers ?? {})) headers[name.toLowerCase()] = String(value).trim()
 		if (auth.auth) headers['authorization'] = `Basic ${Buffer.from(auth.auth).toString('base64')}`
 		if (request.body !== undefined) {
@@ -115,12 +126,16 @@ export function createKubeTransport(options: KubeTransportOptions): KubeTranspor
 			bodyTimeout: 0,
 		})
 		line.status = String(response.statusCode)
-		if (response.statusCode < 400) return response
+		if (response.statusCode < 400) {
+			if ((header(response, 'content-encoding') ?? 'identity') === 'identity') return response
+			discard(response.body)
+			throw new KubeError('server', `${line.text}: the answer is packed, and nothing packed was asked for`)
+		}
 		throw errorFromStatus({
 			request: line.text,
 			status: response.statusCode,
 			retryAfter: header(response, 'retry-after'),
-			body: parse(await response.body.text()),
+			body: parse((await readText(response, MAX_ERROR_BYTES)) ?? ''),
 			sensitive: isSensitive(line.labels),
 			permission: permissionFor(line.labels, request.path),
 		})
@@ -133,7 +148,10 @@ export function createKubeTransport(options: KubeTransportOptions): KubeTranspor
 			const deadline = createDeadline(request.signal, request.timeoutMs ?? options.timeoutMs ?? REQUEST_TIMEOUT_MS)
 			try {
 				const response = await open(line, request, deadline.signal)
-				const text = await response.body.text()
+				const text = await readText(response, MAX_BYTES)
+				if (text === undefined)
+					throw new KubeError('server', `${line.text}: the answer has more than ${MAX_BYTES} bytes`, { code: TOO_LONG })
+				if (isTooDeep(text, MAX_DEPTH)) throw new KubeError('server', `${line.text}: the answer is nested too deep`)
 				// The one place where an answer gets its type: callers name it, and parse what they did not write themselves.
 				return (text === '' ? undefined : JSON.parse(text)) as T
 			} catch (error) {
@@ -176,8 +194,19 @@ async function* streamLines(
 	deadline: Deadline,
 	finish: () => void,
 ): AsyncGenerator<string, void, undefined> {
+	let left = inactivityMs
+	let since = 0
+	const waiting = (isFresh: boolean) => {
+		if (isFresh) left = inactivityMs
+		since = performance.now()
+		deadline.restart(left)
+	}
+	const arrived = () => {
+		deadline.stop()
+		left -= performance.now() - since
+	}
 	try {
-		yield* readLines(body, { waiting: () => deadline.restart(inactivityMs), arrived: () => deadline.stop() })
+		yield* readLines(body, { waiting, arrived })
 	} catch (error) {
 		throw explain(error, line, deadline, signal)
 	} finally {
@@ -213,50 +242,6 @@ function explain(error: unknown, line: RequestLine, deadline: Deadline, signal: 
 	}
 	line.status = 'unreachable'
 	return errorFromNetwork(line.text, error)
-}
-
-interface Deadline {
-	readonly signal: AbortSignal
-	readonly expired: boolean
-	/** length of the timer that runs or ran last */
-	readonly ms: number
-	restart(ms: number): void
-	stop(): void
-	clear(): void
-}
-
-/** A signal that aborts with the caller's, or when its timer runs out. */
-function createDeadline(parent: AbortSignal | undefined, firstMs: number): Deadline {
-	const { controller, release } = linkAbort(parent)
-	let timer: NodeJS.Timeout | undefined
-	let expired = false
-	let ms = firstMs
-	const stop = () => clearTimeout(timer)
-	const restart = (next: number) => {
-		stop()
-		// A caller passes what is left of its own time, which may be over.
-		ms = Math.max(next, 0)
-		timer = setTimeout(() => {
-			expired = true
-			controller.abort()
-		}, ms)
-	}
-	restart(firstMs)
-	return {
-		signal: controller.signal,
-		get expired() {
-			return expired
-		},
-		get ms() {
-			return ms
-		},
-		restart,
-		stop,
-		clear: () => {
-			stop()
-			release()
-		},
-	}
 }
 
 /** One agent for each set of TLS options seen last; an older one finishes its requests and is closed. */
@@ -302,11 +287,6 @@ function createConnections() {
 			await current?.agent.destroy()
 		},
 	}
-}
-
-function header(response: Dispatcher.ResponseData, name: string): string | undefined {
-	const value = response.headers[name]
-	return Array.isArray(value) ? value[0] : value
 }
 
 function parse(text: string): unknown {

@@ -58,6 +58,15 @@ const listOf = (resourceVersion: string, ...names: string[]) => ({
 const line = (type: string, name: string, resourceVersion: string) =>
 	`${JSON.stringify({ type, object: object(name, resourceVersion) })}\n`
 const hold = { after: 'hold' } as const
+
+test('pages that are too long are asked for in shorter ones: one large binding hides no other', async () => {
+	const long = { chunks: [' '.repeat(33 * 1024 * 1024)], after: 'hold' } as const
+	server.answer(long, long, listOf('5', 'a'), hold)
+	void follow()
+	await vi.waitFor(() => expect(told).toContain('synced a'), { timeout: 30_000 })
+	expect(server.seen.slice(0, 3).map(({ query }) => query.get('limit'))).toEqual(['500', '62', '7'])
+	expect(told.filter((each) => each.startsWith('fault'))).toEqual([])
+}, 40_000)
 const watches = () => server.seen.filter(({ query }) => query.has('watch'))
 const untilTold = (what: string) => vi.waitFor(() => expect(told).toContain(what), { timeout: 5_000, interval: 5 })
 

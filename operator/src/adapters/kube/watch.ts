@@ -1,7 +1,9 @@
 import { linkAbort } from '../../runtime/abort.ts'
 import { createBackoff, jitter } from '../../runtime/backoff.ts'
 import type { Clock, Random } from '../../runtime/clock.ts'
-import { isRecord, KubeError } from './errors.ts'
+import { isTooDeep } from '../depth.ts'
+import { isRecord, KubeError, TOO_LONG } from './errors.ts'
+import { MAX_DEPTH } from './lines.ts'
 import { createRelistCount, type Missed } from './relist.ts'
 import type { KubeTransport } from './transport.ts'
 import {
@@ -69,13 +71,14 @@ export async function* watchCollection<T extends KubeObject>(
 	const backoff = createBackoff({ clock, random, ...(options.backoff ?? BACKOFF) })
 	const count = createRelistCount()
 	let relistAt = Number.POSITIVE_INFINITY
+	const paging = { size: PAGE_SIZE }
 	let periodic = false
 	let state: WatchState<T> = { name: 'Empty' }
 	observer.state?.(state.name)
 
 	while (!signal.aborted) {
 		let fault: WatchStep<T>['fault']
-		for await (const input of attempt<T>(options, state, relistAt)) {
+		for await (const input of attempt<T>(options, state, relistAt, paging)) {
 			const step: WatchStep<T> = stepWatch(state, input)
 			if (step.state.name !== state.name) observer.state?.(step.state.name)
 			state = step.state
@@ -107,10 +110,12 @@ async function* attempt<T extends KubeObject>(
 	options: WatchCollectionOptions,
 	state: WatchState<T>,
 	relistAt: number,
+	paging: Paging,
 ): AsyncGenerator<WatchInput<T>, void, undefined> {
 	try {
 		if (state.name === 'Empty' || state.name === 'InitPage') {
-			yield { kind: 'page', page: await list<T>(options, state.name === 'InitPage' ? state.continueToken : undefined) }
+			const continueToken = state.name === 'InitPage' ? state.continueToken : undefined
+			yield { kind: 'page', page: await list<T>(options, continueToken, paging) }
 		} else {
 			yield* follow<T>(options, state.resourceVersion, relistAt)
 		}
@@ -121,12 +126,29 @@ async function* attempt<T extends KubeObject>(
 	}
 }
 
+/** How many items are asked for at once. */
+interface Paging {
+	size: number
+}
+// Three tries from 500 to one. Other tenants' bindings must not wait because one's are large.
+const SMALLER = 8
+
 async function list<T>(
 	{ transport, path, query, signal }: WatchCollectionOptions,
 	continueToken: string | undefined,
+	paging: Paging,
 ): Promise<ListPage<T>> {
-	const paging = { ...query, limit: String(PAGE_SIZE), ...(continueToken ? { continue: continueToken } : {}) }
-	const page = await transport.request<unknown>({ method: 'GET', path, query: paging, signal })
+	const ask = async (): Promise<unknown> => {
+		const limit = { limit: String(paging.size), ...(continueToken ? { continue: continueToken } : {}) }
+		try {
+			return await transport.request<unknown>({ method: 'GET', path, query: { ...query, ...limit }, signal })
+		} catch (error) {
+			if (!(error instanceof KubeError) || error.code !== TOO_LONG || paging.size === 1) throw error
+			paging.size = Math.max(Math.floor(paging.size / SMALLER), 1)
+			return ask()
+		}
+	}
+	const page = await ask()
 	if (!isRecord(page) || !isRecord(page['metadata']) || !everyObject(page['items'] ?? [])) {
 		throw new KubeError('server', `list ${path}: the answer is not a list`)
 	}
@@ -181,7 +203,7 @@ async function* follow<T extends KubeObject>(
 function parseLine<T>(line: string): RawWatchEvent<T> {
 	let event: unknown
 	try {
-		event = JSON.parse(line)
+		if (!isTooDeep(line, MAX_DEPTH)) event = JSON.parse(line)
 	} catch {
 		// Falls through: the parser's message would quote the line.
 	}

@@ -1,5 +1,5 @@
 import type { KeyObject, X509Certificate } from 'node:crypto'
-import type { CertificateRule } from '../../plan/form.ts'
+import type { CertificateRule } from '../../engine/form.ts'
 
 /** Certificates and private keys as they lie in a value, in no order. */
 export interface Bundle {

@@ -1,5 +1,5 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
-import type { ParsedCertificate } from '../../plan/form.ts'
+import type { ParsedCertificate } from '../../engine/form.ts'
 import { BrokenCertificate, type Bundle } from './bundle.ts'
 import { openPfx } from './pfx.ts'
 

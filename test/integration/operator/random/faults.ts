@@ -83,8 +83,7 @@ const lose: Step = async ({ gateway, random, timers }) => {
 	// Longer than a version is unsettled, too: until then its value is read and written again anyway.
 	const ms = integer(random, 8_000)
 	const writes = (method: string) => method === 'PATCH' || method === 'POST'
-	// Without the empty patches that only read a Secret back.
-	gateway.drop(what, ({ method, path, body }) => writes(method) && path.includes(kind) && body !== '{}')
+	gateway.drop(what, ({ method, path }) => writes(method) && path.includes(kind))
 	timers.push(setTimeout(() => gateway.restore(), ms))
 	return `${what} of writes of ${kind || 'anything'} lost for ${ms} ms`
 }

@@ -2,9 +2,9 @@
 // ASB_SEED; ASB_LONG=1 makes it 500 steps.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { ABSENT_AFTER_MS } from '../../../../operator/src/plan/found.ts'
-import { RETRY_MAX_MS } from '../../../../operator/src/plan/summarize.ts'
+import { ABSENT_AFTER_MS } from '../../../../operator/src/engine/entry.ts'
 import { LEASE_DURATION_MS } from '../../../../operator/src/runtime/lease.ts'
+import { RETRY_MAX_MS } from '../../../../operator/src/status/summarize.ts'
 import { createScanner } from '../../../canary/scanner.ts'
 import { type Gateway, startGateway } from '../../../kit/gateway.ts'
 import { kubectl } from '../../../kit/kubectl.ts'
@@ -16,9 +16,9 @@ import { openStage, type Stage } from '../stage.ts'
 import { Checker } from './checker.ts'
 import type { RunContext } from './context.ts'
 import { resume } from './edits.ts'
-import { unsettled } from './settled.ts'
 import { firstShape, OBJECTS, SPECS, specOf } from './specs.ts'
 import { heal, randomStep } from './steps.ts'
+import { unsettled } from './unsettled.ts'
 import { RandomVault } from './vault.ts'
 
 const STEPS = process.env['ASB_LONG'] ? 500 : 60

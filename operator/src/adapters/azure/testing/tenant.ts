@@ -1,7 +1,7 @@
 import { generateKeyPairSync, randomUUID, sign } from 'node:crypto'
 import { type Emulator, startEmulator } from 'azure-key-vault-emulator'
 import { afterAll, beforeAll, beforeEach, expect } from 'vitest'
-import type { FaultKind } from '../../../plan/fault.ts'
+import type { FaultKind } from '../../../engine/fault.ts'
 import type { Tokens } from '../../../ports/cluster.ts'
 import { type Ask, type SessionKey, VaultError } from '../../../ports/vault.ts'
 import { systemClock } from '../../../runtime/clock.ts'

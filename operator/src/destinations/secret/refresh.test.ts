@@ -1,0 +1,99 @@
+import { describe, expect, test } from 'vitest'
+import type { PassResult } from '../../engine/input.ts'
+import { afterPods, annotationOf, type PendingRefresh, refreshAfter } from './refresh.ts'
+import { holdingOf } from './secret-object.ts'
+
+const NOW = Date.parse('2026-01-01T00:10:00Z')
+const at = { now: NOW, monotonic: 5_000 }
+/** Our Secret as our manager wrote it at that time. */
+const secretWritten = (time: string | undefined) =>
+	holdingOf({
+		metadata: {
+			name: 's',
+			uid: 'u',
+			resourceVersion: '7',
+			managedFields: time === undefined ? [] : [{ manager: 'azure-secret-binding', time, fieldsV1: {} }],
+		},
+	})
+const pending: PendingRefresh = {
+	resourceVersion: '3',
+	writtenAt: NOW - 1_000,
+	pass: 'last',
+	dueAt: 6_000,
+	failures: 0,
+}
+
+describe('the refresh that a pass leaves', () => {
+	type Given = Pick<PassResult, 'found' | 'written'>
+	const none: Given = { found: undefined, written: undefined }
+	const fresh = secretWritten('2026-01-01T00:09:00Z')
+	test.each<[string, PendingRefresh | undefined, Given, boolean, object | undefined]>([
+		[
+			'new bytes: both passes, from now on',
+			pending,
+			{ ...none, written: { holding: fresh, files: true } },
+			true,
+			{ resourceVersion: '7', pass: 'first', dueAt: 5_000, failures: 0 },
+		],
+		[
+			'new bytes without a time of the API server: now',
+			undefined,
+			{ ...none, written: { holding: secretWritten(undefined), files: true } },
+			true,
+			{ writtenAt: NOW },
+		],
+		[
+			'labels alone: what was left to be done',
+			pending,
+			{ ...none, written: { holding: fresh, files: false } },
+			true,
+			pending,
+		],
+		[
+			'found, written a minute ago: the process before may have died',
+			undefined,
+			{ ...none, found: fresh },
+			true,
+			{ resourceVersion: '7', pass: 'last', writtenAt: NOW - 60_000 },
+		],
+		[
+			'found, written too long ago',
+			undefined,
+			{ ...none, found: secretWritten('2026-01-01T00:00:00Z') },
+			true,
+			undefined,
+		],
+		['found, and nobody wants pods to be told', undefined, { ...none, found: fresh }, false, undefined],
+		['nothing happened', pending, none, true, pending],
+	])('%s', (_, before, result, wanted, expected) => {
+		const refresh = refreshAfter(before, result, wanted, at)
+		if (expected === undefined) expect(refresh).toBeUndefined()
+		else expect(refresh).toMatchObject(expected)
+	})
+})
+
+test.each<[string, Partial<PendingRefresh>, 'told' | 'failed', object | undefined]>([
+	[
+		'told once: once more in three seconds',
+		{ pass: 'first', failures: 2 },
+		'told',
+		{ pass: 'last', dueAt: 8_000, failures: 0 },
+	],
+	['told twice: done', { pass: 'last' }, 'told', undefined],
+	[
+		'failed: again, later and later',
+		{ pass: 'first', failures: 1 },
+		'failed',
+		{ pass: 'first', failures: 2, dueAt: 15_000 },
+	],
+	['failed for longer than the kubelet needs by itself: given up', { writtenAt: NOW - 600_001 }, 'failed', undefined],
+])('after the pods of a pass: %s', (_, change, result, expected) => {
+	const next = afterPods({ ...pending, ...change }, result, at, 0)
+	if (expected === undefined) expect(next).toBeUndefined()
+	else expect(next).toMatchObject(expected)
+})
+
+test('only the last pass says that the refresh is complete', () => {
+	expect(annotationOf({ ...pending, pass: 'first' })).toBe('3.1')
+	expect(annotationOf(pending)).toBe('3')
+})

@@ -1,0 +1,131 @@
+import { isKubeError } from '../../adapters/kube/errors.ts'
+import type { Binding } from '../../api/parse.ts'
+import type { PassResult } from '../../engine/input.ts'
+import type { Moment } from '../../engine/questions.ts'
+import type { Pods } from '../../ports/cluster.ts'
+import type { Clock } from '../../runtime/clock.ts'
+import { backoffMs } from '../../status/requeue.ts'
+import { type FixedUse, fixedUses, needsRefresh, type PodObject } from './pods.ts'
+import { deliveredOf } from './secret-object.ts'
+
+// Each annotation is one etcd write and one sync of a pod; 5,000 of them at once would be felt (kubernetes.md 1.3).
+const PER_SECOND = 20
+/** The second pass: for a kubelet whose watch of the Secret was slower than that of its pods. */
+export const AGAIN_MS = 3_000
+// After 91 s the kubelet has refreshed by itself. Longer, for a Secret that was written while the API server was slow.
+export const WINDOW_MS = 10 * 60_000
+const RETRY_CAP_MS = 60_000
+
+/** Pods that still have to be told of a written Secret. */
+export interface PendingRefresh {
+	readonly resourceVersion: string
+	/** when the Secret was written, milliseconds since the epoch */
+	readonly writtenAt: number
+	/** the first pass comes right after the write, the last one ends it */
+	readonly pass: 'first' | 'last'
+	/** monotonic, milliseconds */
+	readonly dueAt: number
+	readonly failures: number
+}
+
+/**
+ * The pod refresh that a pass leaves to be done: of what it wrote, or of what it found written when this process saw it for
+ * the first time, because the process before may have died in between. Pods that say that version already are left alone.
+ */
+export function refreshAfter(
+	before: PendingRefresh | undefined,
+	{ found, written }: Pick<PassResult, 'found' | 'written'>,
+	refreshPods: boolean,
+	at: Moment,
+): PendingRefresh | undefined {
+	const due = { dueAt: at.monotonic, failures: 0 }
+	if (written?.files) {
+		const { resourceVersion, writtenAt = at.now } = deliveredOf(written.holding)
+		return { resourceVersion, writtenAt, pass: 'first', ...due }
+	}
+	if (before || !found || !refreshPods) return before
+	const { resourceVersion, writtenAt } = deliveredOf(found)
+	if (writtenAt === undefined || at.now - writtenAt >= WINDOW_MS) return undefined
+	return { resourceVersion, writtenAt, pass: 'last', ...due }
+}
+
+/** What is left to do when all pods of a pass were told, or one could not be. Undefined: the refresh has ended. */
+export function afterPods(
+	pending: PendingRefresh,
+	result: 'told' | 'failed',
+	at: Moment,
+	random: number,
+): PendingRefresh | undefined {
+	if (result === 'told')
+		return pending.pass === 'first'
+			? { ...pending, pass: 'last', failures: 0, dueAt: at.monotonic + AGAIN_MS }
+			: undefined
+	if (at.now - pending.writtenAt > WINDOW_MS) return undefined
+	const failures = pending.failures + 1
+	return { ...pending, failures, dueAt: at.monotonic + backoffMs(failures, RETRY_CAP_MS, random) }
+}
+
+/**
+ * What the annotation says: `<resourceVersion>.1` in the first pass, the plain resourceVersion in the last one. Both are
+ * changes that the kubelet reacts to, and only the plain one says that the refresh is complete, so that a process that starts
+ * in between finishes it.
+ */
+export const annotationOf = ({ pass, resourceVersion }: PendingRefresh): string =>
+	pass === 'first' ? `${resourceVersion}.1` : resourceVersion
+
+export interface PodRefresher {
+	/**
+	 * Tells the pods of one pass, so that their kubelet syncs them at once.
+	 * @param onFixed called with each pod that uses the Secret in a way that no refresh helps: they are seen here anyway
+	 * @returns what is left to do, or undefined when the refresh has ended
+	 */
+	run(
+		binding: Binding,
+		pending: PendingRefresh,
+		signal: AbortSignal,
+		onFixed: (pod: PodObject, uses: FixedUse[]) => void,
+	): Promise<PendingRefresh | undefined>
+}
+
+export interface PodRefresherOptions {
+	pods: Pods
+	clock: Clock
+	random: () => number
+	observe: (result: 'ok' | 'gone' | 'failed') => void
+	onError: (error: Error, binding: Binding) => void
+}
+
+/** Annotates pods, those of all bindings at one pace. */
+export function createPodRefresher({ pods, clock, random, observe, onError }: PodRefresherOptions): PodRefresher {
+	let nextAt = Number.NEGATIVE_INFINITY
+	const pace = async (signal: AbortSignal) => {
+		const at = Math.max(nextAt, clock.monotonic())
+		nextAt = at + 1000 / PER_SECOND
+		await clock.sleep(at - clock.monotonic(), signal)
+	}
+	const tell: PodRefresher['run'] = async ({ namespace, delivery }, pending, signal, onFixed) => {
+		const value = annotationOf(pending)
+		for await (const pod of pods.list(namespace, signal)) {
+			const uses = fixedUses(pod, delivery.name)
+			if (uses.length > 0) onFixed(pod, uses)
+			if (!needsRefresh(pod, delivery.name, value, pending.writtenAt)) continue
+			await pace(signal)
+			observe((await pods.annotate(namespace, pod.metadata.name, value)) ? 'ok' : 'gone')
+		}
+		return afterPods(pending, 'told', momentOf(clock), random())
+	}
+	return {
+		async run(binding, pending, signal, onFixed) {
+			try {
+				return await tell(binding, pending, signal, onFixed)
+			} catch (error) {
+				if (!isKubeError(error)) throw error
+				observe('failed')
+				onError(error, binding)
+				return afterPods(pending, 'failed', momentOf(clock), random())
+			}
+		},
+	}
+}
+
+const momentOf = (clock: Clock): Moment => ({ now: clock.now(), monotonic: clock.monotonic() })

@@ -1,0 +1,38 @@
+import type { EntryResult } from './entry.ts'
+import { objectKey } from './known.ts'
+
+/** Removals that would be more than the policy allows at once. */
+export interface HeldRemovals {
+	names: string[]
+	/** text for the annotation allow-removals; other removals have another one */
+	digest: string
+}
+
+/**
+ * Holds removals when there are more than `max` in one look: a vault that lost all its secrets, or a tag that was renamed,
+ * takes away no more than that before somebody has said yes to exactly these secrets.
+ *
+ * @param acknowledged the annotation allow-removals
+ * @param digestOf a digest of a text, in hexadecimal digits
+ */
+export function holdRemovals(
+	results: readonly EntryResult[],
+	max: number,
+	acknowledged: string | undefined,
+	digestOf: (text: string) => string,
+): { results: EntryResult[]; held: HeldRemovals | undefined } {
+	const removals = results.filter((result) => result.instead !== undefined)
+	// The files of one certificate are one secret.
+	const count = new Set(removals.map(({ wanted }) => objectKey(wanted))).size
+	if (count <= max) return { results: [...results], held: undefined }
+	const names = removals.map(({ wanted }) => wanted.name).sort()
+	const lines = removals.map(({ wanted, instead }) => `${wanted.name}=${instead?.version ?? ''}`).sort()
+	const digest = digestOf(lines.join('\n'))
+	if (acknowledged?.trim() === digest) return { results: [...results], held: undefined }
+	const kept = results.map((result): EntryResult => {
+		const { instead } = result
+		if (!instead) return result
+		return { ...result, delivered: instead, remove: false, instead: undefined, reason: 'RemovalsHeld' }
+	})
+	return { results: kept, held: { names, digest } }
+}

@@ -1,0 +1,126 @@
+import type { Binding } from '../api/parse.ts'
+import type { BindingStatus } from '../api/schema.ts'
+import { ABSENT_AFTER_MS, type Finding } from './entry.ts'
+import { traitsOf } from './fault.ts'
+import type { One } from './found.ts'
+import { deliveredSecret, drifted } from './held.ts'
+import { holdingOf, type Knowledge } from './knowledge.ts'
+import type { Moment } from './questions.ts'
+
+// One poll more after the second is over (2 s) and the server's clock has surely moved on.
+const SETTLE_MS = 2_500
+// Polls that are due in the same half second are due together, so that the bindings of a session share their answers.
+const GRID_MS = 500
+/** Drift is looked for at each data write and every 5 min (design 7). */
+const DRIFT_EVERY_MS = 5 * 60_000
+
+/** The user changed the spec, an annotation that says how to follow it, or asked for a poll. */
+export const isAsked = (binding: Binding, status: BindingStatus, knowledge: Knowledge): boolean =>
+	knowledge.generation !== binding.generation ||
+	(knowledge.overrides !== undefined && knowledge.overrides !== binding.overrides) ||
+	isRequested(binding, status, knowledge)
+
+function isRequested(binding: Binding, status: BindingStatus, knowledge: Knowledge): boolean {
+	const handled = knowledge.requested ?? status.lastHandledRequest
+	return binding.requested !== undefined && binding.requested !== handled
+}
+
+/** Whether the destination is to be read back before anything else. */
+export const isReadBackDue = ({ holding, driftCheckedAt }: Knowledge, asked: boolean, at: Moment): boolean =>
+	holding === undefined || asked || at.monotonic - driftCheckedAt >= DRIFT_EVERY_MS
+
+/**
+ * How old an answer may be that another binding of the session asked for. What is due at a time takes what was asked since
+ * then, so that all bindings with that time share it; whoever asks gets a new one. At the first poll that is the start of
+ * this process, unless the binding is younger.
+ *
+ * @param due names that alone are polled; undefined: all
+ */
+export function sinceOf(
+	{ createdAt = Number.POSITIVE_INFINITY }: Binding,
+	knowledge: Knowledge,
+	asked: boolean,
+	due: ReadonlySet<string> | undefined,
+	{ at, startedAt }: { at: Moment; startedAt: Moment },
+): number {
+	const now = at.monotonic
+	if (due) return Math.max(...[...due].map((name) => knowledge.due.get(name) ?? now))
+	if (knowledge.polls === 0 && knowledge.generation === undefined)
+		return createdAt < startedAt.now ? startedAt.monotonic : now
+	return asked ? now : Math.min(knowledge.wholePollAt ?? now, now)
+}
+
+/** Names that are to be read again now while no whole poll is due; undefined when one is. */
+export function namesDue({ wholePollAt, last, due }: Knowledge, now: number): ReadonlySet<string> | undefined {
+	if (wholePollAt === undefined || wholePollAt <= now || !last) return undefined
+	const names = [...due].filter(([, at]) => at <= now).map(([name]) => name)
+	return names.length > 0 ? new Set(names) : undefined
+}
+
+/** What to read again before the next whole poll: what is not settled, and what is absent for the first time. */
+export function dueAfter(
+	ones: ReadonlyMap<string, One>,
+	knowledge: Pick<Knowledge, 'holding' | 'source'>,
+	now: number,
+): Map<string, number> {
+	const due = new Map<string, number>()
+	const holding = knowledge.holding === 'none' ? undefined : knowledge.holding
+	for (const [name, { finding, absentSince = now }] of ones) {
+		if (finding.kind === 'value' && !finding.settled) due.set(name, onGrid(now + SETTLE_MS))
+		const isPending =
+			finding.kind === 'fault' && traitsOf(finding.fault).reason === 'SecretAbsent' && !finding.confirmed
+		if (isPending && deliveredSecret(holding, name, knowledge.source?.vaultUrl ?? ''))
+			due.set(name, onGrid(absentSince + ABSENT_AFTER_MS))
+	}
+	return due
+}
+
+const onGrid = (at: number) => Math.ceil(at / GRID_MS) * GRID_MS
+
+/** Milliseconds until the first of what is due; undefined when nothing is. */
+export const soonest = ({ due }: Knowledge, now: number): number | undefined =>
+	due.size === 0 ? undefined : Math.max(Math.min(...due.values()) - now, 0)
+
+/**
+ * Monotonic time of the next whole poll: the common one of the session, or earlier when a version expires, its time comes,
+ * or a pin ends. After a poll of only some secrets the one that was planned stays.
+ *
+ * @param tick the next common time of the session
+ */
+export function nextWhole(
+	{ secrets, last, wholePollAt }: Knowledge,
+	tick: number,
+	at: Moment,
+	partly: boolean,
+): number {
+	const next = partly && wholePollAt !== undefined ? wholePollAt : tick
+	const turns = [...[...secrets.values()].map(({ turnAt }) => turnAt), last?.held.until].filter(
+		(time): time is number => time !== undefined,
+	)
+	const turn = turns.length === 0 ? Number.POSITIVE_INFINITY : at.monotonic + Math.min(...turns) - at.now
+	return Math.min(next, turn)
+}
+
+/**
+ * Names to read whatever is known: their bytes are missing, of another vault, or written by somebody else. What is not
+ * delivered for a known cause is not asked for again.
+ *
+ * @param findings what was found out of them last
+ */
+export function toRead(
+	names: readonly string[],
+	findingOf: (name: string) => Finding | undefined,
+	knowledge: Knowledge,
+): Set<string> {
+	const holding = holdingOf(knowledge)
+	const isThere = (name: string) => {
+		const entry = deliveredSecret(holding, name, knowledge.source?.vaultUrl ?? '')
+		return entry !== undefined && entry.vault === undefined
+	}
+	const missing = names.filter((name) => !isThere(name) && isRepeated(findingOf(name)))
+	return new Set([...missing, ...(holding ? drifted(holding, names.filter(isThere), knowledge.accepted) : [])])
+}
+
+/** Whether it says that the bytes of before are to stay. */
+export const isRepeated = (finding: Finding | undefined = { kind: 'unchanged' }) =>
+	finding.kind === 'unchanged' || (finding.kind === 'value' && finding.value === undefined)

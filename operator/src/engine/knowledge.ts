@@ -1,0 +1,132 @@
+import type { ManifestSecret } from 'purista-azure-mounted-secret-store/manifest'
+import type { Reason } from '../api/conditions.ts'
+import type { WantedSecret } from '../api/parse.ts'
+import type { Holding } from './destination.ts'
+import type { Finding } from './entry.ts'
+import type { VaultFault } from './fault.ts'
+import { entryOf } from './held.ts'
+import type { Known } from './known.ts'
+import type { SelectorOutcome } from './outcome.ts'
+import type { Held } from './pin.ts'
+import type { Source } from './source.ts'
+
+/** What the last whole poll found, without values: a later one of only some secrets repeats it about the others. */
+export interface LastPoll {
+	readonly wanted: readonly WantedSecret[]
+	readonly selectors: SelectorOutcome
+	readonly held: Omit<Held, 'secrets'>
+	readonly findings: ReadonlyMap<string, Finding>
+}
+
+/** For which delivered version, and how many, older versions were last looked for, and why not all could be found. */
+export interface OlderKnown {
+	readonly version: string
+	readonly count: number
+	readonly trouble: VaultFault | undefined
+}
+
+/** What is remembered between two passes of a binding, to tell a hiccup from an outage. */
+export interface Track {
+	/** failures in a row */
+	readonly failures: number
+	/** since when, monotonic milliseconds */
+	readonly failingSince: number | undefined
+	/** what has failed without anything else between, and since when (monotonic) */
+	readonly cause: { reason: Reason; since: number } | undefined
+	/** last successful poll of this process, milliseconds since the epoch */
+	readonly lastLook: number | undefined
+}
+
+export const NEW_TRACK: Track = { failures: 0, failingSince: undefined, cause: undefined, lastLook: undefined }
+
+/**
+ * Everything that is remembered of one binding. One immutable value: a pass receives it and returns the next one, and
+ * `conclude` (status/) adds when it is polled again. All of it can be lost: a restart reads back what it needs.
+ */
+export interface Knowledge {
+	readonly uid: string
+	/** of which vault, read with which identity, the rest is known; undefined: nothing is known of any */
+	readonly source: Source | undefined
+	/** the generation that was last followed */
+	readonly generation: number | undefined
+	/** text of the annotation requested-at that was last followed */
+	readonly requested: string | undefined
+	/** texts of the annotations hold and allow-removals that were last followed */
+	readonly overrides: string | undefined
+	/** whole polls so far */
+	readonly polls: number
+	/** monotonic time of the next poll; undefined: now */
+	readonly nextPollAt: number | undefined
+	/** the same of the next whole poll: before it only what is `due` is polled */
+	readonly wholePollAt: number | undefined
+	/** names that are read again before the next whole poll, and when (monotonic) */
+	readonly due: ReadonlyMap<string, number>
+	/** undefined: there was no whole poll with success */
+	readonly last: LastPoll | undefined
+	/** what is known of each secret of the vault, by file name */
+	readonly secrets: ReadonlyMap<string, Known>
+	/** file name → monotonic time at which the vault first called it absent */
+	readonly absentSince: ReadonlyMap<string, number>
+	readonly older: ReadonlyMap<string, OlderKnown>
+	/** what the destination held when it was last seen; undefined: not read back yet, or overtaken */
+	readonly holding: Holding | 'none' | undefined
+	/** the destination was read back before: what its manifest tells was taken over then */
+	readonly readBefore: boolean
+	/** monotonic time at which drift was last looked for */
+	readonly driftCheckedAt: number
+	/** files whose foreign writer wrote our own value: name → writer */
+	readonly accepted: ReadonlyMap<string, string>
+	/** highest revision of the manifest that was seen */
+	readonly revision: number
+	/** failures in a row, to tell a hiccup from an outage */
+	readonly track: Track
+}
+
+/** What a process knows of a binding that it has not seen before. */
+export const nothingKnown = (uid: string): Knowledge => ({
+	uid,
+	source: undefined,
+	generation: undefined,
+	requested: undefined,
+	overrides: undefined,
+	polls: 0,
+	nextPollAt: undefined,
+	wholePollAt: undefined,
+	due: new Map(),
+	last: undefined,
+	secrets: new Map(),
+	absentSince: new Map(),
+	older: new Map(),
+	holding: undefined,
+	readBefore: false,
+	driftCheckedAt: Number.NEGATIVE_INFINITY,
+	accepted: new Map(),
+	revision: 0,
+	track: NEW_TRACK,
+})
+
+/** What was known of another vault, or read with another identity, says nothing of this one. What is held is what it was. */
+export const knownOfNo = (knowledge: Knowledge, source: Source): Knowledge => ({
+	...knowledge,
+	source,
+	due: new Map(),
+	last: undefined,
+	secrets: new Map(),
+	absentSince: new Map(),
+	older: new Map(),
+})
+
+/** What the destination held when it was last seen; undefined when nothing, or not known. */
+export const holdingOf = ({ holding }: Knowledge): Holding | undefined => (holding === 'none' ? undefined : holding)
+
+/** What the files are, by the manifest that was last seen: `vault` says which are of another one than `vaultUrl`. */
+export function heldEntries(known: Knowledge, vaultUrl: string): ReadonlyMap<string, ManifestSecret> | undefined {
+	const manifest = holdingOf(known)?.manifest
+	if (!manifest) return undefined
+	return new Map(
+		Object.keys(manifest.secrets).flatMap((name): [string, ManifestSecret][] => {
+			const entry = entryOf(manifest, name, vaultUrl)
+			return entry ? [[name, entry]] : []
+		}),
+	)
+}

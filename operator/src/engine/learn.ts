@@ -1,0 +1,133 @@
+import type { Binding, WantedSecret } from '../api/parse.ts'
+import type { BindingStatus } from '../api/schema.ts'
+import { type Holding, withoutContent } from './destination.ts'
+import { dueAfter } from './due.ts'
+import type { EntryResult } from './entry.ts'
+import { deliveredSecret } from './held.ts'
+import type { Knowledge } from './knowledge.ts'
+import { type Known, knownAfterRestart } from './known.ts'
+import type { Older } from './older.ts'
+import type { Poll } from './poll.ts'
+import type { Answers, Moment } from './questions.ts'
+import { selectedSecret } from './select.ts'
+
+type ReadBack = Extract<Answers['readBack'], { kind: 'none' | 'ours' }>
+
+/** What is known after the destination was read back; the first time also what its manifest and the status tell. */
+export function afterReadBack(
+	knowledge: Knowledge,
+	read: ReadBack,
+	{ binding, status }: { binding: Binding; status: BindingStatus },
+	at: Moment,
+): Knowledge {
+	const seen = { ...knowledge, driftCheckedAt: at.monotonic, readBefore: true }
+	// It was written before and its revision is lost: go on above any that it can have had (one change a second at most).
+	const isWritten = !knowledge.readBefore && status.lastChangeTime !== undefined
+	const lost = (revision: number) => (isWritten && revision === 0 ? Math.floor(at.now / 1000) : revision)
+	if (read.kind === 'none') return { ...seen, holding: 'none', revision: lost(knowledge.revision) }
+	const holding = withManifest(withoutContent(read.holding), knowledge)
+	const highest = Math.max(knowledge.revision, plausible(read.holding.revision), holding.manifest?.revision ?? 0)
+	const revision = holding.manifest ? highest : lost(highest)
+	const now: Knowledge = { ...seen, holding, revision }
+	// An identity of before may stand in a spec that was changed while nobody looked, and it read what this one may not.
+	if (knowledge.readBefore || status.observedGeneration !== binding.generation) return now
+	return { ...now, secrets: new Map([...knownOf(holding, now, binding, status, at), ...knowledge.secrets]) }
+}
+
+/**
+ * The manifest counts while its file is ours. Edited by somebody, or not delivered at all, what this process remembers takes
+ * its place; after a restart that is nothing, and everything is read again.
+ */
+export function withManifest(holding: Holding, { holding: before }: Pick<Knowledge, 'holding'>): Holding {
+	if (holding.manifest) return holding
+	const isSame = before !== undefined && before !== 'none' && before.id === holding.id
+	return { ...holding, manifest: isSame ? before.manifest : undefined }
+}
+
+// A forged revision must not use up the numbers. 10^12 is beyond any that counting or seconds since 1970 reach.
+const plausible = (revision: number) => (revision < 1e12 ? revision : 0)
+
+/** What manifest and status tell of the secrets, those of the present vault alone. */
+function knownOf(
+	holding: Holding,
+	{ source }: Knowledge,
+	binding: Binding,
+	status: BindingStatus,
+	at: Moment,
+): [string, Known][] {
+	const named = new Set(binding.secrets.map(({ name }) => name))
+	const rest = Object.entries(holding.manifest?.secrets ?? {}).filter(([name]) => !named.has(name))
+	const wanted: WantedSecret[] = [
+		...binding.secrets,
+		...rest.map(([name, { objectName }]) => selectedSecret(name, objectName)),
+	]
+	return wanted.flatMap((each): [string, Known][] => {
+		const shown = status.secrets?.find(({ name }) => name === each.name)
+		const before = deliveredSecret(holding, each.name, source?.vaultUrl ?? '')
+		const known = knownAfterRestart(each, before, shown, binding.policy, at.now)
+		return known ? [[each.name, known]] : []
+	})
+}
+
+/** What a pass came to that nothing kept from its end. */
+export interface Learnt {
+	readonly poll: Poll
+	readonly older: Older
+	readonly accepted: ReadonlyMap<string, string>
+	/** undefined: there was nothing to write */
+	readonly written: Holding | undefined
+	/** results whose new bytes were not written */
+	readonly unwritten: readonly EntryResult[]
+}
+
+/**
+ * What is known after the write, or when there was nothing to write. Of what was not written nothing is learnt but when it
+ * was absent: it is read again. So is, at the next poll, a secret that failed.
+ */
+export function afterWrite(
+	knowledge: Knowledge,
+	{ poll, older, accepted, written, unwritten }: Learnt,
+	at: Moment,
+): Knowledge {
+	const lost = new Set(unwritten.map(({ wanted }) => wanted.name))
+	const entries = <T>(pick: (name: string) => T | undefined) =>
+		new Map(
+			[...poll.ones.keys()].flatMap((name) => {
+				const value = pick(name)
+				return value === undefined ? [] : [[name, value] as const]
+			}),
+		)
+	const secrets = entries((name) => (lost.has(name) ? undefined : poll.ones.get(name)?.known))
+	const findings = entries((name) => {
+		const finding = poll.ones.get(name)?.finding
+		return finding?.kind === 'value' ? (secrets.get(name)?.finding ?? { kind: 'unchanged' as const }) : finding
+	})
+	const { wanted, selectors, held } = poll
+	const next: Knowledge = {
+		...knowledge,
+		secrets,
+		accepted,
+		absentSince: entries((name) => poll.ones.get(name)?.absentSince),
+		older: lost.size > 0 ? knowledge.older : older.known,
+		last: { wanted, selectors, held, findings },
+		...(written && {
+			holding: written,
+			revision: Math.max(knowledge.revision, written.manifest?.revision ?? 0),
+			driftCheckedAt: at.monotonic,
+		}),
+	}
+	// Between two whole polls the last one is repeated, which may not say of what was not written that it is there.
+	return { ...next, due: lost.size > 0 ? new Map() : dueAfter(poll.ones, next, at.monotonic) }
+}
+
+/** After a write that was refused: what a human does about it is seen at the next poll, not when drift is due. */
+export const afterRefusal = (knowledge: Knowledge, poll: Poll | undefined): Knowledge => ({
+	...knowledge,
+	driftCheckedAt: Number.NEGATIVE_INFINITY,
+	absentSince: new Map([
+		...[...knowledge.absentSince].filter(([name]) => !poll?.ones.has(name)),
+		...[...(poll?.ones ?? [])].flatMap(([name, { absentSince }]): [string, number][] =>
+			absentSince === undefined ? [] : [[name, absentSince]],
+		),
+	]),
+})

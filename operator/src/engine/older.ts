@@ -1,0 +1,162 @@
+import { previousFileName } from 'purista-azure-mounted-secret-store/manifest'
+import type { WantedSecret } from '../api/parse.ts'
+import type { VersionFacts } from '../ports/vault.ts'
+import type { Content } from './decode.ts'
+import type { Holding } from './destination.ts'
+import { describePrevious, type EntryResult } from './entry.ts'
+import { traitsOf, type VaultFault } from './fault.ts'
+import { nameOfForm } from './form.ts'
+import type { Broke } from './found.ts'
+import { deliveredSecret, isIntact } from './held.ts'
+import type { OlderKnown } from './knowledge.ts'
+import { VERSIONS_EVERY } from './known.ts'
+import { type Asked, ask, type Piece } from './questions.ts'
+import { contentsOf, listVersions } from './values.ts'
+import { previousVersions } from './versions.ts'
+
+/** What older versions are looked for by. */
+export interface OlderInput {
+	readonly asked: Asked
+	readonly vaultUrl: string
+	/** number of this whole poll */
+	readonly polls: number
+	readonly holding: Holding | undefined
+	/** names of files of others that hold our own bytes */
+	readonly accepted: ReadonlyMap<string, string>
+	readonly known: ReadonlyMap<string, OlderKnown>
+}
+
+/** What became of the older versions of all secrets. `known` counts when the write that follows has succeeded. */
+export interface Older {
+	readonly results: readonly EntryResult[]
+	readonly known: ReadonlyMap<string, OlderKnown>
+	readonly broke: Broke | undefined
+}
+
+/** Whether the older versions of a secret have to be looked at: after each rotation, and every tenth time (design 5). */
+export function isOlderDue(
+	{ wanted, delivered }: EntryResult,
+	{ known, polls, holding, accepted }: Omit<OlderInput, 'asked'>,
+): boolean {
+	const { name, previous: count = 0 } = wanted
+	if (count === 0 || !delivered) return false
+	const last = known.get(name)
+	if (last?.version !== delivered.version || last.count !== count || polls % VERSIONS_EVERY === 0) return true
+	return delivered.previous.some((_, i) => !isIntact(holding, previousFileName(name, i + 1), accepted))
+}
+
+/**
+ * Brings the older versions beside each secret up to date, one secret after the other: after a rotation it is one list of
+ * versions, and the tenth poll is in no hurry.
+ *
+ * 1. The list of versions tells which they are; values are not read for that.
+ * 2. Bytes that are held already are moved: the current version of before becomes the previous one without a read.
+ * 3. Only the others are read from the vault.
+ * 4. A fault that every further question would meet ends this, as it ends a poll: the next poll begins it anew.
+ */
+export function* followOlder(given: readonly EntryResult[], input: OlderInput): Piece<Older> {
+	const results: EntryResult[] = []
+	const known = new Map(input.known)
+	let broke: Broke | undefined
+	for (const result of given) {
+		if (!isOlderDue(result, input)) {
+			results.push(result)
+			continue
+		}
+		const one: OneOlder = broke ? { result, broke } : yield* followOne(result, input)
+		broke = one.broke
+		results.push(broke?.kind === 'fault' ? withTrouble(result, broke.fault) : one.result)
+		if (one.known) known.set(result.wanted.name, one.known)
+	}
+	return { results, known, broke }
+}
+
+interface OneOlder {
+	readonly result: EntryResult
+	readonly known?: OlderKnown
+	readonly broke?: Broke | undefined
+}
+
+function* followOne(result: EntryResult, input: OlderInput): Piece<OneOlder> {
+	const { wanted, delivered } = result
+	const { previous: count = 0 } = wanted
+	if (!delivered) return { result }
+	const listed = yield* listVersions(wanted, input)
+	if ('broke' in listed) return { result, broke: listed.broke }
+	if (!listed.versions) {
+		const trouble = listed.fault ?? { kind: 'historyTooLong' }
+		// A list of this length is not for free: it is read again with the next rotation or the tenth poll. A permission that is
+		// missing is asked for at each poll, for these are far apart by then and somebody waits for it.
+		const known = traitsOf(trouble).class === 'secret' ? { known: { version: delivered.version, count, trouble } } : {}
+		return { result: withTrouble(result, trouble), ...known }
+	}
+	const isCurrent = wanted.version === undefined && result.state === 'Current'
+	const { kept, tie } = previousVersions(listed.versions, { version: delivered.version, isCurrent }, count)
+	const versions: VersionFacts[] = []
+	const contents = new Map<number, Content>()
+	for (const version of kept) {
+		const index = versions.length
+		const content = yield* olderContent(wanted, version.version, index, input)
+		if (content.kind === 'broke') return { result, broke: content.broke }
+		// One that cannot be read or formed leaves no gap: the next older one moves up.
+		if (content.kind === 'unusable') continue
+		if (content.kind === 'content') contents.set(index, content.content)
+		versions.push(version)
+	}
+	return {
+		result: { ...result, delivered: { ...delivered, previous: versions.map(describePrevious) }, previous: contents },
+		known: { version: delivered.version, count, trouble: tie ? { kind: 'versionTie' } : undefined },
+	}
+}
+
+type OlderContent =
+	/** the file holds it already */
+	| { readonly kind: 'stays' }
+	| { readonly kind: 'content'; readonly content: Content }
+	| { readonly kind: 'unusable' }
+	| { readonly kind: 'broke'; readonly broke: Broke }
+
+/** The bytes for the older version at an index: as they are, moved from another file, or read. */
+function* olderContent(wanted: WantedSecret, version: string, index: number, input: OlderInput): Piece<OlderContent> {
+	const { holding, vaultUrl, accepted, asked } = input
+	const before = deliveredSecret(holding, wanted.name, vaultUrl)
+	const isOurs =
+		before?.vault === undefined &&
+		before?.objectName.toLowerCase() === wanted.objectName.toLowerCase() &&
+		before.form === nameOfForm(wanted.form)
+	if (isOurs) {
+		const isThere = (file: string) => isIntact(holding, file, accepted)
+		const files = [before, ...before.previous].map((each, i) => ({
+			version: each.version,
+			file: i === 0 ? wanted.name : previousFileName(wanted.name, i),
+		}))
+		const places = files.filter((each) => each.version === version && isThere(each.file)).map(({ file }) => file)
+		if (places.includes(previousFileName(wanted.name, index + 1))) return { kind: 'stays' }
+		for (const place of places) {
+			const content = holding?.content?.(place)
+			if (content !== undefined) return { kind: 'content', content }
+		}
+	}
+	const { answer } = yield* ask({ ask: 'read', objectName: wanted.objectName, version, ...asked })
+	if (answer.kind === 'fault')
+		return traitsOf(answer.fault).session ? { kind: 'broke', broke: answer } : { kind: 'unusable' }
+	if (answer.kind !== 'secret') return { kind: 'broke', broke: answer }
+	const [formed] = yield* contentsOf([wanted], answer.secret)
+	return formed?.kind === 'content' ? { kind: 'content', content: formed.content } : { kind: 'unusable' }
+}
+
+/** Says again what was the matter with older versions when they were last looked for: it is so until the next time. */
+export function repeatTrouble(result: EntryResult, known: ReadonlyMap<string, OlderKnown>): EntryResult {
+	const last = known.get(result.wanted.name)
+	const same = last?.version === result.delivered?.version && last?.count === result.wanted.previous
+	return last?.trouble && same ? withTrouble(result, last.trouble) : result
+}
+
+/** Nothing older is wanted any more, or it was never. */
+export const withoutOlder = (result: EntryResult): EntryResult =>
+	(result.wanted.previous ?? 0) > 0 || !result.delivered
+		? result
+		: { ...result, delivered: { ...result.delivered, previous: [] } }
+
+const withTrouble = (result: EntryResult, fault: VaultFault): EntryResult =>
+	result.fault ? result : { ...result, fault, reason: result.reason ?? traitsOf(fault).reason }

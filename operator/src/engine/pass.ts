@@ -1,0 +1,201 @@
+import { planChange } from './change.ts'
+import { decide } from './decide.ts'
+import type { Holding } from './destination.ts'
+import { digestOf } from './digest.ts'
+import { isAsked, isReadBackDue, isRepeated, namesDue, sinceOf, toRead } from './due.ts'
+import type { One } from './found.ts'
+import type { PassInput, PassResult } from './input.ts'
+import { holdingOf, type Knowledge, knownOfNo } from './knowledge.ts'
+import { afterReadBack, afterRefusal, afterWrite, withManifest } from './learn.ts'
+import { followOlder, isOlderDue, type OlderInput } from './older.ts'
+import { madeOfTheSame, merged, type Poll, pollSome, pollWhole } from './poll.ts'
+import { type Asked, type Away, ask, type Piece, type Refusal } from './questions.ts'
+import { ended, failed, looked, tooMany, writtenOf } from './result.ts'
+import { sameSource } from './source.ts'
+import type { Polling } from './values.ts'
+import { removeFormer, write } from './write.ts'
+
+/**
+ * One pass from what is true to what is wanted. It asks, and decides; it does nothing itself, and nothing but the arrivals
+ * tells it what time it is.
+ *
+ * 1. What was known of another vault or identity is forgotten. The destination is read back when it is not known, when drift
+ *    is due, and when the user asked or changed the spec.
+ * 2. The vault is polled: list or reads, and the values of what changed or drifted. Between two whole polls only what is due.
+ * 3. It is decided what becomes of each secret. If that asks for a write and the destination was not read back just now, it
+ *    is, and what drifted is read from the vault too.
+ * 4. Older versions are brought up to date: bytes that are held are moved, others read.
+ * 5. One write. What the destination refuses of it stays out, where it takes the rest.
+ * 6. What was learnt is known from now on, but for what was not written: a refusal, or a crash before, repeats the work.
+ */
+export function* pass(input: PassInput): Piece<PassResult> {
+	const begun = begin(input)
+	const early = begun.readBack ? yield* readBack(input, begun.knowledge) : undefined
+	if (early && 'broke' in early) return ended(begun.knowledge, early.broke, undefined)
+	const known: Knowledge = { ...(early?.knowledge ?? begun.knowledge), polls: begun.polls }
+
+	const polling = pollingOf(input, begun, known, early?.holding)
+	const polled = yield* poll(begun.due, polling, known)
+	const found = early?.first ? early.holding : undefined
+	if (polled.broke && polled.broke.kind !== 'fault') return ended(known, polled.broke, found)
+	if (polled.tooMany !== undefined) return ended(known, tooMany(polled.tooMany), found)
+
+	const first = plan(input, begun, known, early?.holding, polled)
+	const isLate = !early && (first.isPatch || first.isOlderDue)
+	const late = isLate ? yield* readBack(input, known) : undefined
+	if (late && 'broke' in late) return ended(known, late.broke, found)
+	const seen = late?.knowledge ?? known
+	const present = late?.holding ?? early?.holding
+	const all = late ? yield* pollDrifted(pollingOf(input, begun, seen, present), seen, polled) : polled
+	if (all.broke && all.broke.kind !== 'fault') return ended(seen, all.broke, found)
+
+	const second = late ? plan(input, begun, seen, present, all) : first
+	const { accepted, results } = second.decided
+	const older = second.isOlderDue
+		? yield* followOlder(results, { ...second.older, asked: polling.asked })
+		: { results, known: seen.older, broke: undefined }
+	if (older.broke && older.broke.kind !== 'fault') return ended(seen, older.broke, found)
+	const fault = (all.broke ?? older.broke)?.fault
+	// Nothing was learnt, so there is nothing to decide.
+	if (fault && ![...all.ones.values()].some(({ finding }) => finding.kind === 'value'))
+		return yield* failed(input, seen, fault, found)
+
+	const planned = second.isOlderDue
+		? planChange({ ...second.asked, results: older.results }, all, input.rules, digestOf)
+		: second.planned
+	const written = yield* write(input, seen, present, planned)
+	if (written.kind === 'ended') return ended(written.knowledge ?? afterRefusal(seen, all), written.broke, found)
+	const { holding, at, unwritten } = written
+	const learnt = afterWrite(seen, { poll: all, older, accepted, written: holding, unwritten }, at)
+	const former = yield* removeFormer(input, learnt)
+	if (former.kind === 'refused' || former.kind === 'away') return ended(learnt, former, found, writtenOf(written))
+	return yield* looked(
+		input,
+		{
+			partly: begun.due !== undefined,
+			poll: all,
+			planned: written.planned,
+			written,
+			older: older.known,
+			former,
+			fault,
+			found,
+		},
+		learnt,
+	)
+}
+
+interface Begun {
+	readonly knowledge: Knowledge
+	readonly readBack: boolean
+	/** names that alone are polled; undefined: all */
+	readonly due: ReadonlySet<string> | undefined
+	/** number of this whole poll, or of the last one */
+	readonly polls: number
+	readonly since: number
+}
+
+function begin(input: PassInput): Begun {
+	const { binding, status, source, at } = input
+	const isOther = !sameSource(input.knowledge.source, source)
+	const known = isOther ? knownOfNo(input.knowledge, source) : input.knowledge
+	const asked = isAsked(binding, status, known) || (isOther && input.knowledge.source !== undefined)
+	const due = asked ? undefined : namesDue(known, at.monotonic)
+	// Another policy judges anew what was flawed.
+	const secrets = asked ? new Map([...known.secrets].filter(([, { finding }]) => !finding)) : known.secrets
+	return {
+		knowledge: { ...known, secrets },
+		readBack: isReadBackDue(known, asked, at),
+		due,
+		polls: due ? known.polls : known.polls + 1,
+		since: sinceOf(binding, known, asked, due, input),
+	}
+}
+
+interface Read {
+	readonly knowledge: Knowledge
+	/** with its bytes; undefined: there is nothing */
+	readonly holding: Holding | undefined
+	/** this process had not read it before */
+	readonly first: boolean
+}
+
+function* readBack(input: PassInput, knowledge: Knowledge): Piece<Read | { broke: Refusal | Away }> {
+	const { answer, at } = yield* ask({ ask: 'readBack' })
+	if (answer.kind === 'refused' || answer.kind === 'away') return { broke: answer }
+	const known = afterReadBack(knowledge, answer, input, at)
+	const holding = answer.kind === 'ours' ? withManifest(answer.holding, knowledge) : undefined
+	return { knowledge: known, holding, first: !knowledge.readBefore }
+}
+
+function pollingOf(
+	{ binding, at, source }: PassInput,
+	{ since }: Begun,
+	known: Knowledge,
+	present: Holding | undefined,
+): Polling {
+	const { last, secrets, absentSince, polls } = known
+	const names = [
+		...(last?.wanted.map(({ name }) => name) ?? []),
+		...Object.keys(holdingOf(known)?.manifest?.secrets ?? {}),
+	]
+	const asked: Asked = { since, lane: holdingOf(known) ? 'refresh' : 'first' }
+	return {
+		binding,
+		vaultUrl: source.vaultUrl,
+		asked,
+		at,
+		polls,
+		holding: present ?? holdingOf(known),
+		known: secrets,
+		absentSince,
+		force: toRead([...new Set(names)], (name) => secrets.get(name)?.finding, known),
+		wanted: last?.wanted,
+		items: undefined,
+		listedAt: undefined,
+	}
+}
+
+/** All, or only what is due: about the rest the last whole poll is repeated. */
+function* poll(
+	due: ReadonlySet<string> | undefined,
+	polling: Polling,
+	{ last, secrets, absentSince }: Knowledge,
+): Piece<Poll> {
+	if (!due || !last) return yield* pollWhole(polling)
+	const ones = [...last.findings].map(([name, finding]): [string, One] => [
+		name,
+		{ finding, known: secrets.get(name), absentSince: absentSince.get(name) },
+	])
+	const more = yield* pollSome(polling, madeOfTheSame(last.wanted, due))
+	return merged({ ...last, ones: new Map(ones), broke: undefined, tooMany: undefined }, more)
+}
+
+/** Reads what the read back showed as missing or edited, unless this poll has its value already. */
+function* pollDrifted(polling: Polling, known: Knowledge, found: Poll): Piece<Poll> {
+	const findingOf = (name: string) => found.ones.get(name)?.finding
+	const names = found.wanted.map(({ name }) => name).filter((name) => isRepeated(findingOf(name)))
+	const drift = toRead(names, findingOf, known)
+	if (drift.size === 0) return found
+	return merged(found, yield* pollSome(polling, madeOfTheSame(found.wanted, drift)))
+}
+
+/** What becomes of each secret by this poll, and what that changes. Older versions wait for a whole poll. */
+function plan(input: PassInput, { due }: Begun, known: Knowledge, present: Holding | undefined, found: Poll) {
+	const { binding, source, rules } = input
+	const { vaultUrl } = source
+	const { accepted, polls, revision } = known
+	const holding = present ?? holdingOf(known)
+	const decided = decide(binding, vaultUrl, found, { holding, accepted })
+	const asked = { binding, vaultUrl, results: decided.results, holding, revision }
+	const planned = planChange(asked, found, rules, digestOf)
+	const older: Omit<OlderInput, 'asked'> = { vaultUrl, polls, holding, accepted, known: known.older }
+	return {
+		decided,
+		asked,
+		planned,
+		older,
+		isPatch: holding !== undefined && planned.verdict.kind === 'fits',
+		isOlderDue: !due && decided.results.some((result) => isOlderDue(result, older)),
+	}
+}

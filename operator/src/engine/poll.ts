@@ -1,0 +1,237 @@
+import type { ManifestSecret } from 'purista-azure-mounted-secret-store/manifest'
+import type { WantedSecret } from '../api/parse.ts'
+import { MAX_SECRETS } from '../api/schema.ts'
+import type { ListedSecret } from '../ports/vault.ts'
+import type { VaultFault } from './fault.ts'
+import { type Broke, type Found, type Group, groupsOf, type One, together } from './found.ts'
+import { deliveredSecret } from './held.ts'
+import type { LastPoll } from './knowledge.ts'
+import { listPagesAllowed, mustRead, mustReadAfterList, objectKey, VERSIONS_EVERY } from './known.ts'
+import type { SelectorOutcome } from './outcome.ts'
+import { applyHold } from './pin.ts'
+import { probeOf } from './probe.ts'
+import { ask, type Piece } from './questions.ts'
+import { cameBySelector, nameBySelectors, namedTags, select, selectedSecret } from './select.ts'
+import { sideBySide } from './side-by-side.ts'
+import { checkPin, type Polling, readGroup } from './values.ts'
+
+/** What a poll of the vault came to. */
+export interface Poll extends Found, Omit<LastPoll, 'findings'> {
+	/** so many secrets would have to be delivered, which is too many: nothing was read */
+	readonly tooMany: number | undefined
+}
+
+// A pass of one binding needs no more at once than this: a vault's budget lets eight run for all of them.
+const AT_ONCE = 4
+// Without an end for the list of a vault, only the session's own bound against endless lists counts.
+const ALL_PAGES = Number.POSITIVE_INFINITY
+
+/**
+ * Polls the vault for all that a binding wants.
+ *
+ * 1. Some secrets must be read whatever a list says. List when selectors ask for it, or when it is cheaper than reading the rest.
+ * 2. Selectors: what the list shows; what they brought before and do not bring now leaves, or is asked for when the list has a gap.
+ * 3. A pin of the annotation hold counts before what selectors say.
+ * 4. What the list shows changed, or does not show, is read as well. Pins are followed through lists of versions.
+ * 5. A fault that every further question would meet ends the poll; what was found out so far counts.
+ */
+export function* pollWhole(begun: Polling): Piece<Poll> {
+	const { binding } = begun
+	const before = selectedBefore(begun)
+	const listed = yield* listIfWorth(begun, before)
+	const polling: Polling = { ...begun, items: listed.items, listedAt: listed.listedAt }
+	const selection = selectionOf(polling, before, listed.selectors)
+	const { secrets: wanted, ...held } = applyHold(selection.wanted, binding.hold, begun.at.now)
+	// What is held is delivered whatever selectors say.
+	const decided = new Map(
+		[...selection.ones].filter(([name, { finding }]) => !(held.names.includes(name) && finding.kind === 'leaves')),
+	)
+	const about = { wanted, selectors: selection.selectors, held, tooMany: undefined }
+	if (listed.broke) return filledIn({ ...about, ones: decided, broke: listed.broke }, polling)
+	const count = wanted.filter(({ form }) => form?.kind !== 'certificate').length
+	if (count > MAX_SECRETS) return { ...about, ones: decided, broke: undefined, tooMany: count }
+
+	const pieces = groupsOf(wanted.filter(({ name }) => !decided.has(name))).map((group) => pieceOf(group, polling))
+	const found = together(yield* sideBySide(pieces, AT_ONCE, ({ broke }) => broke !== undefined))
+	return filledIn({ ...about, ones: new Map([...decided, ...found.ones]), broke: found.broke }, polling)
+}
+
+/** Reads only these, of what an earlier poll had found wanted. */
+export function* pollSome(polling: Polling, wanted: readonly WantedSecret[]): Piece<Poll> {
+	const pieces = groupsOf(wanted).map((group) => readGroup(group, polling))
+	const { ones, broke } = together(yield* sideBySide(pieces, AT_ONCE, (each) => each.broke !== undefined))
+	const held = { names: [], until: undefined, problem: undefined }
+	return filledIn({ wanted, selectors: 'none', held, ones, broke, tooMany: undefined }, polling)
+}
+
+/** A later poll of some secrets, put into an earlier one. */
+export const merged = (poll: Poll, more: Poll): Poll => ({
+	...poll,
+	ones: new Map([...poll.ones, ...more.ones]),
+	broke: poll.broke ?? more.broke,
+})
+
+/** With each file go those that are made of the same value: a newer version must not reach only one of them. */
+export function madeOfTheSame(wanted: readonly WantedSecret[], names: ReadonlySet<string>): WantedSecret[] {
+	const objects = new Set(wanted.filter(({ name }) => names.has(name)).map(objectKey))
+	return wanted.filter((each) => objects.has(objectKey(each)))
+}
+
+/** What selectors brought and is delivered: by what was wanted last, and after a restart by what the manifest says. */
+function selectedBefore({ holding, vaultUrl, binding, wanted }: Polling): WantedSecret[] {
+	const manifest = holding?.manifest
+	if (!manifest) return []
+	const named = new Set(binding.secrets.map(({ name }) => name))
+	const pinnedNow = (name: string, pinned: boolean) =>
+		// A selected secret that an incident pinned.
+		pinned && binding.select.length > 0 && binding.hold.kind === 'until' && binding.hold.versions.has(name)
+	const cameBefore = (name: string, secret: ManifestSecret) => {
+		const last = wanted?.find((each) => each.name === name)
+		if (last) return last.selected === true
+		return cameBySelector(manifest.selectors, name, secret) || pinnedNow(name, secret.pinned)
+	}
+	return Object.entries(manifest.secrets)
+		.filter(
+			([name, secret]) =>
+				!named.has(name) && deliveredSecret(holding, name, vaultUrl) !== undefined && cameBefore(name, secret),
+		)
+		.map(([name, { objectName }]) => selectedSecret(name, objectName))
+}
+
+interface Listed {
+	readonly items: ReadonlyMap<string, ListedSecret> | undefined
+	readonly listedAt: number | undefined
+	/** why the list that selectors need was denied */
+	readonly selectors: VaultFault | undefined
+	readonly broke: Broke | undefined
+}
+const NOT_LISTED: Listed = { items: undefined, listedAt: undefined, selectors: undefined, broke: undefined }
+
+function* listIfWorth(polling: Polling, before: readonly WantedSecret[]): Piece<Listed> {
+	const { binding, asked, at } = polling
+	const followed = [...binding.secrets, ...before].filter(({ version }) => version === undefined).map(objectKey)
+	const follow = { objects: new Set(followed), tags: namedTags(binding.select), interval: binding.interval }
+	const { answer: session } = yield* ask({ ask: 'session', follow, interval: binding.interval })
+	const open = groupsOf(binding.secrets).filter(([first]) => first.version === undefined)
+	const needed = open.filter((group) => group.some((wanted) => mustReadNow(wanted, polling))).length
+	const pages =
+		binding.select.length > 0
+			? ALL_PAGES
+			: listPagesAllowed({ followed: session.followed, wanted: open.length, needed }, session.lists, at.monotonic)
+	if (pages === undefined) return NOT_LISTED
+	const { answer } = yield* ask({ ask: 'list', pages, ...asked })
+	if (answer.kind === 'listing') {
+		const { listing } = answer
+		return listing.complete ? { ...NOT_LISTED, items: listing.items, listedAt: listing.serverTime } : NOT_LISTED
+	}
+	if (answer.kind !== 'fault') return { ...NOT_LISTED, broke: answer }
+	const { fault } = answer
+	// Roles can be given for single secrets, and access policies for get alone: then list is denied and reading works.
+	const denied = fault.kind === 'forbiddenRbac' || fault.kind === 'accessDenied' || fault.kind === 'forbidden'
+	if (!denied) return { ...NOT_LISTED, broke: answer }
+	return { ...NOT_LISTED, selectors: binding.select.length > 0 ? fault : undefined }
+}
+
+const mustReadNow = (wanted: WantedSecret, { force, known }: Polling) =>
+	force.has(wanted.name) || mustRead(wanted, known.get(wanted.name))
+
+interface Selection {
+	readonly wanted: readonly WantedSecret[]
+	readonly selectors: SelectorOutcome
+	readonly ones: ReadonlyMap<string, One>
+}
+
+/** What the selectors bring besides what the spec names, and what they do not bring any more. */
+function selectionOf(
+	{ binding, items, holding, vaultUrl, known }: Polling,
+	before: readonly WantedSecret[],
+	denied: VaultFault | undefined,
+): Selection {
+	const explicit = binding.secrets
+	const leaving = (why: 'selectors' | 'deselected'): One => ({ finding: { kind: 'leaves', why } })
+	if (binding.select.length === 0) {
+		// The spec selects nothing any more.
+		const ones = new Map(before.map(({ name }) => [name, leaving('selectors')]))
+		return { wanted: [...explicit, ...before], selectors: 'none', ones }
+	}
+	if (!items) {
+		// Nothing is known of what is selected now, so everything that was stays as it is.
+		const wanted = [...explicit, ...before]
+		if (!denied) return { wanted, selectors: 'none', ones: new Map() }
+		const finding = { kind: 'fault', fault: denied, confirmed: false } as const
+		const ones = new Map(before.map(({ name }): [string, One] => [name, { finding, known: known.get(name) }]))
+		return { wanted, selectors: { failed: denied }, ones }
+	}
+	const { wanted, collisions } = select(binding.select, explicit, items.values())
+	const collided = [...collisions].map(([name, [objectName = '']]) =>
+		selectedSecret(name, before.find((each) => each.name === name)?.objectName ?? objectName),
+	)
+	const taken = new Set([...explicit, ...wanted, ...collided].map(({ name }) => name))
+	const rest = before.filter(({ name }) => !taken.has(name))
+	// Selectors of before still want it: then it is not the vault that changed.
+	const selectors = (holding?.manifest?.selectors ?? []).map((each) => ({ tags: {}, ...each }))
+	const gone = rest.flatMap(({ name, objectName }): [string, One][] => {
+		// They select in another vault now.
+		if (deliveredSecret(holding, name, vaultUrl)?.vault !== undefined) return [[name, leaving('selectors')]]
+		const item = items.get(objectName.toLowerCase())
+		// A gap: it is asked for.
+		if (!item) return []
+		return [[name, leaving(nameBySelectors(selectors, item) === name ? 'selectors' : 'deselected')]]
+	})
+	const ones = new Map<string, One>([
+		...collided.map(({ name }): [string, One] => [name, { finding: { kind: 'collision' } }]),
+		...gone,
+	])
+	return { wanted: [...explicit, ...wanted, ...collided, ...rest], selectors: 'listed', ones }
+}
+
+/** What is to be found out about a group: read it, look at its pin, or say that nothing has changed. */
+function pieceOf(group: Group, polling: Polling): Piece<Found> {
+	const { known, items, polls, at } = polling
+	const [first] = group
+	const pinned = first.version !== undefined
+	const listed = items?.get(first.objectName.toLowerCase())
+	const isPinTime = polls % VERSIONS_EVERY === 0
+	const isChanged = (wanted: WantedSecret) => {
+		const one = known.get(wanted.name)
+		if (!one || (!pinned && !items)) return true
+		// A version that stands in may be disabled in its turn.
+		if (one.finding?.kind === 'value' && one.finding.standsIn && isPinTime) return true
+		return mustReadAfterList(wanted, one, listed, at.now)
+	}
+	if (group.some((wanted) => mustReadNow(wanted, polling) || isChanged(wanted))) return readGroup(group, polling)
+	return pinned && isPinTime ? checkPin(group, polling) : unchanged(group, listed, polling)
+}
+
+// biome-ignore lint/correctness/useYield: a piece without questions
+function* unchanged(group: Group, listed: ListedSecret | undefined, { known, absentSince }: Polling): Piece<Found> {
+	const shown = group[0].version === undefined ? listed : undefined
+	const ones = new Map<string, One>()
+	for (const { name } of group) {
+		const one = known.get(name)
+		if (!one) continue
+		ones.set(name, {
+			finding: one.finding ?? { kind: 'unchanged', tags: shown?.tags },
+			known: { ...one, probe: shown ? probeOf(shown) : one.probe },
+			absentSince: absentSince.get(name),
+		})
+	}
+	return { ones, broke: undefined }
+}
+
+/** Gives every secret that was not asked for the fault that ended the poll. What was known of them stays known. */
+function filledIn(poll: Poll, { known, absentSince }: Polling): Poll {
+	if (poll.broke?.kind !== 'fault') return poll
+	const { fault } = poll.broke
+	const rest = poll.wanted
+		.filter(({ name }) => !poll.ones.has(name))
+		.map(({ name }): [string, One] => [
+			name,
+			{
+				finding: { kind: 'fault', fault, confirmed: false },
+				known: known.get(name),
+				absentSince: absentSince.get(name),
+			},
+		])
+	return { ...poll, ones: new Map([...poll.ones, ...rest]) }
+}

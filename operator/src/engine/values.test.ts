@@ -1,0 +1,140 @@
+import { expect, test } from 'vitest'
+import type { Found } from './found.ts'
+import type { Answer, Question } from './questions.ts'
+import { SAMPLE_VAULT, sampleBinding } from './testing/binding.ts'
+import { at, runWith, secretOf } from './testing/world.ts'
+import { type Polling, readGroup } from './values.ts'
+
+const binding = sampleBinding()
+const polling = (rest: Partial<Polling> = {}): Polling => ({
+	binding,
+	vaultUrl: SAMPLE_VAULT,
+	asked: { since: 0, lane: 'refresh' },
+	at: at(0),
+	polls: 1,
+	holding: undefined,
+	known: new Map(),
+	absentSince: new Map(),
+	force: new Set(),
+	wanted: undefined,
+	items: undefined,
+	listedAt: undefined,
+	...rest,
+})
+const ABSENT: Answer = { kind: 'fault', fault: { kind: 'absent' } }
+const [wanted] = binding.secrets
+const group = [wanted ?? expect.fail('a secret')] as const
+
+/** A poll that asks at `since` or later, and hears after `waits` milliseconds that there is no such secret. */
+function poll(since: number, waits: number, absentSince: ReadonlyMap<string, number>) {
+	const piece = readGroup(group, polling({ asked: { since, lane: 'refresh' }, absentSince }))
+	const one = runWith(piece, () => ABSENT, at(since + waits)).result.ones.get('a')
+	const since1 = one?.absentSince
+	return {
+		absentSince: new Map(since1 === undefined ? [] : [['a', since1]]),
+		confirmed: one?.finding.kind === 'fault' && one.finding.confirmed,
+	}
+}
+
+test('absence counts from the first answer to the next question, however long a poll waited for its answers', () => {
+	const first = poll(0, 8_000, new Map())
+	expect(first).toEqual({ absentSince: new Map([['a', 8_000]]), confirmed: false })
+	expect(poll(10_000, 0, first.absentSince).confirmed).toBe(false)
+	// Late itself, so that it may get the answer that another binding asked for ten seconds before.
+	expect(poll(17_999, 10_000, first.absentSince).confirmed).toBe(false)
+	expect(poll(18_000, 0, first.absentSince).confirmed).toBe(true)
+})
+
+const PIN = '1'.repeat(32)
+test.each<[string, Answer, string]>([
+	['the secret is there: the pin is wrong', { kind: 'secret', secret: secretOf('v2', 'x') }, 'versionAbsent'],
+	['its current version is disabled: so it is there', { kind: 'fault', fault: { kind: 'disabled' } }, 'versionAbsent'],
+	['it is not', ABSENT, 'absent'],
+])('a pin that is not found: %s', (_, current, expected) => {
+	const answer = (question: Question) => (question.ask === 'read' && question.version === PIN ? ABSENT : current)
+	const { result } = runWith(readGroup([{ ...group[0], version: PIN }], polling()), answer)
+	expect(result.ones.get('a')?.finding).toMatchObject({ kind: 'fault', fault: { kind: expected } })
+})
+
+const versions = (...ids: string[]): Answer => ({
+	kind: 'versions',
+	listing: {
+		complete: true,
+		versions: ids.map((version, i) => ({ version, enabled: true, created: 100 - i, tags: {} })),
+	},
+})
+const disabled = { policy: { ...binding.policy, disabled: 'Previous' as const } }
+test.each<[string, Answer, object, string[]]>([
+	[
+		'an older one stands in',
+		versions('v1'),
+		{ kind: 'value', version: 'v1', standsIn: true, flaw: 'disabled' },
+		['read', 'versions', 'read'],
+	],
+	['there is none', versions(), { kind: 'flawed', flaw: 'disabled' }, ['read', 'versions']],
+	[
+		'the list is too long',
+		{ kind: 'versions', listing: { complete: false, pages: 21 } },
+		{ kind: 'flawed', trouble: { kind: 'historyTooLong' } },
+		['read', 'versions'],
+	],
+	[
+		'list is denied by an access policy',
+		{ kind: 'fault', fault: { kind: 'accessDenied' } },
+		{ kind: 'flawed', trouble: { kind: 'accessDenied' } },
+		['read', 'versions'],
+	],
+])('a disabled version under Previous: %s', (_, listed, expected, asks) => {
+	const answer = (question: Question): Answer => {
+		if (question.ask === 'versions') return listed
+		const isOlder = question.ask === 'read' && question.version !== undefined
+		return isOlder ? { kind: 'secret', secret: secretOf('v1', 'old') } : { kind: 'fault', fault: { kind: 'disabled' } }
+	}
+	const { result, asked } = runWith(readGroup(group, polling({ binding: { ...binding, ...disabled } })), answer)
+	expect(result.ones.get('a')?.finding).toMatchObject(expected)
+	expect(asked.map(({ ask }) => ask)).toEqual(asks)
+})
+
+test.each<[string, Answer, Found['broke']]>([
+	[
+		'a fault that all would meet',
+		{ kind: 'fault', fault: { kind: 'timeout' } },
+		{ kind: 'fault', fault: { kind: 'timeout' } },
+	],
+	[
+		'no token',
+		{ kind: 'refused', reason: 'TokenRequestRefused', message: 'm' },
+		{ kind: 'refused', reason: 'TokenRequestRefused', message: 'm' },
+	],
+])('%s ends the poll', (_, answer, broke) => {
+	expect(runWith(readGroup(group, polling()), () => answer).result).toEqual({ ones: new Map(), broke })
+})
+
+test('files of one value are made by one question, and a value that is delivered as it is by none', () => {
+	const parts = sampleBinding({
+		secrets: [
+			{ name: 'a', objectName: 'x', property: '/a' },
+			{ name: 'b', objectName: 'x' },
+		],
+	})
+	const [a, b] = parts.secrets
+	const both = [a ?? group[0], ...(b ? [b] : [])] as const
+	const answer = (question: Question): Answer =>
+		question.ask === 'form'
+			? {
+					kind: 'formed',
+					formed: [
+						{ kind: 'content', content: '1' },
+						{ kind: 'fault', fault: { kind: 'property', rule: 'json' } },
+					],
+				}
+			: { kind: 'secret', secret: secretOf('v1', '{"a":1}') }
+	const { result, asked } = runWith(readGroup(both, polling()), answer)
+	expect(asked.map(({ ask }) => ask)).toEqual(['read', 'form'])
+	expect(result.ones.get('a')).toMatchObject({ finding: { kind: 'value', value: '1' }, known: { objectName: 'x' } })
+	// What failed is not known: it is read again.
+	expect(result.ones.get('b')).toEqual({
+		finding: { kind: 'fault', fault: { kind: 'property', rule: 'json' }, confirmed: false },
+	})
+	expect(runWith(readGroup(group, polling()), answer).asked.map(({ ask }) => ask)).toEqual(['read'])
+})

@@ -1,0 +1,243 @@
+import type { Binding, WantedSecret } from '../api/parse.ts'
+import type { ListedSecret, VaultSecret, VersionFacts } from '../ports/vault.ts'
+import type { Holding } from './destination.ts'
+import { type Finding, isAbsent, matches } from './entry.ts'
+import { traitsOf, type VaultFault } from './fault.ts'
+import { type Flaw, flawOf, nextTurn, policyFor } from './flaw.ts'
+import { type Formed, nameOfForm } from './form.ts'
+import { type Broke, brokeBy, type Found, foundAs, type Group, type One } from './found.ts'
+import { deliveredSecret } from './held.ts'
+import type { Known } from './known.ts'
+import { isSettled, probeOf, type SecretFacts } from './probe.ts'
+import { type Asked, ask, type Moment, type Piece } from './questions.ts'
+import { nameBySelectors } from './select.ts'
+import { MAX_VERSION_PAGES, standIn } from './versions.ts'
+
+/** What a poll goes by. */
+export interface Polling {
+	readonly binding: Binding
+	readonly vaultUrl: string
+	readonly asked: Asked
+	readonly at: Moment
+	/** number of this whole poll */
+	readonly polls: number
+	readonly holding: Holding | undefined
+	readonly known: ReadonlyMap<string, Known>
+	readonly absentSince: ReadonlyMap<string, number>
+	/** names to read whatever is known: their bytes are missing or not ours */
+	readonly force: ReadonlySet<string>
+	/** what was wanted at the last whole poll of this process */
+	readonly wanted: readonly WantedSecret[] | undefined
+	/** the whole list, if there is one, and the server's clock at it */
+	readonly items: ReadonlyMap<string, ListedSecret> | undefined
+	readonly listedAt: number | undefined
+}
+
+/**
+ * Reads what a group of wanted secrets is made of, and makes each of it.
+ *
+ * 1. The current version, or the pinned one.
+ * 2. If it cannot be used, or not at this time, the policy decides; with `Previous` an older version is looked for.
+ * 3. What selectors brought is judged by what the read tells of it: it is younger than the list.
+ */
+export function* readGroup(group: Group, polling: Polling): Piece<Found> {
+	const { at, binding, asked } = polling
+	const [{ name, objectName, version, selected }] = group
+	const read = yield* ask({ ask: 'read', objectName, version, ...asked })
+	if (read.answer.kind === 'fault') {
+		const why = yield* explainAbsence(group[0], read.answer.fault, polling)
+		if (why.kind !== 'fault') return brokeBy(why)
+		if (why.fault.kind === 'disabled') return yield* useFlawed(group, 'disabled', undefined, polling)
+		return faulty(group, why.fault, read.at, polling)
+	}
+	if (read.answer.kind !== 'secret') return brokeBy(read.answer)
+	const { secret } = read.answer
+	// Read later than the list, or in place of it: the tag may be gone by now.
+	const bySelector = selected && version === undefined
+	if (bySelector && nameBySelectors(binding.select, { objectName, ...secret.facts }) !== name)
+		return foundAs(group, () => ({ finding: { kind: 'leaves', why: 'deselected' } }))
+	const flaw = flawOf(secret.facts, at.now)
+	if (flaw && policyFor(flaw, binding.policy, version !== undefined) !== 'Keep')
+		return yield* useFlawed(group, flaw, secret, polling)
+	return yield* useValue(group, secret, { flaw }, polling)
+}
+
+/** Looks whether a pinned version can still be used, without reading it, unless the list of versions does not tell. */
+export function* checkPin(group: Group, polling: Polling): Piece<Found> {
+	const listed = yield* listVersions(group[0], polling)
+	if ('broke' in listed) return brokeBy(listed.broke)
+	const facts = listed.versions?.find(({ version }) => version === group[0].version)
+	const ones = new Map<string, One>()
+	for (const { name } of group) {
+		const known = polling.known.get(name)
+		// After a restart the manifest stands for the probe; the first check reads the version and learns the probe.
+		const same = known && facts && typeof known.probe === 'string' && known.probe === probeOf(facts)
+		if (!same || flawOf(facts, polling.at.now) !== known.flaw) return yield* readGroup(group, polling)
+		ones.set(name, { finding: known.finding ?? { kind: 'unchanged' }, known })
+	}
+	return { ones, broke: undefined }
+}
+
+/** The version is there and cannot be delivered as it is: what the policy says of that. `current`: it, if it could be read. */
+function* useFlawed(group: Group, flaw: Flaw, current: VaultSecret | undefined, polling: Polling): Piece<Found> {
+	const { binding, items, listedAt, holding, vaultUrl, force, asked, at } = polling
+	const [{ name, objectName, version: pin }] = group
+	const facts = current?.facts ?? (pin === undefined ? items?.get(objectName.toLowerCase()) : undefined)
+	// Without facts nothing is remembered: it is asked for at each poll, so there is nothing to wait for.
+	const settled = facts === undefined || isSettled(facts, current?.serverTime ?? listedAt)
+	const same = (finding: Finding) =>
+		foundAs(group, (wanted) => ({ finding, known: facts && knownAs(wanted, facts, settled, finding, polling) }))
+	if (policyFor(flaw, binding.policy, pin !== undefined) !== 'Previous') return same({ kind: 'flawed', flaw })
+
+	const older = yield* listVersions(group[0], polling)
+	if ('broke' in older) return brokeBy(older.broke)
+	const shown = deliveredSecret(holding, name, vaultUrl)?.version
+	const choice = standIn(older.versions ?? [], current?.version, shown, at.now)
+	const trouble: VaultFault | undefined = older.fault ?? (choice.kind === 'tie' ? { kind: 'versionTie' } : undefined)
+	if (choice.kind !== 'version') {
+		// No older one: it is kept as with Keep. Key Vault itself heeds only `disabled`.
+		return current
+			? yield* useValue(group, current, { flaw, trouble }, polling)
+			: same({ kind: 'flawed', flaw, trouble })
+	}
+	const { version, ...olderFacts } = choice.version
+	const isThere = (wanted: WantedSecret) => {
+		const before = deliveredSecret(holding, wanted.name, vaultUrl)
+		return !force.has(wanted.name) && before?.version === version && matches(before, wanted)
+	}
+	if (group.every(isThere))
+		return same({ kind: 'value', version, value: undefined, facts: olderFacts, settled, flaw, standsIn: true })
+	const read = yield* ask({ ask: 'read', objectName, version, ...asked })
+	if (read.answer.kind === 'fault') return faulty(group, read.answer.fault, read.at, polling)
+	if (read.answer.kind !== 'secret') return brokeBy(read.answer)
+	return yield* useValue(group, read.answer.secret, { flaw, standsIn: { facts, settled } }, polling)
+}
+
+interface Note {
+	readonly flaw?: Flaw | undefined
+	readonly trouble?: VaultFault | undefined
+	/** another version stands in for the current one, of which this is known */
+	readonly standsIn?: { readonly facts: SecretFacts | undefined; readonly settled: boolean }
+}
+
+function* useValue(group: Group, secret: VaultSecret, note: Note, polling: Polling): Piece<Found> {
+	const { version, facts, serverTime } = secret
+	const { flaw, trouble, standsIn } = note
+	const formed = yield* contentsOf(group, secret)
+	return {
+		broke: undefined,
+		ones: new Map(
+			group.map((wanted, i): [string, One] => {
+				const content: Formed = formed[i] ?? { kind: 'fault', fault: { kind: 'garbage' } }
+				// Not remembered as known: it is read again each time, until it or the spec is mended.
+				if (content.kind === 'fault')
+					return [wanted.name, { finding: { kind: 'fault', fault: content.fault, confirmed: false } }]
+				// A pinned version keeps its value, so there is nothing to wait for.
+				const settled = standsIn?.settled ?? (wanted.version !== undefined || isSettled(facts, serverTime))
+				const finding: Finding = {
+					kind: 'value',
+					version,
+					value: content.content,
+					facts,
+					settled,
+					flaw,
+					standsIn: standsIn !== undefined,
+					trouble,
+				}
+				const seen = standsIn ? standsIn.facts : facts
+				// What is remembered holds no value.
+				const again: Finding | undefined = flaw || trouble ? { ...finding, value: undefined } : undefined
+				return [wanted.name, { finding, known: seen && knownAs(wanted, seen, settled, again, polling) }]
+			}),
+		),
+	}
+}
+
+/** The contents of the files of a group; a value that is delivered as it is needs nobody to parse it. */
+export function* contentsOf(group: Group, secret: VaultSecret): Piece<readonly Formed[]> {
+	if (group.every(({ form }) => form === undefined))
+		return group.map(() => ({ kind: 'content', content: secret.value() }))
+	const forms = group.map(({ form }) => form)
+	const { answer } = yield* ask({ ask: 'form', objectName: group[0].objectName, secret, forms })
+	if (answer.kind === 'formed') return answer.formed
+	const { fault } = answer
+	return group.map(() => ({ kind: 'fault', fault }))
+}
+
+/** @param facts of the current version, or of the pinned one */
+const knownAs = (
+	{ objectName, version, form }: WantedSecret,
+	facts: SecretFacts,
+	settled: boolean,
+	finding: Finding | undefined,
+	{ at, binding }: Polling,
+): Known => ({
+	objectName,
+	pin: version,
+	form: nameOfForm(form),
+	probe: probeOf(facts),
+	settled,
+	flaw: flawOf(facts, at.now),
+	turnAt: nextTurn(facts, binding.policy, at.now),
+	finding,
+})
+
+/** A fault of one secret is what was found out of it; one that all would meet ends the poll. */
+function faulty(group: Group, fault: VaultFault, answeredAt: Moment, polling: Polling): Found {
+	const { absentSince, asked, holding, vaultUrl, items } = polling
+	if (traitsOf(fault).session) return brokeBy({ kind: 'fault', fault })
+	return foundAs(group, (wanted) => {
+		const { name, objectName } = wanted
+		if (fault.kind !== 'absent') return { finding: { kind: 'fault', fault, confirmed: false } }
+		const since = absentSince.get(name) ?? answeredAt.monotonic
+		const before = deliveredSecret(holding, name, vaultUrl)
+		// Marked already: the vault has said so for long enough before.
+		const marked = before?.state === 'Absent' && before.vault === undefined
+		const confirmed = marked || isAbsent(since, asked.since)
+		const finding: Finding = { kind: 'fault', fault, confirmed }
+		// From here on a gap in the list says the same. Nothing hangs on it when nothing is delivered.
+		const gap = (confirmed || !before) && items !== undefined && !items.has(objectName.toLowerCase())
+		return { finding, absentSince: since, known: gap ? absentAs(wanted, finding) : undefined }
+	})
+}
+
+const absentAs = ({ objectName, version, form }: WantedSecret, finding: Finding): Known => ({
+	objectName,
+	pin: version,
+	form: nameOfForm(form),
+	probe: 'absent',
+	settled: true,
+	flaw: undefined,
+	turnAt: undefined,
+	finding,
+})
+
+/** The versions of a secret, or why they are not known: a fault of this question alone, or one that ends the poll. */
+export type Versions =
+	| { readonly versions: readonly VersionFacts[] | undefined; readonly fault: VaultFault | undefined }
+	| { readonly broke: Broke }
+
+export function* listVersions({ objectName }: WantedSecret, { asked }: Pick<Polling, 'asked'>): Piece<Versions> {
+	const { answer } = yield* ask({ ask: 'versions', objectName, pages: MAX_VERSION_PAGES, ...asked })
+	if (answer.kind === 'versions') {
+		const { listing } = answer
+		return listing.complete
+			? { versions: listing.versions, fault: undefined }
+			: { versions: undefined, fault: { kind: 'historyTooLong' } }
+	}
+	// With access policies it may be list alone that is denied.
+	const ends = answer.kind !== 'fault' || (traitsOf(answer.fault).session && answer.fault.kind !== 'accessDenied')
+	if (ends) return { broke: answer }
+	return { versions: undefined, fault: answer.fault }
+}
+
+/** Absent is what a read without a version says. A pin that is not found may only be a wrong pin. */
+function* explainAbsence({ objectName, version }: WantedSecret, fault: VaultFault, { asked }: Polling): Piece<Broke> {
+	if (fault.kind !== 'absent' || version === undefined) return { kind: 'fault', fault }
+	const { answer } = yield* ask({ ask: 'read', objectName, version: undefined, ...asked })
+	if (answer.kind === 'secret') return { kind: 'fault', fault: { kind: 'versionAbsent' } }
+	// A disabled current version says as well that the secret exists.
+	if (answer.kind === 'fault' && answer.fault.kind === 'disabled')
+		return { kind: 'fault', fault: { kind: 'versionAbsent' } }
+	return answer
+}

@@ -1,0 +1,60 @@
+import { flawOf } from './flaw.ts'
+import type { SecretFacts } from './probe.ts'
+
+/** Pages of a list of versions that are read at most (design 5), 25 versions on each. */
+export const MAX_VERSION_PAGES = 20
+
+/** One version in the list of a secret's versions. */
+export type ListedVersion = SecretFacts & { version: string }
+
+// Lists come by id, which is a hash; only `created` tells of age, in whole seconds (keyvault.md 1.7).
+const createdOf = ({ created }: ListedVersion) => created ?? Number.NEGATIVE_INFINITY
+const newestFirst = (versions: readonly ListedVersion[]) => versions.toSorted((a, b) => createdOf(b) - createdOf(a))
+
+export type StandIn = { kind: 'version'; version: ListedVersion } | { kind: 'none' } | { kind: 'tie' }
+
+/**
+ * The newest version that can be used in place of a current one that cannot.
+ *
+ * @param current id of the current version; undefined when the vault does not tell it, because it is disabled
+ * @param delivered version that is delivered now: of several that were created in the same second it may stay
+ * @param now milliseconds since the epoch
+ */
+export function standIn(
+	versions: readonly ListedVersion[],
+	current: string | undefined,
+	delivered: string | undefined,
+	now: number,
+): StandIn {
+	const usable = newestFirst(versions).filter((each) => each.version !== current && flawOf(each, now) === undefined)
+	const [newest] = usable
+	if (!newest) return { kind: 'none' }
+	const tied = usable.filter((each) => createdOf(each) === createdOf(newest))
+	if (tied.length === 1) return { kind: 'version', version: newest }
+	const kept = tied.find(({ version }) => version === delivered)
+	return kept ? { kind: 'version', version: kept } : { kind: 'tie' }
+}
+
+/**
+ * The `count` enabled versions before one, newest first.
+ *
+ * Versions that were created in the same second cannot be ordered. When some of them would be kept and others not, none of
+ * them is (`tie`). All others are older than the current version; than another version only those created before it.
+ */
+export function previousVersions(
+	versions: readonly ListedVersion[],
+	of: { version: string; isCurrent: boolean },
+	count: number,
+): { kept: ListedVersion[]; tie: boolean } {
+	const self = versions.find(({ version }) => version === of.version)
+	const older = newestFirst(versions).filter(
+		(each) =>
+			each.version !== of.version &&
+			each.enabled &&
+			(of.isCurrent || (self !== undefined && createdOf(each) < createdOf(self))),
+	)
+	const last = older[count - 1]
+	const next = older[count]
+	if (!last || !next || createdOf(last) !== createdOf(next)) return { kept: older.slice(0, count), tie: false }
+	return { kept: older.filter((each) => createdOf(each) > createdOf(last)), tie: true }
+}

@@ -1,0 +1,102 @@
+import { asHeld, isChange, type Planned, withoutRefused } from './change.ts'
+import type { Holding } from './destination.ts'
+import type { EntryResult } from './entry.ts'
+import { deliveredSecret } from './held.ts'
+import type { PassInput } from './input.ts'
+import { holdingOf, type Knowledge } from './knowledge.ts'
+import { type Away, ask, type Moment, type Piece, type Refusal } from './questions.ts'
+
+/** What became of the one write of a pass. */
+export type Written =
+	| {
+			readonly kind: 'done'
+			readonly planned: Planned
+			/** undefined: there was nothing to write */
+			readonly holding: Holding | undefined
+			readonly unwritten: readonly EntryResult[]
+			readonly at: Moment
+	  }
+	/** `knowledge`: when it is other than after a refusal */
+	| { readonly kind: 'ended'; readonly broke: Refusal | Away; readonly knowledge?: Knowledge }
+
+/** Writes the change, or as much of it as is taken. */
+export function* write(
+	input: PassInput,
+	known: Knowledge,
+	present: Holding | undefined,
+	planned: Planned,
+): Piece<Written> {
+	const { verdict, change } = planned
+	const asked = {
+		binding: input.binding,
+		vaultUrl: input.source.vaultUrl,
+		results: planned.results,
+		holding: present ?? holdingOf(known),
+		revision: known.revision,
+	}
+	const unwritten = planned.results.filter(({ wanted }) => planned.withheld?.names.includes(wanted.name))
+	if (verdict.kind === 'nothing') return { kind: 'done', planned, holding: undefined, unwritten, at: input.at }
+	if (verdict.kind === 'refused') {
+		// A file that it cannot be without is not there because reading it failed: that fault is the thing to tell.
+		const isCause = ({ wanted, fault }: EntryResult) => fault !== undefined && verdict.missing?.includes(wanted.name)
+		if (!planned.results.some(isCause))
+			return { kind: 'ended', broke: { kind: 'refused', reason: verdict.reason, message: verdict.message } }
+		return {
+			kind: 'done',
+			planned: waiting(planned, verdict, asked),
+			holding: undefined,
+			unwritten: planned.results.filter(isChange),
+			at: input.at,
+		}
+	}
+	const { answer, at } = yield* ask({ ask: 'write', change })
+	// Written or not: what is there is seen when it is read back.
+	const unknown: Knowledge = { ...known, driftCheckedAt: Number.NEGATIVE_INFINITY }
+	switch (answer.kind) {
+		case 'away':
+			return { kind: 'ended', broke: answer, knowledge: unknown }
+		case 'lostRace':
+			return {
+				kind: 'ended',
+				broke: { kind: 'away', error: new Error('the destination was changed meanwhile') },
+				knowledge: unknown,
+			}
+		case 'refused': {
+			const rest = answer.files && withoutRefused(asked, planned, input.rules, answer)
+			if (!rest || rest === planned) return { kind: 'ended', broke: answer }
+			return yield* write(input, known, present, rest)
+		}
+		case 'written': {
+			const { holding } = answer
+			return {
+				kind: 'done',
+				planned,
+				holding: { ...holding, content: undefined, manifest: holding.manifest ?? change.manifest },
+				unwritten,
+				at,
+			}
+		}
+	}
+}
+
+/** Nothing is written, because of files that are missing: what would have been waits for them, and is not called delivered. */
+const waiting = (
+	planned: Planned,
+	{ reason, message }: Pick<Refusal, 'reason' | 'message'>,
+	asked: Parameters<typeof asHeld>[2],
+): Planned => ({
+	...planned,
+	results: planned.results.map((result) => (isChange(result) ? asHeld(result, reason, asked) : result)),
+	withheld: { reason, message, names: planned.results.filter(isChange).map(({ wanted }) => wanted.name) },
+})
+
+/** What became of the place under its former name: it waits until the new one holds all that the spec names, then it goes. */
+export type Former = { readonly kind: 'done' } | { readonly kind: 'waits'; readonly name: string } | Refusal | Away
+
+export function* removeFormer({ binding, status, source }: PassInput, known: Knowledge): Piece<Former> {
+	const { secretName: name } = status
+	if (name === undefined || name === binding.delivery.name) return { kind: 'done' }
+	const isThere = (file: string) => deliveredSecret(holdingOf(known), file, source.vaultUrl) !== undefined
+	if (!binding.secrets.every((each) => each.optional || isThere(each.name))) return { kind: 'waits', name }
+	return (yield* ask({ ask: 'removeFormer', formerName: name })).answer
+}

@@ -1,0 +1,146 @@
+import type { Answer, Arrival, Piece, Question } from '../engine/questions.ts'
+import type { Clock } from '../runtime/clock.ts'
+
+// The usual interval of a binding: who takes longer than that would keep a worker from all others for as long. A first poll
+// of 500 secrets at 0.2 s each, four at once, takes 25 s.
+const PASS_MS = 60_000
+
+/** What a question may tell of itself while it is open. */
+export interface Asking {
+	readonly signal: AbortSignal
+	/** whether it waits for the budget of the vault, which is no time of the vault */
+	waits(isWaiting: boolean): void
+}
+
+export interface DriveOptions {
+	clock: Clock
+	/** measures the time of the vault; default: `clock`. Apart for tests, which hurry the work and cannot hurry a network */
+	networkClock?: Clock | undefined
+	/** aborts when nobody waits for the pass any more */
+	signal: AbortSignal
+	/** does not reject but for a bug of ours, or when `asking.signal` aborted */
+	answer(question: Question, asking: Asking): Promise<Answer> | Answer
+	/** how long the vault may take for all that is asked of it, milliseconds */
+	passMs?: number | undefined
+}
+
+/**
+ * The only loop with IO: asks what a pass wants to know, and hands on each answer as it arrives.
+ *
+ * 1. What is open runs side by side. The pass gets one arrival at a time, in the order in which they came.
+ * 2. The time in which at least one question is with the vault counts; waiting for the vault's budget does not. When it is
+ *    used up, questions that are open or asked later are answered `timeout`: what is known by then is still written.
+ * 3. When the pass has ended, what is still open is aborted.
+ *
+ * @throws `signal.reason`, or what an answer rejected with
+ */
+export async function drive<R>(piece: Piece<R>, options: DriveOptions): Promise<R> {
+	const { clock, signal, answer } = options
+	const ended = new AbortController()
+	const onAbort = () => fail(signal.reason)
+	const open = new Map<Question, AbortController>()
+	const arrivals: Arrival[] = []
+	let failure: { readonly error: unknown } | undefined
+	let wake = () => {}
+	const fail = (error: unknown) => {
+		failure ??= { error }
+		wake()
+	}
+	const arrive = (question: Question, given: Answer) => {
+		if (!open.delete(question)) return
+		arrivals.push({ question, answer: given, at: { now: clock.now(), monotonic: clock.monotonic() } })
+		wake()
+	}
+	const time = createTime(options.networkClock ?? clock, options.passMs ?? PASS_MS, () => {
+		for (const [question, asking] of [...open]) {
+			if (!isOfVault(question)) continue
+			arrive(question, TIMEOUT)
+			asking.abort(new Error('the pass ran out of time'))
+		}
+	})
+	const start = (question: Question) => {
+		const asking = new AbortController()
+		open.set(question, asking)
+		if (isOfVault(question) && time.over) return arrive(question, TIMEOUT)
+		const counts = isOfVault(question) ? time.count() : undefined
+		const waits = (isWaiting: boolean) => counts?.(!isWaiting)
+		const one: Asking = { signal: AbortSignal.any([asking.signal, ended.signal]), waits }
+		const work = async () => arrive(question, await answer(question, one))
+		work()
+			.catch((error: unknown) => open.delete(question) && fail(error))
+			.finally(() => counts?.(false))
+	}
+	signal.addEventListener('abort', onAbort, { once: true })
+	try {
+		signal.throwIfAborted()
+		let step = piece.next()
+		while (!step.done) {
+			for (const question of step.value) start(question)
+			while (arrivals.length === 0 && !failure) {
+				const { promise, resolve } = Promise.withResolvers<void>()
+				wake = resolve
+				await promise
+			}
+			if (failure) throw failure.error
+			const [arrival] = arrivals.splice(0, 1)
+			if (arrival) step = piece.next(arrival)
+		}
+		return step.value
+	} finally {
+		signal.removeEventListener('abort', onAbort)
+		time.end()
+		ended.abort(new Error('the pass has ended'))
+	}
+}
+
+const TIMEOUT: Answer = { kind: 'fault', fault: { kind: 'timeout' } }
+
+const isOfVault = ({ ask }: Question) => ask === 'list' || ask === 'read' || ask === 'versions' || ask === 'form'
+
+interface Time {
+	readonly over: boolean
+	/** One more question is with the vault. Call it with whether it still is. */
+	count(): (is: boolean) => void
+	end(): void
+}
+
+/** Counts the time in which at least one question is with the vault. */
+function createTime(clock: Clock, limitMs: number, onOver: () => void): Time {
+	let left = limitMs
+	let counting = 0
+	let timer: { since: number; stop: AbortController } | undefined
+	let over = false
+	const change = (by: 1 | -1) => {
+		counting += by
+		if (counting > 0 && !timer && !over) {
+			const stop = new AbortController()
+			timer = { since: clock.monotonic(), stop }
+			clock.sleep(left, stop.signal).then(
+				() => {
+					over = true
+					onOver()
+				},
+				() => {},
+			)
+		} else if (counting === 0 && timer) {
+			left -= clock.monotonic() - timer.since
+			timer.stop.abort()
+			timer = undefined
+		}
+	}
+	return {
+		get over() {
+			return over
+		},
+		count() {
+			let counted = true
+			change(1)
+			return (is) => {
+				if (is === counted) return
+				counted = is
+				change(is ? 1 : -1)
+			}
+		},
+		end: () => timer?.stop.abort(),
+	}
+}

@@ -1,0 +1,257 @@
+import { type Binding, type ParsedBinding, parseBinding } from '../api/parse.ts'
+import type { BindingStatus } from '../api/schema.ts'
+import { createSecretDestination } from '../destinations/secret/destination.ts'
+import { type PodRefresher, refreshAfter } from '../destinations/secret/refresh.ts'
+import { bytesOf } from '../destinations/secret/secret-object.ts'
+import { warnOfFixed } from '../destinations/secret/warn.ts'
+import { isAsked, sinceOf } from '../engine/due.ts'
+import type { PassResult } from '../engine/input.ts'
+import type { Outcome } from '../engine/outcome.ts'
+import { pass } from '../engine/pass.ts'
+import type { Moment } from '../engine/questions.ts'
+import type { Bindings, Permissions, Secrets, ServiceAccounts } from '../ports/cluster.ts'
+import type { Vaults } from '../ports/vault.ts'
+import type { Clock } from '../runtime/clock.ts'
+import type { EventRecorder } from '../runtime/events.ts'
+import type { Logger } from '../runtime/log.ts'
+import type { Account } from '../status/commands.ts'
+import { conclude, isPollDue } from '../status/conclude.ts'
+import { conditionOf } from '../status/outage.ts'
+import { createAnswer, type MakeForms } from './answer.ts'
+import { drive } from './drive.ts'
+import { withGrant } from './grant.ts'
+import type { Observer } from './observe.ts'
+import type { Outages } from './outages.ts'
+import { nothingRemembered, type Remembered } from './remembered.ts'
+import { type Present, presentStatus, type Reported, report } from './report.ts'
+import { resolveSource } from './source.ts'
+
+/** A binding as the watch delivers it. */
+export interface BindingObject {
+	metadata: {
+		namespace?: string
+		name: string
+		uid?: string
+		resourceVersion?: string
+		generation?: number
+		deletionTimestamp?: string
+		annotations?: Record<string, string>
+	}
+	status?: { conditions?: unknown }
+}
+
+export interface ReconcileDeps {
+	clock: Clock
+	/** measures the time of vaults; default: `clock` */
+	networkClock?: Clock | undefined
+	/** the binding as the watch last showed it; undefined when it is gone */
+	read(key: string): BindingObject | undefined
+	vaults: Vaults
+	serviceAccounts: ServiceAccounts
+	secrets: Secrets
+	permissions: Permissions
+	makeForms: MakeForms
+	bindings: Bindings
+	podRefresher: PodRefresher
+	events: Pick<EventRecorder, 'record'>
+	outages: Outages
+	observer: Observer
+	/** the operator's own ServiceAccount */
+	operator: Account
+	/** until when operators before this one may have worked, milliseconds since the epoch; undefined: unknown */
+	workedUntil: number | undefined
+	log: Logger
+	random: () => number
+}
+
+export interface Reconciler {
+	/**
+	 * Brings one binding forward. @returns milliseconds until it wants to be called again, undefined for never
+	 * @throws what the queue should back off for: the API server away, a lost race, a bug
+	 */
+	reconcile(key: string, signal: AbortSignal): Promise<number | undefined>
+}
+
+/**
+ * A reconcile gets a key and looks at what is true now; it does not know why it was called. Our own status writes call it as
+ * well, so each step asks by itself whether it is due: pod refreshes by their time, polls by theirs, by generation and by
+ * request.
+ *
+ * 1. What is remembered of the binding; of one that was deleted and made anew nothing is.
+ * 2. When a poll is due: a pass, the pods that it leaves to be told, the status that follows from its outcome.
+ * 3. Pods that are due to be told once more.
+ */
+export function createReconciler(deps: ReconcileDeps): Reconciler {
+	const { clock } = deps
+	const startedAt = momentOf(clock)
+	const remembered = new Map<string, Remembered>()
+	return {
+		async reconcile(key, signal) {
+			const object = deps.read(key)
+			const reported = object && reportedOf(object)
+			if (!reported || object.metadata.deletionTimestamp !== undefined) {
+				remembered.delete(key)
+				forget(key, deps)
+				return undefined
+			}
+			let now = remembered.get(key)
+			if (now?.knowledge.uid !== reported.uid) now = nothingRemembered(reported.uid)
+			const keep = (next: Remembered): Remembered => {
+				remembered.set(key, next)
+				return next
+			}
+			const parsed = parseBinding(object)
+			const previous = presentStatus(reported, parsed.status, now.written)
+			const asked = parsed.kind === 'active' && isAsked(parsed.binding, previous.status, now.knowledge)
+			if (isPollDue(now.knowledge, parsed, asked, momentOf(clock)))
+				now = await poll({ reported, parsed, previous, startedAt, keep }, now, deps, signal)
+			now = keep(await refreshPods(parsed, now, deps, signal))
+			return nextCall(now, clock.monotonic())
+		},
+	}
+}
+
+interface Polling {
+	readonly reported: Reported
+	readonly parsed: ParsedBinding
+	readonly previous: Present
+	readonly startedAt: Moment
+	/** Keeps what is remembered from now on, whatever happens to the rest of the reconcile. */
+	keep(next: Remembered): Remembered
+}
+
+async function poll(
+	polling: Polling,
+	before: Remembered,
+	deps: ReconcileDeps,
+	signal: AbortSignal,
+): Promise<Remembered> {
+	const { reported, parsed, previous, keep } = polling
+	const { clock, vaults } = deps
+	const key = `${reported.namespace}/${reported.name}`
+	const started = clock.monotonic()
+	let now = before
+	let outcome: Outcome
+	if (parsed.kind === 'active') {
+		const result = await runPass(parsed.binding, polling, now, deps, signal)
+		const { refreshPods: wanted } = parsed.binding.delivery
+		const refresh = refreshAfter(now.refresh, result, wanted, momentOf(clock))
+		now = keep({ ...now, knowledge: result.knowledge, refresh })
+		if (result.outcome.kind === 'interrupted') throw result.outcome.error
+		outcome = result.outcome.kind === 'refused' ? await withGrant(result.outcome, deps) : result.outcome
+		observePass(result, deps)
+		// Before the status: pods wait for it, and a status can wait a moment.
+		now = keep(await refreshPods(parsed, now, deps, signal))
+	} else {
+		vaults.leave(key)
+		outcome = parsed.kind === 'suspended' ? { kind: 'suspended' } : { kind: 'invalid', problem: parsed.problem }
+	}
+	const at = momentOf(clock)
+	const given = { previous: previous.status, workedUntil: deps.workedUntil, at, random: deps.random() }
+	const { summary, knowledge } = conclude(parsed, outcome, now.knowledge, given)
+	const written = await report(reported, previous, summary, deps)
+	tell(key, outcome, previous.status, summary, (at.monotonic - started) / 1000, deps)
+	return keep({ ...now, knowledge, written: written ?? now.written })
+}
+
+/** With whose identity which vault, and the pass itself. */
+async function runPass(
+	binding: Binding,
+	{ previous, startedAt }: Polling,
+	{ knowledge }: Remembered,
+	deps: ReconcileDeps,
+	signal: AbortSignal,
+): Promise<PassResult> {
+	const { clock, vaults, serviceAccounts, secrets, makeForms, observer } = deps
+	const { status } = previous
+	const asked = isAsked(binding, status, knowledge)
+	const since = sinceOf(binding, knowledge, asked, undefined, { at: momentOf(clock), startedAt })
+	const resolved = await resolveSource(binding, serviceAccounts, vaults.isAllowed, since, vaults.suffixes)
+	signal.throwIfAborted()
+	if (resolved.kind !== 'ready') {
+		const outcome = resolved.kind === 'away' ? { kind: 'interrupted' as const, error: resolved.error } : resolved
+		return { knowledge, outcome, found: undefined, written: undefined, polled: false, propagated: [] }
+	}
+	const { source } = resolved
+	observer.uses(`${binding.namespace}/${binding.name}`, source.vaultUrl)
+	const destination = createSecretDestination(binding, secrets)
+	const input = { binding, status, knowledge, source, rules: destination.rules, at: momentOf(clock), startedAt }
+	const answer = createAnswer({ binding, session: vaults.session(source), destination, makeForms })
+	return drive(pass(input), { clock, networkClock: deps.networkClock, signal, answer })
+}
+
+async function refreshPods(
+	parsed: ParsedBinding,
+	now: Remembered,
+	{ clock, podRefresher, events }: ReconcileDeps,
+	signal: AbortSignal,
+): Promise<Remembered> {
+	const { refresh: pending } = now
+	if (!pending || pending.dueAt > clock.monotonic()) return now
+	if (parsed.kind !== 'active' || !parsed.binding.delivery.refreshPods) return { ...now, refresh: undefined }
+	const { binding } = parsed
+	let { warned } = now
+	const refresh = await podRefresher.run(binding, pending, signal, (pod, uses) => {
+		warned = warnOfFixed(binding, pod, uses, warned, events)
+	})
+	return { ...now, refresh, warned }
+}
+
+function observePass(
+	{ outcome, polled, written, knowledge, propagated }: PassResult,
+	{ observer }: ReconcileDeps,
+): void {
+	const { source } = knowledge
+	if (polled && source && outcome.kind === 'looked') observer.looked(source.vaultUrl)
+	if (!written) return
+	observer.written(bytesOf(written.holding))
+	for (const seconds of propagated) observer.propagated(seconds)
+}
+
+function tell(
+	binding: string,
+	outcome: Outcome,
+	previous: BindingStatus,
+	{ status, level }: ReturnType<typeof conclude>['summary'],
+	seconds: number,
+	{ outages, observer, log }: ReconcileDeps,
+): void {
+	const fresh = conditionOf(status, 'Fresh')
+	outages.reported(binding, outcome, { before: conditionOf(previous, 'Fresh'), after: fresh })
+	log[level](
+		{
+			binding,
+			outcome: outcome.kind,
+			...(outcome.kind === 'failed' ? { fault: outcome.fault.kind } : {}),
+			reason: fresh?.reason,
+			synced: status.synced,
+			...(outcome.kind === 'looked' && outcome.changed ? { versions: versionsOf(status) } : {}),
+		},
+		'reconciled',
+	)
+	observer.reconciled(binding, outcome, status, seconds)
+}
+
+function forget(key: string, { vaults, observer, outages }: ReconcileDeps): void {
+	vaults.leave(key)
+	observer.gone(key)
+	outages.gone(key)
+}
+
+const momentOf = (clock: Clock): Moment => ({ now: clock.now(), monotonic: clock.monotonic() })
+
+function reportedOf({ metadata }: BindingObject): Reported | undefined {
+	const { namespace, name, uid, resourceVersion } = metadata
+	return namespace && uid && resourceVersion ? { namespace, name, uid, resourceVersion } : undefined
+}
+
+// Nothing that is due now is left undone, so this only keeps a mistake of ours from spinning: a busy loop loses the lease.
+const MIN_CALL_MS = 50
+
+function nextCall({ knowledge: { nextPollAt }, refresh }: Remembered, at: number): number | undefined {
+	const next = Math.min(nextPollAt ?? at, refresh?.dueAt ?? Number.POSITIVE_INFINITY)
+	return next === Number.POSITIVE_INFINITY ? undefined : Math.max(next - at, MIN_CALL_MS)
+}
+
+const versionsOf = ({ secrets = [] }: BindingStatus) =>
+	Object.fromEntries(secrets.map(({ name, version }) => [name, version]))

@@ -1,0 +1,137 @@
+import { KubeError } from '../../adapters/kube/errors.ts'
+import type { BindingStatus } from '../../api/schema.ts'
+import { createLogger } from '../../runtime/log.ts'
+import { FakeClock } from '../../runtime/testing/fake-clock.ts'
+import { type BindingObject, createReconciler, type Reconciler } from '../reconcile.ts'
+import { makeFormsHere } from './forms-here.ts'
+import { createSecretServer } from './secret-server.ts'
+import { createVaultModel, type VaultModel } from './vault-model.ts'
+
+const NAME = 'mine'
+
+/** One binding with its vaults and its Secret in memory, and an operator that can be started again. */
+export function openBinding(spec: Record<string, unknown>) {
+	const clock = new FakeClock()
+	const secrets = createSecretServer()
+	const vaults = new Map<string, VaultModel>()
+	const vault = (name: string) => {
+		const url = `https://${name}.vault.azure.net`
+		const model = vaults.get(url) ?? createVaultModel(clock)
+		vaults.set(url, model)
+		return model
+	}
+	const account = {
+		uid: 'account',
+		annotations: {
+			'azure.workload.identity/client-id': '11111111-1111-4111-8111-111111111111',
+			'azure.workload.identity/tenant-id': '22222222-2222-4222-8222-222222222222',
+		} as Record<string, string>,
+	}
+	let version = 1
+	let status: BindingStatus = {}
+	const object = {
+		metadata: { namespace: 'ns', name: 'payments', uid: 'u', generation: 1, creationTimestamp: '2025-01-01T00:00:00Z' },
+		spec: {
+			vault: { url: 'https://a.vault.azure.net' },
+			identity: { serviceAccountName: 'sa' },
+			delivery: { secret: { name: NAME } },
+			refresh: { interval: '60s' },
+			...spec,
+		} as Record<string, unknown>,
+	}
+	const events = { record: () => {}, flush: async () => {} }
+	const start = (): Reconciler =>
+		createReconciler({
+			clock,
+			random: () => 0,
+			log: createLogger({ level: 'silent' }),
+			read: () =>
+				structuredClone({
+					...object,
+					metadata: { ...object.metadata, resourceVersion: String(version) },
+					status,
+				}) as BindingObject,
+			operator: { namespace: 'system', name: 'operator' },
+			vaults: {
+				session: ({ vaultUrl }) => vault(new URL(vaultUrl).hostname.split('.')[0] ?? '').session,
+				leave: () => {},
+				isAllowed: () => true,
+				prune: () => {},
+			},
+			serviceAccounts: { get: async () => account },
+			secrets,
+			permissions: { isAllowed: async () => true },
+			bindings: {
+				async patchStatus(_, __, seen, patch) {
+					if (seen !== String(version)) throw new KubeError('conflict', 'the object has been modified')
+					const next = Object.entries({ ...status, ...patch }).filter(([, value]) => value !== null)
+					status = JSON.parse(JSON.stringify(Object.fromEntries(next))) as BindingStatus
+					version++
+					return String(version)
+				},
+			},
+			makeForms: makeFormsHere,
+			podRefresher: { run: async () => undefined },
+			events,
+			outages: { reported: () => {}, gone: () => {} },
+			workedUntil: undefined,
+			observer: {
+				uses: () => {},
+				looked: () => {},
+				written: () => {},
+				propagated: () => {},
+				reconciled: () => {},
+				gone: () => {},
+			},
+		})
+	let operator = start()
+	const signal = new AbortController().signal
+	return {
+		clock,
+		secrets,
+		vault,
+		/** annotations of the ServiceAccount */
+		account,
+		/** Lets the operator do its work once, and again for as long as somebody is faster than it. */
+		async reconcile() {
+			for (let tries = 0; ; tries++) {
+				try {
+					return await operator.reconcile('ns/payments', signal)
+				} catch (error) {
+					if (tries === 3) throw error
+				}
+			}
+		},
+		/** Lets time pass in steps, as a queue would call. */
+		async pass(ms: number) {
+			for (const end = clock.monotonic() + ms; clock.monotonic() < end; ) {
+				await clock.advance(2_500)
+				await this.reconcile()
+			}
+		},
+		/** Changes the spec, as a user. */
+		edit(change: Record<string, unknown>) {
+			Object.assign(object.spec, change)
+			object.metadata.generation++
+			version++
+		},
+		restart() {
+			operator = start()
+		},
+		files: () => {
+			const { '.binding.json': _, ...files } = secrets.text(NAME) ?? {}
+			return files
+		},
+		manifest: () =>
+			JSON.parse(secrets.text(NAME)?.['.binding.json'] ?? 'null') as {
+				vault: string
+				secrets: Record<string, { vault?: string; version: string; state: string }>
+				wanted?: object
+			},
+		get status() {
+			return status
+		},
+		condition: (type: string) => status.conditions?.find((each) => each.type === type),
+		shown: (name: string) => status.secrets?.find((each) => each.name === name),
+	}
+}

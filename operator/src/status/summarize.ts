@@ -1,0 +1,212 @@
+import type { ManifestSecret } from 'purista-azure-mounted-secret-store/manifest'
+import type { ConditionType } from '../api/conditions.ts'
+import type { BindingStatus, Condition, SecretStatus } from '../api/schema.ts'
+import { formatTime, parseTime } from '../api/time.ts'
+import { type EntryResult, matches } from '../engine/entry.ts'
+import { retryAfterOf, traitsOf, type VaultFault } from '../engine/fault.ts'
+import type { Track } from '../engine/knowledge.ts'
+import { CHECK_MS, conditionOf, failingOf } from './outage.ts'
+import { statusPatch } from './patch.ts'
+import { backoffMs, spread } from './requeue.ts'
+import { freshOf, isDelivered, PROPAGATION_MS, progressOf, readyOf, type Situation, type Verdict } from './verdicts.ts'
+import { worstFault } from './worst-fault.ts'
+
+export interface SummaryInput extends Pick<Situation, 'outcome' | 'spec' | 'generation' | 'previous'> {
+	track: Track
+	/** what the files are known to be, when no poll has just said so; `vault`: of another one than that of the spec */
+	held?: ReadonlyMap<string, ManifestSecret> | undefined
+	/** until when operators before this process may have looked, milliseconds since the epoch; undefined: unknown */
+	workedUntil: number | undefined
+	/** wall clock, milliseconds */
+	now: number
+	/** monotonic, milliseconds */
+	at: number
+	/** in [0, 1) */
+	random: number
+}
+
+export interface Summary {
+	status: BindingStatus
+	track: Track
+	/** monotonic time of the next look; undefined: only when something changes */
+	nextLookAt: number | undefined
+	/**
+	 * The same of the next whole look: until then only what is due is looked at. The common time of a session is handed on to
+	 * the fraction: a sum would be a little off, and each binding would ask anew.
+	 */
+	wholeLookAt: number | undefined
+	/** conditions whose status or reason changed */
+	transitions: Condition[]
+	level: 'debug' | 'info' | 'warn'
+}
+
+/** Whatever is wrong is tried again at least this often (design 6). */
+export const RETRY_MAX_MS = 5 * 60_000
+const DEFAULT_INTERVAL_MS = 60_000
+
+/**
+ * The one place where an outcome becomes conditions, requeue, transitions and log level.
+ *
+ * 1. The secrets: from the results of a look, or carried over from before, as far as the spec still wants them.
+ * 2. The worst fault of the outcome, and since when there has been one.
+ * 3. Fresh, then Ready, then Reconciling or Stalled while Ready is not True.
+ * 4. Times are written only together with something else, or when the last one is old.
+ */
+export function summarize(input: SummaryInput): Summary {
+	const { outcome, spec, generation, previous, now, at } = input
+	const secrets = secretsOf(input)
+	const worst = worstFault(outcome)
+	const failing = worst !== undefined && traitsOf(worst.fault).class !== 'secret'
+	const track: Track = {
+		failures: failing || outcome.kind === 'refused' ? input.track.failures + 1 : 0,
+		failingSince: failing ? (input.track.failingSince ?? at) : undefined,
+		cause: failing ? causeOf(worst.fault, input) : undefined,
+		lastLook: outcome.kind === 'looked' && !failing ? now : input.track.lastLook,
+	}
+	const how = failingOf(failing ? worst.fault : undefined, track, spec, input)
+	const situation = { outcome, spec, generation, previous, shown: secrets, worst, failing: how }
+	const fresh = freshOf(situation)
+	const ready = readyOf(situation)
+	const conditions = [
+		condition('Ready', ready, input),
+		condition('Fresh', fresh, input),
+		...progressOf(situation, ready).map(([type, v]) => condition(type, v, input)),
+	]
+	const status: BindingStatus = {
+		observedGeneration: generation,
+		conditions,
+		secrets,
+		synced: `${secrets.filter(isDelivered).length}/${secrets.length}`,
+		...optional('secretName', secretNameOf(input)),
+		...optional('lastCheckTime', previous.lastCheckTime),
+		...optional(
+			'lastChangeTime',
+			outcome.kind === 'looked' && outcome.changed ? formatTime(now) : previous.lastChangeTime,
+		),
+		...optional(
+			'lastHandledRequest',
+			outcome.kind === 'looked' || outcome.kind === 'failed'
+				? (spec?.requested ?? previous.lastHandledRequest)
+				: previous.lastHandledRequest,
+		),
+	}
+	const checkDue = (parseTime(previous.lastCheckTime) ?? Number.NEGATIVE_INFINITY) + spread(CHECK_MS, input.random)
+	const otherwiseChanged = statusPatch(previous, status) !== undefined
+	// With the change that tells of an outage the time is exact, for whoever looks at it and for the process after this one.
+	if (track.lastLook !== undefined && (otherwiseChanged || (outcome.kind === 'looked' && now >= checkDue))) {
+		status.lastCheckTime = formatTime(track.lastLook)
+	}
+	return {
+		status,
+		track,
+		...nextOf(input, worst?.fault, failing, how.forMs, track.failures),
+		transitions: conditions.filter(({ type, status, reason }) => {
+			const before = conditionOf(previous, type)
+			return before?.status !== status || before.reason !== reason
+		}),
+		level:
+			fresh.status === 'False' || ready.status === 'False'
+				? 'warn'
+				: outcome.kind === 'looked' && outcome.changed
+					? 'info'
+					: 'debug',
+	}
+}
+
+function causeOf(fault: VaultFault, { track, at }: SummaryInput): Track['cause'] {
+	const { reason } = traitsOf(fault)
+	return track.cause?.reason === reason ? track.cause : { reason, since: at }
+}
+
+const optional = <K extends string, V>(key: K, value: V | undefined) =>
+	(value === undefined ? {} : { [key]: value }) as { [P in K]?: V }
+
+function secretsOf(input: SummaryInput): SecretStatus[] {
+	const { held } = input
+	return shownOf(input).map((shown) => {
+		const entry = held?.get(shown.name)
+		if (!entry || entry.vault === shown.vault) return shown
+		// The status is of before another vault was read, or of before this one was asked for.
+		const { vault: _, ...rest } = shown
+		return entry.vault === undefined
+			? { ...rest, version: entry.version, state: entry.state }
+			: { ...rest, version: entry.version, state: 'Pending', vault: entry.vault }
+	})
+}
+
+function shownOf({ outcome, spec, previous }: SummaryInput): SecretStatus[] {
+	// What a selector brought and a policy took away is gone.
+	if (outcome.kind === 'looked')
+		return outcome.results.filter(({ wanted, remove }) => !(remove && wanted.selected)).map(statusOf)
+	if (!spec) return previous.secrets ?? []
+	const before = new Map((previous.secrets ?? []).map((secret) => [secret.name, secret]))
+	const named = new Set(spec.secrets.map(({ name }) => name))
+	const selected = spec.selects ? [...before.values()].filter(({ name }) => !named.has(name)) : []
+	const explicit = spec.secrets.map((wanted): SecretStatus => {
+		const known = before.get(wanted.name)
+		const same =
+			known?.objectName === wanted.objectName && (wanted.version === undefined || known.version === wanted.version)
+		return same ? known : { name: wanted.name, objectName: wanted.objectName, state: 'Pending' }
+	})
+	return [...explicit, ...selected]
+}
+
+/** Versions under a name are shown only when they are of what is wanted there, or with the vault that they are of. */
+function statusOf({ wanted, delivered, state, reason }: EntryResult): SecretStatus {
+	const isIt = matches(delivered, wanted) || state === 'Deselected'
+	const shown = (state !== 'Pending' && isIt) || delivered?.vault !== undefined ? delivered : undefined
+	return {
+		name: wanted.name,
+		objectName: wanted.objectName,
+		...optional('version', shown?.version),
+		...optional('vault', shown?.vault),
+		...optional('updated', shown?.updated),
+		...optional('expires', shown?.expires),
+		state,
+		...optional('reason', reason),
+	}
+}
+
+function condition(type: ConditionType, v: Verdict, { previous, generation, now }: SummaryInput): Condition {
+	const before = conditionOf(previous, type)
+	const lastTransitionTime = before?.status === v.status ? before.lastTransitionTime : formatTime(now)
+	return { type, ...v, lastTransitionTime, observedGeneration: generation }
+}
+
+function secretNameOf({ outcome, spec, previous }: SummaryInput): string | undefined {
+	// Forgotten, it would stay for ever.
+	if (outcome.kind === 'looked' && outcome.formerName !== undefined) return outcome.formerName
+	const written = outcome.kind === 'looked' && outcome.results.some(({ delivered }) => delivered !== undefined)
+	return written ? (spec?.secretName ?? previous.secretName) : previous.secretName
+}
+
+function nextOf(
+	{ outcome, spec, random, at }: SummaryInput,
+	fault: VaultFault | undefined,
+	failing: boolean,
+	failingFor: number,
+	failures: number,
+): Pick<Summary, 'nextLookAt' | 'wholeLookAt'> {
+	const whole = (ms: number) => ({ nextLookAt: at + ms, wholeLookAt: at + ms })
+	const interval = spread(spec?.interval ?? DEFAULT_INTERVAL_MS, random)
+	switch (outcome.kind) {
+		case 'suspended':
+			return { nextLookAt: undefined, wholeLookAt: undefined }
+		// Nothing tells of a grant. Whoever has just applied the binding grants now, and would wait for an interval; later few do.
+		case 'refused':
+			if (outcome.reason === 'NotGranted') return whole(Math.min(backoffMs(failures, RETRY_MAX_MS, random), interval))
+			return whole(Math.min(interval, RETRY_MAX_MS))
+		case 'invalid':
+			return whole(Math.min(interval, RETRY_MAX_MS))
+		case 'failed':
+		case 'looked': {
+			if (failing && fault) {
+				const cap = failingFor < PROPAGATION_MS ? 60_000 : RETRY_MAX_MS
+				return whole(Math.max(backoffMs(failures, cap, random), retryAfterOf(fault)))
+			}
+			if (outcome.kind === 'failed') return whole(interval)
+			const next = Math.max(outcome.nextAt, at)
+			return { nextLookAt: Math.min(next, outcome.again === undefined ? next : at + outcome.again), wholeLookAt: next }
+		}
+	}
+}

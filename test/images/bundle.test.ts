@@ -1,0 +1,44 @@
+import { execFile } from 'node:child_process'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { PFX } from '../../operator/src/adapters/pki/testing/fixtures.ts'
+import { bundle } from './bundle.ts'
+
+const OPERATOR = join(import.meta.dirname, '../../operator/src')
+/** esbuild and a start of node, also on a busy machine. */
+const BUNDLING = 120_000
+let folder: string
+beforeAll(() => {
+	folder = mkdtempSync(join(tmpdir(), 'asb-bundle-'))
+})
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+it('the operator is one file, and one beside it for its thread, which alone holds the parser of PFX', {
+	timeout: BUNDLING,
+}, async () => {
+	const [main = '', ...beside] = await bundle(join(OPERATOR, 'main.ts'), join(folder, 'main.mjs'))
+	expect(beside).toEqual([join(folder, 'forms.worker.mjs')])
+	expect(readdirSync(folder).filter((name) => name.endsWith('.mjs'))).toEqual(['forms.worker.mjs', 'main.mjs'])
+	expect(readFileSync(beside[0] ?? '', 'utf8')).toContain('pkcs12FromAsn1')
+	expect(readFileSync(main, 'utf8')).not.toContain('pkcs12FromAsn1')
+})
+
+it('a bundle starts the thread that lies beside it', { timeout: BUNDLING }, async () => {
+	const out = join(folder, 'thread', 'main.mjs')
+	await bundle(join(OPERATOR, 'adapters/forms/thread.ts'), out)
+	const program = `
+		const { startThread } = await import(${JSON.stringify(out)})
+		const thread = startThread()
+		const forms = [{ kind: 'certificate', part: 'cert', ca: false }]
+		const made = await thread.make({ value: ${JSON.stringify(PFX.ecPlain)}, contentType: 'application/x-pkcs12', forms })
+		process.stdout.write(made.formed[0].content)
+	`
+	// Ends by itself: a thread without work keeps no process.
+	const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', program], {
+		cwd: folder,
+	})
+	expect(stdout).toMatch(/^-----BEGIN CERTIFICATE-----/)
+})

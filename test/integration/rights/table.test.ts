@@ -1,0 +1,113 @@
+// The table of deploy/README.md, "What a thief of the token can do", is printed from these attacks: ASB_PRINT=1 writes it anew.
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { until } from '../../kit/until.ts'
+import { ACCOUNT, connectTarget, installProfile, type Profile } from './profile.ts'
+import { openScene, type Scene } from './scene.ts'
+import { judge, type Place, ROWS, type Row } from './table.ts'
+
+const README = join(import.meta.dirname, '../../../deploy/README.md')
+const [BEGIN, END] = ['<!-- thief: printed by test/integration/rights/table.test.ts -->\n', '<!-- /thief -->']
+const COLUMNS = [
+	'no grant here',
+	'RoleBinding here',
+	'Role with names: these',
+	'Role with names: others',
+	'everywhere',
+	'namespaced: these names',
+	'namespaced: other names',
+	'namespaced: other namespaces',
+	'its own namespace',
+] as const
+const GROUPS: Record<Row['group'], string> = { read: 'Read', write: 'Write', become: 'Become' }
+
+describe('a thief of the token', () => {
+	const opened: { profiles: Profile[]; scenes: Scene[] } = { profiles: [], scenes: [] }
+	const places = new Map<string, Place>()
+
+	beforeAll(async () => {
+		const target = await connectTarget()
+		const profiles = await Promise.all(
+			(['default', 'everywhere', 'namespaced'] as const).map((name) => installProfile(target, name)),
+		)
+		opened.profiles.push(...profiles)
+		const [byDefault, everywhere, namespaced] = profiles
+		const at = async (profile: Profile | undefined, name: string, named?: 'foreign'): Promise<Place> => {
+			if (!profile) throw new Error('no profile')
+			const namespace = name === 'home' ? profile.home : `${profile.tag}-${name}`
+			const scene = await openScene(target, namespace, named && { named })
+			opened.scenes.push(scene)
+			const { thief, tag } = profile
+			return { thief, tag, scene, account: 'boss', foreign: 'foreign', own: 'others-secrets' }
+		}
+		/** Of a Role with names: what it names. */
+		const named = (place: Place, whereForeign: Place): Place => {
+			const names = { account: 'payments', own: 'payments-secrets' }
+			return { ...place, ...names, whereForeign: { ...whereForeign, ...names, foreign: 'payments-secrets' } }
+		}
+		const [none, granted, role, roleForeign, all, names, namesForeign, unwatched, home] = await Promise.all([
+			at(byDefault, 'none'),
+			at(byDefault, 'granted'),
+			at(byDefault, 'role'),
+			at(byDefault, 'role2', 'foreign'),
+			at(everywhere, 'any'),
+			at(namespaced, 'names'),
+			at(namespaced, 'names2', 'foreign'),
+			at(namespaced, 'unwatched'),
+			at(byDefault, 'home'),
+		])
+		await byDefault?.grant(granted.scene.namespace)
+		for (const place of [role, roleForeign]) await byDefault?.grantNamed(place.scene.namespace)
+		for (const place of [names, namesForeign]) await namespaced?.grantNamed(place.scene.namespace)
+		for (const [column, place] of [
+			['no grant here', none],
+			['RoleBinding here', granted],
+			['Role with names: these', named(role, roleForeign)],
+			['Role with names: others', role],
+			['everywhere', all],
+			['namespaced: these names', named(names, namesForeign)],
+			['namespaced: other names', names],
+			['namespaced: other namespaces', unwatched],
+			['its own namespace', { ...home, account: ACCOUNT }],
+		] as const)
+			places.set(column, place)
+		// The authoriser learns of Roles by watches of its own.
+		for (const place of [granted, role, roleForeign, names, namesForeign, all])
+			await until('the grant', async () => {
+				const path = `/api/v1/namespaces/${place.scene.namespace}/pods`
+				return (await place.thief({ method: 'GET', path })).status === 200
+			})
+	})
+	afterAll(async () => {
+		await Promise.all(opened.scenes.map((scene) => scene.remove()))
+		await Promise.all(opened.profiles.map((profile) => profile.remove()))
+	})
+
+	const verdicts = new Map<string, string>()
+	it.each(COLUMNS.flatMap((column) => ROWS.map((row) => [column, row.group, row.what, row] as const)))(
+		'%s, %s: %s',
+		async (column, _group, what, row) => {
+			const place = places.get(column)
+			if (!place) throw new Error(column)
+			const before = await place.scene.foreign()
+			verdicts.set(`${column}/${what}`, await judge(row, place))
+			expect(await place.scene.foreign()).toEqual(before)
+		},
+	)
+
+	it('finds what deploy/README.md says', ({ task }) => {
+		const cells = (row: Row) => COLUMNS.map((column) => verdicts.get(`${column}/${row.what}`) ?? '')
+		const line = (texts: readonly string[]) => `| ${texts.join(' | ')} |\n`
+		const printed = [
+			line(['', ...COLUMNS]),
+			line(COLUMNS.map(() => '---').concat('---')),
+			...ROWS.map((row) => line([`${GROUPS[row.group]} ${row.what}`, ...cells(row)])),
+		].join('')
+		const text = readFileSync(README, 'utf8')
+		const [from, to] = [text.indexOf(BEGIN) + BEGIN.length, text.indexOf(END)]
+		expect(from).toBeGreaterThan(BEGIN.length)
+		if (process.env['ASB_PRINT'] === '1') writeFileSync(README, text.slice(0, from) + printed + text.slice(to))
+		else expect(text.slice(from, to), task.name).toBe(printed)
+	})
+})
