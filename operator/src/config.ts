@@ -62,39 +62,43 @@ const HELP = `azure-secret-binding-operator: mirrors Azure Key Vault secrets int
 HTTPS_PROXY, or else ALL_PROXY, names a proxy for vaults and Entra; NO_PROXY who is reached without, in curl's forms.
 `
 
+function readFlags(args: readonly string[]) {
+	const text = { type: 'string' } as const
+	const flag = { type: 'boolean', default: false } as const
+	return parseArgs({
+		args: [...args],
+		options: {
+			namespace: text,
+			'service-account': text,
+			identity: text,
+			port: text,
+			'health-port': text,
+			'metrics-auth': flag,
+			'log-level': text,
+			namespaces: text,
+			'cluster-name': text,
+			concurrency: text,
+			'vault-rate': text,
+			'vault-suffix': { type: 'string', multiple: true },
+			'authority-host': text,
+			'disable-instance-discovery': flag,
+			'allow-unfenced': flag,
+			kubeconfig: text,
+			context: text,
+			help: flag,
+		},
+	}).values
+}
+
+const isWhole = (value: number, min: number, max: number) => Number.isInteger(value) && value >= min && value <= max
+
 export function parseConfig(
 	args: readonly string[] = process.argv.slice(2),
 	env: NodeJS.ProcessEnv = process.env,
 ): ParsedConfig {
-	const text = { type: 'string' } as const
-	const flag = { type: 'boolean', default: false } as const
-	let values: ReturnType<typeof read>
-	const read = () =>
-		parseArgs({
-			args: [...args],
-			options: {
-				namespace: text,
-				'service-account': text,
-				identity: text,
-				port: text,
-				'health-port': text,
-				'metrics-auth': flag,
-				'log-level': text,
-				namespaces: text,
-				'cluster-name': text,
-				concurrency: text,
-				'vault-rate': text,
-				'vault-suffix': { type: 'string', multiple: true },
-				'authority-host': text,
-				'disable-instance-discovery': flag,
-				'allow-unfenced': flag,
-				kubeconfig: text,
-				context: text,
-				help: flag,
-			},
-		}).values
+	let values: ReturnType<typeof readFlags>
 	try {
-		values = read()
+		values = readFlags(args)
 	} catch (error) {
 		return invalid(error instanceof Error ? error.message : 'cannot read the flags')
 	}
@@ -105,20 +109,16 @@ export function parseConfig(
 	const serviceAccount = values['service-account'] ?? env['POD_SERVICE_ACCOUNT']
 	if (!serviceAccount) return invalid('write --service-account, or set POD_SERVICE_ACCOUNT')
 	const port = Number(values.port ?? '8080')
-	if (!Number.isInteger(port) || port < 0 || port > 65_535) return invalid('--port is a number from 0 to 65535')
+	if (!isWhole(port, 0, 65_535)) return invalid('--port is a number from 0 to 65535')
 	const healthPort = Number(values['health-port'] ?? '8081')
-	if (!Number.isInteger(healthPort) || healthPort < 0 || healthPort > 65_535)
-		return invalid('--health-port is a number from 0 to 65535')
+	if (!isWhole(healthPort, 0, 65_535)) return invalid('--health-port is a number from 0 to 65535')
 	if (healthPort === port && port !== 0) return invalid('--health-port is another one than --port')
 	const concurrency = values.concurrency === undefined ? undefined : Number(values.concurrency)
-	if (concurrency !== undefined && !(Number.isInteger(concurrency) && concurrency >= 1 && concurrency <= 100)) {
+	if (concurrency !== undefined && !isWhole(concurrency, 1, 100))
 		return invalid('--concurrency is a number from 1 to 100')
-	}
 	// Key Vault takes 400 calls a second from everybody together (4,000 in 10 s).
 	const vaultRate = values['vault-rate'] === undefined ? undefined : Number(values['vault-rate'])
-	if (vaultRate !== undefined && !(Number.isInteger(vaultRate) && vaultRate >= 1 && vaultRate <= 400)) {
-		return invalid('--vault-rate is a number from 1 to 400')
-	}
+	if (vaultRate !== undefined && !isWhole(vaultRate, 1, 400)) return invalid('--vault-rate is a number from 1 to 400')
 	const logLevel = LOG_LEVELS.find((level) => level === (values['log-level'] ?? 'info'))
 	if (!logLevel) return invalid(`--log-level is one of ${LOG_LEVELS.join(', ')}`)
 	const vaultSuffixes = values['vault-suffix'] ?? VAULT_SUFFIXES

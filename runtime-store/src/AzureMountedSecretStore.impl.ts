@@ -317,6 +317,7 @@ export class AzureMountedSecretStore extends SecretStoreBaseClass<AzureMountedSe
 	protected override getSecretImpl<SecretNames extends string[]>(
 		...secretNames: SecretNames
 	): Promise<ObjectWithKeysFromStringArray<SecretNames, string | undefined>> {
+		// From memory it is no promise: only the base class calls this, in an async function, which takes one or the other.
 		return this.#core.texts(secretNames) as Promise<ObjectWithKeysFromStringArray<SecretNames, string | undefined>>
 	}
 

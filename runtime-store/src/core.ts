@@ -66,10 +66,10 @@ export class Core {
 	}
 
 	/**
-	 * Texts by name; every name is a key. The names that the mounts have are of one generation. Not an async function, because one more
-	 * promise would cost a read from memory half of its time again.
+	 * Texts by name; every name is a key. The names that the mounts have are of one generation. From memory no promise is made: the base
+	 * class makes one of its own, and a second one inside it would cost a read half of its time again.
 	 */
-	texts(names: readonly string[]): Promise<Record<string, string | undefined>> {
+	texts(names: readonly string[]): Record<string, string | undefined> | Promise<Record<string, string | undefined>> {
 		const { ready } = this.#state
 		const result: Record<string, string | undefined> = {}
 		for (const name of names) {
@@ -81,7 +81,7 @@ export class Core {
 			}
 			result[name] = value
 		}
-		return Promise.resolve(result)
+		return result
 	}
 
 	/** When a name is not among the texts that are ready. */

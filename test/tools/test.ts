@@ -7,7 +7,7 @@
 //
 // Arguments: --keep · --only=check,unit,integration,e2e · anything else goes to vitest (a file filter, -t NAME).
 import { spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { downCluster, downKeptDemo, ensureCluster } from '../cluster/index.ts'
@@ -24,6 +24,9 @@ const only = args
 	.split(',') ?? [...STAGES]
 const forVitest = args.filter((arg) => arg !== '--keep' && !arg.startsWith('--only='))
 const reports = mkdtempSync(join(tmpdir(), 'asb-test-'))
+/** The tests of the emulator's clients leave their matrix here. */
+const matrix = join(reports, 'clients.txt')
+process.env['ASB_CLIENT_MATRIX'] = matrix
 const stopping = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM'] as const)
 	process.once(signal, () => stopping.abort(new Error(`stopped by ${signal}`)))
@@ -116,6 +119,7 @@ try {
 } catch (error) {
 	fail(error instanceof Error ? error.message : String(error))
 }
+if (existsSync(matrix)) console.log(`\n${readFileSync(matrix, 'utf8')}`)
 rmSync(reports, { recursive: true, force: true })
 for (const failure of failures) console.log(`FAIL ${failure}`)
 console.log(`${count.passed} passed, ${count.failed} failed`)

@@ -201,15 +201,7 @@ async function lead(
 		observe: (result, seconds) => metrics.formSeconds.observe({ result }, seconds),
 	})
 	const events = eventsOf(options, transport)
-	// Vaults are no objects of the cluster. What is told of them stands at the lease: it is the one object that an operator has
-	// in either profile, whoever of its pods leads.
-	const outages = createOutages(events, {
-		apiVersion: 'coordination.k8s.io/v1',
-		kind: 'Lease',
-		namespace: options.namespace,
-		name: options.leaseName ?? LEASE,
-		uid: won.uid,
-	})
+	const outages = createOutages(events, leaseOf(options, won))
 	const reconciler = createReconciler({
 		clock,
 		networkClock: options.leaseClock,
@@ -226,14 +218,7 @@ async function lead(
 		events,
 		outages,
 		workedUntil: won.workedUntil,
-		podRefresher: createPodRefresher({
-			pods: createPods(transport),
-			clock,
-			random,
-			observe: (result) => metrics.nudges.inc({ result }),
-			onError: (error, { namespace, name }) =>
-				log.warn({ binding: `${namespace}/${name}`, err: error }, 'pods not nudged'),
-		}),
+		podRefresher: refresherOf(options, transport),
 		observer: createObserver(metrics),
 	})
 
@@ -259,6 +244,26 @@ async function lead(
 	}
 	await events.flush()
 }
+
+// Vaults are no objects of the cluster. What is told of them stands at the lease: it is the one object that an operator has
+// in either profile, whoever of its pods leads.
+const leaseOf = ({ namespace, leaseName = LEASE }: OperatorOptions, { uid }: Won) => ({
+	apiVersion: 'coordination.k8s.io/v1',
+	kind: 'Lease',
+	namespace,
+	name: leaseName,
+	uid,
+})
+
+const refresherOf = ({ clock, random, metrics, log }: OperatorOptions, transport: KubeTransport) =>
+	createPodRefresher({
+		pods: createPods(transport),
+		clock,
+		random,
+		observe: (result) => metrics.nudges.inc({ result }),
+		onError: (error, { namespace, name }) =>
+			log.warn({ binding: `${namespace}/${name}`, err: error }, 'pods not nudged'),
+	})
 
 const vaultsOf = (options: OperatorOptions, transport: KubeTransport) => {
 	const { clock, random, metrics } = options

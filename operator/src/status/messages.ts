@@ -57,18 +57,11 @@ export function explainFault(fault: VaultFault, at: FaultContext, secretNames: r
 		case 'unauthorized':
 			return `The vault ${vault} does not accept the token that Entra issued to ${clientId}. The vault may belong to another tenant than ${tenantId}.`
 		case 'federation':
-			return explainFederation(at)
 		case 'federationRefused':
-			return `Entra refuses the token of the ServiceAccount ${at.serviceAccount} (AADSTS${fault.code}). Its issuer ${at.issuer ?? '(not known yet)'} must be reachable for Entra and the clocks must agree.`
 		case 'identityNotFound':
-			return `Entra does not know the client id ${clientId} in the tenant ${tenantId} (AADSTS${fault.code}). Correct the annotations of the ServiceAccount ${at.serviceAccount}, or clientId and tenantId of the spec.`
 		case 'identityRefused':
-			return `The client id ${clientId} and the tenant id ${tenantId} cannot be used; Entra was not asked. Correct the annotations of the ServiceAccount ${at.serviceAccount}, or clientId and tenantId of the spec.`
 		case 'otherTenant':
-			return withLine(
-				`The vault ${vault} belongs to the tenant ${fault.tenant}, and the identity ${clientId} is asked for in the tenant ${tenantId}. A token of another tenant is not accepted: the identity must be one of the vault's tenant (a managed identity there, or a multi-tenant application that is registered there). Then name that tenant, here or as identity.tenantId of the spec if it is written there:`,
-				tenantLine(at.namespace, at.serviceAccount, fault.tenant),
-			)
+			return explainIdentityFault(fault, at)
 		case 'listTooLarge':
 			return `The vault ${vault} has more secrets than the operator keeps of one list (8 MiB, about 16,000 secrets; less while many large vaults are listed at once). Name the secrets in secrets instead of select, or spread them over vaults.`
 		case 'entraUnavailable':
@@ -83,6 +76,32 @@ export function explainFault(fault: VaultFault, at: FaultContext, secretNames: r
 			return `The vault ${vault} answers with server errors. It is tried again by itself.`
 		case 'garbage':
 			return `What answers under ${vaultUrl} does not answer as Key Vault does. Look for a proxy in between.`
+	}
+}
+
+type IdentityFault = Extract<
+	VaultFault,
+	{ kind: 'federation' | 'federationRefused' | 'identityNotFound' | 'identityRefused' | 'otherTenant' }
+>
+
+/** The identity is not known, or not trusted: what Entra says, or what was never asked. */
+function explainIdentityFault(fault: IdentityFault, at: FaultContext): string {
+	const { clientId, tenantId, vaultUrl } = at
+	const vault = vaultNameOf(vaultUrl)
+	switch (fault.kind) {
+		case 'federation':
+			return explainFederation(at)
+		case 'federationRefused':
+			return `Entra refuses the token of the ServiceAccount ${at.serviceAccount} (AADSTS${fault.code}). Its issuer ${at.issuer ?? '(not known yet)'} must be reachable for Entra and the clocks must agree.`
+		case 'identityNotFound':
+			return `Entra does not know the client id ${clientId} in the tenant ${tenantId} (AADSTS${fault.code}). Correct the annotations of the ServiceAccount ${at.serviceAccount}, or clientId and tenantId of the spec.`
+		case 'identityRefused':
+			return `The client id ${clientId} and the tenant id ${tenantId} cannot be used; Entra was not asked. Correct the annotations of the ServiceAccount ${at.serviceAccount}, or clientId and tenantId of the spec.`
+		case 'otherTenant':
+			return withLine(
+				`The vault ${vault} belongs to the tenant ${fault.tenant}, and the identity ${clientId} is asked for in the tenant ${tenantId}. A token of another tenant is not accepted: the identity must be one of the vault's tenant (a managed identity there, or a multi-tenant application that is registered there). Then name that tenant, here or as identity.tenantId of the spec if it is written there:`,
+				tenantLine(at.namespace, at.serviceAccount, fault.tenant),
+			)
 	}
 }
 

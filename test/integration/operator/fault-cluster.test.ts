@@ -85,7 +85,8 @@ describe.concurrent('a Secret', () => {
 			message: 'no changes this week',
 		})
 		try {
-			await stage.annotate('freeze', { 'secrets.purista.dev/requested-at': 'now' })
+			// Reading it back is no change, so that there has to be one.
+			await stage.emulator.control.setSecret({ vault: row.vault, name: 'db', value: 'next week' })
 			const binding = await stage.wait('freeze', 'Stalled', (b) => isTrue(b, 'Stalled'))
 			expect(condition(binding, 'Ready')).toMatchObject({ reason: 'SecretWriteRefused' })
 			expect(condition(binding, 'Ready')?.message).toContain('no changes this week')

@@ -51,7 +51,7 @@ const READS: readonly string[] = ['requests', 'requestCounts', 'listVaults', 'li
 async function handle(options: ControlServer, message: IncomingMessage, response: ServerResponse): Promise<void> {
 	const [path = '', search = ''] = (message.url ?? '/').split('?')
 	const navigation = path === '/' && (message.method === 'GET' || message.method === 'HEAD')
-	const refusal = refusalOf(message.headers, { loopbackOnly: options.loopbackOnly, navigation })
+	const refusal = refusalOf(message, { loopbackOnly: options.loopbackOnly, navigation })
 	if (refusal !== undefined) throw new ControlError(refusal, 'Forbidden')
 	if (path === '/healthz') return send(response, 200, { status: 'ok' })
 	if (navigation) {

@@ -1,5 +1,5 @@
 // Who may ask the control API, which has no login: programs, and of browsers only the page that it serves itself.
-import type { IncomingHttpHeaders } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 
 const LOOPBACK = /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/i
 /**
@@ -15,16 +15,18 @@ const NOT_FOR_SALE =
  * @param navigation the page itself is asked for: following a link to it from elsewhere is no attack
  */
 export function refusalOf(
-	headers: IncomingHttpHeaders,
+	{ headers, method }: Pick<IncomingMessage, 'headers' | 'method'>,
 	{ loopbackOnly, navigation }: { loopbackOnly: boolean; navigation: boolean },
 ): string | undefined {
 	const host = headers.host ?? ''
 	if (loopbackOnly && !LOOPBACK.test(host)) return 'this is not addressed to a loopback name'
-	if (!NOT_FOR_SALE.test(host)) {
+	const { origin } = headers
+	// Browsers send an Origin with every POST (Fetch, "append a request Origin header"), programs do not: those may use any name.
+	const program = method === 'POST' && origin === undefined
+	if (!program && !NOT_FOR_SALE.test(host)) {
 		return `${host.slice(0, 100)} is a name that anybody could own; use an address, a name of the cluster (*.svc) or a port-forward`
 	}
-	// Browsers send it with every POST, programs do not; only our own page has our own name in it.
-	const { origin } = headers
+	// Only our own page has our own name in it.
 	if (origin !== undefined && origin.toLowerCase() !== `http://${host.toLowerCase()}`) {
 		return `requests of pages from elsewhere are refused: the origin is ${origin.slice(0, 100)}, not http://${host}`
 	}

@@ -9,8 +9,8 @@ export interface Program {
 	readonly env?: Readonly<Record<string, string>>
 }
 
-/** A client that hangs is a finding, not a reason to wait for ever. */
-const ANSWER_MS = 60_000
+/** A client that hangs is a finding, not a reason to wait for ever. A JVM on a loaded machine has needed a minute for its first answer. */
+const ANSWER_MS = 240_000
 
 export function startLineClient(program: Program, environment: NodeJS.ProcessEnv): Client {
 	const child = spawn(program.command, [...program.args], {

@@ -109,20 +109,26 @@ async function rust(context: Context): Promise<Program> {
 	return { command: join(folder, 'client'), args: [] }
 }
 
-/** Jars by Maven; the program is one file, which `java` compiles itself. */
+/** Jars by Maven; the program is one file. */
 async function java(context: Context, trust: { caFile: string; folder: string; proxy: URL }): Promise<Program> {
 	if (!which('javac')) throw new Missing('there is no JDK on the PATH')
 	if (!which('mvn')) throw new Missing('there is no mvn on the PATH')
 	const folder = await installed('Maven Central', () =>
 		artifact(context, {
 			name: 'client-java',
-			inputs: { pom: text('java', 'pom.xml') },
+			inputs: { pom: text('java', 'pom.xml'), source: text('java', 'Client.java') },
 			build: async (out, { log }) => {
 				const repository = join(out, 'repository')
 				const quiet = ['-q', '-B', `-Dmaven.repo.local=${repository}`]
 				const args = [...quiet, 'dependency:copy-dependencies', `-DoutputDirectory=${out}`, '-DincludeScope=runtime']
 				await run('mvn', args, { cwd: join(HERE, 'java'), log, timeoutMs: BUILD_MS, signal: context.signal })
 				rmSync(repository, { recursive: true })
+				const source = join(HERE, 'java', 'Client.java')
+				await run('javac', ['-cp', join(out, '*'), '-d', out, source], {
+					log,
+					timeoutMs: BUILD_MS,
+					signal: context.signal,
+				})
 			},
 		}),
 	)
@@ -146,8 +152,8 @@ async function java(context: Context, trust: { caFile: string; folder: string; p
 		args: [
 			...Object.entries(properties).map(([name, value]) => `-D${name}=${value}`),
 			'-cp',
-			jars.map((name) => join(folder, name)).join(':'),
-			join(HERE, 'java', 'Client.java'),
+			[folder, ...jars.map((name) => join(folder, name))].join(':'),
+			'Client',
 		],
 	}
 }

@@ -59,6 +59,13 @@ describe('what the policies make of the vault', () => {
 			{ tag },
 		],
 		['and nothing else', item([one]), { deselected: 'Remove' }, { kind: 'remove', why: 'deselected' }, { tag }],
+		[
+			'a pin of a version that is not there takes nothing away',
+			item([one]),
+			{ absent: 'Remove' },
+			{ kind: 'keep', why: 'versionAbsent' },
+			{ pin: 'v9' },
+		],
 		['a pin wants that version', item([one, two]), {}, { kind: 'version', id: 'v1' }, { pin: 'v1' }],
 		[
 			'and nothing stands in for it',
@@ -109,5 +116,7 @@ describe('the course of a file', () => {
 		expect(along(version('1'), absent).seeRemoved(149, 50)).toBe(false)
 		expect(along(version('1'), absent).seeRemoved(150, 50)).toBe(true)
 		expect(along(version('1'), absent, version('2')).seeRemoved(900, 101)).toBe(false)
+		// Absent since 100, and to be removed for that since 200.
+		expect(along(version('1'), { kind: 'keep', why: 'absent' }, absent).seeRemoved(210, 110)).toBe(true)
 	})
 })

@@ -1,4 +1,5 @@
-// What the Secrets should be, told from the history of the vault and the rules of the policies alone. No IO, no clock.
+// What the files of a binding should be, told from the history of the vault and the rules of the policies alone. It knows
+// nothing of how the operator comes there: no IO, no clock, nothing of the operator's own.
 
 export interface Policy {
 	absent: 'Keep' | 'Remove'
@@ -20,6 +21,8 @@ export const KEEP: Policy = {
 export interface Version {
 	id: string
 	value: string
+	/** when it was made, where that matters */
+	created?: number
 	enabled: boolean
 	notBefore?: number
 	expires?: number
@@ -34,7 +37,7 @@ export interface Item {
 }
 
 /** Why something is not simply the current version. */
-export type Why = 'absent' | 'deselected' | 'disabled' | 'expired' | 'notYetValid' | 'unwanted'
+export type Why = 'absent' | 'versionAbsent' | 'deselected' | 'disabled' | 'expired' | 'notYetValid' | 'unwanted'
 
 /** What should become of a file, as long as the vault and the spec are as they are. */
 export type Target =
@@ -52,22 +55,46 @@ function flawOf({ enabled, expires, notBefore }: Version, now: number): Flaw | u
 	return notBefore !== undefined && notBefore > now ? 'notYetValid' : undefined
 }
 
+/** Which version of which secret a text is the value of, or a part of the value. */
+export interface Origin {
+	vault: string
+	objectName: string
+	id: string
+}
+
+/** What the oracle may know of the vaults. */
+export interface VaultHistory {
+	item(vault: string, objectName: string): Item | undefined
+	items(): Iterable<Item>
+	/** of every value that was ever set, and of its parts */
+	origin(text: string): Origin | undefined
+}
+
+/** Both clocks of the operator, milliseconds. */
+export interface Times {
+	/** since the epoch; may jump */
+	now(): number
+	monotonic(): number
+}
+
 /** What a file is to be of, besides the secret itself. */
 export interface Wish {
 	/** what a selector asks for; undefined: the spec names the secret */
 	tag?: readonly [string, string] | undefined
-	/** a version that the annotation hold pins */
+	/** a version that the spec, or the annotation hold, pins */
 	pin?: string | undefined
 }
 
 /**
- * The rules of the policies (design 3, 5 and 6) for one file.
+ * The rules of the policies for one file.
  *
  * @param now seconds since 1970
  */
 export function targetOf(item: Item | undefined, policy: Policy, now: number, { tag, pin }: Wish = {}): Target {
-	const current = item?.deleted ? undefined : item?.versions.findLast(({ id }) => pin === undefined || id === pin)
-	if (!item || !current) return { kind: policy.absent === 'Remove' ? 'remove' : 'keep', why: 'absent' }
+	if (!item || item.deleted) return { kind: policy.absent === 'Remove' ? 'remove' : 'keep', why: 'absent' }
+	const current = item.versions.findLast(({ id }) => pin === undefined || id === pin)
+	// The secret is there and has no such version: that is a wrong pin, and takes nothing away.
+	if (!current) return { kind: 'keep', why: 'versionAbsent' }
 	if (tag && item.tags[tag[0]] !== tag[1]) {
 		return { kind: policy.deselected === 'Remove' ? 'remove' : 'keep', why: 'deselected' }
 	}
@@ -98,6 +125,8 @@ interface Span {
 	/** monotonic milliseconds; `to` is infinite for the last one */
 	from: number
 	to: number
+	/** since when what stands in `why` is so: policies may have changed meanwhile */
+	since: number
 }
 
 /**
@@ -117,12 +146,18 @@ export class Course {
 		return this.#spans[this.#position]?.target
 	}
 
+	/** Whether anything that was wanted since then, or is now, is like this. */
+	isWantedSince(is: (target: Target) => boolean): boolean {
+		return this.#spans.slice(this.#position).some(({ target }) => is(target))
+	}
+
 	/** This is wanted from now on: since some moment between the two, by which what was wanted before had ended. */
 	want(target: Target, began: number, ended = began): void {
 		const last = this.#spans.at(-1)
 		if (last && same(last.target, target)) return
 		if (last) last.to = ended
-		this.#spans.push({ target, from: began, to: Number.POSITIVE_INFINITY })
+		const since = last && last.target.why !== undefined && last.target.why === target.why ? last.since : began
+		this.#spans.push({ target, from: began, to: Number.POSITIVE_INFINITY, since })
 	}
 
 	/** Bytes of this version were seen. @returns whether they may be there */
@@ -135,9 +170,9 @@ export class Course {
 	 * @param absentMs how long a secret must have been absent before it counts as that
 	 */
 	seeRemoved(at: number, absentMs: number): boolean {
-		return this.#advance(({ target, from, to }) => {
+		return this.#advance(({ target, since, to }) => {
 			if (target.kind !== 'remove') return false
-			return target.why !== 'absent' || Math.min(to, at) - from >= absentMs
+			return target.why !== 'absent' || Math.min(to, at) - since >= absentMs
 		})
 	}
 
