@@ -66,6 +66,8 @@ say(`mount: ${mountPath}`)
 const logger = initLogger('error')
 const store = new AzureMountedSecretStore({
 	mountPath,
+	// The emulator has another host than Key Vault: in a cluster the mount says which vault to write to.
+	vaultUrl,
 	enableSet: true,
 	logger,
 	// In a pod neither is needed: the workload identity comes from the environment.
@@ -111,7 +113,7 @@ const ask = () =>
 const pool = rotating(
 	store,
 	['dbPassword'],
-	({ dbPassword = '' }) => ({ connectedWith: fingerprint(dbPassword) }),
+	({ dbPassword }) => ({ connectedWith: fingerprint(dbPassword) }),
 	() => {},
 )
 say(`the command sees   ${await ask()}`)

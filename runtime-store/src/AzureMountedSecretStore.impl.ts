@@ -1,16 +1,20 @@
+import { realpath } from 'node:fs/promises'
+import { setImmediate } from 'node:timers/promises'
 import { inspect } from 'node:util'
 import type { SecretClient } from '@azure/keyvault-secrets'
 import type { ChangeListener } from './changes.ts'
 import { type Clock, systemClock } from './clock.ts'
 import { Core } from './core.ts'
 import { describeEntry, describeValue, type SecretDescription } from './describe.ts'
-import { storeError } from './errors.ts'
 import { type ExpiringListener, watchExpiry } from './expiring.ts'
 import { Fallback } from './fallback.ts'
-import { limiter } from './limit.ts'
+import { Followed } from './followed.ts'
+import { HotTexts } from './hot.ts'
 import type { MountProblem } from './mount/mount.ts'
 import { readMount } from './mount/read.ts'
+import type { MountSnapshot } from './mount/snapshot.ts'
 import { watchDirectory } from './mount/watch.ts'
+import { checkOptions } from './options.ts'
 import {
 	type ObjectWithKeysFromStringArray,
 	SecretStoreBaseClass,
@@ -24,7 +28,7 @@ import { observeStore } from './telemetry.ts'
 import type { AzureMountedSecretStoreConfig } from './types.ts'
 import { askCurrent } from './vault/ask.ts'
 import { VaultClients } from './vault/clients.ts'
-import { keyVault } from './vault/vault.ts'
+import { keyVault } from './vault/key-vault.ts'
 import { Writer } from './writer.ts'
 
 /** Name of the store in logs, metrics and spans; a constant, because it is a label. */
@@ -75,6 +79,8 @@ export class AzureMountedSecretStore extends SecretStoreBaseClass<AzureMountedSe
 	readonly #state: State
 	readonly #clients: VaultClients
 	readonly #fallback: Fallback
+	readonly #hot: HotTexts
+	readonly #followed: Followed
 	readonly #core: Core
 	readonly #ends = new Set<() => void>()
 
@@ -82,16 +88,26 @@ export class AzureMountedSecretStore extends SecretStoreBaseClass<AzureMountedSe
 	 * Creates the store. Does no IO and does not throw for a mount or vault that is not there.
 	 *
 	 * @param config Store options, the mount, and optionally the vault.
+	 * @throws UnhandledError (500) for options that are not valid; it names all of them
 	 */
 	constructor(config: StoreBaseConfig<AzureMountedSecretStoreConfig>) {
 		// The client and the credential stay out of the public `config`, which applications print.
-		const { client, credential, ...rest } = given(config)
+		const options = given(config)
+		checkOptions(options)
+		const { client, credential, ...rest } = options
 		super(STORE_NAME, { ...rest, enableCache: false })
-		const { vaultUrl, options, allowInsecureConnection, clock = systemClock, random = Math.random } = rest
-		const paths = [rest.mountPath].flat()
+		const { vaultUrl, allowInsecureConnection } = rest
+		const paths = [...new Set([rest.mountPath].flat())]
+		const clock: Clock = systemClock
 		this.#clock = clock
-		this.#clients = new VaultClients({ vaultUrl, credential, options, allowInsecureConnection }, client)
-		const vault = keyVault((url) => this.#clients.of(url), limiter(rest.concurrency ?? 8))
+		this.#hot = new HotTexts(clock)
+		this.#clients = new VaultClients({ vaultUrl, credential, options: rest.options, allowInsecureConnection }, client)
+		const vault = keyVault({
+			clientOf: (url) => this.#clients.of(url),
+			clock,
+			concurrency: rest.concurrency ?? 8,
+			requestTimeoutMs: rest.requestTimeoutMs ?? 10_000,
+		})
 		const writer = new Writer({
 			vault,
 			clock,
@@ -118,25 +134,46 @@ export class AzureMountedSecretStore extends SecretStoreBaseClass<AzureMountedSe
 			onStart: () => this.#ends.add(observeStore(() => this.status())),
 			mount: {
 				read: readMount,
+				trim: rest.trim ?? false,
+				turn: () => setImmediate(),
+				resolve: (path) => realpath(path),
 				watch: watchDirectory,
 				pollMs: rest.pollMs ?? 5_000,
 				absentIsFine: rest.writeTo === 'folder',
 				onProblem: (path, problem, code) => this.#onProblem(path, problem, code),
+				onFlaw: (path, snapshot) => this.#onFlaw(path, snapshot),
 				onWatchLost: (path, code) =>
 					this.logger.warn({ mountPath: path, code }, 'no file events: looking at the mount by time only'),
 			},
 			overlay: {
-				random,
+				random: Math.random,
 				keepMs: 2 * (rest.refreshIntervalMs ?? 60_000) + KUBELET_MS,
 				ask: (address) => askCurrent(vault, address),
 				onGivenUp: () =>
 					this.logger.warn('the vault did not say whether a write of this process is current: the mount decides'),
 			},
 		})
+		this.#followed = new Followed({
+			clock,
+			// Without a cache there is no time to go by but the default.
+			intervalMs: rest.cacheTtl === undefined || rest.cacheTtl === 0 ? 60_000 : rest.cacheTtl,
+			fileOf: (name) => {
+				const { fileName } = this.#state.resolve(name)
+				return fileName !== undefined && this.#state.view.entries.has(fileName) ? fileName : undefined
+			},
+			read: (name) => this.#core.beyond(name, true),
+			emit: (changes) => this.#state.emit(changes),
+		})
+		this.#state.onView((changes) => {
+			this.#hot.clear()
+			this.#state.emit(this.#followed.withOtherNames(changes))
+		})
 		this.#core = new Core({
 			state: this.#state,
 			vault,
 			fallback: this.#fallback,
+			hot: this.#hot,
+			followed: this.#followed,
 			writer,
 			readsVault: () => rest.readFallback ?? this.#clients.hasDefault,
 			defaultVault: () => this.#clients.defaultVault,
@@ -163,10 +200,26 @@ export class AzureMountedSecretStore extends SecretStoreBaseClass<AzureMountedSe
 	 * @throws UnhandledError (503) when a mount could not be read in that time
 	 */
 	async ready(timeoutMs: number = this.config.readyTimeoutMs ?? 10_000): Promise<void> {
-		if (!(await this.#state.waitLoaded(timeoutMs))) throw storeError('NotReady')
+		if (!(await this.#state.waitLoaded(timeoutMs))) throw this.#state.notReady()
 	}
 
-	/** Tells how current the mounts are and what reads beyond them cost. Holds no names of secrets and no values. */
+	/**
+	 * True when all mounts are loaded, in the shape that event bridges have: for readiness probes. Does not wait.
+	 */
+	async isReady(): Promise<boolean> {
+		this.#state.start()
+		return this.#state.loaded && !this.#state.destroyed
+	}
+
+	/**
+	 * True until the store is destroyed, in the shape that event bridges and health functions have: for liveness probes. A mount or a vault
+	 * in trouble does not count, because a restart of the process heals neither; `status()` tells of them.
+	 */
+	async isHealthy(): Promise<boolean> {
+		return !this.#state.destroyed
+	}
+
+	/** Tells how current the mounts are and what reads beyond them cost. Holds no values, and names only of files that cannot be read. */
 	status(): StoreStatus {
 		const { mounts, loaded, destroyed, overlay } = this.#state
 		const now = this.#clock.monotonic()
@@ -184,10 +237,20 @@ export class AzureMountedSecretStore extends SecretStoreBaseClass<AzureMountedSe
 	 * versions, never values. Not called for the first load. Calls of one listener come one at a time, what happens meanwhile is
 	 * merged; what it throws is logged and harms nobody.
 	 *
+	 * A change is told for every name that leads to the secret: file name, vault name, alias, and the vault name in another case if it was
+	 * read so. Names that no mount covers are read from the vault every `cacheTtl` (60 s unless given) while somebody listens, one GET for
+	 * each name that was read before or is in `names`.
+	 *
+	 * @param names only changes of these names; they are told as they are written here
 	 * @returns a function that ends it
 	 */
-	onChange(listener: ChangeListener): () => void {
-		return this.#state.onChange(listener)
+	onChange(listener: ChangeListener, names?: readonly string[]): () => void {
+		const end = this.#state.onChange(listener, names)
+		const endLooking = this.#followed.listen(names)
+		return () => {
+			end()
+			endLooking()
+		}
 	}
 
 	/**
@@ -244,6 +307,8 @@ export class AzureMountedSecretStore extends SecretStoreBaseClass<AzureMountedSe
 		for (const end of this.#ends) end()
 		this.#ends.clear()
 		this.#fallback.clear()
+		this.#hot.clear()
+		this.#followed.clear()
 		this.#clients.clear()
 		await this.#state.destroy()
 		await super.destroy()
@@ -252,6 +317,7 @@ export class AzureMountedSecretStore extends SecretStoreBaseClass<AzureMountedSe
 	protected override getSecretImpl<SecretNames extends string[]>(
 		...secretNames: SecretNames
 	): Promise<ObjectWithKeysFromStringArray<SecretNames, string | undefined>> {
+		// From memory it is no promise: only the base class calls this, in an async function, which takes one or the other.
 		return this.#core.texts(secretNames) as Promise<ObjectWithKeysFromStringArray<SecretNames, string | undefined>>
 	}
 
@@ -275,6 +341,23 @@ export class AzureMountedSecretStore extends SecretStoreBaseClass<AzureMountedSe
 	#onProblem(mountPath: string, problem: MountProblem | undefined, code: string | undefined): void {
 		if (problem === undefined) this.logger.info({ mountPath }, 'the mounted directory can be read')
 		else this.logger.warn({ mountPath, problem, code }, `${PROBLEM_TEXT[problem]}; the last good secrets stay`)
+	}
+
+	#onFlaw(mountPath: string, { manifestProblem, mapping, manifestState, faults }: MountSnapshot): void {
+		if (manifestProblem !== undefined)
+			this.logger.warn(
+				{ mountPath, manifest: manifestState, problem: manifestProblem },
+				mapping === 'kept'
+					? 'the manifest of the mount cannot be used; names lead where the last good one said'
+					: 'the manifest of the mount cannot be used: files are read, and the vault is not asked or written under their names',
+			)
+		if (faults.size > 0)
+			this.logger.warn(
+				{ mountPath, files: Object.fromEntries(faults) },
+				'files of the mount cannot be read; the others are',
+			)
+		if (manifestProblem === undefined && faults.size === 0)
+			this.logger.info({ mountPath }, 'the manifest and all files of the mount can be read')
 	}
 
 	/** What `JSON.stringify` gets: the status. */

@@ -19,6 +19,8 @@ export type ChangeListener = (event: SecretsChanged) => void | Promise<void>
 
 interface Registered {
 	readonly listener: ChangeListener
+	/** Names that it wants to hear of; undefined for all. */
+	readonly names: ReadonlySet<string> | undefined
 	/** Changes that wait for the call under way; one for each name, however many there were. */
 	waiting: Map<string, SecretChange>
 	calling: boolean
@@ -46,8 +48,9 @@ export class ChangeListeners {
 		this.#logger = logger
 	}
 
-	add(listener: ChangeListener): () => void {
-		const registered: Registered = { listener, waiting: new Map(), calling: false }
+	add(listener: ChangeListener, names?: readonly string[]): () => void {
+		const wanted = names === undefined ? undefined : new Set(names)
+		const registered: Registered = { listener, names: wanted, waiting: new Map(), calling: false }
 		this.#registered.add(registered)
 		return () => {
 			this.#registered.delete(registered)
@@ -57,6 +60,7 @@ export class ChangeListeners {
 	emit(changes: readonly SecretChange[]): void {
 		for (const registered of this.#registered) {
 			for (const change of changes) {
+				if (registered.names?.has(change.name) === false) continue
 				const first = registered.waiting.get(change.name)
 				const one = first === undefined ? change : merged(first, change)
 				if (one === undefined) registered.waiting.delete(change.name)

@@ -1,6 +1,9 @@
+import { notCovered, versionNotMounted } from './advice.ts'
 import { storeError } from './errors.ts'
 import type { Fallback } from './fallback.ts'
 import { removeFromFolder, writeFolder } from './folder.ts'
+import type { Followed } from './followed.ts'
+import type { HotTexts } from './hot.ts'
 import { Serial } from './limit.ts'
 import { textOf } from './mount/snapshot.ts'
 import type { Target } from './names.ts'
@@ -23,6 +26,8 @@ export interface CoreOptions {
 	readonly state: State
 	readonly vault: Vault
 	readonly fallback: Fallback
+	readonly hot: HotTexts
+	readonly followed: Followed
 	readonly writer: Writer
 	/** True when names that no mount covers are the vault's. */
 	readonly readsVault: () => boolean
@@ -42,34 +47,46 @@ function put<T>(result: Record<string, T>, name: string, value: T): void {
 	else result[name] = value
 }
 
+/** @throws UnhandledError (400): callers without types give what they like */
+function checkNames(names: readonly unknown[]): void {
+	for (const name of names) if (typeof name !== 'string') throw storeError('NotAString')
+}
+
 /** Reads and changes of the store: the state first, the vault where the mounts end. */
 export class Core {
 	readonly #options: CoreOptions
 	readonly #state: State
+	readonly #hot: ReadonlyMap<string, string>
 	readonly #serial = new Serial()
 
 	constructor(options: CoreOptions) {
 		this.#options = options
 		this.#state = options.state
+		this.#hot = options.hot.texts
 	}
 
 	/**
-	 * Texts by name; every name is a key. The names that the mounts have are of one generation. Not an async function, because one more
-	 * promise would cost a read from memory half of its time again.
+	 * Texts by name; every name is a key. The names that the mounts have are of one generation. From memory no promise is made: the base
+	 * class makes one of its own, and a second one inside it would cost a read half of its time again.
 	 */
-	texts(names: readonly string[]): Promise<Record<string, string | undefined>> {
+	texts(names: readonly string[]): Record<string, string | undefined> | Promise<Record<string, string | undefined>> {
 		const { ready } = this.#state
 		const result: Record<string, string | undefined> = {}
 		for (const name of names) {
-			const value = ready.get(name)
-			if (value === undefined) return this.#textsBeyond(names)
+			let value = ready.get(name)
+			if (value === undefined) {
+				value = this.#hot.get(name)
+				if (value === undefined) return this.#textsBeyond(names)
+				this.#options.fallback.hits += 1
+			}
 			result[name] = value
 		}
-		return Promise.resolve(result)
+		return result
 	}
 
 	/** When a name is not among the texts that are ready. */
 	async #textsBeyond(names: readonly string[]): Promise<Record<string, string | undefined>> {
+		checkNames(names)
 		const { loaded, destroyed } = this.#state
 		this.#state.start()
 		if (!loaded || destroyed) await this.#state.waitPatiently()
@@ -87,6 +104,7 @@ export class Core {
 
 	/** As `texts`, with copies of the bytes. */
 	async bytes(names: readonly string[]): Promise<Record<string, Buffer | undefined>> {
+		checkNames(names)
 		await this.#state.waitPatiently()
 		const result: Record<string, Buffer | undefined> = {}
 		const found = names.map((name) => [name, this.entryOf(name)?.bytes] as const)
@@ -102,6 +120,7 @@ export class Core {
 
 	/** Text of one version, of the mount if it has it, otherwise of the vault. */
 	async version(name: string, version: string): Promise<string | undefined> {
+		checkNames([name, version])
 		await this.#state.waitPatiently()
 		const entry = this.entryOf(name)
 		const mounted = entry?.mounted
@@ -112,42 +131,66 @@ export class Core {
 			if (text === undefined) throw storeError('Binary')
 			return text
 		}
-		if (!this.#options.readsVault()) throw storeError('VersionNotMounted')
-		if (mounted?.meta?.form !== undefined) throw storeError('Derived')
+		const target = this.#state.resolve(name)
+		if (!target.certain) throw this.#state.notReady()
+		if (!this.#options.readsVault()) {
+			const kept = { covered: target.fileName !== undefined, previous: mounted?.previous.size ?? 0 }
+			throw versionNotMounted(this.#options.defaultVault() !== undefined, kept)
+		}
+		if (target.form !== undefined) throw storeError('Derived')
 		try {
-			return (await this.#options.vault.get(this.#addressOf(this.#state.resolve(name)), version)).value
+			return (await this.#options.vault.get(this.#addressOf(target), version)).value
 		} catch (error) {
 			if (error instanceof VaultFault && error.reason === 'NotFound') return undefined
 			throw failureOf(error, this.#options.logger())
 		}
 	}
 
-	/** What a read of the name is answered with from memory. */
+	/** What a read of the name is answered with from memory. @throws UnhandledError (503) while that is not certain */
 	entryOf(name: string): ViewEntry | undefined {
+		checkNames([name])
 		const { entries } = this.#state.view
-		const { fileName } = this.#state.resolve(name)
-		return entries.get(name) ?? (fileName === undefined ? undefined : entries.get(fileName))
+		const target = this.#state.resolve(name)
+		const entry = entries.get(name) ?? (target.fileName === undefined ? undefined : entries.get(target.fileName))
+		if (entry !== undefined && !target.certain) throw this.#state.notReady()
+		// In another case than the mount writes it: nobody will tell a change of it under this name otherwise.
+		if (entry !== undefined && !entries.has(name)) this.#options.followed.remember(name)
+		return entry
 	}
 
-	/** Reads what is not in memory: nothing if the mounts cover the name or this process removed it, otherwise what the vault has. */
-	async beyond(name: string): Promise<VaultValue | undefined> {
-		const { view, loaded } = this.#state
-		const target = this.#state.resolve(name)
-		const { fileName, objectName } = target
-		if (view.removed.has(name) || view.removed.has(fileName ?? objectName)) return undefined
-		if (fileName !== undefined && loaded) return undefined
-		if (!this.#options.readsVault()) {
-			if (loaded) return undefined
-			throw storeError('NotReady')
-		}
+	/**
+	 * Reads what is not in memory. Nothing if this process removed it or a selector will deliver it; otherwise what the vault has, of a wanted
+	 * name under the name that the binding gives it there.
+	 *
+	 * @throws UnhandledError (503) while nobody knows what the name means
+	 */
+	async beyond(name: string, fresh = false): Promise<VaultValue | undefined> {
+		const { state, readsVault, fallback, hot, followed, logger } = this.#options
+		const { view } = state
+		const target = state.resolve(name)
+		const { fileName, objectName, selector, version } = target
+		if (!target.certain) throw state.notReady()
+		if (fileName !== undefined && state.isUnreadable(fileName)) throw storeError('Unreadable')
+		if (view.removed.has(name) || view.removed.has(fileName ?? objectName) || selector !== undefined) return undefined
+		if (!readsVault()) return undefined
+		if (target.form !== undefined) throw storeError('NotReady', 'the binding has not delivered this file yet')
+		const address = this.#addressOf(target)
+		let found: VaultValue | undefined
 		try {
-			return await this.#options.fallback.read(this.#addressOf(target))
+			found = await fallback.read(address, version, fresh)
 		} catch (error) {
-			throw failureOf(error, this.#options.logger())
+			throw failureOf(error, logger())
 		}
+		// What changed meanwhile may have given the name another meaning.
+		if (state.view === view) {
+			if (found !== undefined) hot.set(name, found.value, fallback.freshUntil(address, version))
+			followed.note(name, found)
+		}
+		return found
 	}
 
 	async set(name: string, value: string): Promise<void> {
+		checkNames([name, value])
 		if (this.#options.folder !== undefined)
 			return this.#changeFolder(name, (folder, file) => writeFolder(folder, file, value))
 		await this.#change(name, async (target, address) => {
@@ -157,6 +200,7 @@ export class Core {
 	}
 
 	async remove(name: string): Promise<void> {
+		checkNames([name])
 		if (this.#options.folder !== undefined) return this.#changeFolder(name, removeFromFolder)
 		await this.#change(name, async (_target, address) => {
 			await this.#options.writer.remove(address)
@@ -166,35 +210,51 @@ export class Core {
 
 	/** Maps the name, waits for earlier changes of the same secret, calls the vault, and remembers what it accepted. */
 	async #change(name: string, call: (target: Target, address: SecretAddress) => Promise<Changed>): Promise<void> {
-		const { readsVault, fallback, logger } = this.#options
-		const state = this.#state
-		// A mount that is not there yet cannot map the name. With a vault of its own the store goes on, as AzureSecretStore would.
-		if (!(await state.waitPatiently()) && !readsVault()) throw storeError('NotReady')
-		const address = this.#addressOf(state.resolve(name))
-		await this.#serial.run(addressKey(address), async () => {
-			const target = state.resolve(name)
-			if (target.meta?.form !== undefined) throw storeError('Derived')
-			const beyond = target.fileName === undefined
-			if (beyond && !readsVault()) throw storeError('NotCovered')
-			const shownAs = target.fileName ?? target.objectName
-			const { token: base, pinned } = state.shown(shownAs)
-			let done: Changed
-			try {
-				done = await call(target, address)
-			} catch (error) {
-				throw failureOf(error, logger())
-			} finally {
-				fallback.forget(address)
-			}
-			// A pinned name keeps reading its pin, whatever is newer in the vault.
-			if (pinned || state.destroyed) return
-			state.overlay.add(shownAs, { address, beyond, ...done, base })
-			state.refresh()
-		})
+		const { fallback, hot, followed, logger, state } = this.#options
+		await state.waitPatiently()
+		// The name may mean another secret when its turn comes: then it has to wait for the changes of that one.
+		for (let done = false; !done; ) {
+			const first = this.#writable(name)
+			done = await this.#serial.run(addressKey(first), async () => {
+				const address = this.#writable(name)
+				if (addressKey(address) !== addressKey(first)) return false
+				const target = state.resolve(name)
+				const shownAs = target.fileName ?? target.objectName
+				const names = new Set([shownAs, ...state.namesOf(address)])
+				const bases = new Map([...names].map((each) => [each, state.shown(each).token]))
+				if (state.shown(shownAs).pinned) bases.delete(shownAs)
+				let changed: Changed
+				try {
+					changed = await call(target, address)
+				} catch (error) {
+					throw failureOf(error, logger())
+				} finally {
+					fallback.forget(address)
+					hot.clear()
+				}
+				// A pinned name keeps reading its pin, whatever is newer in the vault.
+				if (bases.size === 0 || state.destroyed) return true
+				state.overlay.add({ address, beyond: target.fileName === undefined, ...changed }, bases)
+				state.refresh()
+				if (target.fileName === undefined) followed.note(name, changed)
+				return true
+			})
+		}
 	}
 
-	/** @throws UnhandledError (400) for a name that no vault can have */
-	#addressOf({ vault, objectName }: Target): SecretAddress {
+	/** Address of a name that may be written. */
+	#writable(name: string): SecretAddress {
+		const { readsVault, defaultVault, state } = this.#options
+		const target = state.resolve(name)
+		if (!target.mapped) throw state.notReady()
+		if (target.form !== undefined) throw storeError('Derived')
+		if (target.fileName === undefined && !readsVault()) throw notCovered(state.mounts, defaultVault() !== undefined)
+		return this.#addressOf(target)
+	}
+
+	/** @throws UnhandledError (400) for a name that no vault can have, 503 while the name has no known meaning */
+	#addressOf({ vault, objectName, mapped }: Target): SecretAddress {
+		if (!mapped) throw this.#state.notReady()
 		return { vault: vault ?? this.#options.defaultVault(), objectName: checkObjectName(objectName) }
 	}
 

@@ -5,12 +5,18 @@ import { StatusCode, UnhandledError } from './purista.ts'
  * command see as a bare 500: texts are fixed, and no name, value, token or text of the vault is in them.
  */
 export type StoreErrorReason =
-	/** No mount could be read in time and no vault is asked. */
+	/** A mount was never read so far, or its manifest cannot be, so that nobody knows which secret the name means. */
 	| 'NotReady'
+	/** The file is there and cannot be read. */
+	| 'Unreadable'
 	/** The store was destroyed. */
 	| 'Destroyed'
 	/** The bytes are no text: `getSecretBytes` has them. */
 	| 'Binary'
+	/** Options that the constructor cannot take; the text names all of them. */
+	| 'InvalidOptions'
+	/** A name, version or value is no string. */
+	| 'NotAString'
 	/** The vault cannot hold a secret of this name. */
 	| 'InvalidName'
 	/** No mount covers the name and no vault is configured. */
@@ -45,11 +51,21 @@ export type StoreErrorReason =
 	| 'Unavailable'
 	/** The vault refused for another reason. */
 	| 'Refused'
+	/** The client that was given does not answer as a `SecretClient` does. */
+	| 'Client'
+	/** The manifest names a host that is no Key Vault, and not the configured one. */
+	| 'VaultNotAllowed'
 
 const TEXTS: Readonly<Record<StoreErrorReason, readonly [StatusCode, string]>> = {
 	NotReady: [StatusCode.ServiceUnavailable, 'the mounted secrets could not be read in time: see status() of the store'],
+	Unreadable: [
+		StatusCode.ServiceUnavailable,
+		'the file of the secret cannot be read: status().mounts names it and why',
+	],
 	Destroyed: [StatusCode.ServiceUnavailable, 'the secret store is destroyed'],
 	Binary: [StatusCode.UnsupportedMediaType, 'the secret is binary: read it with getSecretBytes'],
+	InvalidOptions: [StatusCode.InternalServerError, 'the options of AzureMountedSecretStore are not valid'],
+	NotAString: [StatusCode.BadRequest, 'names, versions and values of secrets are strings'],
 	InvalidName: [
 		StatusCode.BadRequest,
 		'Key Vault names have 1 to 127 letters, digits and "-": add an alias, or an entry with objectName to the binding',
@@ -82,12 +98,19 @@ const TEXTS: Readonly<Record<StoreErrorReason, readonly [StatusCode, string]>> =
 	Throttled: [StatusCode.TooManyRequests, 'the vault is throttling: try again later'],
 	Unavailable: [StatusCode.ServiceUnavailable, 'the vault could not be reached'],
 	Refused: [StatusCode.InternalServerError, 'the vault refused the call'],
+	Client: [
+		StatusCode.InternalServerError,
+		'the client that was given is not like a SecretClient: getSecret has to answer with an object whose value is a string',
+	],
+	VaultNotAllowed: [
+		StatusCode.NotImplemented,
+		'the manifest of the mount names a host that is no Key Vault of Azure: if it is right, give it to the store as vaultUrl',
+	],
 }
 
-/** Makes the error of a reason. */
-export function storeError(reason: StoreErrorReason): UnhandledError {
-	const [code, text] = TEXTS[reason]
-	return new UnhandledError(code, text, { reason })
+/** Makes the error of a reason, with a text that fits the case better than the usual one. */
+export function storeError(reason: StoreErrorReason, text: string = TEXTS[reason][1]): UnhandledError {
+	return new UnhandledError(TEXTS[reason][0], text, { reason })
 }
 
 /** Reason of an error thrown by the store; undefined for any other error. */

@@ -63,6 +63,7 @@ export function watchExpiry(
 		cancelTimer = clock.after(wait, look)
 	}
 
+	state.start()
 	const forget = state.onView(look)
 	if (state.loaded) look()
 	return () => {

@@ -29,12 +29,20 @@ export interface FallbackStatus {
 }
 
 interface Entry {
+	readonly objectName: string
 	readonly value: VaultValue | undefined
 	readonly at: number
 	/** Monotonic milliseconds before which a value beyond its time is served without asking again. */
 	retryAt: number
 	stale: boolean
 }
+
+interface Flight {
+	readonly objectName: string
+	readonly answer: Promise<VaultValue | undefined>
+}
+
+const keyOf = (address: SecretAddress, version = '') => `${addressKey(address)} ${version}`
 
 // A service asks for tens of names. A thousand of some kilobytes bound what a mistake (names made of input) can hold.
 const MAX_ENTRIES = 1_000
@@ -53,24 +61,29 @@ const RETRY_MS = 5_000
 export class Fallback {
 	readonly #options: FallbackOptions
 	readonly #entries = new Map<string, Entry>()
-	readonly #flights = new Map<string, Promise<VaultValue | undefined>>()
+	readonly #flights = new Map<string, Flight>()
+	/** Reads answered from memory, here and by whoever may serve what `freshUntil` allows. */
+	hits = 0
 	#vaultReads = 0
-	#hits = 0
 	#staleReads = 0
 
 	constructor(options: FallbackOptions) {
 		this.#options = options
 	}
 
-	/** The current value, or undefined when the vault has none. @throws VaultFault */
-	async read(address: SecretAddress): Promise<VaultValue | undefined> {
-		const key = addressKey(address)
-		const entry = this.#entries.get(key)
+	/**
+	 * The current value, or the version that is named; undefined when the vault has none.
+	 *
+	 * @param fresh asks the vault even when the value is young
+	 * @throws VaultFault
+	 */
+	async read(address: SecretAddress, version?: string, fresh = false): Promise<VaultValue | undefined> {
+		const key = keyOf(address, version)
+		const entry = fresh ? undefined : this.#entries.get(key)
 		const now = this.#options.clock.monotonic()
 		if (entry !== undefined) {
-			const ttl = entry.value === undefined ? this.#options.absentTtlMs : this.#options.ttlMs
-			if (now - entry.at < ttl) {
-				this.#hits += 1
+			if (now - entry.at < this.#ttlOf(entry.value)) {
+				this.hits += 1
 				return entry.value
 			}
 			if (now < entry.retryAt && now - entry.at < this.#options.staleMs) {
@@ -78,9 +91,9 @@ export class Fallback {
 				return entry.value
 			}
 		}
-		const flight = this.#flights.get(key) ?? this.#fly(key, address)
+		const flight = this.#flights.get(key) ?? this.#fly(key, address, version)
 		try {
-			return await flight
+			return await flight.answer
 		} catch (error) {
 			const stale = this.#staleOf(key, error)
 			if (stale === undefined) throw error
@@ -88,14 +101,20 @@ export class Fallback {
 		}
 	}
 
+	/** Monotonic milliseconds until which a value may be served without asking here again; 0 when there is none. */
+	freshUntil(address: SecretAddress, version?: string): number {
+		const entry = this.#entries.get(keyOf(address, version))
+		return entry?.value === undefined ? 0 : entry.at + this.#options.ttlMs
+	}
+
 	/**
 	 * Forgets what is known of a secret, because it was written. Of that name in any vault: a mount may name the vault in another way than
 	 * the configuration does, and asking once more harms nobody.
 	 */
 	forget({ objectName }: SecretAddress): void {
-		const end = addressKey({ vault: undefined, objectName })
-		for (const map of [this.#entries, this.#flights])
-			for (const key of map.keys()) if (key.endsWith(end)) map.delete(key)
+		const wanted = objectName.toLowerCase()
+		for (const [key, entry] of this.#entries) if (entry.objectName === wanted) this.#entries.delete(key)
+		for (const [key, flight] of this.#flights) if (flight.objectName === wanted) this.#flights.delete(key)
 	}
 
 	clear(): void {
@@ -110,17 +129,22 @@ export class Fallback {
 		return {
 			cached: this.#entries.size,
 			vaultReads: this.#vaultReads,
-			hits: this.#hits,
+			hits: this.hits,
 			staleReads: this.#staleReads,
 			oldestStaleMs,
 		}
 	}
 
-	#fly(key: string, address: SecretAddress): Promise<VaultValue | undefined> {
+	#ttlOf(value: VaultValue | undefined): number {
+		return value === undefined ? this.#options.absentTtlMs : this.#options.ttlMs
+	}
+
+	#fly(key: string, address: SecretAddress, version: string | undefined): Flight {
 		this.#vaultReads += 1
-		const flight = this.#get(address).then(
+		const objectName = address.objectName.toLowerCase()
+		const answer = this.#get(address, version).then(
 			(value) => {
-				if (this.#flights.get(key) === flight) this.#store(key, value)
+				if (this.#flights.get(key) === flight) this.#store(key, objectName, value)
 				return value
 			},
 			(error: unknown) => {
@@ -128,24 +152,25 @@ export class Fallback {
 				throw error
 			},
 		)
+		const flight: Flight = { objectName, answer }
 		this.#flights.set(key, flight)
 		return flight
 	}
 
-	async #get(address: SecretAddress): Promise<VaultValue | undefined> {
+	async #get(address: SecretAddress, version: string | undefined): Promise<VaultValue | undefined> {
 		try {
-			return await this.#options.vault.get(address)
+			return await this.#options.vault.get(address, version)
 		} catch (error) {
 			if (error instanceof VaultFault && error.reason === 'NotFound') return undefined
 			throw error
 		}
 	}
 
-	#store(key: string, value: VaultValue | undefined): void {
+	#store(key: string, objectName: string, value: VaultValue | undefined): void {
 		this.#flights.delete(key)
 		this.#entries.delete(key)
-		if ((value === undefined ? this.#options.absentTtlMs : this.#options.ttlMs) <= 0) return
-		this.#entries.set(key, { value, at: this.#options.clock.monotonic(), retryAt: 0, stale: false })
+		if (this.#ttlOf(value) <= 0) return
+		this.#entries.set(key, { objectName, value, at: this.#options.clock.monotonic(), retryAt: 0, stale: false })
 		const oldest = this.#entries.size > MAX_ENTRIES ? this.#entries.keys().next().value : undefined
 		if (oldest !== undefined) this.#entries.delete(oldest)
 	}

@@ -1,8 +1,8 @@
 /** Runs a call when its turn comes. */
-export type Limited = <T>(call: () => Promise<T>) => Promise<T>
+type Limited = <T>(call: () => Promise<T>) => Promise<T>
 
 /** Runs calls with at most `limit` of them at a time, in the order they came. */
-export function limiter(limit: number): Limited {
+function limiter(limit: number): Limited {
 	let running = 0
 	const waiting: Array<() => void> = []
 	return async (call) => {
@@ -16,6 +16,23 @@ export function limiter(limit: number): Limited {
 			if (next === undefined) running -= 1
 			else next()
 		}
+	}
+}
+
+/** Runs calls in lanes that do not hold up each other, each with at most `limit` calls at a time. */
+export class Lanes {
+	readonly #lanes = new Map<string, Limited>()
+	readonly #limit: number
+
+	constructor(limit: number) {
+		this.#limit = limit
+	}
+
+	/** The lanes are those of vaults, which configuration and manifests name: a handful. */
+	run<T>(name: string, call: () => Promise<T>): Promise<T> {
+		const lane = this.#lanes.get(name) ?? limiter(this.#limit)
+		this.#lanes.set(name, lane)
+		return lane(call)
 	}
 }
 

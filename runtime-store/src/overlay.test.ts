@@ -6,12 +6,12 @@ const KEEP_MS = 210_000
 
 /** An overlay of one name, the hands on its clock and mount, and the questions it asked. */
 function overlay(answer: Current = { kind: 'unavailable' }) {
-	const world = { now: 0, token: tokenOfVersion('v1'), objectName: 'a', answer, asked: 0, givenUp: 0 }
+	const world = { now: 0, token: tokenOfVersion('v1'), source: address, answer, asked: 0, givenUp: 0 }
 	const made = new Overlay({
 		clock: { now: () => world.now, monotonic: () => world.now, after: () => () => {} },
 		random: () => 0,
 		keepMs: KEEP_MS,
-		shown: () => ({ token: world.token, pinned: false, objectName: world.objectName }),
+		shown: () => ({ token: world.token, pinned: false, source: world.source }),
 		ask: async () => {
 			world.asked += 1
 			return world.answer
@@ -22,7 +22,7 @@ function overlay(answer: Current = { kind: 'unavailable' }) {
 		},
 	})
 	const add = (value: string | undefined, version: string | undefined, base = world.token, beyond = false) =>
-		made.add('a', { address, beyond, value, version, base })
+		made.add({ address, beyond, value, version }, new Map([['a', base]]))
 	const later = async (ms: number) => {
 		world.now += ms
 		made.settle()
@@ -66,10 +66,22 @@ describe('the overlay', () => {
 		expect(world.asked).toBe(1)
 	})
 
-	it('goes when the file has become that of another secret', async () => {
+	it('remembers a write to the secret that the name leads to now, whatever was written under it before', () => {
+		const { world, made, add, value } = overlay()
+		add(undefined, undefined)
+		world.source = { vault: 'https://w', objectName: 'b' }
+		world.token = tokenOfVersion('w1')
+		made.add({ address: world.source, beyond: false, value: 'new', version: 'w2' }, new Map([['a', world.token]]))
+		expect(value()).toBe('new')
+	})
+
+	it.each([
+		['another secret', { vault: 'https://v', objectName: 'b' }],
+		['another vault', { vault: 'https://w', objectName: 'a' }],
+	])('goes when the file has become that of %s', async (_what, source) => {
 		const { world, made, add, later } = overlay()
 		add('new', 'v2')
-		world.objectName = 'b'
+		world.source = source
 		world.token = tokenOfVersion('w1')
 		await later(0)
 		expect(made.size).toBe(0)

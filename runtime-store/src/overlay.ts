@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Clock } from './clock.ts'
-import { addressKey, type SecretAddress } from './vault/vault.ts'
+import { type SecretAddress, sameAddress } from './vault/vault.ts'
 import type { PendingWrite } from './view.ts'
 
 /**
@@ -10,8 +10,8 @@ import type { PendingWrite } from './view.ts'
 export interface Shown {
 	readonly token: string
 	readonly pinned: boolean
-	/** Vault name of the secret that the file is of; undefined when unknown. */
-	readonly objectName: string | undefined
+	/** The secret that the name is of by now, as far as a mount tells. */
+	readonly source: SecretAddress | undefined
 }
 
 export const ABSENT = 'absent'
@@ -47,6 +47,16 @@ export interface OverlayOptions {
 	readonly onGivenUp: () => void
 }
 
+/** A write or a removal of this process. */
+export interface OwnWrite {
+	readonly address: SecretAddress
+	/** No mount covers the name. */
+	readonly beyond: boolean
+	/** What was written; undefined for a removal. */
+	readonly value: string | undefined
+	readonly version: string | undefined
+}
+
 interface Entry {
 	readonly address: SecretAddress
 	/** No mount covers the name: reads go to the vault anyway once the entry is gone. */
@@ -80,7 +90,7 @@ const MAX_ENTRIES = 10_000
  *
  * 1. An entry is made when the vault has accepted the call. What M was when the call *began* counts as older, and so does what this process
  *    wrote under the name before. A call whose outcome is unknown makes no entry.
- * 2. M is pinned, or the file is of another secret by now: the entry goes, the binding decides.
+ * 2. M is pinned, or the name is of another vault or another secret by now: the entry goes, the binding decides.
  * 3. M is the version that was written: the entry goes, the mount has caught up. After a removal an absent M is no such sign, for absences have
  *    no ids: it may be one from before a value that is still on its way. So a removal stays until its deadline, and goes then if M is absent.
  * 4. M is older: the entry stays until its deadline (2 x interval + 90 s). A name that no mount covers has no M to wait for: its entry goes at the
@@ -96,6 +106,8 @@ const MAX_ENTRIES = 10_000
  *    f. Denied: the entry stays until its deadline, then goes with a warning. Unavailable: asked again with backoff, at most for an hour beyond
  *       the deadline, then the same.
  *    An answer counts only if the entry is still the one that was asked about.
+ * 6. All names that lead to one secret have an entry of their own, because mounts catch up one by one; also a name that begins to lead there
+ *    while one of the entries stands.
  */
 export class Overlay {
 	readonly #entries = new Map<string, Entry>()
@@ -117,46 +129,45 @@ export class Overlay {
 	/**
 	 * Remembers a call that the vault accepted.
 	 *
-	 * @param value what was written; undefined for a removal
-	 * @param base token of what the mounts showed when the call began
+	 * @param bases by name that leads to the secret: token of what the mounts showed of it when the call began
 	 */
-	add(
-		name: string,
-		write: {
-			address: SecretAddress
-			beyond: boolean
-			value: string | undefined
-			version: string | undefined
-			base: string
-		},
-	): void {
-		const { clock, keepMs } = this.#options
-		const { address, beyond, value, version, base } = write
+	add(write: OwnWrite, bases: ReadonlyMap<string, string>): void {
+		const { address } = write
+		const last = [...this.#entries.values()].findLast((entry) => sameAddress(entry.address, address))
+		const names = new Set(bases.keys())
+		for (const [name, entry] of this.#entries) if (sameAddress(entry.address, address)) names.add(name)
+		for (const name of names) {
+			// The name got another meaning during the call: what is pending of that one stays.
+			const { source } = this.#options.shown(name)
+			if (source !== undefined && !sameAddress(source, address)) continue
+			const before = this.#entries.get(name)
+			// What is known of another secret that had the name says nothing of this one.
+			const from = before !== undefined && sameAddress(before.address, address) ? before : last
+			const base = bases.get(name) ?? this.#options.shown(name).token
+			this.#entries.delete(name)
+			this.#entries.set(name, this.#entry(write, this.#olderThan(from, base)))
+		}
+		while (this.#entries.size > MAX_ENTRIES) {
+			const oldest = this.#entries.keys().next().value
+			if (oldest === undefined) break
+			this.#entries.delete(oldest)
+		}
+		this.settle()
+	}
+
+	/** Gives an entry to names that begin to lead to a secret of which this process wrote another name. */
+	spread(namesOf: (address: SecretAddress) => readonly string[]): void {
+		for (const entry of [...this.#entries.values()])
+			for (const name of namesOf(entry.address))
+				if (!this.#entries.has(name)) this.#entries.set(name, { ...entry, beyond: false, asking: false })
+	}
+
+	#entry({ address, beyond, value, version }: OwnWrite, older: Set<string>): Entry {
 		const written = new Set<string>()
 		if (version !== undefined && version !== '') written.add(tokenOfVersion(version))
 		if (value !== undefined) written.add(tokenOfBytes(Buffer.from(value)))
-		const entry = (from: Entry | undefined): Entry => ({
-			address,
-			beyond,
-			value,
-			version,
-			written,
-			older: this.#olderThan(from, base),
-			deadline: clock.monotonic() + keepMs,
-			notBefore: 0,
-			failures: 0,
-			asking: false,
-		})
-		// The same secret under other file names of which this process also wrote one.
-		for (const [other, existing] of this.#entries) {
-			if (addressKey(existing.address) === addressKey(address)) this.#entries.set(other, entry(existing))
-		}
-		const before = this.#entries.get(name)
-		this.#entries.delete(name)
-		this.#entries.set(name, before ?? entry(undefined))
-		const oldest = this.#entries.size > MAX_ENTRIES ? this.#entries.keys().next().value : undefined
-		if (oldest !== undefined) this.#entries.delete(oldest)
-		this.settle()
+		const deadline = this.#options.clock.monotonic() + this.#options.keepMs
+		return { address, beyond, value, version, written, older, deadline, notBefore: 0, failures: 0, asking: false }
 	}
 
 	/** Looks at all entries anew: after each snapshot, and when a deadline comes. Does not call `onChange` for what it does at once. */
@@ -180,9 +191,9 @@ export class Overlay {
 	/** Rules 2 to 5; false when the entry goes. */
 	#keeps(name: string, entry: Entry): boolean {
 		const now = this.#options.clock.monotonic()
-		const { token, pinned, objectName } = this.#options.shown(name)
+		const { token, pinned, source } = this.#options.shown(name)
 		if (pinned) return false
-		if (objectName !== undefined && objectName.toLowerCase() !== entry.address.objectName.toLowerCase()) return false
+		if (source !== undefined && !sameAddress(source, entry.address)) return false
 		if (entry.written.has(token) && !entry.older.has(token)) return false
 		const due = now >= entry.deadline
 		if (entry.value === undefined && token === ABSENT) return !due
@@ -212,9 +223,11 @@ export class Overlay {
 		const { token } = this.#options.shown(name)
 		switch (current.kind) {
 			case 'value': {
-				const tokens = new Set([tokenOfVersion(current.version), tokenOfBytes(Buffer.from(current.value))])
+				const tokens = new Set([tokenOfBytes(Buffer.from(current.value))])
+				if (current.version !== '') tokens.add(tokenOfVersion(current.version))
 				if (tokens.has(token)) return void this.#entries.delete(name)
-				const ours = entry.version === current.version
+				// A client that tells no versions is gone by values.
+				const ours = current.version === '' ? entry.value === current.value : entry.version === current.version
 				const older = new Set([...entry.older, ...(ours ? [] : entry.written), asked])
 				for (const item of tokens) older.delete(item)
 				this.#renew(name, entry, { value: current.value, version: current.version, written: tokens, older })

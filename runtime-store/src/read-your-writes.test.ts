@@ -3,19 +3,26 @@ import { expect, it } from 'vitest'
 import type { Clock } from './clock.ts'
 import { Core } from './core.ts'
 import { Fallback } from './fallback.ts'
+import { Followed } from './followed.ts'
+import { HotTexts } from './hot.ts'
 import { MANIFEST_FILE, type ManifestSecret, serializeManifest } from './manifest/index.ts'
 import type { MountRead } from './mount/read.ts'
 import type { Logger } from './purista.ts'
 import { State } from './state.ts'
 import { askCurrent } from './vault/ask.ts'
-import { type Vault, VaultFault, type VaultValue } from './vault/vault.ts'
+import { type SecretAddress, type Vault, VaultFault, type VaultValue } from './vault/vault.ts'
 import { Writer } from './writer.ts'
 
 // The store's own state, overlay, fallback and writer run against a model of the vault, of an operator that looks when it likes, and of a
 // kubelet that delivers late, twice, not at all, or an older generation again. Two processes share all of it.
 
-/** Names a and b are mounted, x is only in the vault. */
+/**
+ * Names a and b are mounted. x is the vault's own name until the binding covers it: then it leads to the secret y. The binding may move to
+ * another vault, w, which holds other secrets of the same names.
+ */
 type Name = 'a' | 'b' | 'x'
+type ObjectName = Name | 'y'
+type Url = 'https://v' | 'https://w'
 const MOUNTED = ['a', 'b'] as const
 const KEEP_MS = 210_000
 
@@ -51,8 +58,8 @@ type Fault = 'none' | 'requestLost' | 'answerLost' | 'throttled'
 
 /** Key Vault as far as one secret can tell: every state it was ever in, in order. */
 class ModelVault implements Vault {
-	readonly history: Record<Name, Truth[]> = { a: [], b: [], x: [] }
-	readonly #deleted = new Map<Name, Truth>()
+	readonly history: Record<ObjectName, Truth[]> = { a: [], b: [], x: [], y: [] }
+	readonly #deleted = new Map<ObjectName, Truth>()
 	#count = 0
 	fault: Fault = 'none'
 	outage: 'no' | 'unavailable' | 'denied' = 'no'
@@ -62,45 +69,48 @@ class ModelVault implements Vault {
 	/** Answers of reads are on their way until they are released. */
 	holdGets = false
 
-	constructor() {
-		for (const name of ['a', 'b', 'x'] as const) this.foreignSet(name)
+	readonly #label: string
+
+	constructor(label: string) {
+		this.#label = label
+		for (const name of ['a', 'b', 'x', 'y'] as const) this.foreignSet(name)
 	}
-	now(name: Name): Truth {
+	now(name: ObjectName): Truth {
 		return this.history[name].at(-1) ?? { kind: 'absent' }
 	}
 	release(): void {
 		this.holdGets = false
 		for (const resolve of this.held.splice(0)) resolve()
 	}
-	foreignSet(name: Name): void {
+	foreignSet(name: ObjectName): void {
 		if (this.#deleted.has(name)) this.foreignRecover(name)
-		this.#write(name, `foreign-${this.#count}`)
+		this.#write(name, `foreign-${this.#label}-${this.#count}`)
 	}
-	foreignRemove(name: Name): void {
+	foreignRemove(name: ObjectName): void {
 		const now = this.now(name)
 		if (now.kind === 'absent') return
 		this.#deleted.set(name, now)
 		this.history[name].push({ kind: 'absent' })
 	}
-	foreignRecover(name: Name): void {
+	foreignRecover(name: ObjectName): void {
 		const before = this.#deleted.get(name)
 		if (before === undefined) return
 		this.#deleted.delete(name)
 		this.history[name].push(before)
 	}
 	/** Purged and restored from a backup: an old version is the current one again. */
-	restore(name: Name, back: number): void {
+	restore(name: ObjectName, back: number): void {
 		const values = this.history[name].filter((truth) => truth.kind === 'value')
 		const old = values.at(-1 - (back % values.length))
 		if (old === undefined) return
 		this.#deleted.delete(name)
 		this.history[name].push(old)
 	}
-	toggle(name: Name): void {
+	toggle(name: ObjectName): void {
 		const now = this.now(name)
 		if (now.kind !== 'absent') this.history[name].push({ ...now, kind: now.kind === 'value' ? 'disabled' : 'value' })
 	}
-	versions(name: Name): Array<Exclude<Truth, { kind: 'absent' }>> {
+	versions(name: ObjectName): Array<Exclude<Truth, { kind: 'absent' }>> {
 		return this.history[name].filter((truth) => truth.kind !== 'absent')
 	}
 
@@ -143,15 +153,15 @@ class ModelVault implements Vault {
 		if (kind === 'answerLost') throw fault('Unavailable')
 		return result
 	}
-	#write(name: Name, value: string): Truth & { kind: 'value' } {
+	#write(name: ObjectName, value: string): Truth & { kind: 'value' } {
 		this.#count += 1
-		const truth = { kind: 'value' as const, value, version: `v${this.#count}` }
+		const truth = { kind: 'value' as const, value, version: `${this.#label}${this.#count}` }
 		this.history[name].push(truth)
 		return truth
 	}
 }
 
-const nameOf = (address: { objectName: string }) => address.objectName as Name
+const nameOf = (address: { objectName: string }) => address.objectName as ObjectName
 const fault = (reason: ConstructorParameters<typeof VaultFault>[0]) => new VaultFault(reason, undefined)
 const answer = ({ value, version }: { value: string; version: string }): VaultValue => ({
 	value,
@@ -164,47 +174,67 @@ const answer = ({ value, version }: { value: string; version: string }): VaultVa
 	expires: undefined,
 })
 
-type Files = Partial<Record<Name, { value: string; secret: ManifestSecret }>>
+type Files = Partial<Record<Name, { value: string; secret: ManifestSecret; from: Url }>>
+
+/** What the operator wrote at one look. */
+interface Generation {
+	readonly vault: Url
+	readonly files: Files
+	readonly wanted: Record<string, { objectName: string }>
+}
 
 /** The operator and the kubelet. */
 class ModelMount {
-	readonly captured: Files[] = []
+	readonly captured: Generation[] = []
 	readonly pins = new Map<Name, string>()
 	readonly everPinned = new Set<Name>()
 	shown = 0
 	/** Another name for each delivery, as the kubelet makes it. */
 	generation = 0
 	readonly watchers = new Set<() => void>()
-	readonly #vault: ModelVault
+	readonly #vaults: Record<Url, ModelVault>
 	readonly #policy: 'Keep' | 'Remove'
 	/** Without a manifest nothing tells an older generation from a new one: then none is delivered. */
 	readonly manifest: boolean
+	url: Url = 'https://v'
+	/** The binding has x. */
+	covers = false
+	/** The kubelet has mounted it. */
+	there: boolean
 
-	constructor(vault: ModelVault, policy: 'Keep' | 'Remove', manifest: boolean) {
-		this.#vault = vault
+	constructor(vaults: Record<Url, ModelVault>, policy: 'Keep' | 'Remove', manifest: boolean, there: boolean) {
+		this.#vaults = vaults
 		this.#policy = policy
 		this.manifest = manifest
+		this.there = there
 		this.look()
 	}
 	get files(): Files {
-		return this.captured[this.shown] ?? {}
+		return this.captured[this.shown]?.files ?? {}
 	}
 	look(): void {
-		const before = this.captured.at(-1) ?? {}
+		const vault = this.#vaults[this.url]
+		const before = this.captured.at(-1)?.files ?? {}
 		const files: Files = {}
-		for (const name of MOUNTED) {
-			const pin = this.#vault.versions(name).find((truth) => truth.version === this.pins.get(name))
-			const now = pin === undefined ? this.#vault.now(name) : { ...pin, kind: 'value' as const }
+		const wanted: Generation['wanted'] = {}
+		for (const name of [...MOUNTED, ...(this.covers ? (['x'] as const) : [])]) {
+			const objectName = name === 'x' ? 'y' : name
+			const pin = vault.versions(objectName).find((truth) => truth.version === this.pins.get(name))
+			const now = pin === undefined ? vault.now(objectName) : { ...pin, kind: 'value' as const }
 			const state = now.kind === 'value' ? 'Current' : now.kind === 'absent' ? 'Absent' : 'Disabled'
-			if (now.kind === 'absent' && this.#policy === 'Remove') continue
 			const kept = before[name]
-			if (now.kind !== 'value' && kept === undefined) continue
+			if ((now.kind === 'absent' && this.#policy === 'Remove') || (now.kind !== 'value' && kept === undefined)) {
+				wanted[name] = { objectName }
+				continue
+			}
+			const from = now.kind === 'value' ? this.url : (kept?.from ?? this.url)
 			const { value, version } =
 				now.kind === 'value' ? now : { value: kept?.value ?? '', version: kept?.secret.version ?? '' }
-			const secret = { objectName: name, version, state, pinned: pin !== undefined, tags: {}, previous: [] } as const
-			files[name] = { value, secret: { ...secret, tags: {}, previous: [] } }
+			const moved = from === this.url ? {} : { vault: from }
+			const pinned = pin !== undefined
+			files[name] = { value, from, secret: { objectName, version, state, pinned, ...moved, tags: {}, previous: [] } }
 		}
-		this.captured.push(files)
+		this.captured.push({ vault: this.url, files, wanted })
 	}
 	deliver(index: number): void {
 		this.shown = Math.min(Math.max(index, 0), this.captured.length - 1)
@@ -212,6 +242,7 @@ class ModelMount {
 		for (const watcher of this.watchers) watcher()
 	}
 	async read(known: string | undefined): Promise<MountRead> {
+		if (!this.there) return { kind: 'missing' }
 		const id = `..${this.generation}`
 		if (id === known) return { kind: 'unchanged' }
 		const files = new Map<string, Buffer>([['always', Buffer.from('here')]])
@@ -225,12 +256,35 @@ class ModelMount {
 			schema: 1,
 			revision: this.shown,
 			binding,
-			vault: 'https://v',
+			vault: this.captured[this.shown]?.vault ?? 'https://v',
 			selectors: [],
 			secrets,
+			wanted: this.captured[this.shown]?.wanted ?? {},
 		})
 		if (this.manifest) files.set(MANIFEST_FILE, Buffer.from(manifest))
-		return { kind: 'generation', id, files }
+		return { kind: 'generation', id, files, faults: new Map(), subPath: false }
+	}
+}
+
+const SECOND = Promise.resolve<MountRead>({
+	kind: 'generation',
+	id: '..1',
+	files: new Map([['other', Buffer.from('here')]]),
+	faults: new Map(),
+	subPath: false,
+})
+
+const everywhere = (vaults: Record<Url, ModelVault>): Truth[][] =>
+	Object.values(vaults).flatMap(({ history }) => Object.values(history))
+
+/** Calls go to the vault that they are for. */
+function routed(vaults: Record<Url, ModelVault>): Vault {
+	const of = ({ vault }: SecretAddress) => vaults[(vault ?? 'https://v') as Url]
+	return {
+		get: (address) => of(address).get(address),
+		set: (address, value) => of(address).set(address, value),
+		remove: (address) => of(address).remove(address),
+		recover: (address) => of(address).recover(address),
 	}
 }
 
@@ -240,13 +294,14 @@ const silent = Object.fromEntries(
 
 /** One pod. What it wrote last is remembered as the number of states that the vault had been in by then. */
 class Process {
-	readonly own = new Map<Name, number>()
+	readonly own = new Map<Name, { index: number; address: string }>()
 	readonly until = new Map<Name, number>()
 	readonly state: State
 	readonly core: Core
 	readonly calls = new Set<Promise<void>>()
 
-	constructor(clock: Clock, vault: ModelVault, mount: ModelMount) {
+	constructor(clock: Clock, vaults: Record<Url, ModelVault>, mount: ModelMount) {
+		const vault = routed(vaults)
 		const fallback = new Fallback({
 			vault,
 			clock,
@@ -256,21 +311,26 @@ class Process {
 			onStale: () => {},
 		})
 		this.state = new State({
-			paths: ['/mount'],
+			// The second has none of the names, and is always there.
+			paths: ['/mount', '/second'],
 			aliases: new Map(),
 			clock,
 			patienceMs: 10_000,
 			logger: () => silent,
 			onStart: () => {},
 			mount: {
-				read: (_path, known) => mount.read(known),
-				watch: (_path, onEvent) => {
+				read: (path, known) => (path === '/mount' ? mount.read(known) : SECOND),
+				turn: () => Promise.resolve(),
+				resolve: async (path) => path,
+				watch: (_path, _scope, onEvent) => {
 					mount.watchers.add(onEvent)
 					return { close: async () => void mount.watchers.delete(onEvent) }
 				},
 				pollMs: 5_000,
+				trim: false,
 				absentIsFine: false,
 				onProblem: () => {},
+				onFlaw: () => {},
 				onWatchLost: () => {},
 			},
 			// When the vault could not say, the mount decides: nothing is promised about writes from before.
@@ -281,11 +341,22 @@ class Process {
 				onGivenUp: () => this.own.clear(),
 			},
 		})
+		const hot = new HotTexts(clock)
+		this.state.onView(() => hot.clear())
+		const followed = new Followed({
+			clock,
+			intervalMs: 60_000,
+			fileOf: (name) => this.state.resolve(name).fileName,
+			read: (name) => this.core.beyond(name, true),
+			emit: () => {},
+		})
 		const writer = new Writer({ vault, clock, write: {}, recoverDeleted: true, awaitDelete: false })
 		this.core = new Core({
 			state: this.state,
 			vault,
 			fallback,
+			hot,
+			followed,
 			writer,
 			readsVault: () => true,
 			defaultVault: () => 'https://v',
@@ -295,19 +366,29 @@ class Process {
 		this.state.start()
 	}
 
+	/** Where the name leads now. */
+	addressOf(name: Name): { url: Url; objectName: ObjectName; key: string } {
+		const { vault, objectName } = this.state.resolve(name)
+		const url = (vault ?? 'https://v') as Url
+		return { url, objectName: objectName as ObjectName, key: `${url} ${objectName}` }
+	}
+
 	/** Begins a change; when it is acknowledged, later reads may show nothing from before it. */
-	change(clock: FakeClock, vault: ModelVault, name: Name, value: string | undefined): void {
+	change(clock: FakeClock, vaults: Record<Url, ModelVault>, name: Name, value: string | undefined): void {
 		const call = (value === undefined ? this.core.remove(name) : this.core.set(name, value)).then(
 			() => {
 				const is = (truth: Truth) =>
 					value === undefined ? truth.kind === 'absent' : truth.kind !== 'absent' && truth.value === value
-				const index = vault.history[name].findLastIndex(is)
+				const { url, objectName, key: address } = this.addressOf(name)
+				const index = vaults[url].history[objectName].findLastIndex(is)
+				// The name may have got another meaning during the call: then the promise is over before it began.
+				if (index < 0 && everywhere(vaults).some((history) => history.some(is))) return
 				// No write lost: what was acknowledged is in the vault's history.
 				expect(index, `${name} acknowledged and not in the vault`).toBeGreaterThanOrEqual(0)
 				// A pinned name reads its pin: nothing is remembered of writes to it.
 				const { pinned, token } = this.state.shown(name)
 				if (pinned) return
-				this.own.set(name, index)
+				this.own.set(name, { index, address })
 				// Of a name that no mount has, the promise ends at the deadline: then the vault answers, and a mount that begins to have the
 				// name later than that may begin with something old. The same without a manifest, where equal bytes cannot be told apart.
 				const known = token.startsWith('version')
@@ -322,14 +403,18 @@ class Process {
 
 class World {
 	readonly clock = new FakeClock()
-	readonly vault = new ModelVault()
+	readonly vaults = { 'https://v': new ModelVault('v'), 'https://w': new ModelVault('w') }
 	readonly mount: ModelMount
 	readonly processes: Process[]
 	#values = 0
 
-	constructor(policy: 'Keep' | 'Remove', manifest: boolean) {
-		this.mount = new ModelMount(this.vault, policy, manifest)
-		this.processes = [0, 1].map(() => new Process(this.clock, this.vault, this.mount))
+	constructor(policy: 'Keep' | 'Remove', manifest: boolean, there: boolean) {
+		this.mount = new ModelMount(this.vaults, policy, manifest, there)
+		this.processes = [0, 1].map(() => new Process(this.clock, this.vaults, this.mount))
+	}
+	/** The vault that the binding is of. */
+	get vault(): ModelVault {
+		return this.vaults[this.mount.url]
 	}
 	process(index: number): Process {
 		const found = this.processes[index]
@@ -342,7 +427,7 @@ class World {
 	}
 	async restart(index: number) {
 		await this.process(index).state.destroy()
-		this.processes[index] = new Process(this.clock, this.vault, this.mount)
+		this.processes[index] = new Process(this.clock, this.vaults, this.mount)
 	}
 	/** An older generation does not stay for longer than the kubelet's sync period: then the newest comes again. */
 	async advance(ms: number) {
@@ -367,7 +452,9 @@ class World {
 		if (name !== 'x' && this.clock.time >= (until.get(name) ?? 0)) own.delete(name)
 		// What is kept after a pin is what the pin was, so a name that was ever pinned promises nothing more.
 		if (this.mount.everPinned.has(name)) own.delete(name)
-		const reading = core.texts([name]).then(
+		const { url, objectName, key } = this.process(index).addressOf(name)
+		const history = this.vaults[url].history[objectName]
+		const reading = (async () => core.texts([name]))().then(
 			(texts) => ({ read: texts[name] }),
 			() => undefined, // a read that fails is not a wrong one
 		)
@@ -376,9 +463,16 @@ class World {
 		const { read } = done
 		// A pinned name reads its pin, whatever this process wrote.
 		if (shown.pinned) expect(read).toBe(state.mounts[0]?.snapshot?.secrets.get(name)?.text)
+		// No name ever shows another secret, nor a write of this process to what it was of before. (What the mount kept is the mount's.)
+		const file = state.mounts[0]?.snapshot?.secrets.get(name)?.text
+		const values = history.flatMap((truth) => (truth.kind === 'absent' ? [] : [truth.value]))
+		if (read !== undefined && read !== file)
+			expect(values, `process ${index} read ${read} of ${name}, which is ${key}`).toContain(read)
 		const since = own.get(name)
 		if (since === undefined) return
-		const states = this.vault.history[name].slice(since)
+		// The promise was of what the name led to then.
+		if (since.address !== key || (file !== undefined && !values.includes(file))) return void own.delete(name)
+		const states = history.slice(since.index)
 		// A disabled version is nobody's to read: the policy of the binding decides what the file is.
 		if (states.some((truth) => truth.kind === 'disabled')) own.delete(name)
 		else {
@@ -390,7 +484,8 @@ class World {
 		}
 	}
 	async checkAll() {
-		for (const index of [0, 1]) for (const name of MOUNTED) await this.check(index, name)
+		for (const index of [0, 1])
+			for (const name of [...MOUNTED, ...(this.mount.covers ? (['x'] as const) : [])]) await this.check(index, name)
 	}
 }
 
@@ -455,6 +550,12 @@ const action = fc.oneof(
 	{ weight: 2, arbitrary: fc.record({ do: fc.constant('read' as const), process, name }) },
 	{ weight: 1, arbitrary: fc.record({ do: fc.constant('restart' as const), process }) },
 	{
+		weight: 2,
+		arbitrary: fc.record({
+			do: fc.constantFrom('appear' as const, 'move' as const, 'cover' as const, 'uncover' as const),
+		}),
+	},
+	{
 		weight: 1,
 		arbitrary: fc.record({
 			do: fc.constant('outage' as const),
@@ -475,14 +576,15 @@ async function perform(world: World, step: Action): Promise<void> {
 			// One write in ten brings back a value that the secret had before.
 			const again = step.old === 9 ? vault.versions(step.name).at(0)?.value : undefined
 			const value = step.do === 'set' ? (again ?? world.nextValue()) : undefined
-			world.process(step.process).change(world.clock, vault, step.name, value)
+			world.process(step.process).change(world.clock, world.vaults, step.name, value)
 			await flush()
 			vault.holdNext = false
 			vault.fault = 'none'
 			return
 		}
 		case 'release':
-			return vault.release()
+			for (const each of Object.values(world.vaults)) each.release()
+			return
 		case 'holdGets':
 			vault.holdGets = true
 			return
@@ -506,6 +608,19 @@ async function perform(world: World, step: Action): Promise<void> {
 			return void mount.pins.delete(step.name)
 		case 'look':
 			return mount.look()
+		case 'appear':
+			mount.there = true
+			for (const watcher of mount.watchers) watcher()
+			return
+		case 'move':
+			// A reader without a manifest cannot know of it, nor of a name that leads elsewhere.
+			if (mount.manifest) mount.url = mount.url === 'https://v' ? 'https://w' : 'https://v'
+			mount.pins.clear()
+			return
+		case 'cover':
+		case 'uncover':
+			if (mount.manifest) mount.covers = step.do === 'cover'
+			return
 		case 'deliver': {
 			const index = {
 				next: mount.shown + 1 + step.skip,
@@ -522,18 +637,23 @@ async function perform(world: World, step: Action): Promise<void> {
 		case 'restart':
 			return world.restart(step.process)
 		case 'outage':
-			vault.outage = step.kind
+			for (const each of Object.values(world.vaults)) each.outage = step.kind
 			return
 	}
 }
 
 /** All faults over, the operator and the kubelet do their work: then the mount and the vault are all there is. */
 async function settles(world: World, policy: 'Keep' | 'Remove') {
-	const { vault, mount, clock } = world
-	vault.outage = 'no'
+	const { mount, clock } = world
+	for (const vault of Object.values(world.vaults)) {
+		vault.outage = 'no'
+		vault.release()
+	}
+	mount.there = true
 	mount.pins.clear()
-	vault.release()
 	await flush()
+	// Calls that wait for a mount go on when a poll has found it.
+	await clock.advance(10_000)
 	for (const { calls } of world.processes) await Promise.all(calls)
 	for (let round = 0; round < 4; round++) {
 		mount.look()
@@ -542,17 +662,21 @@ async function settles(world: World, policy: 'Keep' | 'Remove') {
 		await clock.advance(KEEP_MS + 70_000)
 		await world.checkAll()
 	}
-	for (const { core, state } of world.processes) {
-		for (const name of MOUNTED) {
+	for (const process of world.processes) {
+		const { core, state } = process
+		for (const name of [...MOUNTED, ...(mount.covers ? (['x'] as const) : [])]) {
 			// Of a file that is not there the vault may say that the version is disabled.
-			const read = (await core.texts([name]).catch(() => undefined))?.[name]
+			const read = await (async () => core.texts([name]))().then(
+				(texts) => texts[name],
+				() => undefined,
+			)
 			const file = mount.files[name]
 			const removed = policy === 'Keep' && file?.secret.state === 'Absent' && read === undefined
 			if (!removed) expect(read, `${name} at rest`).toBe(file?.value)
 		}
 		if (policy === 'Remove') expect(state.overlay.size, 'entries at rest').toBe(0)
-		const now = vault.now('x')
-		if (now.kind !== 'disabled')
+		const now = world.vaults['https://v'].now('x')
+		if (!mount.covers && now.kind !== 'disabled')
 			expect((await core.texts(['x']))['x']).toBe(now.kind === 'value' ? now.value : undefined)
 	}
 }
@@ -564,8 +688,10 @@ it('reads back its own writes and removals whatever vault, operator, kubelet and
 			fc.array(action, { minLength: 5, maxLength: 40, size: 'max' }),
 			fc.constantFrom('Keep' as const, 'Remove' as const),
 			fc.boolean(),
-			async (steps, policy, manifest) => {
-				const world = new World(policy, manifest)
+			// A mount that comes late.
+			fc.boolean(),
+			async (steps, policy, manifest, there) => {
+				const world = new World(policy, manifest, there)
 				await flush()
 				try {
 					for (const step of steps) {

@@ -8,7 +8,14 @@ export interface RotatingStore {
 	getSecret(...names: string[]): Promise<Record<string, string | undefined>>
 	getSecretVersion(name: string, version: string): Promise<string | undefined>
 	describe(name: string): Promise<{ readonly previous?: readonly string[] } | undefined>
-	onChange(listener: (event: SecretsChanged) => void): () => void
+	onChange(listener: (event: SecretsChanged) => void, names?: readonly string[]): () => void
+}
+
+/** What a call on a resource failed with: errors of drivers carry a code, of clients of HTTP a status. */
+export interface WorkError extends Error {
+	readonly code?: string | number
+	readonly status?: number
+	readonly statusCode?: number
 }
 
 export interface RotatingOptions<T> {
@@ -20,7 +27,7 @@ export interface RotatingOptions<T> {
 	 *
 	 * @default no call is repeated
 	 */
-	outdated?: (error: unknown) => boolean
+	outdated?: (error: WorkError) => boolean
 	/** Milliseconds from the beginning of a call in which it is repeated. @default 10000 */
 	retryWaitMs?: number
 	/** Milliseconds to the next attempt when a new resource could not be made; doubled each time up to 30 s. @default 250 */
@@ -102,7 +109,7 @@ export class Rotating<T> {
 			try {
 				return await this.#on(slot, work)
 			} catch (error) {
-				if (outdated?.(error) !== true || this.#ending.signal.aborted) throw error
+				if (!(error instanceof Error) || outdated?.(error) !== true || this.#ending.signal.aborted) throw error
 				const next = await this.#newerThan(slot, until - performance.now())
 				if (next === undefined) throw error
 				slot = next
@@ -151,7 +158,7 @@ export class Rotating<T> {
 		this.#unsubscribe()
 		this.#unsubscribe = this.#store.onChange(({ changes }) => {
 			if (changes.some((change) => this.#names.includes(change.name))) this.#renew()
-		})
+		}, this.#names)
 		let resource: T
 		try {
 			resource = await this.#make(await this.#secrets())
@@ -297,12 +304,13 @@ export class Rotating<T> {
  * @param create makes the resource of the secrets, all of one generation of the mount
  * @param dispose ends a resource that nobody uses any more
  */
-export function rotating<T>(
+export function rotating<T, const Names extends readonly string[]>(
 	store: RotatingStore,
-	names: readonly string[],
-	create: (secrets: Record<string, string>) => Promise<T> | T,
+	names: Names,
+	create: (secrets: { readonly [Name in Names[number]]: string }) => Promise<T> | T,
 	dispose: (resource: T) => Promise<void> | void,
 	options: RotatingOptions<T> = {},
 ): Rotating<T> {
-	return new Rotating(store, names, create, dispose, options)
+	// The secrets have exactly the names that were asked for: `Rotating` fails when one is missing.
+	return new Rotating(store, names, create as (secrets: Record<string, string>) => Promise<T> | T, dispose, options)
 }

@@ -1,10 +1,13 @@
-import { type ChangeListener, ChangeListeners } from './changes.ts'
+import { notReady } from './advice.ts'
+import { type ChangeListener, ChangeListeners, type SecretChange } from './changes.ts'
 import type { Clock } from './clock.ts'
 import { storeError } from './errors.ts'
 import { Mount, type MountOptions } from './mount/mount.ts'
+import type { MountSnapshot } from './mount/snapshot.ts'
 import { resolveName, type Target } from './names.ts'
 import { ABSENT, Overlay, type OverlayOptions, type Shown, tokenOfBytes, tokenOfVersion } from './overlay.ts'
-import type { Logger } from './purista.ts'
+import type { Logger, UnhandledError } from './purista.ts'
+import { type SecretAddress, sameAddress } from './vault/vault.ts'
 import { buildView, changesBetween, EMPTY_VIEW, type View } from './view.ts'
 
 export interface StateOptions {
@@ -16,7 +19,7 @@ export interface StateOptions {
 	readonly logger: () => Logger
 	/** Called once, at the first use. */
 	readonly onStart: () => void
-	readonly mount: Pick<MountOptions, 'read' | 'watch' | 'pollMs' | 'absentIsFine' | 'onProblem' | 'onWatchLost'>
+	readonly mount: Omit<MountOptions, 'path' | 'clock' | 'onSnapshot'>
 	readonly overlay: Pick<OverlayOptions, 'keepMs' | 'random' | 'ask' | 'onGivenUp'>
 }
 
@@ -36,7 +39,8 @@ export class State {
 
 	readonly #options: StateOptions
 	readonly #listeners: ChangeListeners
-	readonly #onView = new Set<() => void>()
+	readonly #onView = new Set<(changes: readonly SecretChange[]) => void>()
+	#snapshots: readonly (MountSnapshot | undefined)[]
 	#startedAt: number | undefined
 	readonly #waiting = new Set<() => void>()
 
@@ -46,6 +50,7 @@ export class State {
 		this.#listeners = new ChangeListeners(logger)
 		this.overlay = new Overlay({ ...overlay, clock, shown: (name) => this.shown(name), onChange: () => this.refresh() })
 		this.mounts = paths.map((path) => new Mount({ ...mount, path, clock, onSnapshot: () => this.refresh() }))
+		this.#snapshots = paths.map(() => undefined)
 		if (paths.length === 0) this.loaded = true
 	}
 
@@ -83,6 +88,11 @@ export class State {
 		return this.waitLoaded(this.#options.patienceMs - waited)
 	}
 
+	/** 503 that says what is missing. */
+	notReady(): UnhandledError {
+		return notReady(this.mounts)
+	}
+
 	/** Where a name of the application leads. */
 	resolve(name: string): Target {
 		return resolveName(
@@ -91,46 +101,91 @@ export class State {
 		)
 	}
 
-	/** What the mounts show of a file. */
+	/** What the mounts show of a name: of the first mount that has a file of that name or wants one. */
 	shown(fileName: string): Shown {
-		for (const mount of this.mounts) {
-			const secret = mount.snapshot?.secrets.get(fileName)
-			if (secret === undefined) continue
-			const { meta, bytes } = secret
-			if (meta === undefined) return { token: tokenOfBytes(bytes), pinned: false, objectName: undefined }
-			return { token: tokenOfVersion(meta.version), pinned: meta.pinned, objectName: meta.objectName }
+		for (const { snapshot } of this.mounts) {
+			const file = snapshot?.secrets.get(fileName)
+			const source = snapshot?.sources.get(fileName)
+			if (file === undefined && source === undefined) continue
+			const meta = file?.meta
+			const token = meta ? tokenOfVersion(meta.version) : file ? tokenOfBytes(file.bytes) : ABSENT
+			return { token, pinned: (meta?.pinned ?? false) || source?.version !== undefined, source }
 		}
-		return { token: ABSENT, pinned: false, objectName: undefined }
+		// Of a selector, or the vault's own: a name that the binding has no more does not go on being what it was.
+		const { mapped, vault, objectName } = resolveName(
+			fileName,
+			this.mounts.map((mount) => mount.snapshot),
+		)
+		return { token: ABSENT, pinned: false, source: mapped ? { vault, objectName } : undefined }
+	}
+
+	/** True for a file that is there and cannot be read, of which no bytes are left either. */
+	isUnreadable(fileName: string): boolean {
+		for (const { snapshot } of this.mounts) {
+			if (snapshot?.secrets.has(fileName)) return false
+			if (snapshot?.faults.has(fileName)) return true
+			if (snapshot?.sources.has(fileName)) return false
+		}
+		return false
+	}
+
+	/** All names under which the mounts show one secret as a whole. */
+	namesOf(address: SecretAddress): string[] {
+		const names = new Set<string>()
+		for (const { snapshot } of this.mounts)
+			for (const [name, source] of snapshot?.sources ?? [])
+				if (source.form === undefined && sameAddress(source, address)) names.add(name)
+		return [...names].filter((name) => {
+			const { pinned, source } = this.shown(name)
+			return !pinned && source !== undefined && sameAddress(source, address)
+		})
 	}
 
 	/** Makes the view anew and tells what changed in it. */
 	refresh(): void {
 		if (this.destroyed) return
+		const snapshots = this.mounts.map((mount) => mount.snapshot)
+		const firstLoads = new Set<number>()
+		if (snapshots.some((snapshot, i) => snapshot !== this.#snapshots[i])) {
+			for (const i of snapshots.keys()) if (this.#snapshots[i] === undefined) firstLoads.add(i)
+			if (this.overlay.size > 0) this.#spread()
+			this.#snapshots = snapshots
+		}
 		this.overlay.settle()
 		const before = this.view
-		const snapshots = this.mounts.map((mount) => mount.snapshot)
 		this.view = buildView(snapshots, this.overlay.pending(), this.#options.aliases)
-		if (!this.loaded) {
-			if (snapshots.includes(undefined)) return
-			this.loaded = true
-			this.ready = this.view.texts
-			for (const wake of [...this.#waiting]) wake()
-		} else {
-			this.ready = this.view.texts
-			const changes = changesBetween(before, this.view)
-			if (changes.length > 0) this.#listeners.emit(changes)
-		}
-		for (const listener of this.#onView) listener()
+		const first = !this.loaded && !snapshots.includes(undefined)
+		this.loaded ||= first
+		if (this.loaded) this.ready = this.view.texts
+		if (first) for (const wake of [...this.#waiting]) wake()
+		const changes = changesBetween(before, this.view, firstLoads)
+		for (const listener of this.#onView) listener(changes)
 	}
 
-	onChange(listener: ChangeListener): () => void {
-		this.start()
-		return this.#listeners.add(listener)
+	/** Own writes reach the names that lead to their secret only since this change of the mounts. */
+	#spread(): void {
+		const before = this.#snapshots
+		const ledThere = (name: string, address: SecretAddress) =>
+			before.some((snapshot) => {
+				const source = snapshot?.sources.get(name)
+				return source !== undefined && sameAddress(source, address)
+			})
+		this.overlay.spread((address) => this.namesOf(address).filter((name) => !ledThere(name, address)))
 	}
 
-	/** Calls the listener in the same turn after each new view. */
-	onView(listener: () => void): () => void {
+	/** Tells listeners of changes. */
+	emit(changes: readonly SecretChange[]): void {
+		if (changes.length > 0) this.#listeners.emit(changes)
+	}
+
+	/** @param names only changes of these */
+	onChange(listener: ChangeListener, names?: readonly string[]): () => void {
 		this.start()
+		return this.#listeners.add(listener, names)
+	}
+
+	/** Calls the listener in the same turn after each new view, with what differs in it. */
+	onView(listener: (changes: readonly SecretChange[]) => void): () => void {
 		this.#onView.add(listener)
 		return () => this.#onView.delete(listener)
 	}

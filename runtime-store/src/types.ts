@@ -1,6 +1,5 @@
 import type { TokenCredential } from '@azure/identity'
 import type { SecretClient, SecretClientOptions } from '@azure/keyvault-secrets'
-import type { Clock } from './clock.ts'
 import type { WriteOptions } from './writer.ts'
 
 /**
@@ -77,7 +76,14 @@ export type AzureMountedSecretStoreConfig = {
 	 */
 	absentTtlMs?: number
 	/**
-	 * Calls to Key Vault that are under way at once.
+	 * Milliseconds that a call to Key Vault may take, waiting for its turn and the SDK's own retries included. Over them the vault counts as
+	 * away: a value that was read before is served, otherwise the call fails with 503.
+	 *
+	 * @default 10000
+	 */
+	requestTimeoutMs?: number
+	/**
+	 * Calls to one Key Vault that are under way at once; reads and writes are counted apart.
 	 *
 	 * @default 8
 	 */
@@ -103,8 +109,11 @@ export type AzureMountedSecretStoreConfig = {
 	 * @default 'vault'
 	 */
 	writeTo?: 'vault' | 'folder'
-	/** Time, for tests. */
-	clock?: Clock
-	/** Chance from 0 to below 1, for tests. */
-	random?: () => number
+	/**
+	 * Cut white space around the texts of plain directories, because editors end files with a line break. Mounted volumes and
+	 * `getSecretBytes` are exact always.
+	 *
+	 * @default false
+	 */
+	trim?: boolean
 }

@@ -8,9 +8,11 @@ export interface Bench {
 const benches: Readonly<Record<string, () => Promise<{ bench: Bench }>>> = {
 	cost: () => import('./cost.ts'),
 	latency: () => import('./latency.ts'),
+	mutants: () => import('./mutants.ts'),
 	pods: () => import('./pods.ts'),
 	scale: () => import('./scale.ts'),
 	store: () => import('./store.ts'),
+	tenants: () => import('./attacks.ts'),
 }
 
 const [name, ...args] = process.argv.slice(2)

@@ -7,6 +7,7 @@ import { auditFile, CONTEXT_NAME, loadImages } from './kind-cluster.ts'
 import { acquireLock } from './lock.ts'
 import { cacheFolder, pathsOf } from './paths.ts'
 import type { Progress } from './progress.ts'
+import { changeState, readState } from './state.ts'
 import { bringUp, type Ready } from './up.ts'
 import { which, withSystemFolders } from './which.ts'
 
@@ -91,6 +92,21 @@ export async function downCluster(options: { progress: Progress; holder?: string
 	} finally {
 		letGo()
 	}
+}
+
+/** Remembers that a demo stays in the cluster: its operator works on, also on the bindings of others. */
+export function markDemo(options: { progress: Progress }): void {
+	const { paths } = contextOf(options.progress)
+	changeState(paths.state, (state) => (state.cluster ? { ...state, cluster: { ...state.cluster, demo: true } } : state))
+}
+
+/** Takes down a cluster in which a demo stays. A given cluster is left alone. */
+export async function downKeptDemo(options: { progress: Progress; holder: string }): Promise<void> {
+	const context = contextOf(options.progress)
+	if (readGiven(process.env)) return
+	await holdCluster(context, options.holder)
+	if (readState(context.paths.state).cluster?.demo !== true) return
+	await options.progress.step('a demo was kept in the cluster: it is taken down first', () => takeDown(context))
 }
 
 function ownCluster(context: Context, ready: Ready): Cluster {

@@ -24,6 +24,8 @@ export interface State {
 		readonly ownsNetwork: boolean
 		/** `kind create` came to its end. */
 		readonly ready: boolean
+		/** A demo left its operator in there, which would fight with that of a test. */
+		readonly demo?: boolean
 	}
 }
 

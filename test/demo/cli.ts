@@ -1,66 +1,41 @@
-// `npm run demo`: the main job, live, on this machine. See `--help`.
+// `npm run demo`: the main job, live, on this machine, without a cluster. See `--help`.
 import { parseArgs } from 'node:util'
-import { downCluster } from '../cluster/index.ts'
-import { createProgress, type Progress } from '../cluster/progress.ts'
-import { runDemo } from './demo.ts'
+import { createProgress } from '../cluster/progress.ts'
+import { remembering } from './remembering.ts'
+import { tellStory } from './story.ts'
 
-const HELP = `npm run demo               bring everything up, show the main job, take everything down
-npm run demo -- --keep     the same, but leave the cluster running to look around
-npm run demo -- down       take down what --keep left
+const HELP = `npm run demo               the main job on this machine: an emulated vault, the operator's engine, a folder, a PURISTA service
+npm run demo:kind          the operator on a real cluster
 
-Needs Linux, npm, and a Docker engine or root on Debian. The first run on a machine without an image registry builds the
-cluster from package registries (about 20 minutes on two cores); later runs use the cache (ASB_CACHE,
-default ~/.cache/azure-secret-binding).`
-
-/** Names the step that failed: the innermost one, for steps nest. */
-function remembering(progress: Progress): Progress & { failed: string | undefined } {
-	const self = {
-		failed: undefined as string | undefined,
-		step: async <T>(name: string, run: (say: (detail: string) => void) => Promise<T>): Promise<T> =>
-			progress.step(name, async (say) => {
-				try {
-					return await run(say)
-				} catch (error) {
-					self.failed ??= name
-					throw error
-				}
-			}),
-	}
-	return self
-}
+Needs Node 20 or newer with npm, on Linux or macOS. No cluster, no Docker, no root, no Azure account.`
 
 async function main(): Promise<number> {
 	const { values, positionals } = parseArgs({
-		options: { keep: { type: 'boolean', default: false }, help: { type: 'boolean', short: 'h', default: false } },
+		options: { help: { type: 'boolean', short: 'h', default: false } },
 		allowPositionals: true,
 	})
 	if (values.help) {
 		console.log(HELP)
 		return 0
 	}
-	const progress = remembering(createProgress())
-	const [verb, ...rest] = positionals
-	if (verb === 'down' && rest.length === 0) {
-		await downCluster({ progress })
-		return 0
-	}
-	if (verb !== undefined) {
+	if (positionals.length > 0) {
 		console.error(`demo: there is no "${positionals.join(' ')}"\n\n${HELP}`)
 		return 2
 	}
 	const started = performance.now()
+	const progress = remembering(createProgress())
 	const stopping = new AbortController()
 	for (const signal of ['SIGINT', 'SIGTERM'] as const)
 		process.once(signal, () => stopping.abort(new Error(`stopped by ${signal}`)))
 	try {
-		await runDemo({ progress, say: console.log, signal: stopping.signal, keep: values.keep })
+		await tellStory({ progress, say: console.log, signal: stopping.signal })
 	} catch (error) {
-		const reason = error instanceof Error ? error.message : String(error)
-		console.error(`\ndemo: failed at "${progress.failed ?? 'start'}": ${reason}`)
-		if (!values.keep) await downCluster({ progress })
+		console.error(
+			`\ndemo: failed at "${progress.failed ?? 'start'}": ${error instanceof Error ? error.message : error}`,
+		)
 		return 1
 	}
-	if (!values.keep) await downCluster({ progress })
+	console.log(`To see the operator on a real cluster: npm run demo:kind`)
 	console.log(`\ndemo: ok in ${Math.round((performance.now() - started) / 1000)} s`)
 	return 0
 }

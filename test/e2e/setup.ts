@@ -18,6 +18,7 @@ export const VAULTS = [
 		'leak',
 		'dead',
 		'kubelet',
+		'lab',
 	],
 ]
 

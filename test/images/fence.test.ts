@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { parseAllDocuments } from 'yaml'
 import { AUDIENCES, OWNER_LABEL, REFRESHED_ANNOTATION, SECRET_TYPES } from '../../operator/src/api/constants.ts'
 import { TENANT_ROLE } from '../../operator/src/status/commands.ts'
-import { grantOf } from '../kit/tenant.ts'
+import { grantOf } from '../emulator/src/kind/identity.ts'
 
 interface Manifest {
 	readonly kind: string

@@ -1,11 +1,7 @@
 import { mkdirSync, realpathSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
-
-/** Names of Entra and of vaults, to the address of the emulator. */
-export interface HostAlias {
-	readonly ip: string
-	readonly hostnames: readonly string[]
-}
+import { OPERATOR_NAME as NAME, OPERATOR_NAMESPACE as NAMESPACE } from '../emulator/src/kind/identity.ts'
+import { caConfigMap, type HostAlias, operatorPatch } from '../emulator/src/kind/pods.ts'
 
 export interface OverlayOptions {
 	/** The kustomization to build upon, absolute. */
@@ -17,14 +13,6 @@ export interface OverlayOptions {
 	/** Another text makes new pods, although image tag and everything else stay the same. */
 	readonly runId: string
 }
-
-const NAMESPACE = 'azure-secret-binding-system'
-const NAME = 'azure-secret-binding-operator'
-
-/** The host names that pods use for these vaults in production. */
-export const hostAliasesFor = (ip: string, vaults: readonly string[]): HostAlias[] => [
-	{ ip, hostnames: ['login.microsoftonline.com', ...vaults.map((vault) => `${vault}.vault.azure.net`)] },
-]
 
 /**
  * Writes a kustomization into `folder` that installs `base` for tests: a local image, the emulator under the production
@@ -42,34 +30,18 @@ export function writeOverlay(folder: string, options: OverlayOptions): void {
 		// kustomize accepts no absolute path. The folder is resolved because a link in it would make `..` mean something else.
 		resources: [relative(realpathSync(folder), realpathSync(base)), 'emulator-ca.yaml'],
 		images: [{ name: NAME, newName: image.slice(0, colon), newTag: image.slice(colon + 1) }],
-		patches: [{ path: 'deployment.yaml' }],
+		patches: [{ path: 'deployment.yaml' }, { path: 'run.yaml' }],
 	})
-	write('emulator-ca.yaml', {
-		apiVersion: 'v1',
-		kind: 'ConfigMap',
-		metadata: { namespace: NAMESPACE, name: 'emulator-ca' },
-		data: { 'ca.crt': caPem },
-	})
-	write('deployment.yaml', {
+	write('emulator-ca.yaml', caConfigMap(NAMESPACE, caPem))
+	write('deployment.yaml', operatorPatch(hostAliases))
+	write('run.yaml', {
 		apiVersion: 'apps/v1',
 		kind: 'Deployment',
 		metadata: { namespace: NAMESPACE, name: NAME },
 		spec: {
 			template: {
 				metadata: { annotations: { 'secrets.purista.dev/test-run': runId } },
-				spec: {
-					hostAliases,
-					containers: [
-						{
-							name: 'operator',
-							imagePullPolicy: 'IfNotPresent',
-							// Read by node when it starts: the CA is trusted besides the public ones.
-							env: [{ name: 'NODE_EXTRA_CA_CERTS', value: '/etc/emulator/ca.crt' }],
-							volumeMounts: [{ name: 'emulator-ca', mountPath: '/etc/emulator', readOnly: true }],
-						},
-					],
-					volumes: [{ name: 'emulator-ca', configMap: { name: 'emulator-ca' } }],
-				},
+				spec: { containers: [{ name: 'operator', imagePullPolicy: 'IfNotPresent' }] },
 			},
 		},
 	})

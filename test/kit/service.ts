@@ -1,5 +1,5 @@
-import type { HostAlias } from '../images/overlay.ts'
-import { EXCHANGE_AUDIENCE, type Tenant } from './tenant.ts'
+import { caConfigMap, type HostAlias, podParts } from '../emulator/src/kind/pods.ts'
+import type { Tenant } from './tenant.ts'
 
 /** How the demo PURISTA service is run as a pod. */
 export interface ServicePodOptions {
@@ -27,13 +27,14 @@ export function serviceObjects(options: ServicePodOptions): object[] {
 	const { tenant, image, secretName, tenantId } = options
 	const name = options.name ?? 'payments'
 	const labels = { app: name }
+	const { env, volumeMounts, volumes, ...pod } = podParts({
+		serviceAccountName: tenant.serviceAccount,
+		clientId: tenant.clientId,
+		tenantId,
+		hostAliases: options.hostAliases,
+	})
 	return [
-		{
-			apiVersion: 'v1',
-			kind: 'ConfigMap',
-			metadata: { namespace: tenant.namespace, name: 'emulator-ca' },
-			data: { 'ca.crt': options.caPem },
-		},
+		caConfigMap(tenant.namespace, options.caPem),
 		{
 			apiVersion: 'apps/v1',
 			kind: 'Deployment',
@@ -44,8 +45,7 @@ export function serviceObjects(options: ServicePodOptions): object[] {
 				template: {
 					metadata: { labels },
 					spec: {
-						serviceAccountName: tenant.serviceAccount,
-						hostAliases: options.hostAliases,
+						...pod,
 						// Nothing to hand over at the end, and a test that deletes the pod should not wait 30 s for it.
 						terminationGracePeriodSeconds: 5,
 						securityContext: { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } },
@@ -54,15 +54,7 @@ export function serviceObjects(options: ServicePodOptions): object[] {
 								name: 'service',
 								image,
 								imagePullPolicy: 'IfNotPresent',
-								env: [
-									{ name: 'MOUNT_PATH', value: MOUNT_PATH },
-									{ name: 'VAULT_URL', value: tenant.vaultUrl },
-									{ name: 'AZURE_TENANT_ID', value: tenantId },
-									{ name: 'AZURE_CLIENT_ID', value: tenant.clientId },
-									{ name: 'AZURE_FEDERATED_TOKEN_FILE', value: '/var/run/secrets/azure/wi/token/azure-identity-token' },
-									{ name: 'AZURE_AUTHORITY_HOST', value: 'https://login.microsoftonline.com/' },
-									{ name: 'NODE_EXTRA_CA_CERTS', value: '/etc/emulator/ca.crt' },
-								],
+								env: [{ name: 'MOUNT_PATH', value: MOUNT_PATH }, { name: 'VAULT_URL', value: tenant.vaultUrl }, ...env],
 								ports: [{ containerPort: SERVICE_PORT }],
 								readinessProbe: { httpGet: { path: '/readyz', port: SERVICE_PORT }, periodSeconds: 1 },
 								securityContext: {
@@ -70,31 +62,10 @@ export function serviceObjects(options: ServicePodOptions): object[] {
 									readOnlyRootFilesystem: true,
 									capabilities: { drop: ['ALL'] },
 								},
-								volumeMounts: [
-									{ name: 'secrets', mountPath: MOUNT_PATH, readOnly: true },
-									{ name: 'azure-identity-token', mountPath: '/var/run/secrets/azure/wi/token', readOnly: true },
-									{ name: 'emulator-ca', mountPath: '/etc/emulator', readOnly: true },
-								],
+								volumeMounts: [{ name: 'secrets', mountPath: MOUNT_PATH, readOnly: true }, ...volumeMounts],
 							},
 						],
-						volumes: [
-							{ name: 'secrets', secret: { secretName } },
-							{ name: 'emulator-ca', configMap: { name: 'emulator-ca' } },
-							{
-								name: 'azure-identity-token',
-								projected: {
-									sources: [
-										{
-											serviceAccountToken: {
-												path: 'azure-identity-token',
-												audience: EXCHANGE_AUDIENCE,
-												expirationSeconds: 3600,
-											},
-										},
-									],
-								},
-							},
-						],
+						volumes: [{ name: 'secrets', secret: { secretName } }, ...volumes],
 					},
 				},
 			},

@@ -2,18 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { EmulatorControl } from 'azure-key-vault-emulator'
+import { EXCHANGE_AUDIENCE, identityObjects, SECRETS_USER, subjectOf } from '../emulator/src/kind/identity.ts'
 import { applyObjects, type KubectlTarget, kubectl } from './kubectl.ts'
-
-/** What a namespace grants the operator: the RoleBinding of deploy/examples. */
-export const grantOf = (namespace: string) => ({
-	apiVersion: 'rbac.authorization.k8s.io/v1',
-	kind: 'RoleBinding',
-	metadata: { namespace, name: 'azure-secret-binding' },
-	roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'azure-secret-binding-tenant' },
-	subjects: [
-		{ kind: 'ServiceAccount', namespace: 'azure-secret-binding-system', name: 'azure-secret-binding-operator' },
-	],
-})
 
 /** A namespace with a ServiceAccount that has a workload identity and may read one vault. */
 export interface Tenant {
@@ -28,11 +18,7 @@ export interface Tenant {
 	remove(): Promise<void>
 }
 
-/** The audience that Entra asks of federated tokens. */
-export const EXCHANGE_AUDIENCE = 'api://AzureADTokenExchange'
-
-/** The role that lets a workload read secrets and their metadata. */
-export const SECRETS_USER = 'Key Vault Secrets User'
+export { EXCHANGE_AUDIENCE, SECRETS_USER }
 
 /** Lets a service also write, delete and recover: for tests of the store's writes. */
 export const SECRETS_OFFICER = 'Key Vault Secrets Officer'
@@ -86,7 +72,7 @@ export async function createTenant(options: TenantOptions): Promise<Tenant> {
 	const discovery = JSON.parse(await kubectl(target, ['get', '--raw', '/.well-known/openid-configuration'])) as {
 		issuer: string
 	}
-	const subject = `system:serviceaccount:${namespace}:${serviceAccount}`
+	const subject = subjectOf({ namespace, serviceAccount, clientId })
 	await control.addClient({ clientId, name: namespace })
 	if (options.federate !== false) {
 		await control.addFederatedCredential({
@@ -99,19 +85,7 @@ export async function createTenant(options: TenantOptions): Promise<Tenant> {
 	}
 	const role = options.role === undefined ? SECRETS_USER : options.role
 	if (role !== null) await control.grant({ clientId, role, vault })
-	await applyObjects(target, [
-		{ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } },
-		{
-			apiVersion: 'v1',
-			kind: 'ServiceAccount',
-			metadata: {
-				namespace,
-				name: serviceAccount,
-				annotations: { 'azure.workload.identity/client-id': clientId, 'azure.workload.identity/tenant-id': tenantId },
-			},
-		},
-		...(options.grant === false ? [] : [grantOf(namespace)]),
-	])
+	await applyObjects(target, identityObjects({ namespace, serviceAccount, clientId }, tenantId, options.grant))
 	return {
 		namespace,
 		serviceAccount,

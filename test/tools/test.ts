@@ -7,10 +7,10 @@
 //
 // Arguments: --keep · --only=check,unit,integration,e2e · anything else goes to vitest (a file filter, -t NAME).
 import { spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { downCluster, ensureCluster } from '../cluster/index.ts'
+import { downCluster, downKeptDemo, ensureCluster } from '../cluster/index.ts'
 import { createProgress } from '../cluster/progress.ts'
 
 const STAGES = ['check', 'unit', 'integration', 'e2e'] as const
@@ -24,6 +24,9 @@ const only = args
 	.split(',') ?? [...STAGES]
 const forVitest = args.filter((arg) => arg !== '--keep' && !arg.startsWith('--only='))
 const reports = mkdtempSync(join(tmpdir(), 'asb-test-'))
+/** The tests of the emulator's clients leave their matrix here. */
+const matrix = join(reports, 'clients.txt')
+process.env['ASB_CLIENT_MATRIX'] = matrix
 const stopping = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM'] as const)
 	process.once(signal, () => stopping.abort(new Error(`stopped by ${signal}`)))
@@ -102,6 +105,7 @@ async function main(): Promise<void> {
 	if (!wants('integration') && !wants('e2e')) return
 	const progress = createProgress()
 	try {
+		await downKeptDemo({ progress, holder: 'npm test' })
 		await ensureCluster({ progress, holder: 'npm test' })
 		if (wants('integration')) await vitest('integration')
 		if (wants('e2e')) await vitest('e2e')
@@ -115,6 +119,7 @@ try {
 } catch (error) {
 	fail(error instanceof Error ? error.message : String(error))
 }
+if (existsSync(matrix)) console.log(`\n${readFileSync(matrix, 'utf8')}`)
 rmSync(reports, { recursive: true, force: true })
 for (const failure of failures) console.log(`FAIL ${failure}`)
 console.log(`${count.passed} passed, ${count.failed} failed`)

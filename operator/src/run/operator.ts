@@ -5,6 +5,7 @@ import { createForms } from '../adapters/forms/forms.ts'
 import { bindingsPath, createBindings, keptOf } from '../adapters/kube/bindings.ts'
 import { createPermissions } from '../adapters/kube/permissions.ts'
 import { createPods } from '../adapters/kube/pods.ts'
+import { createAuthorize } from '../adapters/kube/reviews.ts'
 import { createSecrets } from '../adapters/kube/secrets.ts'
 import { createServiceAccounts, createTokens } from '../adapters/kube/serviceaccounts.ts'
 import { createKubeTransport, type KubeTransport } from '../adapters/kube/transport.ts'
@@ -44,6 +45,10 @@ export interface OperatorOptions {
 	allowUnfenced: boolean
 	/** undefined: no probes and no metrics endpoint; 0 picks a free port */
 	port?: number | undefined
+	/** of probes; default: that of metrics */
+	healthPort?: number | undefined
+	/** metrics only for who may get /metrics, by the API server's word; default: for everybody who can connect */
+	metricsAuth?: boolean | undefined
 	/** only bindings of these namespaces, one watch each; default: all. No other permission than Roles there is then needed */
 	namespaces?: readonly string[] | undefined
 	leaseName?: string | undefined
@@ -53,6 +58,8 @@ export interface OperatorOptions {
 	/** calls per second to one vault, sustained */
 	vaultRate?: number | undefined
 	vaultSuffixes?: readonly string[] | undefined
+	/** hosts that are reached without the proxy that the environment names, as in NO_PROXY */
+	noProxy?: string | undefined
 	authorityHost?: string | undefined
 	disableInstanceDiscovery?: boolean | undefined
 	/** connections to vaults and Entra */
@@ -69,9 +76,11 @@ export interface Operator {
 }
 
 // A worker mostly waits, for a vault, Entra or the API server. 32 are four vaults' worth of the eight calls that a budget
-// lets be under way, so that three vaults which hang do not hold up the fourth. Each holds the values of one binding, at most
-// the 1 MiB of a Secret and what they are made of.
+// lets be under way. Each holds the values of one binding, at most the 1 MiB of a Secret and what they are made of.
 const CONCURRENCY = 32
+// Of one vault: twice the calls that its budget lets be under way, because a pass also waits for the API server. A vault that
+// hangs holds that many workers and no more, whoever reads it.
+const PER_VAULT = 16
 const LEASE = 'azure-secret-binding-operator'
 // Sessions nobody uses are looked for this often.
 const PRUNE_MS = 60_000
@@ -93,6 +102,8 @@ export async function startOperator(options: OperatorOptions): Promise<Operator>
 				? undefined
 				: await startProbes({
 						port: options.port,
+						healthPort: options.healthPort,
+						authorize: options.metricsAuth ? createAuthorize(transport, clock, '/metrics') : undefined,
 						live: () => (state.lost ? 'the lease was lost' : undefined),
 						// A replica that waits for the lease is ready: it does what it is there for.
 						ready: () => {
@@ -178,6 +189,11 @@ async function lead(
 	const store = createStore<BindingObject>({ key: keyOf, keep: keptOf })
 	const queue = new KeyedQueue({
 		clock,
+		placeOf: (key) => {
+			const [namespace = ''] = key.split('/')
+			// Before its first pass a binding that names no vault counts as of one of its namespace's own.
+			return { group: namespace, subgroup: reconciler.vaultOf(key) ?? namespace }
+		},
 		onError: (key, error) => {
 			// A reconcile that is cut short because we stop is no failure.
 			if (!signal.aborted) log.warn({ binding: key, err: error }, 'reconcile failed')
@@ -220,12 +236,13 @@ async function lead(
 		}
 	}
 	const work = queue.run(
-		async (key, aborted) => {
-			const next = await reconciler.reconcile(key, aborted)
+		async (key, aborted, turn) => {
+			metrics.queueWait.observe(turn.lateMs / 1000)
+			const next = await reconciler.reconcile(key, aborted, turn)
 			queue.forget(key)
 			if (next !== undefined) queue.addAfter(key, next)
 		},
-		{ concurrency: options.concurrency ?? CONCURRENCY, signal },
+		{ concurrency: options.concurrency ?? CONCURRENCY, perSubgroup: PER_VAULT, signal },
 	)
 	const following = followBindings(options, transport, signal, { store, queue, onSynced })
 	try {
@@ -263,6 +280,7 @@ const vaultsOf = (options: OperatorOptions, transport: KubeTransport) => {
 		random,
 		tokens: createTokens(transport),
 		authorityHost: options.authorityHost,
+		noProxy: options.noProxy,
 		disableInstanceDiscovery: options.disableInstanceDiscovery,
 		agent: options.agent,
 		clusterName: options.clusterName ?? 'kubernetes',

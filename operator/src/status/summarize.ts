@@ -11,7 +11,7 @@ import { backoffMs, spread } from './requeue.ts'
 import { freshOf, isDelivered, PROPAGATION_MS, progressOf, readyOf, type Situation, type Verdict } from './verdicts.ts'
 import { worstFault } from './worst-fault.ts'
 
-export interface SummaryInput extends Pick<Situation, 'outcome' | 'spec' | 'generation' | 'previous'> {
+export interface SummaryInput extends Pick<Situation, 'outcome' | 'spec' | 'generation' | 'previous' | 'slow'> {
 	track: Track
 	/** what the files are known to be, when no poll has just said so; `vault`: of another one than that of the spec */
 	held?: ReadonlyMap<string, ManifestSecret> | undefined
@@ -64,7 +64,7 @@ export function summarize(input: SummaryInput): Summary {
 		lastLook: outcome.kind === 'looked' && !failing ? now : input.track.lastLook,
 	}
 	const how = failingOf(failing ? worst.fault : undefined, track, spec, input)
-	const situation = { outcome, spec, generation, previous, shown: secrets, worst, failing: how }
+	const situation = { outcome, spec, generation, previous, shown: secrets, worst, failing: how, slow: input.slow }
 	const fresh = freshOf(situation)
 	const ready = readyOf(situation)
 	const conditions = [

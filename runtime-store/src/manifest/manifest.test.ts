@@ -30,7 +30,7 @@ const example: Manifest = {
 }
 
 const time = fc
-	.integer({ min: 0, max: 4_102_444_800 }) // 1970 to 2100
+	.integer({ min: 0, max: 253_402_300_799 }) // 1970 to 9999-12-31, all that Key Vault takes
 	.map((seconds) => new Date(seconds * 1000).toISOString().replace('.000Z', 'Z'))
 // fast-check's own dictionary keys contain "__proto__", "constructor" and the like.
 const tags = fc.dictionary(fc.string(), fc.string(), { maxKeys: 4 })

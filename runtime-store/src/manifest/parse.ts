@@ -39,121 +39,141 @@ function array(value: unknown, where: string): unknown[] {
 	return value
 }
 
-function string(value: unknown, where: string): string {
-	if (typeof value !== 'string') throw new Invalid(`${where} is not a string`)
-	return value
-}
-
-function boolean(value: unknown, where: string): boolean {
-	if (typeof value !== 'boolean') throw new Invalid(`${where} is not true or false`)
-	return value
-}
-
-function oneOf<T extends string>(value: unknown, allowed: readonly T[], where: string): T {
-	const found = allowed.find((item) => item === value)
-	if (found === undefined) throw new Invalid(`${where} is none of ${allowed.join(', ')}`)
-	return found
-}
-
-function optionalString<K extends string>(fields: Fields, key: K, where: string): { [P in K]?: string } {
+function string(fields: Fields, key: string): string {
 	const value = own(fields, key)
-	return value === undefined ? {} : ({ [key]: string(value, `${where}.${key}`) } as { [P in K]?: string })
+	if (typeof value !== 'string') throw new Invalid(`${key} is not a string`)
+	return value
 }
 
-function optionalTime<K extends string>(fields: Fields, key: K, where: string): { [P in K]?: string } {
-	const found = optionalString(fields, key, where)
-	const text = found[key]
-	if (text !== undefined && !(TIME.test(text) && Number.isFinite(Date.parse(text))))
-		throw new Invalid(`${where}.${key} is not a time in UTC and whole seconds`)
+function boolean(fields: Fields, key: string): boolean {
+	const value = own(fields, key)
+	if (typeof value !== 'boolean') throw new Invalid(`${key} is not true or false`)
+	return value
+}
+
+function oneOf<T extends string>(fields: Fields, key: string, allowed: readonly T[]): T {
+	const value = own(fields, key)
+	const found = allowed.find((item) => item === value)
+	if (found === undefined) throw new Invalid(`${key} is none of ${allowed.join(', ')}`)
 	return found
+}
+
+/** Copies fields that may be absent. */
+function copyStrings<K extends string>(fields: Fields, keys: readonly K[], to: { [P in K]?: string }): void {
+	for (const key of keys) if (own(fields, key) !== undefined) to[key] = string(fields, key)
+}
+
+function copyTimes<K extends string>(fields: Fields, keys: readonly K[], to: { [P in K]?: string }): void {
+	copyStrings(fields, keys, to)
+	for (const key of keys) {
+		const text = to[key]
+		if (text !== undefined && !(TIME.test(text) && Number.isFinite(Date.parse(text))))
+			throw new Invalid(`${key} is not a time in UTC and whole seconds`)
+	}
+}
+
+/** Says where a problem is. Built only when there is one: a manifest has thousands of fields. */
+function at<T, Item>(read: (item: Item) => T, item: Item, where: () => string): T {
+	try {
+		return read(item)
+	} catch (error) {
+		if (error instanceof Invalid) throw new Invalid(`${where()}${error.message}`)
+		throw error
+	}
+}
+
+const fieldsOf = (value: unknown): Fields => {
+	if (!isObject(value)) throw new Invalid('it is not an object')
+	return value
 }
 
 // Object.fromEntries defines own properties, so that a tag named "__proto__" stays a tag and touches no prototype.
-function strings(value: unknown, where: string): Record<string, string> {
-	return Object.fromEntries(
-		Object.entries(object(value, where)).map(([key, item]) => [key, string(item, `a value of ${where}`)]),
-	)
+function strings(fields: Fields, key: string): Record<string, string> {
+	const entries = Object.entries(object(own(fields, key), key))
+	for (const [, item] of entries)
+		if (typeof item !== 'string') throw new Invalid(`${key} has a value that is not a string`)
+	return Object.fromEntries(entries) as Record<string, string>
 }
 
-function previous(value: unknown, where: string): ManifestPrevious {
-	const fields = object(value, where)
-	return { version: string(own(fields, 'version'), `${where}.version`), ...optionalTime(fields, 'created', where) }
+function list<T>(fields: Fields, key: string, read: (item: unknown) => T): T[] {
+	return array(own(fields, key), key).map((item, i) => at(read, item, () => `${key}[${i}].`))
 }
 
-function secret(value: unknown, where: string): ManifestSecret {
-	const fields = object(value, where)
-	return {
-		objectName: string(own(fields, 'objectName'), `${where}.objectName`),
-		...optionalString(fields, 'vault', where),
-		version: string(own(fields, 'version'), `${where}.version`),
-		state: oneOf(own(fields, 'state'), SECRET_STATES, `${where}.state`),
-		pinned: boolean(own(fields, 'pinned'), `${where}.pinned`),
-		...optionalTime(fields, 'created', where),
-		...optionalTime(fields, 'updated', where),
-		...optionalTime(fields, 'notBefore', where),
-		...optionalTime(fields, 'expires', where),
-		...optionalString(fields, 'contentType', where),
-		...optionalString(fields, 'form', where),
-		tags: strings(own(fields, 'tags'), `${where}.tags`),
-		previous: array(own(fields, 'previous'), `${where}.previous`).map((item, i) =>
-			previous(item, `${where}.previous[${i}]`),
-		),
+function previous(value: unknown): ManifestPrevious {
+	const fields = fieldsOf(value)
+	const found: ManifestPrevious = { version: string(fields, 'version') }
+	copyTimes(fields, ['created'], found)
+	return found
+}
+
+const TIMES = ['created', 'updated', 'notBefore', 'expires'] as const
+const TEXTS = ['vault', 'contentType', 'form'] as const
+
+function secret(value: unknown): ManifestSecret {
+	const fields = fieldsOf(value)
+	const found: ManifestSecret = {
+		objectName: string(fields, 'objectName'),
+		version: string(fields, 'version'),
+		state: oneOf(fields, 'state', SECRET_STATES),
+		pinned: boolean(fields, 'pinned'),
+		tags: strings(fields, 'tags'),
+		previous: list(fields, 'previous', previous),
 	}
+	copyStrings(fields, TEXTS, found)
+	copyTimes(fields, TIMES, found)
+	return found
 }
 
-function wanted(value: unknown, where: string): ManifestWanted {
-	const fields = object(value, where)
-	return {
-		objectName: string(own(fields, 'objectName'), `${where}.objectName`),
-		...optionalString(fields, 'version', where),
-		...optionalString(fields, 'form', where),
+function wanted(value: unknown): ManifestWanted {
+	const fields = fieldsOf(value)
+	const found: ManifestWanted = { objectName: string(fields, 'objectName') }
+	copyStrings(fields, ['version', 'form'], found)
+	return found
+}
+
+function selector(value: unknown): ManifestSelector {
+	const fields = fieldsOf(value)
+	const found: ManifestSelector = {
+		stripPrefix: boolean(fields, 'stripPrefix'),
+		nameStyle: oneOf(fields, 'nameStyle', ['AsIs', 'UpperSnake'] as const),
+		managed: boolean(fields, 'managed'),
 	}
+	copyStrings(fields, ['prefix'], found)
+	if (own(fields, 'tags') !== undefined) found.tags = strings(fields, 'tags')
+	return found
 }
 
-function selector(value: unknown, where: string): ManifestSelector {
-	const fields = object(value, where)
-	const tags = own(fields, 'tags')
-	return {
-		...optionalString(fields, 'prefix', where),
-		...(tags === undefined ? {} : { tags: strings(tags, `${where}.tags`) }),
-		stripPrefix: boolean(own(fields, 'stripPrefix'), `${where}.stripPrefix`),
-		nameStyle: oneOf(own(fields, 'nameStyle'), ['AsIs', 'UpperSnake'] as const, `${where}.nameStyle`),
-		managed: boolean(own(fields, 'managed'), `${where}.managed`),
-	}
-}
-
-function byFileName<T>(value: unknown, where: string, read: (item: unknown, where: string) => T): Record<string, T> {
-	const entries = Object.entries(object(value, where)).map(([name, item], i) => {
+function byFileName<T>(fields: Fields, key: string, read: (item: unknown) => T): Record<string, T> {
+	const entries = Object.entries(object(own(fields, key), key)).map(([name, item], i) => {
 		const problem = fileNameProblem(name)
-		if (problem !== undefined) throw new Invalid(`${where}, entry ${i + 1}: ${problem}`)
-		return [name, read(item, `${where}.${name}`)] as const
+		if (problem !== undefined) throw new Invalid(`${key}, entry ${i + 1}: ${problem}`)
+		return [name, at(read, item, () => `${key}.${name}.`)] as const
 	})
 	return Object.fromEntries(entries)
 }
 
 /** No names and no field are the same. */
-function optionalWanted(value: unknown): Pick<Manifest, 'wanted'> {
-	const found = value === undefined ? {} : byFileName(value, 'wanted', wanted)
+function optionalWanted(fields: Fields): Pick<Manifest, 'wanted'> {
+	const found = own(fields, 'wanted') === undefined ? {} : byFileName(fields, 'wanted', wanted)
 	return Object.keys(found).length === 0 ? {} : { wanted: found }
+}
+
+function binding(fields: Fields): Manifest['binding'] {
+	return { namespace: string(fields, 'namespace'), name: string(fields, 'name'), uid: string(fields, 'uid') }
 }
 
 function manifest(fields: Fields): Manifest {
 	const revision = own(fields, 'revision')
 	if (typeof revision !== 'number' || !Number.isSafeInteger(revision) || revision < 0)
 		throw new Invalid('revision is not a whole number of 0 or more')
-	const binding = object(own(fields, 'binding'), 'binding')
 	return {
 		schema: MANIFEST_SCHEMA,
 		revision,
-		binding: {
-			namespace: string(own(binding, 'namespace'), 'binding.namespace'),
-			name: string(own(binding, 'name'), 'binding.name'),
-			uid: string(own(binding, 'uid'), 'binding.uid'),
-		},
-		vault: string(own(fields, 'vault'), 'vault'),
-		selectors: array(own(fields, 'selectors'), 'selectors').map((item, i) => selector(item, `selectors[${i}]`)),
-		secrets: byFileName(own(fields, 'secrets'), 'secrets', secret),
-		...optionalWanted(own(fields, 'wanted')),
+		binding: at(binding, object(own(fields, 'binding'), 'binding'), () => 'binding.'),
+		vault: string(fields, 'vault'),
+		selectors: list(fields, 'selectors', selector),
+		secrets: byFileName(fields, 'secrets', secret),
+		...optionalWanted(fields),
 	}
 }
 

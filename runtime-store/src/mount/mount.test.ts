@@ -1,5 +1,5 @@
 import { execFile, spawnSync } from 'node:child_process'
-import { chmod, mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, realpath, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -36,11 +36,15 @@ function follow(options: Partial<MountOptions> = {}) {
 		path,
 		clock: systemClock,
 		read: readMount,
+		turn: () => Promise.resolve(),
+		resolve: (directory) => realpath(directory),
 		watch: watchDirectory,
 		pollMs: 20,
+		trim: false,
 		absentIsFine: false,
 		onSnapshot: (snapshot) => contents.push(textsOf(snapshot)),
 		onProblem: (_path, problem) => problems.push(problem),
+		onFlaw: () => {},
 		onWatchLost: () => {},
 		...options,
 	})

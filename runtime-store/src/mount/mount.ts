@@ -1,7 +1,8 @@
 import type { Clock } from '../clock.ts'
-import type { MountRead } from './read.ts'
-import { type MountSnapshot, snapshotOf, wipe } from './snapshot.ts'
-import type { DirectoryWatch } from './watch.ts'
+import { codeOf } from './files.ts'
+import type { MountRead, ReadFiles } from './read.ts'
+import { type MountSnapshot, manifestOf, snapshotOf, wipe } from './snapshot.ts'
+import type { DirectoryWatch, WatchScope } from './watch.ts'
 
 /** What keeps a mount from being followed; the last good snapshot stays meanwhile. */
 export type MountProblem =
@@ -18,15 +19,28 @@ export interface MountOptions {
 	readonly path: string
 	readonly clock: Clock
 	readonly read: (path: string, known: string | undefined) => Promise<MountRead>
-	readonly watch: (path: string, onEvent: () => void, onError: (error: unknown) => void) => DirectoryWatch
+	/** Lets the event loop turn. */
+	readonly turn: () => Promise<void>
+	/** The path without links in it. */
+	readonly resolve: (path: string) => Promise<string>
+	readonly watch: (
+		path: string,
+		scope: WatchScope,
+		onEvent: () => void,
+		onError: (error: unknown) => void,
+	) => DirectoryWatch
 	/** Milliseconds between looks at the link that no event asked for. */
 	readonly pollMs: number
+	/** Cut white space around the texts of a plain directory. */
+	readonly trim: boolean
 	/** No directory, or nothing in it, is an answer and no problem: a folder for local work begins like that. */
 	readonly absentIsFine: boolean
 	/** Called with each new snapshot, in order. The snapshot of before is wiped after the call. */
 	readonly onSnapshot: (snapshot: MountSnapshot) => void
 	/** Called when a problem begins, changes, or ends (undefined). `code` is that of the system error. */
 	readonly onProblem: (path: string, problem: MountProblem | undefined, code: string | undefined) => void
+	/** Called when a snapshot of another kind of trouble than the one before is taken: a manifest that cannot be used, files that cannot be read. */
+	readonly onFlaw: (path: string, snapshot: MountSnapshot) => void
 	/** Called when events cannot be had, for example for want of inotify watches, and the poll is all there is. */
 	readonly onWatchLost: (path: string, code: string | undefined) => void
 }
@@ -38,8 +52,11 @@ const OLDER_GRACE_MS = 180_000
 // inotify limits are of the node: what other pods hold may be free again a minute later.
 const WATCH_AGAIN_MS = 60_000
 
-const codeOf = (error: unknown) =>
-	error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
+// The id of a plain directory without files.
+const EMPTY_FOLDER = { kind: 'plain', id: 'plain ', files: new Map(), faults: new Map(), subPath: false } as const
+
+const flawsOf = ({ manifestProblem = '', faults }: MountSnapshot) =>
+	[manifestProblem, ...[...faults].map((fault) => fault.join(' ')).toSorted()].join('\n').trim()
 
 /**
  * Follows one mounted directory and holds its last good snapshot.
@@ -53,6 +70,8 @@ export class Mount {
 	readonly path: string
 	snapshot: MountSnapshot | undefined
 	problem: MountProblem | undefined
+	/** Code of the system error of the problem. */
+	problemCode: string | undefined
 	/** True while events arrive, false while only the poll looks. */
 	watching = false
 	/** Monotonic milliseconds of the last look that found the directory in order. */
@@ -61,7 +80,8 @@ export class Mount {
 	loads = 0
 
 	readonly #options: MountOptions
-	#watch: DirectoryWatch | undefined
+	#watch: (DirectoryWatch & { readonly key: string }) | undefined
+	#flaws = ''
 	#watchAgainAt = 0
 	#looking: Promise<void> | undefined
 	#again = false
@@ -126,7 +146,8 @@ export class Mount {
 				await this.#unwatch()
 				return this.#options.absentIsFine ? this.#takeNothing() : this.#report('missing')
 			}
-			this.#ensureWatch()
+			await this.#ensureWatch(read.kind)
+			if (this.#closed) return
 			switch (read.kind) {
 				case 'unchanged':
 					this.lastSeen = this.#options.clock.monotonic()
@@ -135,7 +156,7 @@ export class Mount {
 					return this.#options.absentIsFine ? this.#takeNothing() : this.#report('empty')
 				case 'generation':
 				case 'plain':
-					return this.#offer(snapshotOf(read))
+					return await this.#build(read)
 			}
 		} catch (error) {
 			if (!this.#closed) this.#report('unreadable', codeOf(error))
@@ -143,9 +164,19 @@ export class Mount {
 	}
 
 	#takeNothing(): void {
-		// The id of a plain directory without files.
-		if (this.snapshot?.id !== 'plain ') this.#take(snapshotOf({ kind: 'plain', id: 'plain ', files: new Map() }))
+		if (this.snapshot?.id !== EMPTY_FOLDER.id) this.#take(snapshotOf(EMPTY_FOLDER, undefined))
 		this.lastSeen = this.#options.clock.monotonic()
+	}
+
+	/** In steps with a turn of the event loop between them: thousands of secrets take tens of milliseconds in all. */
+	async #build(read: ReadFiles): Promise<void> {
+		const { turn, trim } = this.#options
+		const parsed = manifestOf(read)
+		await turn()
+		const next = snapshotOf(read, parsed, this.snapshot, trim)
+		await turn()
+		if (this.#closed) wipe(next)
+		else this.#offer(next)
 	}
 
 	#offer(next: MountSnapshot): void {
@@ -178,29 +209,40 @@ export class Mount {
 		this.loads += 1
 		this.#olderSince = undefined
 		this.#report(undefined)
+		const flaws = flawsOf(next)
+		if (flaws !== this.#flaws) this.#options.onFlaw(this.path, next)
+		this.#flaws = flaws
 		this.#options.onSnapshot(next)
 		if (before !== undefined) wipe(before)
 	}
 
 	#report(problem: MountProblem | undefined, code?: string): void {
+		this.problemCode = code
 		if (problem === this.problem) return
 		this.problem = problem
 		this.#options.onProblem(this.path, problem, code)
 	}
 
-	#ensureWatch(): void {
-		const { clock, watch, onWatchLost } = this.#options
-		if (this.#watch !== undefined || clock.monotonic() < this.#watchAgainAt) return
+	/** Watches the directory that the path leads to now, for what its kind needs. */
+	async #ensureWatch(found: MountRead['kind']): Promise<void> {
+		const { clock, resolve, watch, onWatchLost } = this.#options
+		const kind = found === 'unchanged' ? this.snapshot?.kind : found
+		const scope = kind === 'generation' ? 'swap' : 'files'
+		const root = await resolve(this.path)
+		const key = `${scope} ${root}`
+		if (this.#closed || this.#watch?.key === key) return
+		await this.#unwatch()
+		if (this.#closed || clock.monotonic() < this.#watchAgainAt) return
 		this.watching = true
-		const mine = watch(
-			this.path,
-			() => void this.check(),
-			(error) => {
-				if (this.#watch !== mine) return
-				this.#watchAgainAt = clock.monotonic() + WATCH_AGAIN_MS
-				onWatchLost(this.path, codeOf(error))
-				void this.#unwatch()
-			},
+		const onError = (error: unknown) => {
+			if (this.#watch !== mine) return
+			this.#watchAgainAt = clock.monotonic() + WATCH_AGAIN_MS
+			onWatchLost(this.path, codeOf(error))
+			void this.#unwatch()
+		}
+		const mine = Object.assign(
+			watch(root, scope, () => void this.check(), onError),
+			{ key },
 		)
 		this.#watch = mine
 	}

@@ -1,15 +1,30 @@
-import { type BigIntStats, constants } from 'node:fs'
-import { open, readdir, readFile, readlink, stat } from 'node:fs/promises'
+import { readdir, readlink, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { codeOf, type FileFault, filesOf } from './files.ts'
+import { stampsOf } from './plain.ts'
+import { mountedBySubPath } from './sub-path.ts'
+
+export type { FileFault } from './files.ts'
+
+/** The files of a directory. */
+export interface ReadFiles {
+	/**
+	 * `generation`: one generation of a volume written by the kubelet or a CSI driver; all files are of one moment.
+	 * `plain`: a directory without `..data`; each file is whole, but they may be of different moments.
+	 */
+	readonly kind: 'generation' | 'plain'
+	readonly id: string
+	readonly files: Map<string, Buffer>
+	/** Files that cannot be read; the others are served. */
+	readonly faults: Map<string, FileFault>
+	readonly subPath: boolean
+}
 
 /** What a look at a directory found. */
 export type MountRead =
 	/** The directory is as it was when `known` was read. */
 	| { kind: 'unchanged' }
-	/** One generation of a volume written by the kubelet or a CSI driver: all files are of one moment. */
-	| { kind: 'generation'; id: string; files: Map<string, Buffer> }
-	/** A directory without `..data`: each file is whole, but they may be of different moments. */
-	| { kind: 'plain'; id: string; files: Map<string, Buffer> }
+	| ReadFiles
 	/** The directory is not there, or there is nothing in it. */
 	| { kind: 'missing' | 'empty' }
 
@@ -18,35 +33,39 @@ class MountBusyError extends Error {
 	override name = 'MountBusyError'
 }
 
+/** Something is wrong with the whole directory. */
+class MountReadError extends Error {
+	override name = 'MountReadError'
+	readonly code: string
+	constructor(code: string) {
+		super(`the directory cannot be read: ${code}`)
+		this.code = code
+	}
+}
+
 // A swap costs the kubelet tens of milliseconds and a read takes about one: a second attempt is rare, a tenth was never seen.
 const ATTEMPTS = 20
-// Keeps a directory of many thousand files from opening them all at once; libuv works on four at a time anyway.
-const OPEN_FILES = 64
-
-const codeOf = (error: unknown) => (error instanceof Error && 'code' in error ? error.code : undefined)
 
 async function linkOf(directory: string): Promise<string | undefined> {
+	let link: string
 	try {
-		return await readlink(join(directory, '..data'))
+		link = await readlink(join(directory, '..data'))
 	} catch (error) {
 		// EINVAL: "..data" is there and no link, so nobody of ours wrote this directory.
 		if (codeOf(error) === 'ENOENT' || codeOf(error) === 'EINVAL') return undefined
 		throw error
 	}
+	// AtomicWriter's link names a directory beside it. Any other could lead out of the mount.
+	if (link.includes('/') || link === '..' || link === '.') throw new MountReadError('outside')
+	return link
 }
 
-/** Runs `work` for each item, a bounded number at a time, and keeps the order. */
-async function eachBounded<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
-	const results: R[] = []
-	for (let i = 0; i < items.length; i += OPEN_FILES) {
-		results.push(...(await Promise.all(items.slice(i, i + OPEN_FILES).map(work))))
-	}
-	return results
-}
-
-async function filesOf(directory: string, names: readonly string[]): Promise<Map<string, Buffer>> {
-	const contents = await eachBounded(names, async (name) => [name, await readFile(join(directory, name))] as const)
-	return new Map(contents)
+/** What was read, or that there is nothing. One file that cannot be read is its own trouble, all of them are that of the directory. */
+function answer(read: ReadFiles): MountRead {
+	const [first] = read.faults.values()
+	if (read.files.size > 0) return read
+	if (first !== undefined) throw new MountReadError(first)
+	return { kind: 'empty' }
 }
 
 /**
@@ -66,33 +85,22 @@ async function readGeneration(directory: string, link: string, known: string | u
 	for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
 		if (id === known) return { kind: 'unchanged' }
 		const root = join(directory, id)
-		let files: Map<string, Buffer> | undefined
+		let read: Awaited<ReturnType<typeof filesOf>> | undefined
 		try {
 			const entries = await readdir(root, { withFileTypes: true })
-			const names = entries.filter((entry) => entry.isFile()).map((entry) => entry.name)
-			files = await filesOf(root, names)
+			read = await filesOf(
+				root,
+				entries.filter((entry) => entry.isFile()).map((entry) => entry.name),
+			)
 		} catch (error) {
 			if (codeOf(error) !== 'ENOENT') throw error
 		}
 		const after = await linkOf(directory)
-		if (after === id && files !== undefined)
-			return files.size === 0 ? { kind: 'empty' } : { kind: 'generation', id, files }
+		if (after === id && read !== undefined) return answer({ kind: 'generation', id, ...read, subPath: false })
 		if (after === undefined) return { kind: 'missing' }
 		id = after
 	}
 	throw new MountBusyError('the directory was swapped faster than it could be read')
-}
-
-const stampOf = (name: string, s: BigIntStats) => `${name}:${s.ino}:${s.size}:${s.mtimeNs}:${s.ctimeNs}`
-
-async function stampsOf(directory: string): Promise<{ names: string[]; id: string }> {
-	const entries = (await readdir(directory)).filter((name) => !name.startsWith('..')).toSorted()
-	const found = await eachBounded(entries, async (name) => {
-		const stats = await stat(join(directory, name), { bigint: true })
-		return stats.isFile() ? { name, stamp: stampOf(name, stats) } : undefined
-	})
-	const files = found.filter((item) => item !== undefined)
-	return { names: files.map((file) => file.name), id: `plain ${files.map((file) => file.stamp).join(' ')}` }
 }
 
 /**
@@ -104,9 +112,12 @@ async function readPlain(directory: string, known: string | undefined): Promise<
 		try {
 			const before = await stampsOf(directory)
 			if (before.id === known) return { kind: 'unchanged' }
-			const files = await filesOf(directory, before.names)
+			const { files, faults } = await filesOf(directory, before.names)
 			const after = await stampsOf(directory)
-			if (after.id === before.id) return files.size === 0 ? { kind: 'empty' } : { kind: 'plain', id: before.id, files }
+			if (after.id === before.id) {
+				const subPath = await mountedBySubPath(directory)
+				return answer({ kind: 'plain', id: before.id, files, faults: new Map([...after.faults, ...faults]), subPath })
+			}
 		} catch (error) {
 			if (codeOf(error) !== 'ENOENT') throw error
 			if (!(await exists(directory))) return { kind: 'missing' }
@@ -118,8 +129,7 @@ async function readPlain(directory: string, known: string | undefined): Promise<
 
 async function exists(directory: string): Promise<boolean> {
 	try {
-		const handle = await open(directory, constants.O_RDONLY)
-		await handle.close()
+		await stat(directory)
 		return true
 	} catch (error) {
 		if (codeOf(error) === 'ENOENT') return false

@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { type FSWatcher, watch } from 'chokidar'
 
 /** A running watch on one directory. */
@@ -5,18 +6,29 @@ export interface DirectoryWatch {
 	close(): Promise<void>
 }
 
+/** `swap`: only the link `..data` of a volume; `files`: everything in the directory. */
+export type WatchScope = 'swap' | 'files'
+
 /**
  * Tells that something happened in a directory, never what: each look at it starts from the link.
  *
- * The directory is watched and not `..data` or a file, because a watch on those stays with the inode of before the first
- * swap. All events count: a swap shows as `change`, or as `add` when an unlink came within 100 ms.
+ * 1. The directory is watched and not `..data` or a file, because a watch on those stays with the inode of before the first swap.
+ * 2. A volume changes by its link `..data` alone. Everything else in it is ignored: following the link of each key would block the event
+ *    loop for more than a second with 500 keys at every swap.
+ * 3. All events count: a swap shows as `change`, or as `add` when an unlink came within 100 ms.
+ *
+ * @param directory without links in it: names that are ignored are compared with what the watcher says, which follows links
  */
 export function watchDirectory(
 	directory: string,
+	scope: WatchScope,
 	onEvent: () => void,
 	onError: (error: unknown) => void,
 ): DirectoryWatch {
-	const watcher: FSWatcher = watch(directory, { depth: 0, ignoreInitial: true, persistent: false })
+	const options = { depth: 0, ignoreInitial: true, persistent: false }
+	const link = join(directory, '..data')
+	const swapOnly = { followSymlinks: false, ignored: (path: string) => path !== directory && path !== link }
+	const watcher: FSWatcher = watch(directory, scope === 'swap' ? { ...options, ...swapOnly } : options)
 	watcher.on('all', onEvent)
 	watcher.on('error', onError)
 	// Between the read that came before and this moment a swap would have gone unseen.

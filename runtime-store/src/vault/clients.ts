@@ -3,6 +3,9 @@ import type { SecretClient, SecretClientOptions } from '@azure/keyvault-secrets'
 import { storeError } from '../errors.ts'
 import { normalUrl } from './vault.ts'
 
+// The public cloud, China, US Government and the former German cloud: the suffixes of the service's own documentation.
+const HOSTS = /^[0-9a-z-]{3,24}\.vault\.(azure\.net|azure\.cn|usgovcloudapi\.net|microsoftazure\.de)$/
+
 export interface ClientsOptions {
 	/** Vault of names that no mount covers. */
 	readonly vaultUrl: string | undefined
@@ -50,6 +53,7 @@ export class VaultClients {
 		if (this.given !== undefined && (own === undefined || wanted === undefined || normalUrl(own) === normalUrl(wanted)))
 			return this.given
 		if (wanted === undefined) throw storeError('NoVault')
+		if (url !== undefined && !this.#isAllowed(url)) throw storeError('VaultNotAllowed')
 		const key = normalUrl(wanted)
 		const made = this.#made.get(key) ?? this.#make(wanted)
 		this.#made.set(key, made)
@@ -66,6 +70,15 @@ export class VaultClients {
 		this.given = undefined
 		this.#made.clear()
 		this.#credential = undefined
+	}
+
+	/** A mount is data: it must not lead values and tokens to any host that it likes. */
+	#isAllowed(url: string): boolean {
+		const { vaultUrl } = this.#options
+		if (vaultUrl !== undefined && normalUrl(vaultUrl) === normalUrl(url)) return true
+		if (!URL.canParse(url)) return false
+		const { protocol, hostname, port } = new URL(url)
+		return protocol === 'https:' && port === '' && HOSTS.test(hostname)
 	}
 
 	async #make(url: string): Promise<SecretClient> {

@@ -1,7 +1,4 @@
-import type { KeyVaultSecret, SecretClient } from '@azure/keyvault-secrets'
 import { type StoreErrorReason, storeError } from '../errors.ts'
-import type { Limited } from '../limit.ts'
-import { reasonOfFault } from './faults.ts'
 
 /** A value as the vault holds it. */
 export interface VaultValue {
@@ -27,12 +24,17 @@ export interface SecretAddress {
 	readonly objectName: string
 }
 
-/** A URL in the one form that is compared. */
-export const normalUrl = (url: string): string => url.replace(/\/+$/, '').toLowerCase()
+/** A URL in the one form that is compared: a vault has no path and no case. */
+export const normalUrl = (url: string): string => (URL.canParse(url) ? new URL(url).origin : url.toLowerCase())
 
 /** A key for maps: neither URLs nor vault names have case. */
 export const addressKey = ({ vault, objectName }: SecretAddress): string =>
 	`${normalUrl(vault ?? '')} ${objectName.toLowerCase()}`
+
+/** True for one secret. A vault that is not said is the configured one, which a mount may be of too. */
+export const sameAddress = (a: SecretAddress, b: SecretAddress): boolean =>
+	a.objectName.toLowerCase() === b.objectName.toLowerCase() &&
+	(a.vault === undefined || b.vault === undefined || normalUrl(a.vault) === normalUrl(b.vault))
 
 /** A call that failed, with what it means. */
 export class VaultFault extends Error {
@@ -62,58 +64,6 @@ export interface Vault {
 	remove(address: SecretAddress, wait: boolean): Promise<void>
 	/** Brings a deleted secret back; resolves when it can be read again. */
 	recover(address: SecretAddress): Promise<void>
-}
-
-function vaultValue(secret: KeyVaultSecret): VaultValue {
-	const { version, contentType, tags, createdOn, updatedOn, notBefore, expiresOn } = secret.properties
-	return {
-		value: secret.value ?? '',
-		// Never absent in an answer of the service; an injected client may be sparing.
-		version: version ?? '',
-		contentType,
-		tags: tags ?? {},
-		created: createdOn,
-		updated: updatedOn,
-		notBefore,
-		expires: expiresOn,
-	}
-}
-
-/** @param limited bounds the calls that are under way at once */
-export function keyVault(clientOf: (vault: string | undefined) => Promise<SecretClient>, limited: Limited): Vault {
-	const call = <T>(address: SecretAddress, make: (client: SecretClient) => Promise<T>): Promise<T> =>
-		limited(async () => {
-			const client = await clientOf(address.vault)
-			try {
-				return await make(client)
-			} catch (error) {
-				throw new VaultFault(reasonOfFault(error), error)
-			}
-		})
-	return {
-		get: (address, version) =>
-			call(address, async (client) =>
-				vaultValue(await client.getSecret(address.objectName, ...(version === undefined ? [] : [{ version }]))),
-			),
-		set: (address, value, { tags, contentType }) =>
-			call(address, async (client) => {
-				const options = {
-					...(tags === undefined ? {} : { tags: { ...tags } }),
-					...(contentType === undefined ? {} : { contentType }),
-				}
-				return vaultValue(await client.setSecret(address.objectName, value, options))
-			}),
-		remove: (address, wait) =>
-			call(address, async (client) => {
-				const poller = await client.beginDeleteSecret(address.objectName)
-				if (wait) await poller.pollUntilDone()
-			}),
-		recover: (address) =>
-			call(address, async (client) => {
-				const poller = await client.beginRecoverDeletedSecret(address.objectName)
-				await poller.pollUntilDone()
-			}),
-	}
 }
 
 // 1 to 127 of [0-9a-zA-Z-]: rule of the service for object names.

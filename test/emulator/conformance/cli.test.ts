@@ -5,9 +5,10 @@ import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, wri
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, afterEach, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, describe, expect, it, onTestFinished } from 'vitest'
 import { parseCli, UsageError } from '../src/cli/args.ts'
 import { kubeconfigIssuer } from '../src/cli/federate.ts'
+import { processInfo, watchedParents } from '../src/cli/parent.ts'
 import { emulatorControl } from '../src/index.ts'
 
 const CLI = join(import.meta.dirname, '../src/cli.ts')
@@ -85,6 +86,61 @@ describe('the command line', { timeout: 30_000 }, () => {
 	})
 	afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
+	it.each([
+		['ends with the shell that started it in the background', [], true],
+		['goes on without it when told to stay, and ends on Ctrl-C', ['--stay'], false],
+	] as const)('%s', async (_what, options, ends) => {
+		const args = ['--port', '0', '--ca-folder', caFolder, '--vault', 'payments', ...options]
+		const command = [process.execPath, '--conditions=asb-source', CLI, ...args].map((word) => `'${word}'`).join(' ')
+		// The shell says which process it started, and lives until its standard input ends.
+		const shell = spawn('sh', ['-c', `${command} & echo "pid $!"; read -r line`], { detached: true })
+		let out = ''
+		shell.stdout.on('data', (chunk: Buffer) => {
+			out += chunk.toString()
+		})
+		await expect.poll(() => out, { timeout: 15_000 }).toMatch(/"msg":"ready"/)
+		const pid = Number(/pid (\d+)/.exec(out)?.[1])
+		const isThere = (): boolean => {
+			try {
+				return process.kill(pid, 0)
+			} catch {
+				return false
+			}
+		}
+		onTestFinished(() => {
+			if (isThere()) process.kill(pid, 'SIGKILL')
+		})
+		expect(isThere()).toBe(true)
+		const { control } = JSON.parse(/\{.*\}/.exec(out)?.[0] ?? '') as Ready
+		shell.stdin.end()
+		await once(shell, 'exit')
+		if (!ends) {
+			// Longer than it takes to see that a parent is gone: it looks every 500 ms.
+			const until = Date.now() + 1_500
+			await expect.poll(() => Date.now() >= until, { timeout: 5_000 }).toBe(true)
+			expect((await emulatorControl(control).listVaults()).map(({ name }) => name)).toEqual(['payments'])
+			process.kill(pid, 'SIGINT')
+		}
+		await expect.poll(isThere, { timeout: 15_000 }).toBe(false)
+	})
+
+	it('watches its parent, the caller of npx behind it, and nobody in a container', () => {
+		const tree: Record<number, { parent: number; command: string }> = {
+			50: { parent: 40, command: 'sh -c azure-key-vault-emulator --env' },
+			40: { parent: 30, command: 'npm exec azure-key-vault-emulator --env' },
+			30: { parent: 20, command: 'bash ./dev.sh' },
+			20: { parent: 1, command: 'bash' },
+			60: { parent: 1, command: 'npm exec azure-key-vault-emulator' },
+		}
+		expect(watchedParents(50, (pid) => tree[pid])).toEqual([50, 30])
+		expect(watchedParents(30, (pid) => tree[pid])).toEqual([30])
+		expect(watchedParents(60, (pid) => tree[pid])).toEqual([60])
+		expect(watchedParents(70, (pid) => tree[pid])).toEqual([70])
+		for (const parent of [0, 1]) expect(watchedParents(parent, (pid) => tree[pid])).toEqual([])
+		expect(processInfo(process.pid)).toMatchObject({ parent: process.ppid })
+		expect(processInfo(2 ** 30)).toBeUndefined()
+	})
+
 	it('prints one line of JSON when ready and ends within a second on SIGTERM and SIGINT', async () => {
 		for (const signal of ['SIGTERM', 'SIGINT'] as const) {
 			const emulator = await start(['--vault', 'payments', '--vault', 'shop'])
@@ -112,6 +168,7 @@ describe('the command line', { timeout: 30_000 }, () => {
 			'AZURE_KEYVAULT_URL',
 			'HTTPS_PROXY',
 			'NODE_EXTRA_CA_CERTS',
+			'SSL_CERT_FILE',
 			'REQUESTS_CA_BUNDLE',
 			'EMULATOR_CONTROL_URL',
 		])

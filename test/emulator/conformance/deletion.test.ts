@@ -85,7 +85,14 @@ describe('deletion', () => {
 		expect([recovered.status, recovered.bundle.id, recovered.bundle.value]).toEqual([200, second.bundle.id, undefined])
 		expect((await call('GET', '/secrets/back')).status).toBe(404)
 		const during = await call('PUT', '/secrets/back', { value: '3' })
-		expect([during.status, during.error.innererror?.code]).toEqual([409, 'ObjectIsBeingRecovered'])
+		expect([during.status, during.error]).toEqual([
+			409,
+			{
+				code: 'Conflict',
+				message: 'Secret back is currently being recovered and cannot be re-created; retry later.',
+				innererror: { code: 'ObjectIsBeingRecovered' },
+			},
+		])
 		await settle()
 		expect((await call('GET', '/secrets/back')).bundle.value).toBe('2')
 		const { page: json } = await call('GET', '/secrets/back/versions')
@@ -133,6 +140,15 @@ describe('deletion', () => {
 		expect([answer.status, answer.error.code]).toEqual([404, 'SecretNotFound'])
 	})
 
+	it('answers a recover of an unknown name with the text of a secret, and other questions with that of a deleted one', async () => {
+		const text = async (method: string, path: string) => (await call(method, path)).error.message
+		expect(await text('POST', '/deletedsecrets/nobody/recover')).toMatch(
+			/^A secret with \(name\/id\) nobody was not found in this key vault\./,
+		)
+		expect(await text('GET', '/deletedsecrets/nobody')).toBe('Deleted Secret not found: nobody')
+		expect(await text('DELETE', '/deletedsecrets/nobody')).toBe('Deleted Secret not found: nobody')
+	})
+
 	it('deletes whole secrets only: a single version cannot be deleted', async () => {
 		const { bundle: json } = await call('PUT', '/secrets/whole', { value: 'v' })
 		const version = (json.id as string).split('/').at(-1)
@@ -165,10 +181,20 @@ describe('deletion', () => {
 		expect(Object.keys(backup.bundle)).toEqual(['value'])
 		expect(backup.bundle.value).toMatch(/^[A-Za-z0-9_-]+$/)
 		expect(Buffer.from(backup.bundle.value as string, 'base64url').toString('latin1')).not.toContain('CANARY')
-		expect((await call('POST', '/secrets/restore', { value: backup.bundle.value })).status).toBe(409)
+		const live = await call('POST', '/secrets/restore', { value: backup.bundle.value })
+		expect([live.status, live.error]).toEqual([
+			409,
+			{ code: 'Conflict', message: 'A secret named saved already exists in this vault and cannot be restored over.' },
+		])
 		await call('DELETE', '/secrets/saved')
 		await settle()
 		await call('DELETE', '/deletedsecrets/saved')
+		const purging = await call('POST', '/secrets/restore', { value: backup.bundle.value })
+		expect([purging.status, purging.error.code, purging.error.innererror]).toEqual([409, 'Conflict', undefined])
+		expect(purging.error.message).toMatch(
+			/^There was a conflict restoring the secret '[^']+'\. This can happen if either: /,
+		)
+		expect(purging.error.message).toContain(`'${made[1]?.bundle.id}'`)
 		await settle()
 		const restored = await call('POST', '/secrets/restore', { value: backup.bundle.value })
 		expect([restored.status, restored.bundle.id, restored.bundle.value]).toEqual([200, made[1]?.bundle.id, undefined])
@@ -182,7 +208,11 @@ describe('deletion', () => {
 		const blob = Buffer.from(json.value as string, 'base64url')
 		blob[blob.length - 1] = (blob.at(-1) ?? 0) ^ 1
 		for (const value of [blob.toString('base64url'), 'AAAA', '', 7]) {
-			expect((await call('POST', '/secrets/restore', { value })).status).toBe(400)
+			const refused = await call('POST', '/secrets/restore', { value })
+			expect([refused.status, refused.error]).toEqual([
+				400,
+				{ code: 'Malformed backup blob', message: 'Backup blob is corrupt.' },
+			])
 		}
 	})
 

@@ -8,6 +8,7 @@ import { build } from 'esbuild'
 import { describe, expect, it } from 'vitest'
 import { EmulatorClock, systemTime } from '../src/clock.ts'
 import { createRandom } from '../src/random.ts'
+import { pageSizes } from '../src/secrets/page-sizes.ts'
 import { SortedKeys } from '../src/secrets/sorted-keys.ts'
 import { Vault } from '../src/secrets/vault.ts'
 
@@ -21,19 +22,25 @@ describe('limits', () => {
 			recoverableDays: 90,
 		})
 		for (let i = 0; i < 10_000; i += 1) vault.set(`secret-${String(i).padStart(5, '0')}`, { value: 'v' })
+		const sizes = pageSizes(() => 'uneven', 'limits')
 		const took: number[] = []
 		let after: string | undefined
 		let seen = 0
-		do {
-			const started = performance.now()
-			const page = vault.list(after, 25)
-			took.push(performance.now() - started)
+		for (let index = 0, more = true; more; index += 1) {
+			// Of this process: what others take of the core is not what a page costs.
+			const started = process.cpuUsage()
+			const page = vault.list(after, sizes.size({ list: 'secrets', of: 'payments', index, limit: 25 }))
+			const { user, system } = process.cpuUsage(started)
+			took.push((user + system) / 1_000)
 			seen += page.items.length
-			after = page.next
-		} while (after !== undefined)
-		expect([seen, took.length]).toEqual([10_000, 400])
-		// 99 of 100: a garbage collection or another process on the core is not what a page costs.
-		expect(took.sort((a, b) => a - b)[395]).toBeLessThanOrEqual(5)
+			after = page.last ?? after
+			more = page.more
+		}
+		expect(seen).toBe(10_000)
+		// Short pages are among them, or this would not be the list that the emulator gives.
+		expect(took.length).toBeGreaterThan(400)
+		// 99 of 100: a garbage collection is not what a page costs.
+		expect(took.sort((a, b) => a - b)[Math.floor(took.length * 0.99)]).toBeLessThanOrEqual(5)
 	})
 
 	it('holds 10,000 secrets x 3 versions in at most 150 MB of resident memory', async () => {

@@ -194,7 +194,7 @@ describe('malformed requests', () => {
 				.filter((value) => value !== null && !(typeof value === 'object' && !Array.isArray(value)))
 				.map((tags) => JSON.stringify({ value: 'v', tags })),
 			fc
-				.oneof(fc.string(), fc.double({ noInteger: true, noNaN: true }), fc.constant(-1), fc.constant(2 ** 31))
+				.oneof(fc.string(), fc.double({ noInteger: true, noNaN: true }), fc.constant(-1), fc.constant(253_402_300_800))
 				.map((exp) => JSON.stringify({ value: 'v', attributes: { exp } })),
 			fc.integer({ min: 25 * 1024 + 1, max: 60_000 }).map((length) => JSON.stringify({ value: 'v'.repeat(length) })),
 			fc.constantFrom(
@@ -211,6 +211,60 @@ describe('malformed requests', () => {
 			fc.asyncProperty(target, badBody, async (request, body) => {
 				const head = `${request}?${API} HTTP/1.1\r\nhost: ${host}\r\nauthorization: Bearer ${token}\r\ncontent-type: application/json`
 				const answer = await sendBytes(head, body)
+				isErrorShape(answer.status, answer.body)
+			}),
+			{ numRuns: share(0.2) },
+		)
+		await stillWorks()
+	}, 300_000)
+
+	it('bodies of keys and certificates', async () => {
+		await bench.emulator.control.grant({ clientId: CLIENT, role: 'Key Vault Administrator', vault: 'payments' })
+		const json = fc.jsonValue()
+		const noObject = json.filter((value) => value !== null && (typeof value !== 'object' || Array.isArray(value)))
+		const key = fc.oneof(
+			fc.record({ kty: json.filter((value) => !/^(RSA|EC)(-HSM)?$|^oct/.test(String(value))) }),
+			fc.record({ kty: fc.constant('RSA'), key_size: json.filter((value) => value !== null) }),
+			fc.record({ kty: fc.constant('EC'), crv: fc.oneof(fc.string(), fc.integer()).map((crv) => `!${crv}`) }),
+			fc.record({ kty: fc.constant('EC'), key_ops: json.filter((value) => value !== null && String(value) !== '') }),
+			fc.record({ kty: fc.constant('EC'), tags: noObject }),
+		)
+		const imported = fc.oneof(
+			fc.record({ key: noObject }),
+			fc.record({ key: fc.dictionary(fc.constantFrom('kty', 'n', 'e', 'd', 'crv', 'x', 'y'), fc.string()) }),
+			fc.record({ key: fc.record({ kty: fc.constantFrom('RSA', 'EC'), n: fc.base64String(), d: json }) }),
+		)
+		const policy = fc.oneof(
+			noObject,
+			fc.record({ key_props: noObject }),
+			fc.record({ key_props: fc.record({ kty: fc.string({ minLength: 1 }).map((kty) => `!${kty}`) }) }),
+			fc.record({ x509_props: fc.record({ validity_months: fc.oneof(fc.string(), fc.integer({ max: 0 })) }) }),
+			fc.record({ x509_props: fc.record({ subject: fc.string().map((text) => `QQ=${text}`) }) }),
+			fc.record({ x509_props: fc.record({ sans: fc.record({ dns_names: fc.constantFrom(['a b'], [1], 'x') }) }) }),
+			fc.record({ lifetime_actions: fc.oneof(fc.string(), fc.integer()) }),
+		)
+		const certificate = fc.oneof(
+			fc.record({
+				value: fc.oneof(
+					json,
+					fc.base64String(),
+					fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes).toString('base64')),
+				),
+			}),
+			line.map((text) => ({ value: `-----BEGIN CERTIFICATE-----${text}-----END CERTIFICATE-----` })),
+			fc.record({ value: fc.base64String(), pwd: json }),
+		)
+		const request = fc.oneof(
+			key.map((body) => ['POST /keys/odd/create', body] as const),
+			imported.map((body) => ['PUT /keys/odd', body] as const),
+			policy.map((body) => ['POST /certificates/odd/create', { policy: body }] as const),
+			certificate.map((body) => ['POST /certificates/odd/import', body] as const),
+		)
+		await fc.assert(
+			fc.asyncProperty(request, async ([target, body]) => {
+				const head = `${target}?${API} HTTP/1.1\r\nhost: ${host}\r\nauthorization: Bearer ${token}\r\ncontent-type: application/json`
+				const text = Buffer.from(JSON.stringify(body), 'utf8').toString('latin1')
+				const answer = await sendBytes(head, text)
 				isErrorShape(answer.status, answer.body)
 			}),
 			{ numRuns: share(0.2) },

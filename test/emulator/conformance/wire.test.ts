@@ -1,6 +1,6 @@
 // Requests and answers as bytes: keyvault.md 1.1-1.3, 1.6 and the wire quirks of the SDK.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { API, type Bench, openBench } from './kit.ts'
+import { API, type Bench, openBench, type RawRequest } from './kit.ts'
 
 describe('the wire', () => {
 	let bench: Bench
@@ -67,6 +67,25 @@ describe('the wire', () => {
 		expect((await bench.raw(`/secrets/foo?${API}`)).headers['x-ms-keyvault-rbac-assignment-id']).toMatch(
 			/^[0-9a-f-]{36}$/,
 		)
+	})
+
+	it('names the role assignment also on 400, 403 SecretDisabled, 404 and 409, and not where none allowed it', async () => {
+		const { control } = bench.emulator
+		await control.setSecret({ vault: 'payments', name: 'named', value: 'v', enabled: false })
+		const asked = async (path: string, request: RawRequest = {}): Promise<[number, boolean]> => {
+			const { status, headers } = await bench.raw(path, request)
+			return [status, headers['x-ms-keyvault-rbac-assignment-id'] !== undefined]
+		}
+		expect(await asked(`/secrets/named?${API}`, { method: 'PUT', body: {} })).toEqual([400, true])
+		expect(await asked(`/secrets?${API}&maxresults=26`)).toEqual([400, true])
+		expect(await asked(`/secrets/named?${API}`)).toEqual([403, true])
+		expect(await asked(`/secrets/nobody?${API}`)).toEqual([404, true])
+		const { bundle } = await bench.raw(`/secrets/named/backup?${API}`, { method: 'POST' })
+		const body = { value: bundle.value }
+		expect(await asked(`/secrets/restore?${API}`, { method: 'POST', body })).toEqual([409, true])
+		expect(await asked(`/secrets/named?${API}`, { token: null })).toEqual([401, false])
+		await control.createVault({ name: 'foreign' })
+		expect(await asked(`/secrets/x?${API}`, { origin: bench.emulator.vaultUrl('foreign') })).toEqual([403, false])
 	})
 
 	it('has no default api-version: the query parameter is mandatory', async () => {

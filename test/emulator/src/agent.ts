@@ -24,6 +24,7 @@ export function createAgent(names: Names, address: string, ca: string): Agent {
 					)
 				case 'vault':
 				case 'login':
+				case 'management':
 					if (options.all) done(null, [{ address, family }])
 					else done(null, address, family)
 			}

@@ -27,6 +27,11 @@ export class EmulatorClock implements TimeSource {
 		return Math.floor(this.now() / 1000)
 	}
 
+	/** How far it was moved against its source, in milliseconds. */
+	get offsetMs(): number {
+		return this.#offset
+	}
+
 	/** Moves the clock by `ms`; negative moves it back. */
 	advance(ms: number): void {
 		this.#offset += ms

@@ -10,6 +10,7 @@ export type {
 	FederatedCredentialInput,
 	Grant,
 	LoggedRequest,
+	PagePlan,
 	RequestCount,
 	SecretRef,
 	SetSecret,

@@ -13,6 +13,7 @@ import type { EmulatorControl } from './control/types.ts'
 import { listen } from './http/listen.ts'
 import { createSecureServer } from './http/secure-server.ts'
 import { PRODUCTION_NAMES, TEST_NAMES, VAULT_NAME } from './names.ts'
+import type { PagePlan } from './secrets/page-sizes.ts'
 import { addVault, createState } from './state.ts'
 import { createAuthority, loadAuthority } from './tls/authority.ts'
 import { LeafStore, localLeaf } from './tls/leaves.ts'
@@ -44,7 +45,12 @@ export interface EmulatorOptions {
 	refreshInSeconds?: number
 	/** Keeps vaults, clients and access over restarts: read at the start, written after changes. Holds values in the clear. */
 	stateFile?: string
-	/** Makes ids and the chance of faults repeatable. */
+	/**
+	 * Pages of lists: `uneven` (default) as the service has them, short and even empty ones with a next one; `full`; or
+	 * their sizes in turn, with full ones after it.
+	 */
+	pages?: PagePlan
+	/** Makes ids, the length of pages and the chance of faults repeatable. */
 	seed?: number | string
 	/** Told about defects of the emulator itself, which it answers with a 500; default: standard error. */
 	onDefect?: (error: unknown) => void
@@ -96,6 +102,8 @@ export async function startEmulator(options: EmulatorOptions = {}): Promise<Emul
 			visibilityDelayMs: options.visibilityDelayMs ?? DEFAULT_VISIBILITY_DELAY_MS,
 			tokenLifetimeSeconds: lifetime,
 			refreshInSeconds: options.refreshInSeconds,
+			pages: options.pages ?? 'uneven',
+			startPages: options.pages ?? 'uneven',
 			region: 'westeurope',
 			subscriptionId: '00000000-0000-0000-0000-000000000000',
 		},

@@ -8,6 +8,7 @@ import { FaultRules } from './faults/rules.ts'
 import { Throttle } from './faults/throttle.ts'
 import type { Names } from './names.ts'
 import { createRandom, type Random } from './random.ts'
+import { type PagePlan, type PageSizes, pageSizes } from './secrets/page-sizes.ts'
 import { Vault } from './secrets/vault.ts'
 import { AccessTokens } from './tokens/access-tokens.ts'
 import { Directory } from './tokens/directory.ts'
@@ -31,6 +32,9 @@ export interface Settings {
 	tokenLifetimeSeconds: number
 	/** Absent: half of a lifetime longer than two hours, else none. */
 	refreshInSeconds: number | undefined
+	/** How long the pages of lists are; `reset` puts back what the start options say. */
+	pages: PagePlan
+	readonly startPages: PagePlan
 	readonly region: string
 	readonly subscriptionId: string
 }
@@ -47,6 +51,7 @@ export interface EmulatorState {
 	readonly faults: FaultRules
 	readonly throttle: Throttle
 	readonly log: RequestLog
+	readonly pageSizes: PageSizes
 	/** What `trustIssuer` was told, by issuer. */
 	readonly trusted: Map<string, TrustIssuer>
 	backupKey: Buffer
@@ -77,6 +82,7 @@ export async function createState(options: {
 		faults: new FaultRules(createRandom(options.seed === undefined ? undefined : `${options.seed}:faults`)),
 		throttle: new Throttle(clock),
 		log: new RequestLog(() => source.now()),
+		pageSizes: pageSizes(() => settings.pages, String(options.seed ?? random.hex(32))),
 		trusted: new Map(),
 		backupKey: randomBytes(32),
 		changed: () => {},

@@ -9,6 +9,7 @@ import { promisify } from 'node:util'
 import { emulatorControl } from 'azure-key-vault-emulator'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { cacheFolder } from '../../cluster/index.ts'
+import { registrySettings } from './registry.ts'
 
 const run = promisify(execFile)
 const PACKAGE = join(import.meta.dirname, '../../emulator')
@@ -52,9 +53,20 @@ describe('the packed tarball', () => {
 		tarball = join(folder, packed?.filename ?? '')
 		const files = packed?.files.map(({ path }) => path) ?? []
 		expect(files).toEqual(
-			expect.arrayContaining(['README.md', 'package.json', 'dist/cli.js', 'dist/index.js', 'dist/index.d.ts']),
+			expect.arrayContaining([
+				'README.md',
+				'LICENSE',
+				'package.json',
+				'dist/cli.js',
+				'dist/index.js',
+				'dist/index.d.ts',
+			]),
 		)
-		expect(files.filter((path) => !/^(README\.md|LICENSE|package\.json|dist\/.*\.(js|d\.ts))$/.test(path))).toEqual([])
+		expect(
+			files.filter(
+				(path) => !/^(README\.md|LICENSE|package\.json|dist\/.*\.(js|d\.ts)|dist\/page\/page\.html)$/.test(path),
+			),
+		).toEqual([])
 		expect(files.filter((path) => path.includes('.test.'))).toEqual([])
 	})
 	afterAll(() => rm(folder, { recursive: true, force: true }))
@@ -84,7 +96,7 @@ describe('the packed tarball', () => {
 					PATH: `${bin}${delimiter}${process.env['PATH']}`,
 					HOME: process.env['HOME'],
 					npm_config_cache: join(folder, 'npm-cache'),
-					...proxySettings(),
+					...registrySettings(),
 				},
 			})
 			let [out, err] = ['', '']
@@ -104,6 +116,7 @@ describe('the packed tarball', () => {
 				const control = emulatorControl(ready.control)
 				await control.setSecret({ vault: 'payments', name: 'packed', value: 'v' })
 				expect((await control.getSecret({ vault: 'payments', name: 'packed' })).value).toBe('v')
+				expect(await (await fetch(ready.control)).text()).toContain('<title>Key Vault emulator</title>')
 				expect(await readFile(ready.caFile, 'utf8')).toContain('BEGIN CERTIFICATE')
 				const versions = await run(join(bin, 'node'), ['--version'])
 				expect(versions.stdout.trim()).toBe(version === 'ours' ? process.version : `v${version}`)
@@ -113,13 +126,3 @@ describe('the packed tarball', () => {
 		},
 	)
 })
-
-/** How this machine reaches its package registry. */
-function proxySettings(): NodeJS.ProcessEnv {
-	const names = Object.keys(process.env).filter((name) =>
-		/^(https?_proxy|no_proxy|node_extra_ca_certs|npm_config_registry|npm_config_userconfig|npm_config_cafile)$/i.test(
-			name,
-		),
-	)
-	return Object.fromEntries(names.map((name) => [name, process.env[name]]))
-}

@@ -1,7 +1,17 @@
 import { randomUUID } from 'node:crypto'
 import { inspect } from 'node:util'
+import {
+	MANIFEST_SCHEMA,
+	type Manifest,
+	parseManifest,
+	serializeManifest,
+} from 'purista-azure-mounted-secret-store/manifest'
 import { describe, expect, it, vi } from 'vitest'
+import { parseTime } from '../../api/time.ts'
+import { decideEntry } from '../../engine/entry.ts'
 import type { FaultKind } from '../../engine/fault.ts'
+import { agrees } from '../../engine/probe.ts'
+import { contextOf } from '../../engine/testing/samples.ts'
 import type { SessionKey } from '../../ports/vault.ts'
 import { type Clock, systemClock } from '../../runtime/clock.ts'
 import { userAgent } from './session.ts'
@@ -33,6 +43,34 @@ describe('a session', () => {
 		})
 		expect(Math.abs((secret.serverTime ?? 0) - Date.now())).toBeLessThan(5_000)
 		expect(JSON.stringify(secret)).not.toContain('"v"')
+	})
+
+	it.each([
+		[2_208_992_461, '2040-01-01T01:01:01Z'],
+		[253_402_300_799, '9999-12-31T23:59:59Z'],
+	])('reads and lists a time beyond 2038, and the manifest carries it to its readers: %d', async (time, text) => {
+		const { control } = tenant.emulator
+		const dates = { notBefore: time - 1, expires: time }
+		const { version } = await control.setSecret({ vault: 'payments', name: 'far', value: 'v', ...dates })
+		const { facts } = await open().read('far', undefined, ask())
+		expect(facts).toMatchObject(dates)
+		const listing = await open().list({ pages: 1 }, ask())
+		expect(listing.complete && listing.items.get('far')).toMatchObject(dates)
+		const wanted = { name: 'far', objectName: 'far', optional: false }
+		const finding = { kind: 'value', version, value: 'v', facts, settled: true } as const
+		const { delivered } = decideEntry(wanted, finding, undefined, contextOf({}))
+		if (delivered === undefined) throw new Error('it is delivered')
+		expect([delivered.expires, parseTime(delivered.expires)]).toEqual([text, time * 1000])
+		const manifest: Manifest = {
+			schema: MANIFEST_SCHEMA,
+			revision: 1,
+			binding: { namespace: 'team', name: 'app', uid: 'u' },
+			vault: 'https://payments.vault.azure.net',
+			selectors: [],
+			secrets: { far: delivered },
+		}
+		expect(parseManifest(serializeManifest(manifest))).toEqual({ kind: 'ok', manifest })
+		expect(agrees(delivered, facts)).toBe(true)
 	})
 
 	it('meets one 401 and asks for one token for 40 cold reads at once, and for none on later ones', async () => {
@@ -71,12 +109,36 @@ describe('a session', () => {
 
 	it('lists all pages, and gives up after as many as are allowed', async () => {
 		const secrets = Array.from({ length: 60 }, (_, i) => ({ name: `s${i}`, value: 'v' }))
+		await tenant.emulator.control.configure({ pages: 'full' })
 		await tenant.emulator.control.setSecrets({ vault: 'payments', secrets })
 		const reader = open()
 		const whole = await reader.list({ pages: 5 }, ask())
 		expect(whole).toMatchObject({ complete: true, pages: 3 })
 		expect(whole.complete && whole.items.size).toBe(60)
 		expect(await reader.list({ pages: 1 }, ask())).toMatchObject({ complete: false })
+	})
+
+	it.each([
+		['empty at the start', [0, 0, 25, 25, 25], 5],
+		['empty in the middle', [25, 0, 0, 24, 11], 5],
+		['short, and empty behind a last one', [21, 24, 15, 0], 4],
+	])('an empty page with a next one is not the end of a list: %s', async (_where, pages, count) => {
+		const { control } = tenant.emulator
+		await control.configure({ pages })
+		await control.setSecrets({
+			vault: 'payments',
+			secrets: Array.from({ length: 60 }, (_, i) => ({ name: `s${i}`, value: 'v' })),
+		})
+		for (let i = 0; i < 60; i++) await control.setSecret({ vault: 'payments', name: 's0', value: `${i}` })
+		const whole = await open().list({ pages: count }, ask())
+		expect(whole).toMatchObject({ complete: true, pages: count })
+		expect(whole.complete && whole.items.size).toBe(60)
+		expect(await tenant.count('listSecrets')).toBe(count)
+		const history = await open().versions('s0', { pages: count + 1 }, ask())
+		const { versions } = await control.getSecret({ vault: 'payments', name: 's0' })
+		expect(history.complete && new Set(history.versions.map(({ version }) => version))).toEqual(new Set(versions))
+		// With fewer pages than there are, it is incomplete, however empty they were: nothing is taken as gone.
+		expect(await open().list({ pages: 1 }, ask())).toMatchObject({ complete: false })
 	})
 
 	it('a list tells names as the vault writes them, its own clock, and what belongs to a certificate', async () => {
@@ -93,6 +155,7 @@ describe('a session', () => {
 
 	it('lists versions by pages, gives up after as many as are allowed, and finds none of an unknown name', async () => {
 		const { control } = tenant.emulator
+		await control.configure({ pages: 'full' })
 		for (let i = 0; i < 60; i++) await control.setSecret({ vault: 'payments', name: 'db', value: `${i}` })
 		const calls: string[] = []
 		const reader = tenant

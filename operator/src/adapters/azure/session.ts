@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Agent } from 'node:https'
 import type { PipelinePolicy } from '@azure/core-rest-pipeline'
-import { ClientAssertionCredential } from '@azure/identity'
+import { ClientAssertionCredential, type TokenCredential } from '@azure/identity'
 import { SecretClient, type SecretProperties } from '@azure/keyvault-secrets'
 import type { Tokens } from '../../ports/cluster.ts'
 import {
@@ -38,6 +38,8 @@ export interface AzureOptions {
 	authorityHost?: string | undefined
 	/** for an Entra that Microsoft's discovery does not know: an emulator, or a disconnected cloud */
 	disableInstanceDiscovery?: boolean | undefined
+	/** who asks; default: the ServiceAccount, whose token Entra exchanges. Called anew after each failure */
+	credential?: (() => TokenCredential) | undefined
 	/** connections of tests, to vaults and Entra; default: our own to vaults, the library's to Entra */
 	agent?: Agent | undefined
 	/** name of this cluster in the vault's logs */
@@ -59,6 +61,8 @@ const MAX_ENTRA_BYTES = 1024 * 1024
 export interface Vault {
 	budget: Budget
 	connections: Agent
+	/** whether a host is reached without the proxy that the environment names */
+	bypass(host: string): boolean
 	/** for lists while they are read; of all vaults */
 	room: Room
 }
@@ -81,7 +85,7 @@ interface Call {
 export function createSession(
 	key: SessionKey,
 	options: AzureOptions,
-	{ budget, connections, room }: Vault,
+	{ budget, connections, bypass, room }: Vault,
 ): VaultReader {
 	const { clock, tokens, observeVault = () => {}, observeToken = () => {}, timeoutMs = TIMEOUT_MS } = options
 	const calls = new AsyncLocalStorage<Call>()
@@ -142,16 +146,19 @@ export function createSession(
 			}
 		},
 	}
+	// What the library makes of NO_PROXY is less than what curl does.
+	const direct = { to: bypass, agent: connections }
 	let exchanges = 0
 	const entraClient = createBoundedClient({
 		timeoutMs,
 		maxBytes: MAX_ENTRA_BYTES,
+		direct,
 		onSend() {
 			exchanges++
 		},
 	})
 	const { origin, hostname: vault } = new URL(key.vaultUrl)
-	const vaultClient = createBoundedClient({ timeoutMs, maxBytes: MAX_VAULT_BYTES, origin })
+	const vaultClient = createBoundedClient({ timeoutMs, maxBytes: MAX_VAULT_BYTES, origin, direct })
 	const build = () => {
 		const { authorityHost, disableInstanceDiscovery, agent } = options
 		// One attempt each: the queue backs off, and two layers of retries multiply.
@@ -162,6 +169,7 @@ export function createSession(
 			tenantId: key.tenantId,
 			exchanges: () => exchanges,
 			create: (assertion) =>
+				options.credential?.() ??
 				new ClientAssertionCredential(key.tenantId, key.clientId, assertion, {
 					retryOptions,
 					httpClient: entraClient,

@@ -110,6 +110,7 @@ describe('a shared session, against the emulator', () => {
 
 	it('bindings that allow a list different numbers of pages share it, and it reads as many as any of them allows', async () => {
 		const { control } = tenant.emulator
+		await control.configure({ pages: 'full' })
 		const secrets = Array.from({ length: 60 }, (_, i) => ({ name: `s${i}`, value: 'v' }))
 		await control.setSecrets({ vault: 'payments', secrets })
 		const session = tenant.vaults().session(tenant.key)
@@ -126,6 +127,7 @@ describe('a shared session, against the emulator', () => {
 
 	it('knows what lists cost, and when they are denied', async () => {
 		const { control } = tenant.emulator
+		await control.configure({ pages: 'full' })
 		const secrets = Array.from({ length: 60 }, (_, i) => ({ name: `s${i}`, value: 'v' }))
 		await control.setSecrets({ vault: 'payments', secrets })
 		const session = tenant.vaults().session(tenant.key)

@@ -83,6 +83,7 @@ export function openBinding(spec: Record<string, unknown>) {
 				written: () => {},
 				propagated: () => {},
 				reconciled: () => {},
+				late: () => {},
 				gone: () => {},
 			},
 		})
@@ -102,7 +103,7 @@ export function openBinding(spec: Record<string, unknown>) {
 		async reconcile() {
 			for (let tries = 0; ; tries++) {
 				try {
-					return await operator.reconcile('ns/payments', signal)
+					return await operator.reconcile('ns/payments', signal, { lateMs: 0, lend: (until) => until() })
 				} catch (error) {
 					if (tries === 3) throw error
 				}

@@ -28,17 +28,13 @@ export interface AccessQuestion {
 
 export type AccessAnswer = { allowed: true; assignmentId?: string } | { allowed: false }
 
-/** Permissions of secrets that an access policy can have. */
+/** Permissions that an access policy can have here: of secrets by name, of the others by area and name. */
 export const POLICY_PERMISSIONS: readonly string[] = [
-	'all',
-	'backup',
-	'delete',
-	'get',
-	'list',
-	'purge',
-	'recover',
-	'restore',
-	'set',
+	...['all', 'backup', 'delete', 'get', 'list', 'purge', 'recover', 'restore', 'set'],
+	...['all', 'create', 'delete', 'get', 'import', 'list', 'purge', 'recover', 'update'].flatMap((each) => [
+		`keys/${each}`,
+		`certificates/${each}`,
+	]),
 ]
 
 export class AccessBook {
@@ -147,7 +143,8 @@ export class AccessBook {
 		const now = this.#clock.now()
 		if (model === 'policy') {
 			const policy = this.#policies.get(question.vault)?.get(question.clientId)
-			const has = policy?.permissions.some((each) => each === 'all' || each === question.permission.policy) ?? false
+			const has =
+				policy?.permissions.some((each) => each === question.permission.policy || each === allOf(question)) ?? false
 			return { allowed: has && (policy?.from ?? 0) <= now }
 		}
 		for (const each of this.#assignments) {
@@ -170,6 +167,10 @@ export class AccessBook {
 		return this.#clock.now() + this.#delayMs
 	}
 }
+
+/** `all` of the kind of object that a permission is of. */
+const allOf = ({ permission: { policy } }: AccessQuestion): string =>
+	policy.includes('/') ? `${policy.split('/')[0]}/all` : 'all'
 
 const same = (
 	each: Assignment,

@@ -48,7 +48,7 @@ export const accessDenied = (options: {
 }): ServiceError =>
 	forbidden(
 		'AccessDenied',
-		`The user, group or application '${callerText(options.caller)}' does not have secrets ${options.permission} permission on key vault '${options.vault};location=${options.region}'. For help resolving this issue, please see https://go.microsoft.com/fwlink/?linkid=2125287`,
+		`The user, group or application '${callerText(options.caller)}' does not have ${options.permission.includes('/') ? options.permission.replace('/', ' ') : `secrets ${options.permission}`} permission on key vault '${options.vault};location=${options.region}'. For help resolving this issue, please see https://go.microsoft.com/fwlink/?linkid=2125287`,
 	)
 
 /** The vault's firewall does not list the client's address. */

@@ -1,4 +1,4 @@
-/** A role as far as secrets go: data actions, `*` matches any run of characters. */
+/** A role as far as secrets, keys and certificates go: data actions, `*` matches any run of characters. */
 export interface Role {
 	readonly name: string
 	readonly id: string
@@ -6,6 +6,8 @@ export interface Role {
 }
 
 const SECRETS = 'Microsoft.KeyVault/vaults/secrets'
+const KEYS = 'Microsoft.KeyVault/vaults/keys'
+const CERTIFICATES = 'Microsoft.KeyVault/vaults/certificates'
 const READ_METADATA = `${SECRETS}/readMetadata/action`
 
 /** Built-in roles, with the ids they have in every tenant. */
@@ -16,12 +18,22 @@ export const BUILT_IN_ROLES: readonly Role[] = [
 		dataActions: [`${SECRETS}/getSecret/action`, READ_METADATA],
 	},
 	{ name: 'Key Vault Secrets Officer', id: 'b86a8fe4-44ce-4948-aee5-eccb2c155cd7', dataActions: [`${SECRETS}/*`] },
-	{ name: 'Key Vault Reader', id: '21090545-7ca7-4776-b22c-e363652d74d2', dataActions: [READ_METADATA] },
+	{
+		name: 'Key Vault Reader',
+		id: '21090545-7ca7-4776-b22c-e363652d74d2',
+		dataActions: [READ_METADATA, `${KEYS}/read`, `${CERTIFICATES}/read`],
+	},
 	{
 		name: 'Key Vault Certificate User',
 		id: 'db79e9a7-68ee-4b58-9aeb-b90e7c24fcba',
-		dataActions: [`${SECRETS}/getSecret/action`, READ_METADATA],
+		dataActions: [`${SECRETS}/getSecret/action`, READ_METADATA, `${KEYS}/read`, `${CERTIFICATES}/read`],
 	},
+	{
+		name: 'Key Vault Certificates Officer',
+		id: 'a4417e6f-fecd-4de8-b567-7b0420556985',
+		dataActions: [`${CERTIFICATES}/*`],
+	},
+	{ name: 'Key Vault Crypto Officer', id: '14b46e9e-c2b7-41b4-b07b-48a6ebf60603', dataActions: [`${KEYS}/*`] },
 	{
 		name: 'Key Vault Administrator',
 		id: '00482a5a-887f-4fb3-b363-3b7fe8e74483',
@@ -30,7 +42,7 @@ export const BUILT_IN_ROLES: readonly Role[] = [
 	{
 		name: 'Key Vault Purge Operator',
 		id: 'a68e7c17-0ab2-4c09-9a58-125dae29748c',
-		dataActions: [`${SECRETS}/purge/action`],
+		dataActions: [`${SECRETS}/purge/action`, `${KEYS}/purge/action`, `${CERTIFICATES}/purge/action`],
 	},
 ]
 

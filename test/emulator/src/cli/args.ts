@@ -13,16 +13,20 @@ export interface CliOptions {
 	/** Undefined: a folder in the user's cache. */
 	readonly caFolder: string | undefined
 	readonly stateFile: string | undefined
+	readonly seedFile: string | undefined
 	readonly printEnvironment: boolean
+	/** Goes on when whoever started it ends. */
+	readonly stay: boolean
 	readonly federate: { inCluster: boolean; issuers: readonly string[]; kubeconfig: string | undefined }
 }
 
 /** The command line was wrong: the message says how, nothing was started. */
 export class UsageError extends Error {}
 
-export const HELP = `azure-key-vault-emulator: an Azure Key Vault (secrets) and an Entra token endpoint on this machine
+export const HELP = `azure-key-vault-emulator: an Azure Key Vault and an Entra token endpoint on this machine
 
 Usage: azure-key-vault-emulator [options]
+       azure-key-vault-emulator manifests --help      for a cluster of your own tests
 
   --vault NAME              a vault to have from the start; may be repeated
   --port N                  HTTPS port (default 8443; 443 when root, with the production names)
@@ -36,14 +40,18 @@ Usage: azure-key-vault-emulator [options]
   --ca-folder FOLDER        where the certificate authority is kept, made the first time
                             (default: azure-key-vault-emulator in the user's cache folder)
   --state FILE              keep vaults, clients and roles over restarts; holds secret values in the clear
+  --seed FILE               YAML with secrets of vaults and identities of ServiceAccounts to have from the start; what is
+                            there already, as from a state file, stays as it is
   --env                     print shell exports with which an unmodified Azure SDK uses the emulator, among them
                             a client with all rights on the vaults; the JSON line goes to standard error then
+  --stay                    go on when the shell, script or npx that started it ends; without it, it ends with them
   --federate URL            trust tokens of this issuer (https, keys by OpenID discovery); may be repeated
   --federate-kubeconfig F   trust the ServiceAccount tokens of the cluster in this kubeconfig (needs kubectl)
   --federate-in-cluster     in a pod: trust the ServiceAccount tokens of the cluster it runs in
   --help                    this text
 
-When ready it prints one line of JSON: authority, tenantId, vaults, caFile, control. SIGTERM or Ctrl-C ends it.
+When ready it prints one line of JSON: authority, tenantId, vaults, caFile, control. SIGTERM, Ctrl-C and the
+end of whoever started it end it.
 
 Example:
   azure-key-vault-emulator --vault payments --state vault.json --env > emulator.env &
@@ -76,7 +84,9 @@ export function parseCli(argv: readonly string[]): CliOptions | undefined {
 		vaults: [...new Set(values.vault)],
 		caFolder: values['ca-folder'],
 		stateFile: values.state,
+		seedFile: values.seed,
 		printEnvironment: values.env === true,
+		stay: values.stay === true,
 		federate: {
 			inCluster: values['federate-in-cluster'] === true,
 			issuers: values.federate ?? [],
@@ -96,7 +106,9 @@ interface Values {
 	tenant?: string
 	'ca-folder'?: string
 	state?: string
+	seed?: string
 	env?: boolean
+	stay?: boolean
 	federate?: string[]
 	'federate-kubeconfig'?: string
 	'federate-in-cluster'?: boolean
@@ -120,7 +132,9 @@ function parse(argv: readonly string[]): Values {
 				tenant: text,
 				'ca-folder': text,
 				state: text,
+				seed: text,
 				env: flag,
+				stay: flag,
 				federate: texts,
 				'federate-kubeconfig': text,
 				'federate-in-cluster': flag,

@@ -1,11 +1,16 @@
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 import type { TrustIssuer } from '../control/types.ts'
+import { applySeed, readSeed } from '../kind/seed.ts'
 import { type Emulator, startEmulator } from '../start.ts'
 import { CA_FILE } from '../tls/authority.ts'
+import { writeTrustBundle } from '../tls/bundle.ts'
 import { type CliOptions, UsageError } from './args.ts'
 import { addDeveloper, environmentLines } from './developer.ts'
 import { inClusterIssuer, kubeconfigIssuer } from './federate.ts'
+
+/** Beside the CA: what `SSL_CERT_FILE` names. */
+const BUNDLE_FILE = 'bundle.crt'
 
 export interface Surroundings {
 	readonly stdout: { write(text: string): unknown }
@@ -19,6 +24,7 @@ export async function run(options: CliOptions, surroundings: Surroundings): Prom
 	const { stdout, stderr, environment } = surroundings
 	const caFolder = resolve(options.caFolder ?? defaultCaFolder(environment))
 	const caFile = join(caFolder, CA_FILE)
+	const seed = options.seedFile === undefined ? undefined : await readSeed(options.seedFile)
 	const issuers = await trusted(options, environment)
 	const emulator = await start(options, caFolder, surroundings.isRoot)
 	try {
@@ -30,11 +36,14 @@ export async function run(options: CliOptions, surroundings: Surroundings): Prom
 			throw new UsageError('--env needs the control API on loopback: its proxy is part of it')
 		}
 		for (const issuer of issuers) await emulator.control.trustIssuer(issuer)
+		if (seed) await applySeed(emulator.control, seed, issuers[0]?.issuer)
 		const vaults = await emulator.control.listVaults()
 		if (options.printEnvironment) {
 			const known = emulator.clients().find((client) => client.name === 'developer')
 			const client = await addDeveloper(emulator, known?.clientId)
-			stdout.write(environmentLines(emulator, client, { caFile, vault: vaults[0]?.name }))
+			const bundleFile = join(caFolder, BUNDLE_FILE)
+			await writeTrustBundle(bundleFile, emulator.caPem)
+			stdout.write(environmentLines(emulator, client, { caFile, bundleFile, vault: vaults[0]?.name }))
 		}
 		const line = {
 			msg: 'ready',
@@ -53,7 +62,8 @@ export async function run(options: CliOptions, surroundings: Surroundings): Prom
 	}
 }
 
-const defaultCaFolder = (environment: NodeJS.ProcessEnv): string =>
+/** Where the CA is kept when no folder is named. */
+export const defaultCaFolder = (environment: NodeJS.ProcessEnv): string =>
 	join(environment['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'azure-key-vault-emulator')
 
 async function trusted({ federate }: CliOptions, environment: NodeJS.ProcessEnv): Promise<TrustIssuer[]> {

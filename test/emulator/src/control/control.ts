@@ -1,5 +1,6 @@
 // The control API in process. HTTP is a layer above it.
 import { ServiceError } from '../http/service-error.ts'
+import { pageOperations } from '../page/overview.ts'
 import type { EmulatorState } from '../state.ts'
 import { identityOperations } from './identity-operations.ts'
 import { createLookup } from './lookup.ts'
@@ -19,6 +20,7 @@ export function createControl(state: EmulatorState, options: ControlOptions): Em
 		...vaultOperations(state, lookup, options.vaultUrl),
 		...identityOperations(state, lookup),
 		...runOperations(state, options.configure),
+		...pageOperations(state, lookup.hosted, options.vaultUrl),
 	}
 	return wrapped(control, () => state.changed())
 }
@@ -50,6 +52,7 @@ function runOperations(state: EmulatorState, configure: () => void): RunControl 
 			if (input.tokenLifetimeSeconds !== undefined) settings.tokenLifetimeSeconds = input.tokenLifetimeSeconds
 			if (input.refreshInSeconds !== undefined) settings.refreshInSeconds = input.refreshInSeconds
 			if (input.throttle !== undefined) throttle.limits = input.throttle
+			if (input.pages !== undefined) settings.pages = input.pages
 			if (input.retryAfter !== undefined) throttle.retryAfter = input.retryAfter
 		},
 		reset: async () => {
@@ -57,19 +60,23 @@ function runOperations(state: EmulatorState, configure: () => void): RunControl 
 			for (const part of [access, directory, issuers, faults, log, throttle]) part.clear()
 			state.trusted.clear()
 			clock.reset()
+			settings.pages = settings.startPages
 			configure()
 		},
 	}
 }
 
+/** Operations that change nothing: a page that looks every second writes no state file. */
+const READ = /^(get|list|requests|requestCounts|overview)/
+
 /** The model's own errors reach callers as ControlErrors; changes are reported. */
 function wrapped(control: EmulatorControl, changed: () => void): EmulatorControl {
 	const wrap =
-		(call: (input: never) => Promise<unknown>) =>
+		(name: string, call: (input: never) => Promise<unknown>) =>
 		async (input: never): Promise<unknown> => {
 			try {
 				const result = await call(input)
-				changed()
+				if (!READ.test(name)) changed()
 				return result
 			} catch (error) {
 				throw error instanceof ServiceError ? new ControlError(error.message, error.inner ?? error.code) : error
@@ -77,7 +84,7 @@ function wrapped(control: EmulatorControl, changed: () => void): EmulatorControl
 		}
 	const entries = Object.entries(control).map(([name, call]) => [
 		name,
-		wrap(call as (input: never) => Promise<unknown>),
+		wrap(name, call as (input: never) => Promise<unknown>),
 	])
 	return Object.fromEntries(entries) as EmulatorControl
 }

@@ -25,7 +25,7 @@ export function identityOperations(state: EmulatorState, lookup: Lookup): Identi
 	}
 	const setPolicy = (vaultName: string, clientId: string, permissions: readonly string[]): void => {
 		const unknown = permissions.find((each) => !POLICY_PERMISSIONS.includes(each))
-		if (unknown !== undefined) throw new ControlError(`there is no secret permission ${unknown}`)
+		if (unknown !== undefined) throw new ControlError(`there is no permission ${unknown}`)
 		access.setPolicy(vault(vaultName).name, client(clientId).clientId, permissions)
 	}
 	const federate = ({ clientId, name, issuer, subject, audience }: FederatedCredentialInput): void => {
@@ -74,7 +74,12 @@ export function identityOperations(state: EmulatorState, lookup: Lookup): Identi
 		defineRole: async (input) => {
 			access.defineRole(input)
 		},
-		setPolicy: async ({ vault: name, clientId, secretPermissions }) => setPolicy(name, clientId, secretPermissions),
+		setPolicy: async ({ vault: name, clientId, secretPermissions, keyPermissions, certificatePermissions }) => {
+			const of = (area: string, permissions: readonly string[] = []): string[] =>
+				permissions.map((each) => `${area}/${each}`)
+			const others = [...of('keys', keyPermissions), ...of('certificates', certificatePermissions)]
+			setPolicy(name, clientId, [...secretPermissions, ...others])
+		},
 
 		az: async ({ command }) => {
 			const parsed = parseAz(command)

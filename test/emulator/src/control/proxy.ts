@@ -13,7 +13,7 @@ export function installProxy(server: Server, options: { names: Names; address: s
 		client.on('error', () => client.destroy())
 		if (!target) return void client.end('HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n')
 		const { kind } = placeOf(target.host, options.names)
-		const ours = kind === 'vault' || kind === 'login'
+		const ours = kind === 'vault' || kind === 'login' || kind === 'management'
 		const upstream = ours
 			? connect(options.port(), options.address)
 			: connect(target.port, target.host.replace(/^\[|\]$/g, ''))

@@ -27,6 +27,13 @@ const texts = field(
 const object = field('an object', isObject)
 const oneOf = (...values: readonly string[]): Field =>
 	field(values.join(' | '), (value) => values.includes(value as string))
+const pages = field(
+	'uneven | full | a list of whole numbers, 0 to 25',
+	(value) =>
+		value === 'uneven' ||
+		value === 'full' ||
+		(Array.isArray(value) && value.every((each) => Number.isInteger(each) && each >= 0 && each <= 25)),
+)
 const shaped = (shape: Shape): Field =>
 	field('an object of the documented fields', (value) => isObject(value) && problemOf(shape, value) === undefined)
 
@@ -51,6 +58,8 @@ const SHAPES: Readonly<Record<keyof EmulatorControl, Shape>> = {
 	},
 	setNetwork: { vault: word, network: oneOf('open', 'firewall', 'private') },
 	listVaults: {},
+	overview: since,
+	listSecrets: { vault: word, search: optional(text), limit: optional(count) },
 	setSecret: { vault: word, ...bulkItem },
 	setSecrets: {
 		vault: word,
@@ -88,7 +97,13 @@ const SHAPES: Readonly<Record<keyof EmulatorControl, Shape>> = {
 	grant,
 	revoke: grant,
 	defineRole: { name: word, dataActions: words },
-	setPolicy: { vault: word, clientId: word, secretPermissions: words },
+	setPolicy: {
+		vault: word,
+		clientId: word,
+		secretPermissions: words,
+		keyPermissions: optional(words),
+		certificatePermissions: optional(words),
+	},
 	addFault: {
 		match: optional(shaped({ route: optional(word), vault: optional(word), clientId: optional(word) })),
 		action: oneOf('status', 'delay', 'hang', 'reset', 'truncate', 'garbage', 'html', 'unauthorized', 'challenge'),
@@ -120,6 +135,7 @@ const SHAPES: Readonly<Record<keyof EmulatorControl, Shape>> = {
 		refreshInSeconds: optional(count),
 		throttle: optional(shaped({ create: count, other: count })),
 		retryAfter: optional(bool),
+		pages: optional(pages),
 	},
 	az: { command: word },
 	reset: {},

@@ -4,6 +4,8 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { readBody } from '../http/body.ts'
 import { parseQuery } from '../http/message.ts'
+import { refusalOf } from '../page/guard.ts'
+import { page } from '../page/page.ts'
 import type { EmulatorState } from '../state.ts'
 import { MANAGED_IDENTITY_PATH, managedIdentityToken } from '../tokens/managed-identity.ts'
 import { managedIdentity } from '../tokens/wiring.ts'
@@ -13,12 +15,11 @@ import { ControlError, type EmulatorControl } from './types.ts'
 
 /** 10,000 secrets of a few hundred bytes each in one call, with room. */
 const MAX_BODY_BYTES = 64 * 1024 * 1024
-const LOOPBACK = /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/i
 
 export interface ControlServer {
 	readonly state: EmulatorState
 	readonly control: EmulatorControl
-	/** Only requests addressed to a loopback name: a page in a browser must not reach us by rebinding its own name. */
+	/** It listens on loopback: only requests addressed to a loopback name are answered. Whom else it refuses: page/guard.ts. */
 	readonly loopbackOnly: boolean
 	readonly onDefect: (error: unknown) => void
 }
@@ -49,10 +50,15 @@ const READS: readonly string[] = ['requests', 'requestCounts', 'listVaults', 'li
 
 async function handle(options: ControlServer, message: IncomingMessage, response: ServerResponse): Promise<void> {
 	const [path = '', search = ''] = (message.url ?? '/').split('?')
-	if (options.loopbackOnly && !LOOPBACK.test(message.headers.host ?? '')) {
-		throw new ControlError('this is not addressed to a loopback name', 'Forbidden')
-	}
+	const navigation = path === '/' && (message.method === 'GET' || message.method === 'HEAD')
+	const refusal = refusalOf(message, { loopbackOnly: options.loopbackOnly, navigation })
+	if (refusal !== undefined) throw new ControlError(refusal, 'Forbidden')
 	if (path === '/healthz') return send(response, 200, { status: 'ok' })
+	if (navigation) {
+		const { headers, body } = page()
+		response.writeHead(200, headers).end(message.method === 'HEAD' ? undefined : body)
+		return
+	}
 	// MSAL asks with a slash at the end.
 	if (path.replace(/\/$/, '') === MANAGED_IDENTITY_PATH)
 		return identity(options.state, message, response, parseQuery(search))

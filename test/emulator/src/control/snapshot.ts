@@ -1,7 +1,9 @@
 // What a state file keeps: vaults with their secrets, clients, access, trusted issuers. Not the clock, faults or log.
 import type { AccessModel, Assignment } from '../access/book.ts'
 import type { Role } from '../access/roles.ts'
-import type { Secret } from '../secrets/model.ts'
+import type { CertificateVersion } from '../certificates/model.ts'
+import type { KeyVersion } from '../keys/model.ts'
+import type { Secret, Stored } from '../secrets/model.ts'
 import { addVault, type EmulatorState, type VaultNetwork } from '../state.ts'
 import type { Client, FederatedCredential } from '../tokens/directory.ts'
 import type { TrustIssuer } from './types.ts'
@@ -18,6 +20,9 @@ export interface Snapshot {
 		network: VaultNetwork
 		recoverableDays: number
 		secrets: readonly Secret[]
+		/** Absent in files of versions before these. */
+		keys?: ReadonlyArray<Stored<KeyVersion>>
+		certificates?: ReadonlyArray<Stored<CertificateVersion>>
 	}>
 	readonly clients: ReadonlyArray<Omit<Client, 'federated'> & { federated: readonly FederatedCredential[] }>
 	readonly access: {
@@ -42,6 +47,8 @@ export function takeSnapshot(state: EmulatorState): Snapshot {
 			network,
 			recoverableDays: vault.recoverableDays,
 			secrets: vault.dump(),
+			keys: vault.keys.dump(),
+			certificates: vault.certificates.dump(),
 		})),
 		clients: directory.clients().map((client) => ({ ...client, federated: [...client.federated.values()] })),
 		access: { assignments: access.assignments(), policies: access.policies(), roles: access.customRoles() },
@@ -52,11 +59,13 @@ export function takeSnapshot(state: EmulatorState): Snapshot {
 
 /** Puts a snapshot into a fresh state; issuers are left to the caller, who makes key sources of them. */
 export function applySnapshot(state: EmulatorState, snapshot: Snapshot): void {
-	for (const { name, tenantId, access, network, recoverableDays, secrets } of snapshot.vaults) {
+	for (const { name, tenantId, access, network, recoverableDays, secrets, ...more } of snapshot.vaults) {
 		state.directory.addTenant(tenantId)
 		const hosted = addVault(state, { name, access, recoverableDays, tenantId })
 		hosted.network = network
 		hosted.vault.load(secrets)
+		hosted.vault.keys.load(more.keys ?? [])
+		hosted.vault.certificates.load(more.certificates ?? [])
 	}
 	for (const { federated, generation, ...client } of snapshot.clients) {
 		const put = state.directory.putClient(client)

@@ -1,7 +1,10 @@
 import type { Fault } from '../faults/rules.ts'
+import type { PageControl } from '../page/overview.ts'
+import type { PagePlan } from '../secrets/page-sizes.ts'
 import type { LoggedRequest, RequestCount } from './request-log.ts'
 
 export type { Fault, FaultMatch } from '../faults/rules.ts'
+export type { PagePlan } from '../secrets/page-sizes.ts'
 export type { LoggedRequest, RequestCount } from './request-log.ts'
 
 /** A secret's current version as the control API sees it. Times are whole seconds since 1970. */
@@ -88,7 +91,7 @@ export interface VaultControl {
 	setSecret(input: SetSecret): Promise<WrittenSecret>
 	/** Bulk: for 10,000 secrets in one call. */
 	setSecrets(input: { vault: string; secrets: ReadonlyArray<Omit<SetSecret, 'vault'>> }): Promise<{ written: number }>
-	/** The secret of a (self-signed) certificate; again for a renewal. Content type PFX by default. */
+	/** A self-signed certificate with its key and its secret; again for a renewal. Content type PFX by default. */
 	addCertificate(input: {
 		vault: string
 		name: string
@@ -129,8 +132,14 @@ export interface IdentityControl {
 	revoke(input: Grant): Promise<void>
 	/** A custom role; `*` in a data action stands for any run of characters. */
 	defineRole(input: { name: string; dataActions: readonly string[] }): Promise<void>
-	/** Replaces the client's secret permissions in an access-policy vault. */
-	setPolicy(input: { vault: string; clientId: string; secretPermissions: readonly string[] }): Promise<void>
+	/** Replaces the client's permissions in an access-policy vault. */
+	setPolicy(input: {
+		vault: string
+		clientId: string
+		secretPermissions: readonly string[]
+		keyPermissions?: readonly string[]
+		certificatePermissions?: readonly string[]
+	}): Promise<void>
 	/** One `az` line of the three kinds that change identities or access; anything else rejects. */
 	az(input: { command: string }): Promise<{ stdout: string }>
 }
@@ -159,6 +168,8 @@ export interface RunControl {
 		throttle?: { create: number; other: number }
 		/** Whether throttled answers carry `Retry-After`; the service's do not. */
 		retryAfter?: boolean
+		/** Length of the pages of lists: `uneven` as the service has them, `full`, or their sizes in turn. */
+		pages?: PagePlan
 	}): Promise<void>
 	/** Back to the state after start: vaults as configured and empty, no clients, issuers, faults or log. */
 	reset(): Promise<void>
@@ -168,7 +179,7 @@ export interface RunControl {
  * Everything tests and tools can do to the emulator. In process these are calls, over HTTP each is
  * `POST /emulator/v1/<name>` with the argument as JSON. A wrong argument rejects with a ControlError that says which.
  */
-export interface EmulatorControl extends VaultControl, IdentityControl, RunControl {}
+export interface EmulatorControl extends VaultControl, IdentityControl, RunControl, PageControl {}
 
 /** An argument was wrong, or names something that is not there. */
 export class ControlError extends Error {

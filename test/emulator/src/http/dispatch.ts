@@ -8,6 +8,7 @@
 import type { LoggedRequest } from '../control/request-log.ts'
 import { faultReply } from '../faults/reply.ts'
 import type { ActiveFault } from '../faults/rules.ts'
+import { handleManagement } from '../management/handler.ts'
 import { placeOf } from '../names.ts'
 import { challengeHeader, claimsChallengeHeader } from '../secrets/challenge.ts'
 import { authenticate, effectiveMethod, serve } from '../secrets/plane.ts'
@@ -38,9 +39,10 @@ export async function dispatch(context: Dispatch, request: Incoming): Promise<Ou
 	const place = placeOf(request.host, state.settings.names)
 	if (place.kind === 'vault') return vaultRequest(context, request, place.vault)
 	if (place.kind === 'login') return loginRequest(context, request)
+	if (place.kind === 'management') return managementRequest(context, request)
 	if (place.kind === 'local') {
 		const [first] = state.vaults.keys()
-		const toVault = /^\/(secrets|deletedsecrets)(\/|$)/i.test(request.path) && first !== undefined
+		const toVault = /^\/(deleted)?(secrets|keys|certificates)(\/|$)/i.test(request.path) && first !== undefined
 		return toVault ? vaultRequest(context, request, first) : loginRequest(context, request)
 	}
 	const entry = state.log.begin({ kind: 'other', route: 'unknown', method: request.method })
@@ -56,16 +58,16 @@ async function vaultRequest(context: Dispatch, request: Incoming, name: string):
 	const match = tryMatch(request)
 	if (!(match instanceof ServiceError)) {
 		entry.route = match.route
-		if (match.name !== undefined) entry.secret = match.name
+		if (match.name !== undefined && match.area === 'secrets') entry.secret = match.name
 		if (match.version !== undefined) entry.version = match.version
 	}
 	const caller = await authenticate(state, hosted, request)
 	if (!(caller instanceof ServiceError)) entry.clientId = caller.clientId
-	return withFaults(context, request, entry, hosted, () => {
+	return withFaults(context, request, entry, hosted, async () => {
 		try {
 			if (caller instanceof ServiceError) throw caller
 			if (match instanceof ServiceError) throw match
-			const reply = serve(state, hosted, request, caller, match)
+			const reply = await serve(state, hosted, request, caller, match)
 			if (request.method !== 'GET') state.changed()
 			return vaultReply(state, hosted, request, reply)
 		} catch (error) {
@@ -105,6 +107,11 @@ async function loginRequest(context: Dispatch, request: Incoming): Promise<Outco
 	// Only a known client is logged: the field is the caller's own text.
 	if (clientId !== undefined && state.directory.client(clientId)) entry.clientId = clientId
 	return withFaults(context, request, entry, undefined, () => handleLogin(loginHandler(state), request, match))
+}
+
+async function managementRequest(context: Dispatch, request: Incoming): Promise<Outcome> {
+	const entry = context.state.log.begin({ kind: 'other', route: 'management', method: request.method })
+	return withFaults(context, request, entry, undefined, () => handleManagement(context.state, request))
 }
 
 async function withFaults(

@@ -21,6 +21,15 @@ export class ServiceError extends Error {
 		this.headers = options.headers ?? {}
 	}
 
+	/** The same error with more headers. */
+	withHeaders(headers: Readonly<Record<string, string>>): ServiceError {
+		const { status, code, message, inner } = this
+		return new ServiceError(status, code, message, {
+			...(inner === undefined ? {} : { inner }),
+			headers: { ...this.headers, ...headers },
+		})
+	}
+
 	/** `{"error":{"code","message","innererror":{"code"}}}`, in this key order. */
 	toReply(): Reply {
 		const error = {
@@ -33,3 +42,9 @@ export class ServiceError extends Error {
 }
 
 export const badParameter = (message: string): ServiceError => new ServiceError(400, 'BadParameter', message)
+
+/**
+ * The service has it and the emulator has not. Not a 404: clients would take that for an object that does not exist.
+ */
+export const notEmulated = (what: string): ServiceError =>
+	new ServiceError(501, 'NotImplemented', `azure-key-vault-emulator does not emulate ${what}.`)

@@ -1,5 +1,6 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
 import { badParameter } from '../http/service-error.ts'
+import { corruptBackup } from './errors.ts'
 import type { Secret, SecretVersion } from './model.ts'
 
 /** More versions than this cannot be backed up. */
@@ -18,7 +19,7 @@ export function sealBackup(secret: Secret, key: Buffer): string {
 	return Buffer.concat([nonce, cipher.getAuthTag(), sealed]).toString('base64url')
 }
 
-/** Undoes `sealBackup`; whatever was not sealed with this key is a 400. */
+/** Undoes `sealBackup`; whatever was not sealed with this key is a 400 with a code of its own. */
 export function openBackup(value: unknown, key: Buffer): Secret {
 	try {
 		const blob = Buffer.from(value as string, 'base64url')
@@ -28,6 +29,6 @@ export function openBackup(value: unknown, key: Buffer): Secret {
 		const { name, versions } = JSON.parse(text) as { name: string; versions: SecretVersion[] }
 		return { name, versions, state: { kind: 'live', visibleAt: 0 } }
 	} catch {
-		throw badParameter('The backup blob is invalid.')
+		throw corruptBackup()
 	}
 }

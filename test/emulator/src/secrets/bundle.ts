@@ -1,4 +1,4 @@
-import type { Found, FoundDeleted, SecretVersion } from './model.ts'
+import type { Found, FoundDeleted, ObjectVersion, SecretVersion } from './model.ts'
 
 /** What bundles say about the vault they are in. */
 export interface BundleContext {
@@ -11,7 +11,8 @@ export interface BundleContext {
 const secretId = (context: BundleContext, name: string, version?: string): string =>
 	`${context.origin}/secrets/${name}${version === undefined ? '' : `/${version}`}`
 
-const attributes = (context: BundleContext, version: SecretVersion): object => ({
+/** The attributes of any object's version. */
+export const objectAttributes = (context: BundleContext, version: ObjectVersion): object => ({
 	enabled: version.enabled,
 	...(version.notBefore === undefined ? {} : { nbf: version.notBefore }),
 	...(version.expires === undefined ? {} : { exp: version.expires }),
@@ -21,11 +22,16 @@ const attributes = (context: BundleContext, version: SecretVersion): object => (
 	recoverableDays: context.recoverableDays,
 })
 
-/** `contentType, id, attributes, tags`: absent things are left out. */
+/** Id of a version, as bundles and texts have it. */
+export const versionId = (context: BundleContext, { name, version }: Found): string =>
+	secretId(context, name, version.version)
+
+/** `contentType, id, managed, attributes, tags`: absent things are left out. */
 const shared = (context: BundleContext, version: SecretVersion, id: string): object => ({
 	...(version.contentType === undefined ? {} : { contentType: version.contentType }),
 	id,
-	attributes: attributes(context, version),
+	...(version.managed ? { managed: true } : {}),
+	attributes: objectAttributes(context, version),
 	...(version.tags === undefined ? {} : { tags: version.tags }),
 })
 
@@ -34,19 +40,18 @@ export function bundle(context: BundleContext, found: Found, options: { value: b
 	const { version } = found
 	return {
 		...(options.value ? { value: version.value } : {}),
-		...shared(context, version, secretId(context, found.name, version.version)),
-		...(version.kid === undefined ? {} : { kid: version.kid }),
-		...(version.managed ? { managed: true } : {}),
+		...shared(context, version, versionId(context, found)),
+		// A certificate's secret has tags even when it has none, and its key's id: both share the version.
+		...(version.managed
+			? { tags: version.tags ?? {}, kid: `${context.origin}/keys/${found.name}/${version.version}` }
+			: {}),
 		...(version.previousVersion === undefined ? {} : { previousVersion: version.previousVersion }),
 	}
 }
 
 /** Item of a list of secrets (id without version) or of versions (id with it). Never a value. */
-export function listItem(context: BundleContext, found: Found, options: { version: boolean }): object {
-	const { version } = found
-	const id = secretId(context, found.name, options.version ? version.version : undefined)
-	return { ...shared(context, version, id), ...(version.managed ? { managed: true } : {}) }
-}
+export const listItem = (context: BundleContext, found: Found, options: { version: boolean }): object =>
+	shared(context, found.version, secretId(context, found.name, options.version ? found.version.version : undefined))
 
 const deletion = (context: BundleContext, found: FoundDeleted): object => ({
 	recoveryId: `${context.origin}/deletedsecrets/${found.name}`,

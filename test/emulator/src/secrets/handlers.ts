@@ -1,49 +1,14 @@
 // One thin function per operation: read the request, ask the model, render the answer.
-import { type Incoming, originOf, originWithPort, type Reply } from '../http/message.ts'
+import type { Reply } from '../http/message.ts'
 import { badParameter } from '../http/service-error.ts'
 import { hasOutContentType } from './api-version.ts'
 import { openBackup, sealBackup } from './backup.ts'
-import { type BundleContext, bundle, deletedBundle, deletedItem, listItem } from './bundle.ts'
+import { bundle, deletedBundle, deletedItem, listItem, versionId } from './bundle.ts'
 import { PEM, PFX } from './certificates.ts'
 import { parseObject, parsePatch, parseSet } from './input.ts'
-import type { Found, Page } from './model.ts'
-import { nextLink, parseMaxResults, parseSkipToken } from './paging.ts'
-import type { RouteMatch, SecretRoute } from './routes.ts'
-import type { Vault } from './vault.ts'
-
-interface OperationContext {
-	readonly request: Incoming
-	readonly vault: Vault
-	readonly match: RouteMatch
-	readonly apiVersion: string
-	/** Key of backups: a blob of another emulator is refused, as one of another subscription is. */
-	readonly backupKey: Buffer
-}
-
-type Operation = (context: OperationContext) => Reply
-
-const ok = (json: unknown): Reply => ({ status: 200, json })
-
-const contextOf = ({ request, vault }: OperationContext): BundleContext => ({
-	origin: originOf(request),
-	recoveryLevel: vault.recoveryLevel,
-	recoverableDays: vault.recoverableDays,
-})
-
-/** The name is there: the route has it in its path. */
-const nameOf = ({ match }: OperationContext): string => match.name as string
-
-function page<T>(
-	context: OperationContext,
-	read: (after: string | undefined, limit: number) => Page<T>,
-	render: (item: T) => object,
-): Reply {
-	const { request, apiVersion } = context
-	const limit = parseMaxResults(request.query)
-	const { items, next } = read(parseSkipToken(request.query), limit)
-	const link = next === undefined ? null : nextLink(originWithPort(request), request.path, apiVersion, next, limit)
-	return ok({ value: items.map(render), nextLink: link })
-}
+import type { Found } from './model.ts'
+import { contextOf, nameOf, type OperationContext, ok, page } from './operation.ts'
+import type { SecretRoute } from './routes.ts'
 
 /** `outContentType` turns a certificate's PFX into PEM; everything else is refused. Older API versions do not know it. */
 function converted({ request, apiVersion }: OperationContext, found: Found): Found {
@@ -62,7 +27,7 @@ function converted({ request, apiVersion }: OperationContext, found: Found): Fou
 	)
 }
 
-export const OPERATIONS: Readonly<Record<SecretRoute, Operation>> = {
+export const SECRET_OPERATIONS: Readonly<Record<SecretRoute, (context: OperationContext) => Reply>> = {
 	setSecret: (c) => ok(bundle(contextOf(c), c.vault.set(nameOf(c), parseSet(c.request.body)), { value: true })),
 	getSecret: (c) => ok(bundle(contextOf(c), converted(c, c.vault.get(nameOf(c), c.match.version)), { value: true })),
 	updateSecret: (c) =>
@@ -71,18 +36,21 @@ export const OPERATIONS: Readonly<Record<SecretRoute, Operation>> = {
 	listSecrets: (c) =>
 		page(
 			c,
+			'secrets',
 			(after, limit) => c.vault.list(after, limit),
 			(item) => listItem(contextOf(c), item, { version: false }),
 		),
 	listVersions: (c) =>
 		page(
 			c,
+			'versions',
 			(after, limit) => c.vault.listVersions(nameOf(c), after, limit),
 			(item) => listItem(contextOf(c), item, { version: true }),
 		),
 	listDeleted: (c) =>
 		page(
 			c,
+			'deleted',
 			(after, limit) => c.vault.listDeleted(after, limit),
 			(item) => deletedItem(contextOf(c), item),
 		),
@@ -95,8 +63,14 @@ export const OPERATIONS: Readonly<Record<SecretRoute, Operation>> = {
 	backupSecret: (c) => ok({ value: sealBackup(c.vault.export(nameOf(c)), c.backupKey) }),
 	restoreSecret: (c) =>
 		ok(
-			bundle(contextOf(c), c.vault.import(openBackup(parseObject(c.request.body)['value'], c.backupKey)), {
-				value: false,
-			}),
+			bundle(
+				contextOf(c),
+				c.vault.import(openBackup(parseObject(c.request.body)['value'], c.backupKey), (found) =>
+					versionId(contextOf(c), found),
+				),
+				{
+					value: false,
+				},
+			),
 		),
 }

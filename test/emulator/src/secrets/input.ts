@@ -1,14 +1,15 @@
 import { badParameter } from '../http/service-error.ts'
-import type { SecretInput, SecretPatch } from './model.ts'
+import type { ObjectPatch, SecretInput, SecretPatch } from './model.ts'
 
 /** "25k bytes" in the documentation; the exact boundary is not documented, we take 25 x 1024 bytes of UTF-8. */
 const MAX_VALUE_BYTES: number = 25 * 1024
 const MAX_CONTENT_TYPE = 255
 const MAX_TAGS = 15
 const MAX_TAG_LENGTH = 512
-const MAX_INT32 = 2 ** 31 - 1
+/** 9999-12-31T23:59:59Z: the last moment that the service's own type of time can hold. */
+const MAX_SECONDS = 253_402_300_799
 
-const isObject = (value: unknown): value is Record<string, unknown> =>
+export const isObject = (value: unknown): value is Record<string, unknown> =>
 	typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /** The body as an object; anything else is a 400. */
@@ -33,6 +34,12 @@ export function parseSet(body: Buffer): SecretInput {
 
 /** Body of an update: everything optional, a value is not accepted here. */
 export const parsePatch = (body: Buffer): SecretPatch => parsePatchFields(body.length === 0 ? {} : parseObject(body))
+
+/** What a body says of any object's version. */
+export function parseObjectPatch({ tags, attributes }: Record<string, unknown>): ObjectPatch {
+	const { contentType: _none, ...patch } = parsePatchFields({ tags, attributes })
+	return patch
+}
 
 /** Limits that also hold for secrets that come in through the control API. */
 export function checkInput(input: SecretInput): SecretInput {
@@ -86,10 +93,10 @@ function parseTags(tags: unknown): Record<string, string> | undefined {
 	return tags as Record<string, string>
 }
 
-/** Times are int32 whole seconds. */
+/** Times are whole seconds, also beyond 2038: recorded ones go to 2040. */
 function seconds(property: string, value: unknown): number | undefined {
 	if (isAbsent(value)) return undefined
-	if (typeof value !== 'number' || !Number.isInteger(value) || value < 0 || value > MAX_INT32) {
+	if (typeof value !== 'number' || !Number.isInteger(value) || value < 0 || value > MAX_SECONDS) {
 		throw badParameter(`Property 'attributes.${property}' has invalid value.`)
 	}
 	return value

@@ -1,19 +1,22 @@
-/** One version of a secret. Times are whole seconds since 1970. */
-export interface SecretVersion {
+/** What versions of secrets, keys and certificates have in common. Times are whole seconds since 1970. */
+export interface ObjectVersion {
 	readonly version: string
-	readonly value: string
-	readonly contentType?: string
 	readonly tags?: Readonly<Record<string, string>>
 	readonly enabled: boolean
 	readonly notBefore?: number
 	readonly expires?: number
 	readonly created: number
 	readonly updated: number
-	/** The secret of a certificate: read-only here. */
+	/** It belongs to a certificate: read-only by itself. */
 	readonly managed?: true
+}
+
+/** One version of a secret. */
+export interface SecretVersion extends ObjectVersion {
+	readonly value: string
+	readonly contentType?: string
 	/** The certificate as PEM, for `outContentType`. */
 	readonly pem?: string
-	readonly kid?: string
 	readonly previousVersion?: string
 }
 
@@ -27,6 +30,9 @@ export interface SecretInput {
 	readonly expires?: number | undefined
 }
 
+/** A change of what all objects have: absent means unchanged. */
+export type ObjectPatch = Pick<SecretInput, 'tags' | 'enabled' | 'notBefore' | 'expires'>
+
 /** A change of a version's metadata: absent means unchanged. */
 export type SecretPatch = Omit<SecretInput, 'value'>
 
@@ -35,7 +41,7 @@ export type SecretPatch = Omit<SecretInput, 'value'>
  * `live` with a `visibleAt` in the future is being recovered; `deleted` with one is being deleted.
  * Moments are milliseconds of the emulator's clock, dates are whole seconds.
  */
-type SecretState =
+type ObjectState =
 	| { readonly kind: 'live'; readonly visibleAt: number }
 	| {
 			readonly kind: 'deleted'
@@ -45,27 +51,32 @@ type SecretState =
 	  }
 	| { readonly kind: 'purging'; readonly freeAt: number }
 
-export interface Secret {
+/** An object of a vault: a secret, a key, a certificate. */
+export interface Stored<V extends ObjectVersion> {
 	/** As first written; lookups ignore case. */
 	readonly name: string
-	state: SecretState
+	state: ObjectState
 	/** In the order they were made: the last is the current one. */
-	readonly versions: SecretVersion[]
+	readonly versions: V[]
 }
 
-/** A secret with the version that an answer is about. */
-export interface Found {
+export type Secret = Stored<SecretVersion>
+
+/** An object with the version that an answer is about. */
+export interface Found<V extends ObjectVersion = SecretVersion> {
 	readonly name: string
-	readonly version: SecretVersion
+	readonly version: V
 }
 
-export interface FoundDeleted extends Found {
+export interface FoundDeleted<V extends ObjectVersion = SecretVersion> extends Found<V> {
 	readonly deletedDate: number
 	readonly scheduledPurgeDate: number
 }
 
 export interface Page<T> {
 	readonly items: readonly T[]
-	/** Key to go on after; absent on the last page. */
-	readonly next?: string
+	/** Key of the last item; absent on an empty page. */
+	readonly last?: string
+	/** There is at least one item behind the last one. */
+	readonly more: boolean
 }

@@ -1,13 +1,17 @@
 // A request to a vault, from the bearer token to the answer.
 import { accessDenied, forbiddenByConnection, forbiddenByFirewall, forbiddenByRbac } from '../access/denials.ts'
+import { PERMISSIONS } from '../access/permissions.ts'
+import { CERTIFICATE_OPERATIONS } from '../certificates/handlers.ts'
 import { throttledText } from '../faults/reply.ts'
 import type { Incoming, Reply } from '../http/message.ts'
 import { ServiceError } from '../http/service-error.ts'
+import { KEY_OPERATIONS } from '../keys/handlers.ts'
 import type { EmulatorState, HostedVault } from '../state.ts'
 import { type Caller, unauthorized } from '../tokens/access-tokens.ts'
 import { checkApiVersion } from './api-version.ts'
-import { OPERATIONS } from './handlers.ts'
-import { PERMISSIONS, type RouteMatch, type SecretRoute } from './routes.ts'
+import { SECRET_OPERATIONS } from './handlers.ts'
+import type { OperationContext } from './operation.ts'
+import type { Route, RouteMatch } from './routes.ts'
 
 /** The caller of a request, or the 401 it gets. Judged before the path is even looked at. */
 export async function authenticate(
@@ -35,8 +39,14 @@ export function effectiveMethod(request: Incoming): string {
 	return request.method === 'POST' && typeof override === 'string' ? override.toUpperCase() : request.method
 }
 
+const OPERATIONS: Readonly<Record<Route, (context: OperationContext) => Reply | Promise<Reply>>> = {
+	...SECRET_OPERATIONS,
+	...KEY_OPERATIONS,
+	...CERTIFICATE_OPERATIONS,
+}
+
 /** Operations that make a secret; everything else shares the other limit. */
-const CREATES: ReadonlySet<SecretRoute> = new Set(['setSecret', 'restoreSecret'])
+const CREATES: ReadonlySet<Route> = new Set(['setSecret', 'restoreSecret'])
 
 /**
  * Does what an authenticated caller asks; throws a ServiceError otherwise.
@@ -45,13 +55,13 @@ const CREATES: ReadonlySet<SecretRoute> = new Set(['setSecret', 'restoreSecret']
  * 2. API version, network, permission, in this order.
  * 3. The operation itself, which checks names' states, bodies and queries.
  */
-export function serve(
+export async function serve(
 	state: EmulatorState,
 	hosted: HostedVault,
 	request: Incoming,
 	caller: Caller,
 	match: RouteMatch,
-): Reply {
+): Promise<Reply> {
 	const { vault } = hosted
 	const over = state.throttle.take(vault.name, CREATES.has(match.route) ? 'create' : 'other')
 	if (over) {
@@ -62,9 +72,17 @@ export function serve(
 	}
 	const apiVersion = checkApiVersion(request.query)
 	const assignmentId = authorize(state, hosted, request, caller, match)
-	const reply = OPERATIONS[match.route]({ request, vault, match, apiVersion, backupKey: state.backupKey })
-	if (assignmentId === undefined) return reply
-	return { ...reply, headers: { ...reply.headers, 'x-ms-keyvault-rbac-assignment-id': assignmentId } }
+	const headers: Record<string, string> =
+		assignmentId === undefined ? {} : { 'x-ms-keyvault-rbac-assignment-id': assignmentId }
+	const { backupKey, pageSizes: sizes } = state
+	try {
+		const now = state.clock.now()
+		const reply = await OPERATIONS[match.route]({ request, vault, match, apiVersion, backupKey, sizes, now })
+		return { ...reply, headers: { ...reply.headers, ...headers } }
+	} catch (error) {
+		// What the role allowed and the operation refused names the assignment too.
+		throw error instanceof ServiceError ? error.withHeaders(headers) : error
+	}
 }
 
 /** Network first, then the permission model of the vault. The id of the role assignment that allowed it, if one did. */
@@ -84,12 +102,13 @@ function authorize(
 	const answer = state.access.ask(hosted.access, {
 		clientId: caller.clientId,
 		vault,
-		secret: match.name?.toLowerCase(),
+		// A role at the scope of a secret says nothing of a key of its name.
+		secret: match.area === 'secrets' ? match.name?.toLowerCase() : undefined,
 		permission,
 	})
 	if (answer.allowed) return answer.assignmentId
 	if (hosted.access === 'policy') throw accessDenied({ caller, permission: permission.policy, vault, region })
-	const resource = `${vaultResourceId(subscriptionId, vault)}${match.name === undefined ? '' : `/secrets/${match.name.toLowerCase()}`}`
+	const resource = `${vaultResourceId(subscriptionId, vault)}${match.name === undefined ? '' : `/${match.area}/${match.name.toLowerCase()}`}`
 	throw forbiddenByRbac({ caller, action: permission.action, resource, vault, region })
 }
 

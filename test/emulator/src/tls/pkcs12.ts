@@ -19,8 +19,9 @@ const MAC_PURPOSE = 3
 
 const contentInfo = (content: Buffer): Buffer => sequence(oid(DATA), explicit(0, octets(content)))
 
-const bag = (kind: string, value: Buffer, keyId: Buffer): Buffer =>
-	sequence(oid(kind), explicit(0, value), set(sequence(oid(LOCAL_KEY_ID), set(octets(keyId)))))
+/** `keyId` is what the certificate of a key and the key share. */
+const bag = (kind: string, value: Buffer, keyId: Buffer | undefined): Buffer =>
+	sequence(oid(kind), explicit(0, value), ...(keyId ? [set(sequence(oid(LOCAL_KEY_ID), set(octets(keyId))))] : []))
 
 /** Key of the MAC for the empty password: two zero bytes, the terminator of a BMPString (RFC 7292, B.2; one output block is enough). */
 function macKey(salt: Buffer): Buffer {
@@ -30,13 +31,18 @@ function macKey(salt: Buffer): Buffer {
 	return digest
 }
 
-/** The PFX of a PEM certificate and its private key. */
-export function createPfx(certificatePem: string, privateKey: KeyObject): Buffer {
-	const { raw } = new X509Certificate(certificatePem)
+/** The PFX of a PEM chain, leaf first, and its private key; without a key for one that must not leave. */
+export function createPfx(chain: readonly string[], privateKey: KeyObject | undefined): Buffer {
+	const raws = chain.map((pem) => new X509Certificate(pem).raw)
+	const raw = raws[0] as Buffer
 	const keyId = createHash('sha1').update(raw).digest()
-	const certificates = sequence(bag(CERT_BAG, sequence(oid(X509_CERTIFICATE), explicit(0, octets(raw))), keyId))
-	const keys = sequence(bag(KEY_BAG, privateKey.export({ format: 'der', type: 'pkcs8' }), keyId))
-	const safe = sequence(contentInfo(certificates), contentInfo(keys))
+	const certificates = sequence(
+		...raws.map((each, i) =>
+			bag(CERT_BAG, sequence(oid(X509_CERTIFICATE), explicit(0, octets(each))), i === 0 ? keyId : undefined),
+		),
+	)
+	const keys = privateKey && sequence(bag(KEY_BAG, privateKey.export({ format: 'der', type: 'pkcs8' }), keyId))
+	const safe = sequence(contentInfo(certificates), ...(keys ? [contentInfo(keys)] : []))
 	const salt = randomBytes(8)
 	const mac = createHmac('sha256', macKey(salt)).update(safe).digest()
 	const macData = sequence(

@@ -13,6 +13,8 @@ export interface Caller {
 	readonly objectId: string
 	readonly tenantId: string
 	readonly issuer: string
+	/** The service that the token is for. */
+	readonly audience: string
 	/** Whole seconds. */
 	readonly issuedAt: number
 	readonly expiresAt: number
@@ -126,8 +128,10 @@ export class AccessTokens {
 	 * 1. It parses and its key is ours: otherwise AKV10046.
 	 * 2. The signature fits.
 	 * 3. Audience, issuer with tenant, times: each its own answer.
+	 *
+	 * `audiences`: the names of the service that is asked; a vault's by default.
 	 */
-	async verify(token: string): Promise<Caller> {
+	async verify(token: string, audiences: readonly string[] = this.#options.names.audiences): Promise<Caller> {
 		const hash = createHash('sha256').update(token).digest('base64')
 		let caller = this.#verified.get(hash)
 		if (!caller) {
@@ -136,6 +140,8 @@ export class AccessTokens {
 			this.#verified.set(hash, caller)
 		}
 		const { clock, directory } = this.#options
+		if (!audiences.includes(caller.audience))
+			throw unauthorized(`AKV10022: Invalid audience. Expected ${audiences.join(' or ')}, found: ${caller.audience}`)
 		if (caller.expiresAt <= clock.seconds()) throw unauthorized("[TokenExpired] Error validating token: 'S2S12086'.")
 		if (caller.generation < (directory.client(caller.clientId)?.generation ?? 0))
 			throw new ClaimsChallenge(clock.seconds())
@@ -174,8 +180,6 @@ export class AccessTokens {
 			throw unauthorized("[InvalidSignature] Error validating token: 'S2S12010'.")
 		}
 		const { aud, iss, tid, appid, oid, iat, exp, uti } = claims
-		if (!names.audiences.includes(aud))
-			throw unauthorized(`AKV10022: Invalid audience. Expected ${names.audiences.join(' or ')}, found: ${aud}`)
 		const expected = names.issuer(tid)
 		if (iss !== expected || !directory.hasTenant(tid)) {
 			throw unauthorized(`AKV10032: Invalid issuer. Expected one of ${expected}, found ${iss}`)
@@ -185,6 +189,7 @@ export class AccessTokens {
 			objectId: oid,
 			tenantId: tid,
 			issuer: iss,
+			audience: aud,
 			issuedAt: iat,
 			expiresAt: exp,
 			generation: Number.parseInt(uti.slice(-GENERATION_LENGTH), 36),

@@ -73,15 +73,28 @@ export async function requestToken(endpoint: TokenEndpoint, tenantId: string, re
 	}
 }
 
-/** `<resource>/.default`, where the resource is Key Vault's by name or by application id. */
-function audienceOf(scope: string | undefined, names: Names, tenantId: string): string {
+/** Scopes of OpenID Connect, that mean nothing without a user: MSAL for Go and Java send them with every request. */
+const OIDC_SCOPES: ReadonlySet<string> = new Set(['openid', 'profile', 'email', 'offline_access'])
+
+/**
+ * The audience that a `scope` asks for.
+ *
+ * 1. Scopes of OpenID Connect do not count, wherever they stand.
+ * 2. Exactly one is left, `<resource>/.default`.
+ * 3. The resource is Key Vault's, by name or by application id, or another service's whose tokens a vault refuses.
+ *    A slash at its end stays: it becomes part of the audience, as Entra does it.
+ */
+export function audienceOf(scope: string | undefined, names: Names, tenantId: string): string {
 	if (scope === undefined) throw entraError(900144, 'scope')
-	if (scope.trim() === '' || /\s/.test(scope.trim())) throw entraError(70011, scope)
+	const scopes = scope.split(/\s+/).filter((each) => each !== '')
+	const [wanted, ...more] = scopes.filter((each) => !OIDC_SCOPES.has(each))
+	if (scopes.length === 0 || more.length > 0) throw entraError(70011, scope)
 	const suffix = '/.default'
-	if (!scope.endsWith(suffix)) throw entraError(1002012, scope)
-	const resource = scope.slice(0, -suffix.length)
-	if (names.audiences.includes(resource)) return resource
-	throw OTHER_CLOUDS.includes(resource) ? entraError(900382) : entraError(500011, resource, tenantId)
+	if (!wanted?.endsWith(suffix)) throw entraError(1002012, wanted ?? scope)
+	const resource = wanted.slice(0, -suffix.length)
+	const known = resource.replace(/\/$/, '')
+	if (names.audiences.includes(known) || names.otherAudiences.includes(known)) return resource
+	throw OTHER_CLOUDS.includes(known) ? entraError(900382) : entraError(500011, resource, tenantId)
 }
 
 async function authenticate(

@@ -25,7 +25,7 @@ const refused = (status: number, error: string, description: string): Reply => (
  * A token for one of the machine's identities.
  *
  * 1. The header `Metadata: true` proves that no proxy was tricked into asking.
- * 2. `resource` is Key Vault; a trailing slash is the caller's mistake, and stays one: it becomes the audience.
+ * 2. `resource` is Key Vault or another service that there are tokens for; a trailing slash is the caller's mistake, and stays one: it becomes the audience.
  * 3. `client_id` names the identity; without it there must be exactly one.
  */
 export async function managedIdentityToken(
@@ -37,7 +37,8 @@ export async function managedIdentityToken(
 		return { reply: refused(400, 'invalid_request', 'Required metadata header not specified') }
 	const resource = query.get('resource')
 	if (!resource) return { reply: refused(400, 'invalid_request', 'Required audience parameter not specified') }
-	if (!endpoint.names.audiences.includes(resource.replace(/\/$/, ''))) {
+	const { audiences, otherAudiences } = endpoint.names
+	if (![...audiences, ...otherAudiences].includes(resource.replace(/\/$/, ''))) {
 		return {
 			reply: refused(400, 'invalid_resource', 'AADSTS500011: The resource principal was not found in the tenant.'),
 		}

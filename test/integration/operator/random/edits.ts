@@ -1,9 +1,9 @@
 // Steps of the random run that people take in the cluster: edits of specs, of annotations, and of our Secrets.
 import { isKubeError } from '../../../../operator/src/adapters/kube/errors.ts'
+import { type Asked, edited } from '../../../oracle/wishes.ts'
 import { condition, kubectlLine } from '../stage.ts'
 import { integer, pick, type RunContext, type Step } from './context.ts'
-import { type Shape, specOf } from './specs.ts'
-import { edited, type Watching } from './wishes.ts'
+import { askedOf, type RunBinding, type Shape, specOf } from './specs.ts'
 
 /** Somebody changes our Secret. */
 const intrude =
@@ -43,26 +43,33 @@ const remove = async ({ stage, checker }: RunContext, path: string) => {
 }
 
 /** An edit of a spec. */
-async function reshape({ checker, stage }: RunContext, watching: Watching, to: Partial<Shape>): Promise<void> {
+async function reshape({ checker, stage }: RunContext, binding: RunBinding, to: Partial<Shape>): Promise<void> {
 	await checker.during(async () => {
-		const shape = { ...watching.shape, ...to }
-		await stage.apply(watching.spec.name, specOf(watching.spec, shape))
-		const { metadata } = await stage.binding(watching.spec.name)
-		edited(watching, { generation: metadata.generation, shape })
+		const { spec, watching } = binding
+		const shape = { ...binding.shape, ...to }
+		await stage.apply(spec.name, specOf(spec, shape))
+		const { metadata } = await stage.binding(spec.name)
+		binding.shape = shape
+		edited(watching, askedOf(spec, shape, metadata.generation, watching.asked.hold))
 	})
+}
+
+/** The annotation hold is another one. */
+function heldAnew({ watching }: RunBinding, hold: Asked['hold']): void {
+	edited(watching, { hold })
 }
 
 const respec =
 	(
 		what: string,
-		can: (watching: Watching) => boolean,
-		to: (watching: Watching, random: () => number) => Partial<Shape>,
+		can: (binding: RunBinding) => boolean,
+		to: (binding: RunBinding, random: () => number) => Partial<Shape>,
 	): Step =>
 	async (context) => {
-		const watching = pick(context.random, [...context.checker.bindings.values()].filter(can))
-		const shape = to(watching, context.random)
-		await reshape(context, watching, shape)
-		return `${watching.spec.name}: ${what} ${Object.values(shape)
+		const binding = pick(context.random, [...context.checker.bindings.values()].filter(can))
+		const shape = to(binding, context.random)
+		await reshape(context, binding, shape)
+		return `${binding.spec.name}: ${what} ${Object.values(shape)
 			.map((value) => JSON.stringify(value))
 			.join(', ')}`
 	}
@@ -72,27 +79,27 @@ const HOUR_MS = 3_600_000
 
 /** An incident: one file of `keep` is pinned to one of its last versions. */
 const hold: Step = async ({ checker, stage, vault, random }) => {
-	const watching = checker.bindings.get('keep-secrets')
+	const binding = checker.bindings.get('keep-secrets')
 	const name = pick(random, ['alpha', 'beta'])
 	const id = pick(random, vault.items.get(name)?.versions.slice(-3) ?? []).id
 	const until = `${new Date(Date.now() + HOUR_MS).toISOString().slice(0, 19)}Z`
 	await checker.during(async () => {
 		await stage.annotate('keep', { [HOLD]: `${name}=${id}; until=${until}` })
-		if (watching) edited(watching, { hold: { name, id } })
+		if (binding) heldAnew(binding, { name, id })
 	})
 	return `hold ${name} at ${id}`
 }
 
-async function release({ checker, stage }: RunContext, watching: Watching): Promise<void> {
+async function release({ checker, stage }: RunContext, binding: RunBinding): Promise<void> {
 	await checker.during(async () => {
-		await stage.annotate(watching.spec.name, { [HOLD]: null })
-		edited(watching, { hold: undefined })
+		await stage.annotate(binding.spec.name, { [HOLD]: null })
+		heldAnew(binding, undefined)
 	})
 }
 
 /** Somebody runs the printed line that lets held removals go. */
 const acknowledge: Step = async ({ checker, stage }) => {
-	const watching = checker.bindings.get('braked-secrets')
+	const watching = checker.bindings.get('braked-secrets')?.watching
 	const fresh = condition(await stage.binding('braked'), 'Fresh')
 	if (!watching || fresh?.reason !== 'RemovalsHeld') return 'no removals are held'
 	const digest = kubectlLine(fresh.message).split('=').at(-1) ?? ''
@@ -148,14 +155,14 @@ export const EDITS: readonly (readonly [number, Step])[] = [
 /** Ends suspensions. @returns whether there were any */
 export async function resume(context: RunContext): Promise<boolean> {
 	const suspended = [...context.checker.bindings.values()].filter(({ shape }) => shape.suspend)
-	for (const watching of suspended) await reshape(context, watching, { suspend: false })
+	for (const binding of suspended) await reshape(context, binding, { suspend: false })
 	return suspended.length > 0
 }
 
 /** Ends holds, and asks for a look. */
 export async function settle(context: RunContext): Promise<void> {
-	for (const watching of context.checker.bindings.values()) {
-		if (watching.hold) await release(context, watching)
-		await context.stage.annotate(watching.spec.name, { 'secrets.purista.dev/requested-at': `${performance.now()}` })
+	for (const binding of context.checker.bindings.values()) {
+		if (binding.watching.asked.hold) await release(context, binding)
+		await context.stage.annotate(binding.spec.name, { 'secrets.purista.dev/requested-at': `${performance.now()}` })
 	}
 }

@@ -16,9 +16,9 @@ import { openStage, type Stage } from '../stage.ts'
 import { Checker } from './checker.ts'
 import type { RunContext } from './context.ts'
 import { resume } from './edits.ts'
-import { unsettled } from './settled.ts'
 import { firstShape, OBJECTS, SPECS, specOf } from './specs.ts'
 import { heal, randomStep } from './steps.ts'
+import { unsettled } from './unsettled.ts'
 import { RandomVault } from './vault.ts'
 
 const STEPS = process.env['ASB_LONG'] ? 500 : 60

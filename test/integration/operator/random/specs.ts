@@ -1,5 +1,6 @@
 // The bindings of the random run. They share an identity and the secrets of one vault.
-import { KEEP, type Policy } from './model.ts'
+import { KEEP, type Policy } from '../../../oracle/model.ts'
+import { type Asked, type FileWish, type Watching, watchingOf } from '../../../oracle/wishes.ts'
 
 /** A file that a binding may have. */
 export interface Entry {
@@ -130,6 +131,47 @@ export function entriesOf({ entries, select }: BindingSpec): Entry[] {
 
 /** Whether a spec of this shape asks for the file at all. */
 export const isWanted = ({ extra, tag }: Entry, { extras, select }: Shape) => (extra ? extras : tag ? select : true)
+
+/** Name of the vault in the model. */
+export const VAULT = 'v-random'
+
+/** What the oracle is told of a spec. */
+export function askedOf(spec: BindingSpec, shape: Shape, generation: number, hold: Asked['hold']): Asked {
+	const wish = ({ objectName, tag, older }: Entry): FileWish => ({
+		vault: VAULT,
+		objectName,
+		tag,
+		older: older ? shape.previous : 0,
+		group: objectName,
+	})
+	return {
+		generation,
+		wishes: new Map(
+			entriesOf(spec)
+				.filter((each) => isWanted(each, shape))
+				.map((each) => [each.name, wish(each)]),
+		),
+		policy: shape.policy,
+		maxRemovals: spec.maxRemovals,
+		suspend: shape.suspend,
+		hold,
+	}
+}
+
+/** A binding of the run, and what the oracle has seen of it. */
+export interface RunBinding {
+	spec: BindingSpec
+	shape: Shape
+	watching: Watching
+}
+
+export function runBindingOf(spec: BindingSpec): RunBinding {
+	const shape = firstShape(spec)
+	const entries = entriesOf(spec)
+	const selected = new Set(entries.filter(({ tag }) => tag).map(({ name }) => name))
+	const names = entries.map(({ name }) => name)
+	return { spec, shape, watching: watchingOf(spec.name, askedOf(spec, shape, 1, undefined), names, selected) }
+}
 
 /** As the resource has it. */
 export function specOf({ entries, select, maxRemovals }: BindingSpec, shape: Shape): Record<string, unknown> {

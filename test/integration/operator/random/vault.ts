@@ -1,19 +1,19 @@
 // The vault of the random run: each change is made to the emulator and to the model.
 import type { Emulator } from 'azure-key-vault-emulator'
 import { until } from '../../../kit/until.ts'
-import type { Item, Version } from './model.ts'
-import { UNORDERED } from './specs.ts'
-
-/** Which version of which secret a text is the value of, or a part of the value. */
-export interface Origin {
-	objectName: string
-	id: string
-}
+import type { Item, Origin, VaultHistory, Version } from '../../../oracle/model.ts'
+import { UNORDERED, VAULT } from './specs.ts'
 
 export class RandomVault {
 	readonly items = new Map<string, Item>()
 	/** every value that was ever set, and its parts */
 	readonly origins = new Map<string, Origin>()
+	/** what the oracle may know */
+	readonly history: VaultHistory = {
+		item: (_, name) => this.items.get(name),
+		items: () => this.items.values(),
+		origin: (text) => this.origins.get(text),
+	}
 	readonly #emulator: Emulator
 	readonly #vault: string
 	readonly #random: () => number
@@ -35,7 +35,7 @@ export class RandomVault {
 		item.versions.push({ id, value, enabled: true })
 		this.items.set(name, item)
 		const texts = name === 'pair' ? Object.values(JSON.parse(value) as Record<string, string>) : []
-		for (const text of [value, ...texts]) this.origins.set(text, { objectName: name, id })
+		for (const text of [value, ...texts]) this.origins.set(text, { vault: VAULT, objectName: name, id })
 	}
 
 	/** Changes what is said of the current version, or of one so many before it. */

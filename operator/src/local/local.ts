@@ -1,0 +1,162 @@
+import { join } from 'node:path'
+import type { TokenCredential } from '@azure/identity'
+import { createVaults } from '../adapters/azure/pool.ts'
+import type { Binding } from '../api/parse.ts'
+import type { BindingStatus } from '../api/schema.ts'
+import { type Git, whyNotOurs } from '../destinations/folder/claim.ts'
+import { createFolderDestination } from '../destinations/folder/folder.ts'
+import { removeGenerations } from '../destinations/mount/atomic-writer.ts'
+import type { Source } from '../engine/source.ts'
+import type { MakeForms } from '../run/answer.ts'
+import type { Clock } from '../runtime/clock.ts'
+import { type Account, findAccount } from './account.ts'
+import { readDocuments } from './documents.ts'
+import { follow } from './follow.ts'
+import type { LocalOptions } from './options.ts'
+import { announcement, isWell, newsOf, tableOf } from './print.ts'
+
+export interface LocalDeps {
+	readonly clock: Clock
+	readonly random: () => number
+	/** asks to stop */
+	readonly signal: AbortSignal
+	readonly credential: () => TokenCredential
+	readonly makeForms: MakeForms
+	readonly git: Git
+	readonly read: (file: string) => Promise<string>
+	readonly say: (text: string) => void
+	/** Asks somebody. Undefined: nobody is there. */
+	readonly confirm: ((question: string) => Promise<boolean>) | undefined
+}
+
+/** Ends everything, with nothing to add to what was said. */
+class Declined extends Error {
+	override readonly name = 'Declined'
+}
+
+interface Place {
+	readonly binding: Binding
+	readonly folder: string
+	readonly source: Source
+}
+
+/**
+ * The main job without a cluster: the same YAML, the same passes, a folder instead of a Secret, and your own account instead
+ * of a ServiceAccount's.
+ *
+ * 1. The file is read; folders that are not ours are refused before anything is asked of Azure.
+ * 2. Whose account it is, is found out and shown, with vault and names, before the first write of each binding.
+ * 3. Each binding is followed until somebody stops it. At the end the files go, unless they are to stay.
+ *
+ * @returns the exit code: 0, 1 when it did not come to what was asked for, 2 when the input is wrong
+ */
+export async function runLocal(options: LocalOptions, deps: LocalDeps): Promise<number> {
+	const { say } = deps
+	const documents = readDocuments(await deps.read(options.file))
+	if (documents.kind === 'invalid') return refuse(say, `${options.file}: ${documents.problem}`)
+	if (documents.skipped.length > 0) say(`skipped: ${documents.skipped.join(', ')}`)
+	if (!options.yes && !deps.confirm)
+		return refuse(say, 'There is no terminal to ask before the first write. Write --yes if it shall not be asked.')
+	const { bindings } = documents
+	const folderOf = ({ name }: Binding) => (bindings.length === 1 ? options.out : join(options.out, name))
+	const folders = bindings.map(folderOf)
+	const twice = folders.find((folder, i) => folders.indexOf(folder) !== i)
+	if (twice !== undefined)
+		return refuse(say, `Two bindings would have the folder ${twice}. Give one of them its own file.`)
+	for (const binding of bindings) {
+		const problem = await whyNotOurs(folderOf(binding), binding.uid, deps.git)
+		if (problem !== undefined) return refuse(say, problem)
+	}
+	const suffix = options.vaultSuffixes.find((each) => bindings[0]?.vaultUrl?.endsWith(`.${each}`))
+	if (suffix === undefined)
+		return refuse(
+			say,
+			`The vault ${bindings[0]?.vaultUrl} has no suffix that may be read: ${options.vaultSuffixes.join(', ')}.`,
+		)
+	const found = await findAccount(deps.credential(), `https://${suffix}/.default`)
+	if (found.kind === 'none') return refuse(say, found.problem)
+	const places = bindings.map((binding) => ({
+		binding,
+		folder: folderOf(binding),
+		source: sourceOf(binding, found.account),
+	}))
+	return followAll(places, found.account, options, deps)
+}
+
+async function followAll(
+	places: readonly Place[],
+	account: Account,
+	options: LocalOptions,
+	deps: LocalDeps,
+): Promise<number> {
+	const { clock, random, say, makeForms } = deps
+	const { once, keep } = options
+	const ending = new AbortController()
+	const signal = AbortSignal.any([deps.signal, ending.signal])
+	const vaults = createVaults({
+		clock,
+		random,
+		// Nobody is asked for a ServiceAccount's token: the credential below needs none.
+		tokens: { request: async () => ({ token: '', expiresAt: Number.POSITIVE_INFINITY }) },
+		credential: deps.credential,
+		authorityHost: options.authorityHost,
+		disableInstanceDiscovery: options.disableInstanceDiscovery,
+		clusterName: 'local',
+		vaultSuffixes: options.vaultSuffixes,
+	})
+	const ask = oneAtATime(options.yes ? undefined : deps.confirm)
+	const one = async ({ binding, folder, source }: Place): Promise<BindingStatus> => {
+		if (!vaults.isAllowed(source.vaultUrl))
+			throw new Declined(`The vault ${source.vaultUrl} must be https://<name>.<suffix>, without port or path.`)
+		const destination = createFolderDestination({
+			path: folder,
+			clock,
+			async beforeFirst(change) {
+				say(`\n${announcement(binding, account, folder, change, keep)}`)
+				if (!(await ask(`Write ${change.set.size} files to ${folder}? [y/N] `)))
+					throw new Declined('Nothing was written.')
+			},
+		})
+		const onStatus = (status: BindingStatus, before: BindingStatus) => {
+			const news = newsOf(status, before)
+			if (news.length === 0) return
+			say(`\n${tableOf(binding, status, folder)}\n${news.map((line) => indent(line)).join('\n')}`)
+		}
+		return follow({ binding, source, vaults, destination, makeForms, clock, random, signal, once, onStatus })
+	}
+	try {
+		const statuses = await Promise.all(places.map(one))
+		return statuses.every(isWell) ? 0 : 1
+	} catch (error) {
+		ending.abort(error)
+		if (error instanceof Declined) return refuse(say, error.message, 1)
+		if (deps.signal.aborted) return 0
+		throw error
+	} finally {
+		if (!keep) for (const { folder } of places) await removeGenerations(folder)
+		if (!keep) say('The files are removed.')
+	}
+}
+
+const indent = (text: string) => text.replaceAll(/^/gm, '  ')
+
+/** Questions of several bindings one after the other. @param confirm undefined: nobody is asked, and all is well */
+function oneAtATime(confirm: LocalDeps['confirm']): (question: string) => Promise<boolean> {
+	let last: Promise<unknown> = Promise.resolve()
+	return (question) => {
+		if (!confirm) return Promise.resolve(true)
+		const next = last.then(() => confirm(question))
+		last = next.catch(() => {})
+		return next
+	}
+}
+
+function sourceOf({ namespace, identity, vaultUrl = '' }: Binding, { id, tenantId }: Account): Source {
+	const { serviceAccountName: serviceAccount, audience } = identity
+	return { vaultUrl, tenantId, clientId: id, audience, namespace, serviceAccount, serviceAccountUid: 'local' }
+}
+
+function refuse(say: (text: string) => void, problem: string, code = 2): number {
+	say(problem)
+	return code
+}

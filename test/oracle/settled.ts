@@ -1,0 +1,132 @@
+// What must be true when everything has been healed and has had its time.
+import { type ManifestSecret, previousFileName } from 'purista-azure-mounted-secret-store/manifest'
+import { conditionOf, type SeenStatus } from './judge.ts'
+import { previousOf, type Target, type VaultHistory } from './model.ts'
+import { type FileWish, isBraked, type Watching } from './wishes.ts'
+
+/** What one binding shows at the moment. */
+export interface Shown {
+	/** of the binding itself */
+	generation: number
+	status: SeenStatus | undefined
+	texts: ReadonlyMap<string, string>
+	/** by the manifest */
+	told: Readonly<Record<string, ManifestSecret>>
+	/** no older versions can be told, because versions of one second are among them */
+	tied?: (wish: FileWish) => boolean
+	/** files without which the place cannot be */
+	required?: readonly string[]
+}
+
+/** @returns what is not as the model says; undefined when all is */
+export function difference(watching: Watching, shown: Shown, vaults: VaultHistory): string | undefined {
+	const { asked, files } = watching
+	const { status, told, generation } = shown
+	if (status?.observedGeneration !== generation) return 'the status is of another generation'
+	if (asked.suspend) return conditionOf(status, 'Fresh')?.reason === 'Suspended' ? undefined : 'it is not suspended'
+	// A binding that only selects, and has nothing, most likely has a wrong selector: it says so.
+	const named = [...asked.wishes.values()].some(({ tag }) => tag === undefined)
+	let [ready, fresh] = [named || Object.keys(told).length > 0, true]
+	const { required = [] } = shown
+	const isDue = (name: string) => files.get(name)?.course.target?.kind === 'version'
+	// It cannot be made as long as one of these is not to be had.
+	if (shown.texts.size === 0 && !required.every(isDue)) return conditionProblem('Ready', false, status)
+	const waiting: string[] = []
+	for (const [name, file] of files) {
+		const wish = asked.wishes.get(name)
+		const { target } = file.course
+		const one = status.secrets?.find((each) => each.name === name)
+		if (!file.selected && !wish) {
+			// Kept for the vault's sake, it looks like what a selector brought, and a selector has the last word.
+			const selects = [...asked.wishes.values()].some(({ tag }) => tag)
+			if (selects && told[name] !== undefined && told[name].state !== 'Current') return undefined
+			const isOurs = !watching.tampered.has(name) && !watching.unlisted.has(name)
+			if ((shown.texts.has(name) && isOurs) || one) return `${name} is not wanted and still there`
+			continue
+		}
+		const delivered = told[name]
+		// Bytes of what was wanted here before stay until there are better ones.
+		const other =
+			wish && otherOf(wish, watching.tampered.has(name) ? undefined : shown.texts.get(name), delivered, vaults)
+		// Nobody asked for these bytes here, and whether it matters that they are there nobody said.
+		if (other && (file.selected || wish.optional)) return undefined
+		if (wish && !file.selected && !wish.optional && (!delivered || other)) ready = false
+		// After a hold the pinned bytes stay until there are better ones, and the rules for those do not apply to them.
+		if (delivered?.pinned && wish?.pin === undefined && target?.kind !== 'version') return undefined
+		if (delivered && !other && one?.version !== delivered.version)
+			return `${name}: the manifest says ${delivered.version}, the status ${one?.version}`
+		if (target?.kind === 'remove' && delivered && isBraked(file, target)) {
+			// What the place cannot be without stays, and that is told.
+			if (required.includes(name)) return undefined
+			// Of another secret of the same vault they stay: a pod may live on them.
+			if (other === 'object') fresh = false
+			else waiting.push(name)
+		}
+		if (target?.kind === 'version') {
+			const problem = versionProblem(name, wish, target, shown, vaults)
+			if (problem !== undefined) return problem
+			if (one?.reason === 'Unsettled') return `${name} is unsettled`
+		}
+		if (target?.kind === 'keep') {
+			// A deselected secret that is kept is what the policy asked for.
+			if (target.why === 'disabled' || target.why === 'versionAbsent' || (target.why === 'absent' && delivered))
+				fresh = false
+			const state = { absent: 'Absent', disabled: 'Disabled', deselected: 'Deselected' }[target.why as string]
+			if (delivered && !other && state !== undefined && delivered.state !== state)
+				return `${name} is kept in the state ${delivered.state}, though ${target.why}`
+		}
+	}
+	if (waiting.length > asked.maxRemovals) fresh = false
+	else if (waiting.length > 0) return `${waiting.join(', ')} still there`
+	return conditionProblem('Ready', ready, status) ?? conditionProblem('Fresh', fresh, status)
+}
+
+function conditionProblem(type: string, wanted: boolean, status: SeenStatus): string | undefined {
+	const is = conditionOf(status, type)
+	return is?.status === (wanted ? 'True' : 'False')
+		? undefined
+		: `${type} is ${is?.status} (${is?.reason}), not ${wanted}`
+}
+
+/** Whether the bytes are of another secret, or of another vault, than is wanted. */
+function otherOf(
+	{ vault, objectName, pin }: FileWish,
+	text: string | undefined,
+	delivered: ManifestSecret | undefined,
+	vaults: VaultHistory,
+): 'object' | 'vault' | undefined {
+	const origin = text === undefined ? undefined : vaults.origin(text)
+	// A stranger's bytes are of what the manifest says was there before him: nobody can mend what is wanted no more.
+	if ((origin && origin.vault !== vault) || (!origin && delivered?.vault !== undefined)) return 'vault'
+	const isOther =
+		delivered !== undefined && (delivered.objectName !== objectName || (pin !== undefined && delivered.version !== pin))
+	return isOther || (origin && origin.objectName !== objectName) ? 'object' : undefined
+}
+
+function versionProblem(
+	name: string,
+	wish: FileWish | undefined,
+	target: Extract<Target, { kind: 'version' }>,
+	{ texts, told, tied }: Shown,
+	vaults: VaultHistory,
+): string | undefined {
+	if (!wish) return undefined
+	const { vault, objectName, older = 0, pin } = wish
+	const idOf = (key: string) => {
+		const origin = vaults.origin(texts.get(key) ?? '')
+		return origin?.objectName === objectName && origin.vault === vault ? origin.id : undefined
+	}
+	if (idOf(name) !== target.id) return `${name} is of version ${idOf(name)} instead of ${target.id}`
+	const state = target.why ? 'Previous' : 'Current'
+	const delivered = told[name]
+	if (delivered?.version !== target.id || delivered.state !== state || delivered.pinned !== (pin !== undefined))
+		return `${name}: the manifest says ${delivered?.state} ${delivered?.version}, pinned ${delivered?.pinned}`
+	if (tied?.(wish)) return undefined
+	const item = vaults.item(vault, objectName)
+	const kept = item && older > 0 ? previousOf(item, target.id, older) : []
+	const inManifest = delivered.previous.map(({ version }) => version)
+	if (inManifest.join() !== kept.join()) return `${name} has the older versions ${inManifest}, not ${kept}`
+	const inFiles = kept.map((_, i) => idOf(previousFileName(name, i + 1)))
+	if (inFiles.join() !== kept.join()) return `${name} has files of the older versions ${inFiles}, not ${kept}`
+	return undefined
+}

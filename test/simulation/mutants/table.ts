@@ -1,0 +1,216 @@
+// Operators that are broken on purpose: what is replaced, in which file of operator/src. A text that is not there any more
+// ends the run: then whoever changed it says how to break it now.
+
+export interface Mutant {
+	/** what is wrong with it */
+	broken: string
+	file: string
+	find: string
+	replace: string
+}
+
+export const MUTANTS: readonly Mutant[] = [
+	{
+		broken: '`Remove` is not followed',
+		file: 'engine/entry.ts',
+		find: "	how === 'Remove'\n		? {",
+		replace: '	false\n		? {',
+	},
+	{
+		broken: 'the revision of the manifest is not counted',
+		file: 'engine/change.ts',
+		find: 'revision: last + 1 }',
+		replace: 'revision: last }',
+	},
+	{
+		broken: 'absent at the first 404',
+		file: 'engine/entry.ts',
+		find: 'again - since >= ABSENT_AFTER_MS',
+		replace: 'again - since >= -ABSENT_AFTER_MS',
+	},
+	{
+		broken: 'a gap in a list is taken for absence of the tag',
+		file: 'engine/poll.ts',
+		find: 'if (!item) return []',
+		replace: "if (!item) return [[name, leaving('deselected')]]",
+	},
+	{
+		broken: '`maxRemovals` is ignored',
+		file: 'engine/brake.ts',
+		find: 'if (count <= max) return',
+		replace: 'if (count >= 0) return',
+	},
+	{
+		broken: '`suspend` is ignored',
+		file: 'api/parse.ts',
+		find: "if (spec.suspend) return { kind: 'suspended'",
+		replace: "if (spec.suspend && metadata.name === '') return { kind: 'suspended'",
+	},
+	{
+		broken: 'what time alone changes is not acted on',
+		file: 'engine/known.ts',
+		find: 'return flawOf(facts, now) !== known.flaw',
+		replace: 'return now < 0',
+	},
+	{
+		broken: 'older versions that are disabled are kept',
+		file: 'engine/versions.ts',
+		find: '			each.enabled &&\n',
+		replace: '',
+	},
+	{
+		broken: 'a 403 is taken for absence',
+		file: 'engine/values.ts',
+		find: "if (fault.kind !== 'absent') return { finding",
+		replace: "if (fault.kind !== 'absent' && fault.kind !== 'forbiddenRbac') return { finding",
+	},
+	{
+		broken: '`Previous` is not followed',
+		file: 'engine/values.ts',
+		find: "if (policyFor(flaw, binding.policy, pin !== undefined) !== 'Previous')",
+		replace: 'if (at.now > 0)',
+	},
+	{
+		broken: 'versions of one second are not read again',
+		file: 'engine/probe.ts',
+		find: 'serverTime / 1000 - updated >= SETTLED_AFTER_S',
+		replace: 'serverTime / 1000 - updated >= -SETTLED_AFTER_S',
+	},
+	{
+		broken: 'edits by others are not mended',
+		file: 'engine/held.ts',
+		find: 'return file.foreign !== undefined &&',
+		replace: 'return name === undefined &&',
+	},
+	{
+		broken: 'older versions are moved to the wrong place',
+		file: 'engine/older.ts',
+		find: 'if (places.includes(previousFileName(wanted.name, index + 1)))',
+		replace: 'if (places.length > 0)',
+	},
+	{
+		broken: 'values are remembered before their write has succeeded',
+		file: 'engine/pass.ts',
+		find: "	if (written.kind === 'ended')",
+		replace:
+			"	if (written.kind === 'ended')\n		return ended(afterWrite(seen, { poll: all, older, accepted, written: undefined, unwritten: [] }, input.at), written.broke, found)\n	if (written.kind === 'ended')",
+	},
+	{
+		broken: 'half of a JSON value is mended from a newer version',
+		file: 'engine/poll.ts',
+		find: 'return wanted.filter((each) => objects.has(objectKey(each)))',
+		replace: 'return wanted.filter((each) => names.has(each.name) && objects.size > 0)',
+	},
+	// Faults of issue 11 part 2, put back.
+	{
+		broken: 'what is known of one vault is taken for known of another',
+		file: 'engine/source.ts',
+		find: '	a.vaultUrl === b.vaultUrl &&\n',
+		replace: '',
+	},
+	{
+		broken: 'and bytes of one vault for bytes of the other',
+		file: 'engine/held.ts',
+		find: 'return own === vaultUrl ? rest : { ...rest, vault: own }',
+		replace: 'return own === undefined ? { ...rest, vault: own } : rest',
+	},
+	{
+		broken: 'what was not written is known',
+		file: 'engine/learn.ts',
+		find: 'new Set(unwritten.map(({ wanted }) => wanted.name))',
+		replace: 'new Set(unwritten.slice(unwritten.length).map(({ wanted }) => wanted.name))',
+	},
+	{
+		broken: 'what waits for a required key is called delivered',
+		file: 'engine/write.ts',
+		find: '(isChange(result) ? asHeld(result, reason, asked) : result)',
+		replace: '(isChange(result) && reason === undefined ? asHeld(result, reason, asked) : result)',
+	},
+	// And more.
+	{
+		broken: 'a patch does not say what it was decided on',
+		file: 'destinations/secret/rules.ts',
+		find: 'metadata: { ...metadata, resourceVersion: delivered.resourceVersion }',
+		replace: 'metadata: { ...metadata }',
+	},
+	{
+		broken: 'a pin reads the current version',
+		file: 'engine/values.ts',
+		find: "const read = yield* ask({ ask: 'read', objectName, version, ...asked })\n	if (read.answer.kind === 'fault') {",
+		replace:
+			"const read = yield* ask({ ask: 'read', objectName, version: undefined, ...asked })\n	if (read.answer.kind === 'fault') {",
+	},
+	{
+		broken: 'a hold is not followed',
+		file: 'engine/pin.ts',
+		find: 'if (now >= hold.until) return nothing',
+		replace: 'if (now >= 0) return nothing',
+	},
+	{
+		broken: 'a hold does not end',
+		file: 'engine/pin.ts',
+		find: 'if (now >= hold.until) return nothing\n',
+		replace: '',
+	},
+	{
+		broken: 'a tag that is gone at the read is not noticed',
+		file: 'engine/values.ts',
+		find: 'if (bySelector && nameBySelectors',
+		replace: 'if (bySelector && name === undefined && nameBySelectors',
+	},
+	{
+		broken: 'a list that broke off is taken for an empty one',
+		file: 'engine/poll.ts',
+		find: 'if (!denied) return { ...NOT_LISTED, broke: answer }',
+		replace: 'if (!denied) return { ...NOT_LISTED, items: new Map() }',
+	},
+	{
+		broken: 'a restart believes the manifest whatever the status says',
+		file: 'engine/known.ts',
+		find: 'if (status?.version !== delivered.version ||',
+		replace: 'if (now < 0 ||',
+	},
+	{
+		broken: 'what is absent stays so',
+		file: 'engine/known.ts',
+		find: ': probeOf(facts) !== known.probe) return true',
+		replace: ": known.probe !== 'absent' && probeOf(facts) !== known.probe) return true",
+	},
+	{
+		broken: 'files of entries that were taken out stay',
+		file: 'engine/change.ts',
+		find: 'mine.has(name) && !stays.has(name),',
+		replace: 'mine.has(name) && !stays.has(name) && results.some(({ wanted }) => wanted.name === name),',
+	},
+	{
+		broken: 'a manifest that somebody edited is believed',
+		file: 'destinations/secret/secret-object.ts',
+		find: 'manifest: keys.get(MANIFEST_FILE)?.foreign === undefined ? manifest : undefined,',
+		replace: 'manifest,',
+	},
+	{
+		broken: 'the former Secret goes before the new one holds everything',
+		file: 'engine/write.ts',
+		find: 'if (!binding.secrets.every((each) => each.optional || isThere(each.name)))',
+		replace: 'if (!binding.secrets.some((each) => each.optional || isThere(each.name)))',
+	},
+	{
+		broken: 'a lost answer of a write is taken for a yes',
+		file: 'engine/write.ts',
+		find: "		case 'away':\n			return",
+		replace:
+			"		case 'away':\n			if (change.on) return { kind: 'done', planned, holding: { ...change.on, content: undefined, manifest: change.manifest }, unwritten, at }\n			return",
+	},
+	{
+		broken: 'a version that stands in is never looked at again',
+		file: 'engine/poll.ts',
+		find: 'one.finding.standsIn && isPinTime) return true',
+		replace: 'one.finding.standsIn && isPinTime && polls < 0) return true',
+	},
+	{
+		broken: 'files of an older spec are kept when their object changed',
+		file: 'engine/known.ts',
+		find: 'known.objectName !== wanted.objectName ||',
+		replace: '',
+	},
+]

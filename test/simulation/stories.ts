@@ -1,0 +1,136 @@
+// Histories that have found something, shrunk; and those at whose every question the operator is made to crash.
+import type { Action } from './actions.ts'
+import type { History } from './history.ts'
+import { FIRST, type Shape } from './spec.ts'
+
+interface Story {
+	name: string
+	history: History
+	/** it is told again with a crash at each question */
+	crashes?: true
+}
+
+const KEEP = FIRST.policy
+const step = (action: Action, pause = 0, requests = 0) => ({ pause, requests, action })
+const story = (name: string, begin: Partial<Shape>, ...steps: History['steps']): Story => ({
+	name,
+	history: { seed: 0, begin, steps },
+})
+const crashing = (name: string, begin: Partial<Shape>, ...steps: History['steps']): Story => ({
+	...story(name, begin, ...steps),
+	crashes: true,
+})
+const settle: Action = { do: 'settle' }
+const throttled: Action = { do: 'fault', on: 'vault', fault: { kind: 'throttled' }, times: 4 }
+const red = { vault: 'red' } as const
+
+export const stories: readonly Story[] = [
+	story(
+		'another vault in the spec, filled in the same second: its values are delivered',
+		{},
+		step(settle),
+		step({ do: 'edit', to: { vault: 'blue' } }),
+	),
+	story(
+		'another vault by the annotation of the ServiceAccount',
+		{ byAccount: true },
+		step(settle),
+		step({ do: 'edit', to: { vault: 'blue' } }),
+	),
+	story(
+		'nothing is called delivered while a Secret of type tls waits for a key that could not be read',
+		{ tls: true },
+		step(throttled),
+	),
+	story(
+		'a required key that a policy would remove stays, and its neighbour rotates',
+		{ tls: true, policy: { ...KEEP, absent: 'Remove' } },
+		step(settle),
+		step({ do: 'delete', ...red, object: 'gamma' }),
+		step({ do: 'rotate', ...red, object: 'alpha' }, 30_000),
+		step({ do: 'rotate', ...red, object: 'beta' }, 30_000),
+	),
+	story(
+		'a renamed Secret is remembered until the new one holds everything',
+		{ select: true },
+		step({ do: 'fault', on: 'read', fault: { kind: 'throttled' }, times: 3 }, 163),
+		step({ do: 'edit', to: { secretName: 'two' } }, 45),
+		step(settle, 194),
+	),
+	story(
+		'an object that is absent does not count as delivered by the bytes of the one before',
+		{ files: ['swap', 'spare'] },
+		step({ do: 'delete', ...red, object: 'gamma' }),
+		step({ do: 'edit', to: { swap: 'gamma' } }),
+	),
+	story(
+		'nor one that a policy removes',
+		{ files: ['swap'], policy: { ...KEEP, disabled: 'Remove' } },
+		step({ do: 'disable', ...red, object: 'gamma' }),
+		step({ do: 'edit', to: { swap: 'gamma' } }),
+	),
+	story(
+		'a status that could not be written does not make the next one say that what was removed is there',
+		{ files: ['user', 'spare'] },
+		step({ do: 'delete', ...red, object: 'pair' }, 405, 4),
+		step({ do: 'policy', to: { absent: 'Remove' } }, 73_151),
+		step({ do: 'rotate', ...red, object: 'gamma' }, 200),
+		step({ do: 'policy', to: { disabled: 'Remove' } }),
+		step({ do: 'fault', on: 'vault', fault: { kind: 'identityNotFound', code: '700016' }, times: 1 }),
+	),
+	story(
+		'a Secret that was renamed there and back does not keep what it held before',
+		{ files: ['alpha', 'swap', 'spare'] },
+		step({ do: 'edit', to: { secretName: 'two' } }),
+		step({ do: 'rotate', ...red, object: 'beta' }, 1_000),
+		step({ do: 'toggle', file: 'gamma' }, 2_176),
+		step({ do: 'edit', to: { secretName: 'one' } }),
+	),
+	story(
+		'a write whose answer is lost counts its revision',
+		{ files: ['password', 'spare'] },
+		step({ do: 'lose', what: 'lostAnswer', on: 'write', times: 2 }, 1_000),
+		step({ do: 'toggle', file: 'beta' }),
+		step({ do: 'intrude', how: 'deleteSecret' }, 1_000),
+		step({ do: 'fault', on: 'vault', fault: { kind: 'throttled' }, times: 8 }),
+		step({ do: 'lose', what: 'lostRequest', on: 'status', times: 1 }, 30_000),
+	),
+	story(
+		'what was held when the answer of the write was lost is delivered again as the vault has it',
+		{ files: ['alpha', 'beta', 'gamma', 'spare'] },
+		step({ do: 'slow', on: 'list', ms: 6_072, times: 7 }, 4_831),
+		step({ do: 'lose', what: 'lostAnswer', on: 'write', times: 2 }),
+		step({ do: 'hold', file: 'beta', back: 0 }),
+		step({ do: 'rotate twice', ...red, object: 'pair', ms: 807 }, 12_520),
+	),
+	story(
+		'after a refused token nothing is called Ready that was taken away before',
+		{ files: ['gamma', 'spare'] },
+		step({ do: 'toggle', file: 'gamma' }, 1_000),
+		step({ do: 'refuse', on: 'account', times: 3 }, 0, 4),
+		step({ do: 'toggle', file: 'gamma' }, 0, 3),
+		step({ do: 'request' }, 1_000),
+	),
+	crashing(
+		'a first sync, two rotations within a second, and older versions',
+		{ files: ['alpha', 'user', 'password', 'twin'], older: 2 },
+		step({ do: 'rotate twice', ...red, object: 'pair', ms: 300 }, 2_000),
+		step({ do: 'rotate', ...red, object: 'alpha' }, 5_000),
+		step({ do: 'rotate', ...red, object: 'alpha' }, 70_000),
+	),
+	crashing(
+		'what is gone is removed, and what is renamed moves',
+		{ files: ['alpha', 'beta'], select: true, policy: { ...KEEP, absent: 'Remove', deselected: 'Remove' } },
+		step({ do: 'delete', ...red, object: 'beta' }, 10_000),
+		step({ do: 'untag', ...red, object: 'east' }, 30_000),
+		step({ do: 'edit', to: { secretName: 'two' } }, 70_000),
+	),
+	crashing(
+		'another vault, an edit by somebody and a policy that asks for the version before',
+		{ files: ['alpha', 'beta', 'whole'], policy: { ...KEEP, disabled: 'Previous' } },
+		step({ do: 'edit', to: { vault: 'blue' } }, 10_000),
+		step({ do: 'rotate', vault: 'blue', object: 'beta' }, 10_000),
+		step({ do: 'disable', vault: 'blue', object: 'beta' }, 5_000),
+		step({ do: 'intrude', how: 'edit', key: 0 }, 5_000),
+	),
+]

@@ -1,0 +1,287 @@
+// Everything around the operator in a simulated history, and the oracle that watches it.
+import { parseManifest } from 'purista-azure-mounted-secret-store/manifest'
+import { seededRandom } from '../kit/random.ts'
+import { conditionOf, Judge } from '../oracle/judge.ts'
+import { difference } from '../oracle/settled.ts'
+import { type Asked, edited, type Watching, Wishes, watchingOf } from '../oracle/wishes.ts'
+import { Agenda } from './agenda.ts'
+import { ApiRefusal, SimulatedSecrets } from './api-server.ts'
+import { Faults } from './faults.ts'
+import { BINDING, NAMESPACE, OBJECT_NAMES, SELECTABLE, TAG, VAULTS } from './names.ts'
+import { type Life, Network } from './network.ts'
+import { allNames, askedOf, identityOf, isApplicable, requiredBy, type Shape, specOf } from './spec.ts'
+import { CANARY, SimulatedVaults } from './vaults.ts'
+
+/** The binding as the API server has it. */
+export interface BindingObject {
+	metadata: {
+		namespace: string
+		name: string
+		uid: string
+		generation: number
+		resourceVersion: string
+		creationTimestamp: string
+		annotations: Record<string, string>
+	}
+	spec: Record<string, unknown>
+	status?: Record<string, unknown>
+}
+
+/** The operator of a history. A crash takes one away and makes another, which knows nothing. */
+export interface Process {
+	/** what there is of it */
+	life: Life
+	/** The watch shows another binding. */
+	shown(): void
+	/** polls so far */
+	readonly polls: number
+}
+
+// Twice that the real one is absent before it counts: design of the vault's recover.
+const ABSENT_MS = 10_000
+/** How long a poll of the operator may take: its deadline. */
+export const POLL_MS = 60_000
+/** All that is healed has had its time after this: three of the longest pauses between two attempts. */
+const HEALED_MS = 15 * 60_000
+const LOOK_EVERY_MS = 5_000
+const WATCH_MS = 20
+
+export class World {
+	readonly agenda = new Agenda()
+	readonly faults = new Faults()
+	readonly vaults: SimulatedVaults
+	readonly secrets: SimulatedSecrets
+	readonly network: Network
+	readonly judge: Judge
+	readonly watching: Watching
+	shape: Shape
+	binding: BindingObject
+	/** the binding as the watch last showed it */
+	watched: BindingObject
+	/** the vault that the annotation of the ServiceAccount names */
+	accountVault: string
+	process: Process
+	/** requests of each kind that reached the other side, of the present process and those before */
+	readonly requests = { reads: 0, lists: 0, writes: 0, statuses: 0 }
+	/** uid of the place → whether the operator may have taken it away */
+	readonly #wishes: Wishes
+	readonly #triggers: { left: number; work: () => void }[] = []
+	readonly #start: (world: World) => Process
+	/** names of Secrets of which a status told */
+	readonly #toldNames = new Set<string>()
+	#silentUntil = 0
+
+	constructor(shape: Shape, seed: number, start: (world: World) => Process) {
+		const random = seededRandom(seed)
+		const { agenda } = this
+		this.shape = shape
+		this.accountVault = shape.vault
+		this.vaults = new SimulatedVaults(agenda, (work) => this.during(work))
+		this.secrets = new SimulatedSecrets(() => agenda.serverNow())
+		this.network = new Network(agenda, this.faults, random, () => this.#happened())
+		const times = { now: () => agenda.now(), monotonic: () => agenda.monotonic }
+		this.watching = watchingOf(BINDING, askedOf(shape, 1, undefined), allNames(), new Set(SELECTABLE))
+		this.judge = new Judge({ vaults: this.vaults, times, absentMs: ABSENT_MS, ordered: true })
+		this.#wishes = new Wishes(this.vaults, [this.watching], times, POLL_MS)
+		for (const vault of VAULTS) {
+			for (const name of OBJECT_NAMES) if (name !== 'delta') this.vaults.rotate(vault, name)
+			for (const name of SELECTABLE) this.vaults.tag(vault, name, { [TAG[0]]: TAG[1] })
+		}
+		const creationTimestamp = new Date(agenda.serverNow()).toISOString().replace('.000Z', 'Z')
+		const resourceVersion = this.secrets.nextVersion()
+		const metadata = {
+			...identityOf(),
+			namespace: NAMESPACE,
+			generation: 1,
+			resourceVersion,
+			creationTimestamp,
+			annotations: {},
+		}
+		this.binding = { metadata, spec: specOf(shape) }
+		this.watched = this.binding
+		this.#start = start
+		this.process = start(this)
+	}
+
+	/** Does something to vaults or bindings; the oracle looks before and after. */
+	during(work: () => void): void {
+		this.#wishes?.pass()
+		work()
+		this.#wishes?.change(this.agenda.monotonic)
+	}
+
+	/** Lets time pass. */
+	run(ms: number): void {
+		const until = this.agenda.monotonic + ms
+		while (this.judge.problems.length === 0 && this.agenda.step(until));
+	}
+
+	/** Does this when so many more requests have got there, or answers come back. */
+	afterRequests(left: number, work: () => void): void {
+		this.#triggers.push({ left, work })
+	}
+
+	#happened(): void {
+		for (const trigger of [...this.#triggers]) {
+			if (--trigger.left > 0) continue
+			this.#triggers.splice(this.#triggers.indexOf(trigger), 1)
+			trigger.work()
+		}
+	}
+
+	/** @param inFlight requests that the old one has sent go on without it */
+	restart(inFlight: boolean, downMs: number): void {
+		this.process.life = inFlight ? 'dying' : 'dead'
+		const successor = { life: 'dead' as Life, shown: () => {}, polls: 0 }
+		this.process = successor
+		this.agenda.after(downMs, () => {
+			// Killed once more before it began.
+			if (this.process === successor) this.process = this.#start(this)
+		})
+	}
+
+	/** The spec is another one. @returns whether the API server takes it */
+	edit(to: Partial<Shape>): boolean {
+		const { secretName: before } = this.shape
+		const shape = { ...this.shape, ...to }
+		if (!isApplicable(shape)) return false
+		const spec = specOf(shape)
+		const changed = JSON.stringify(spec) !== JSON.stringify(this.binding.spec)
+		const generation = this.binding.metadata.generation + (changed ? 1 : 0)
+		this.during(() => {
+			this.shape = shape
+			if (shape.byAccount) this.accountVault = shape.vault
+			edited(this.watching, askedOf(shape, generation, this.watching.asked.hold))
+			// Another place: what it holds is nobody's of whom the oracle knows.
+			if (shape.secretName !== before) {
+				this.watching.revision = 0
+				this.seen(shape.secretName, false)
+			}
+		})
+		if (changed) this.#put({ ...this.binding, spec, metadata: { ...this.binding.metadata, generation } })
+		return true
+	}
+
+	/** The annotation hold is another one. */
+	hold(hold: Asked['hold'], text: string | null): void {
+		this.during(() => edited(this.watching, { hold }))
+		this.annotate('secrets.purista.dev/hold', text)
+	}
+
+	annotate(key: string, text: string | null): void {
+		const { [key]: _, ...rest } = this.binding.metadata.annotations
+		const annotations = text === null ? rest : { ...rest, [key]: text }
+		this.#put({ ...this.binding, metadata: { ...this.binding.metadata, annotations } })
+	}
+
+	/** The operator writes the status, from what it was at `resourceVersion`. @returns its version then */
+	putStatus(resourceVersion: string, patch: Record<string, unknown>): string {
+		if (resourceVersion !== this.binding.metadata.resourceVersion)
+			throw new ApiRefusal(409, 'Conflict', 'the binding is another one by now')
+		const merged = Object.entries({ ...this.binding.status, ...patch }).filter(([, value]) => value !== null)
+		const status = Object.fromEntries(merged)
+		this.#put({ ...this.binding, status })
+		this.requests.statuses++
+		this.#toldNames.add(String(status['secretName']))
+		const { generation } = this.binding.metadata
+		const version = this.binding.metadata.resourceVersion
+		this.#wishes.pass()
+		this.judge.status(this.watching, status, generation, Number(version))
+		if (JSON.stringify(status).includes(CANARY)) this.judge.problems.push(`a value stands in the status ${version}`)
+		return version
+	}
+
+	#put(object: BindingObject): void {
+		const metadata = { ...object.metadata, resourceVersion: this.secrets.nextVersion() }
+		this.binding = { ...object, metadata }
+		this.agenda.after(Math.max(WATCH_MS, this.#silentUntil - this.agenda.monotonic), () => this.#show())
+	}
+
+	#show(): void {
+		if (this.agenda.monotonic < this.#silentUntil || this.watched === this.binding) return
+		this.watched = this.binding
+		this.process.shown()
+	}
+
+	/** Nothing comes from the API server's watch for so long. */
+	silence(ms: number): void {
+		this.#silentUntil = Math.max(this.#silentUntil, this.agenda.monotonic + ms)
+		this.agenda.after(ms, () => this.#show())
+	}
+
+	/** The Secret of this name was written, or is gone. */
+	seen(name: string, ours: boolean): void {
+		// A renamed Secret that stays under its old name is nobody's any more.
+		if (name !== this.shape.secretName && ours && this.secrets.get(name)) return
+		const texts = this.texts()
+		const same = texts === undefined ? this.watching.texts.size === 0 : sameTexts(texts, this.watching.texts)
+		if (same && name !== this.shape.secretName) return
+		this.#wishes.pass()
+		this.judge.place(this.watching, { texts, ours, order: Number(this.secrets.nextVersion()) })
+	}
+
+	/** What the Secret holds. */
+	texts(): Map<string, string> | undefined {
+		const secret = this.secrets.get(this.shape.secretName)
+		return (
+			secret &&
+			new Map(
+				Object.entries(secret.data ?? {}).map(([key, value]) => [key, Buffer.from(value, 'base64').toString('utf8')]),
+			)
+		)
+	}
+
+	/** Takes every fault back and waits until everything is as the oracle says. */
+	settle(): void {
+		this.settleBegin()
+		const until = this.agenda.monotonic + HEALED_MS
+		let why = this.difference()
+		while (why !== undefined && this.agenda.monotonic < until && this.judge.problems.length === 0) {
+			const { binding, watching } = this
+			const { texts } = watching
+			this.run(LOOK_EVERY_MS)
+			// Nothing was written, so nothing is other than it was, unless time itself turned something.
+			if (binding !== this.binding || texts !== watching.texts || this.agenda.monotonic >= until)
+				why = this.difference()
+		}
+		this.settleEnd(why)
+	}
+
+	settleBegin(): void {
+		this.#triggers.splice(0)
+		this.faults.clear()
+		this.#silentUntil = 0
+		this.#show()
+		if (this.watching.asked.hold) this.hold(undefined, null)
+		if (this.shape.suspend) this.edit({ suspend: false })
+		this.annotate('secrets.purista.dev/requested-at', `at ${this.agenda.monotonic}`)
+	}
+
+	settleEnd(why: string | undefined): void {
+		if (why !== undefined) this.judge.problems.push(`after everything was healed: ${why}`)
+		this.watching.before = []
+	}
+
+	/** What is not as the oracle says. */
+	difference(): string | undefined {
+		this.#wishes.pass()
+		const texts = this.texts() ?? new Map<string, string>()
+		const parsed = parseManifest(texts.get('.binding.json') ?? '')
+		if (texts.size > 0 && parsed.kind !== 'ok') return 'no manifest'
+		const told = parsed.kind === 'ok' ? parsed.manifest.secrets : {}
+		const { status, metadata } = this.binding
+		const former = this.shape.secretName === 'one' ? 'two' : 'one'
+		const tied = ({ vault, objectName }: { vault: string; objectName: string }) => this.vaults.isTied(vault, objectName)
+		const problem = difference(
+			this.watching,
+			{ generation: metadata.generation, status, texts, told, tied, required: requiredBy(this.shape) },
+			this.vaults,
+		)
+		if (problem !== undefined || conditionOf(status, 'Ready')?.status !== 'True') return problem
+		const isThere = this.#toldNames.has(former) && this.secrets.get(former) !== undefined
+		return isThere ? 'the Secret is still there under its former name' : undefined
+	}
+}
+
+const sameTexts = (a: ReadonlyMap<string, string>, b: ReadonlyMap<string, string>) =>
+	a.size === b.size && [...a].every(([key, text]) => b.get(key) === text)
