@@ -4,6 +4,8 @@
 #
 # Plain Dockerfile syntax only: it builds with BuildKit of any age and with the classic builder, and where no frontend can be
 # pulled. NODE_BUILD needs node 24, npm and a POSIX shell; NPM_CONFIG_REGISTRY is for machines with a registry of their own.
+# For a release name the base by digest, which only who reaches its registry knows:
+#   --build-arg NODE_BUILD=node:24-bookworm-slim@sha256:…     (docker buildx imagetools inspect node:24-bookworm-slim)
 ARG NODE_BUILD=node:24-bookworm-slim
 
 # What every image has. Changes only with the base.
@@ -60,7 +62,7 @@ EXPOSE 8443 8081
 # Last, so that a build without --target is the operator.
 FROM base AS operator
 COPY --from=operator-bundle /out /
-EXPOSE 8080
+EXPOSE 8080 8081
 # V8 lets its heap grow by what the machine has, to some times of what is in use: 1,000 bindings took 370 MB. This way they take
 # 200, for a tenth more CPU (`npm run bench -- scale`): collect when the heap has grown by 30 %, and let 8 MB pass for young.
 ENTRYPOINT ["/usr/local/bin/node", "--enable-source-maps", "--max-semi-space-size=8", "--heap-growing-percent=30", "/app/main.mjs"]

@@ -12,11 +12,18 @@ describe('the configuration', () => {
 				serviceAccount: 'sa',
 				identity: 'pod-1',
 				port: 8080,
+				healthPort: 8081,
+				metricsAuth: false,
 				logLevel: 'info',
 				allowUnfenced: false,
 				kubeconfig: undefined,
 			},
 		})
+	})
+	it('takes authorisation of metrics from a flag or the environment, where only true is true', () => {
+		expect(parseConfig(['--metrics-auth'], env)).toMatchObject({ config: { metricsAuth: true } })
+		expect(parseConfig([], { ...env, METRICS_AUTH: 'true' })).toMatchObject({ config: { metricsAuth: true } })
+		expect(parseConfig([], { ...env, METRICS_AUTH: 'false' })).toMatchObject({ config: { metricsAuth: false } })
 	})
 	it('prefers flags to the environment', () => {
 		const args = [
@@ -37,6 +44,8 @@ describe('the configuration', () => {
 	it.each([
 		[['--port', 'x'], '--port'],
 		[['--port', '70000'], '--port'],
+		[['--health-port', '-1'], '--health-port'],
+		[['--health-port', '8080'], '--health-port'],
 		[['--log-level', 'loud'], '--log-level'],
 		[['--concurrency', '0'], '--concurrency'],
 		[['--vault-rate', '0'], '--vault-rate'],

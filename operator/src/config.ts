@@ -9,6 +9,8 @@ export interface Config {
 	serviceAccount: string
 	identity: string
 	port: number
+	healthPort: number
+	metricsAuth: boolean
 	logLevel: LogLevel
 	allowUnfenced: boolean
 	/** undefined: all */
@@ -18,6 +20,7 @@ export interface Config {
 	/** calls per second to one vault */
 	vaultRate: number | undefined
 	vaultSuffixes: readonly string[]
+	noProxy: string | undefined
 	authorityHost: string | undefined
 	disableInstanceDiscovery: boolean
 	/** undefined: in the cluster, by the pod's own ServiceAccount */
@@ -40,7 +43,9 @@ const HELP = `azure-secret-binding-operator: mirrors Azure Key Vault secrets int
   --namespace NAME                 namespace of the operator (POD_NAMESPACE)
   --service-account NAME           ServiceAccount of the operator (POD_SERVICE_ACCOUNT)
   --identity NAME                  name in the leader lease (POD_NAME, or the host's name)
-  --port N                         probes and metrics (8080)
+  --port N                         metrics (8080)
+  --health-port N                  /healthz and /readyz (8081)
+  --metrics-auth                   /metrics only with a token whose user may get that path (METRICS_AUTH=true)
   --log-level LEVEL                ${LOG_LEVELS.join(', ')} (info)
   --namespaces NAME,NAME           only bindings of these namespaces, one watch each; default: all of the cluster
   --cluster-name NAME              how this cluster is called in the vault's logs
@@ -53,6 +58,8 @@ const HELP = `azure-secret-binding-operator: mirrors Azure Key Vault secrets int
   --kubeconfig FILE                instead of the pod's own ServiceAccount (KUBECONFIG)
   --context NAME                   context of the kubeconfig
   --help
+
+HTTPS_PROXY, or else ALL_PROXY, names a proxy for vaults and Entra; NO_PROXY who is reached without, in curl's forms.
 `
 
 function readFlags(args: readonly string[]) {
@@ -65,6 +72,8 @@ function readFlags(args: readonly string[]) {
 			'service-account': text,
 			identity: text,
 			port: text,
+			'health-port': text,
+			'metrics-auth': flag,
 			'log-level': text,
 			namespaces: text,
 			'cluster-name': text,
@@ -101,6 +110,9 @@ export function parseConfig(
 	if (!serviceAccount) return invalid('write --service-account, or set POD_SERVICE_ACCOUNT')
 	const port = Number(values.port ?? '8080')
 	if (!isWhole(port, 0, 65_535)) return invalid('--port is a number from 0 to 65535')
+	const healthPort = Number(values['health-port'] ?? '8081')
+	if (!isWhole(healthPort, 0, 65_535)) return invalid('--health-port is a number from 0 to 65535')
+	if (healthPort === port && port !== 0) return invalid('--health-port is another one than --port')
 	const concurrency = values.concurrency === undefined ? undefined : Number(values.concurrency)
 	if (concurrency !== undefined && !isWhole(concurrency, 1, 100))
 		return invalid('--concurrency is a number from 1 to 100')
@@ -128,6 +140,8 @@ export function parseConfig(
 			serviceAccount,
 			identity: values.identity ?? env['POD_NAME'] ?? hostname(),
 			port,
+			healthPort,
+			metricsAuth: values['metrics-auth'] || env['METRICS_AUTH'] === 'true',
 			logLevel,
 			allowUnfenced: values['allow-unfenced'],
 			namespaces,
@@ -135,6 +149,7 @@ export function parseConfig(
 			concurrency,
 			vaultRate,
 			vaultSuffixes,
+			noProxy: env['NO_PROXY'] ?? env['no_proxy'],
 			authorityHost,
 			disableInstanceDiscovery: values['disable-instance-discovery'],
 			kubeconfig: values.kubeconfig ?? env['KUBECONFIG'],

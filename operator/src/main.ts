@@ -50,6 +50,8 @@ async function main(): Promise<number> {
 			serviceAccount,
 			identity,
 			port,
+			healthPort: config.healthPort,
+			metricsAuth: config.metricsAuth,
 			allowUnfenced,
 			namespaces: config.namespaces,
 			clusterName: config.clusterName,
@@ -57,6 +59,7 @@ async function main(): Promise<number> {
 			vaultSuffixes,
 			vaultRate: config.vaultRate,
 			authorityHost: config.authorityHost,
+			noProxy: config.noProxy,
 			disableInstanceDiscovery: config.disableInstanceDiscovery,
 		})
 		await operator.done

@@ -84,8 +84,10 @@ export function withoutRefused(
 	const change = changeOf({ ...input, results })
 	const verdict = rules.judge(change)
 	if (objects.size === 0 || verdict.kind === 'refused') return planned
-	const names = results.filter(isOut).map(({ wanted }) => wanted.name)
-	return { ...planned, results, change, verdict, withheld: { reason, message, names } }
+	const before = planned.withheld
+	const names = [...(before?.names ?? []), ...results.filter(isOut).map(({ wanted }) => wanted.name)]
+	const text = before ? `${before.message} ${message}` : message
+	return { ...planned, results, change, verdict, withheld: { reason, message: text, names } }
 }
 
 const objectOf = ({ wanted }: EntryResult) => objectKey(wanted)

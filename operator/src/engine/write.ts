@@ -1,5 +1,5 @@
 import { asHeld, isChange, type Planned, withoutRefused } from './change.ts'
-import type { Holding } from './destination.ts'
+import type { Holding, Verdict } from './destination.ts'
 import type { EntryResult } from './entry.ts'
 import { deliveredSecret } from './held.ts'
 import type { PassInput } from './input.ts'
@@ -36,25 +36,16 @@ export function* write(
 	}
 	const unwritten = planned.results.filter(({ wanted }) => planned.withheld?.names.includes(wanted.name))
 	if (verdict.kind === 'nothing') return { kind: 'done', planned, holding: undefined, unwritten, at: input.at }
-	if (verdict.kind === 'refused') {
-		// A file that it cannot be without is not there because reading it failed: that fault is the thing to tell.
-		const isCause = ({ wanted, fault }: EntryResult) => fault !== undefined && verdict.missing?.includes(wanted.name)
-		if (!planned.results.some(isCause))
-			return { kind: 'ended', broke: { kind: 'refused', reason: verdict.reason, message: verdict.message } }
-		return {
-			kind: 'done',
-			planned: waiting(planned, verdict, asked),
-			holding: undefined,
-			unwritten: planned.results.filter(isChange),
-			at: input.at,
-		}
-	}
+	if (verdict.kind === 'refused') return refusedBefore(input, planned, verdict, asked)
 	const { answer, at } = yield* ask({ ask: 'write', change })
 	// Written or not: what is there is seen when it is read back.
 	const unknown: Knowledge = { ...known, driftCheckedAt: Number.NEGATIVE_INFINITY }
 	switch (answer.kind) {
-		case 'away':
-			return { kind: 'ended', broke: answer, knowledge: unknown }
+		case 'away': {
+			// The next revision is above one that may be there.
+			const revision = Math.max(known.revision, change.manifest.revision)
+			return { kind: 'ended', broke: answer, knowledge: { ...unknown, revision } }
+		}
 		case 'lostRace':
 			return {
 				kind: 'ended',
@@ -77,6 +68,20 @@ export function* write(
 			}
 		}
 	}
+}
+
+/** What the destination would refuse is not asked for. */
+function refusedBefore(
+	{ at }: PassInput,
+	planned: Planned,
+	{ reason, message, missing }: Extract<Verdict, { kind: 'refused' }>,
+	asked: Parameters<typeof asHeld>[2],
+): Written {
+	// A file that it cannot be without is not there because reading it failed: that fault is the thing to tell.
+	const isCause = ({ wanted, fault }: EntryResult) => fault !== undefined && missing?.includes(wanted.name)
+	if (!planned.results.some(isCause)) return { kind: 'ended', broke: { kind: 'refused', reason, message } }
+	const unwritten = planned.results.filter(isChange)
+	return { kind: 'done', planned: waiting(planned, { reason, message }, asked), holding: undefined, unwritten, at }
 }
 
 /** Nothing is written, because of files that are missing: what would have been waits for them, and is not called delivered. */

@@ -76,7 +76,7 @@ test('expiry: the earliest of what is delivered, kept while the vault is away, g
 	reconcile(
 		looked(result(undefined, '2026-01-03T00:00:00Z'), result(undefined, '2026-01-02T00:00:00Z'), result(undefined)),
 	)
-	const expected = [`asb_vault_earliest_expiry_seconds{vault="${host}"} 86400`]
+	const expected = [`asb_vault_earliest_expiry_seconds{namespace="ns",vault="${host}"} 86400`]
 	expect(await series('asb_vault_earliest_expiry_seconds')).toEqual(expected)
 	reconcile(failed({ kind: 'timeout' }))
 	expect(await series('asb_vault_earliest_expiry_seconds')).toEqual(expected)

@@ -5,6 +5,7 @@ import { createForms } from '../adapters/forms/forms.ts'
 import { bindingsPath, createBindings, keptOf } from '../adapters/kube/bindings.ts'
 import { createPermissions } from '../adapters/kube/permissions.ts'
 import { createPods } from '../adapters/kube/pods.ts'
+import { createAuthorize } from '../adapters/kube/reviews.ts'
 import { createSecrets } from '../adapters/kube/secrets.ts'
 import { createServiceAccounts, createTokens } from '../adapters/kube/serviceaccounts.ts'
 import { createKubeTransport, type KubeTransport } from '../adapters/kube/transport.ts'
@@ -44,6 +45,10 @@ export interface OperatorOptions {
 	allowUnfenced: boolean
 	/** undefined: no probes and no metrics endpoint; 0 picks a free port */
 	port?: number | undefined
+	/** of probes; default: that of metrics */
+	healthPort?: number | undefined
+	/** metrics only for who may get /metrics, by the API server's word; default: for everybody who can connect */
+	metricsAuth?: boolean | undefined
 	/** only bindings of these namespaces, one watch each; default: all. No other permission than Roles there is then needed */
 	namespaces?: readonly string[] | undefined
 	leaseName?: string | undefined
@@ -53,6 +58,8 @@ export interface OperatorOptions {
 	/** calls per second to one vault, sustained */
 	vaultRate?: number | undefined
 	vaultSuffixes?: readonly string[] | undefined
+	/** hosts that are reached without the proxy that the environment names, as in NO_PROXY */
+	noProxy?: string | undefined
 	authorityHost?: string | undefined
 	disableInstanceDiscovery?: boolean | undefined
 	/** connections to vaults and Entra */
@@ -95,6 +102,8 @@ export async function startOperator(options: OperatorOptions): Promise<Operator>
 				? undefined
 				: await startProbes({
 						port: options.port,
+						healthPort: options.healthPort,
+						authorize: options.metricsAuth ? createAuthorize(transport, clock, '/metrics') : undefined,
 						live: () => (state.lost ? 'the lease was lost' : undefined),
 						// A replica that waits for the lease is ready: it does what it is there for.
 						ready: () => {
@@ -271,6 +280,7 @@ const vaultsOf = (options: OperatorOptions, transport: KubeTransport) => {
 		random,
 		tokens: createTokens(transport),
 		authorityHost: options.authorityHost,
+		noProxy: options.noProxy,
 		disableInstanceDiscovery: options.disableInstanceDiscovery,
 		agent: options.agent,
 		clusterName: options.clusterName ?? 'kubernetes',

@@ -22,8 +22,8 @@ export interface BindingMetricsOptions {
 }
 
 /**
- * Gauges that are sums over what is known of each binding. The bindings are keys in here and never labels: a scrape counts
- * them by condition, and takes the minimum by vault.
+ * Gauges that are sums over what is known of each binding. The bindings are keys in here (`namespace/name`) and never labels:
+ * a scrape counts them by namespace and condition, so that alerts reach the team, and takes the minimum by namespace and vault.
  */
 export function createBindingMetrics({ clock, registers, onUnused }: BindingMetricsOptions) {
 	const entries = new Map<string, Entry>()
@@ -32,13 +32,14 @@ export function createBindingMetrics({ clock, registers, onUnused }: BindingMetr
 
 	new Gauge({
 		name: 'asb_bindings',
-		help: 'Bindings, by condition (Ready, Fresh), its status and its reason',
-		labelNames: ['condition', 'status', 'reason'],
+		help: 'Bindings, by namespace, condition (Ready, Fresh), its status and its reason',
+		labelNames: ['namespace', 'condition', 'status', 'reason'],
 		registers,
 		collect() {
 			this.reset()
-			for (const { facts } of entries.values())
-				for (const { type, status, reason } of facts?.conditions ?? []) this.inc({ condition: type, status, reason })
+			for (const [key, { facts }] of entries)
+				for (const { type, status, reason } of facts?.conditions ?? [])
+					this.inc({ namespace: namespaceOf(key), condition: type, status, reason })
 		},
 	})
 	new Gauge({
@@ -53,12 +54,13 @@ export function createBindingMetrics({ clock, registers, onUnused }: BindingMetr
 	})
 	new Gauge({
 		name: 'asb_vault_earliest_expiry_seconds',
-		help: 'Seconds until the first of the delivered secrets of the vault expires; negative when one has',
-		labelNames: ['vault'],
+		help: 'Seconds until the first secret of the vault that the namespace is delivered expires; negative when one has',
+		labelNames: ['namespace', 'vault'],
 		registers,
 		collect() {
 			this.reset()
-			for (const [vault, at] of earliest(entries.values())) this.set({ vault }, (at - clock.now()) / 1000)
+			for (const { namespace, vault, expires } of earliest(entries))
+				this.set({ namespace, vault }, (expires - clock.now()) / 1000)
 		},
 	})
 
@@ -104,11 +106,23 @@ export function createBindingMetrics({ clock, registers, onUnused }: BindingMetr
 
 const REACHABLE = 'Reachable'
 
-function earliest(entries: Iterable<Entry>): Map<string, number> {
-	const found = new Map<string, number>()
-	for (const { vault, facts } of entries) {
+const namespaceOf = (key: string) => key.slice(0, key.indexOf('/'))
+
+interface Expiry {
+	namespace: string
+	vault: string
+	expires: number
+}
+
+function earliest(entries: ReadonlyMap<string, Entry>): Iterable<Expiry> {
+	const found = new Map<string, Expiry>()
+	for (const [key, { vault, facts }] of entries) {
 		if (vault === undefined || facts?.expires === undefined) continue
-		found.set(vault, Math.min(found.get(vault) ?? Number.POSITIVE_INFINITY, facts.expires))
+		const namespace = namespaceOf(key)
+		// Neither holds a blank.
+		const id = `${namespace} ${vault}`
+		const expires = Math.min(found.get(id)?.expires ?? Number.POSITIVE_INFINITY, facts.expires)
+		found.set(id, { namespace, vault, expires })
 	}
-	return found
+	return found.values()
 }

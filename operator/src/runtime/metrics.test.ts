@@ -45,20 +45,38 @@ test('a vault has one series of reachability, with the last answer', async () =>
 	expect(series).toEqual(['asb_vault_reachable{vault="payments",reason="VaultTimeout"} 0'])
 })
 
+test('bindings and expiries of two namespaces are apart, so that an alert reaches its team', async () => {
+	for (const [key, expires] of [
+		['a/one', 60_000],
+		['b/one', 120_000],
+	] as const) {
+		metrics.bindingUses(key, 'payments')
+		metrics.bindingIs(key, facts('Current', clock.now() + expires))
+	}
+	expect(await lines()).toEqual(
+		expect.arrayContaining([
+			'asb_bindings{namespace="a",condition="Fresh",status="True",reason="Current"} 1',
+			'asb_bindings{namespace="b",condition="Fresh",status="True",reason="Current"} 1',
+			'asb_vault_earliest_expiry_seconds{namespace="a",vault="payments"} 60',
+			'asb_vault_earliest_expiry_seconds{namespace="b",vault="payments"} 120',
+		]),
+	)
+})
+
 test('bindings are counted by condition and never named', async () => {
 	metrics.bindingIs('ns/one', facts('Current'))
 	metrics.bindingIs('ns/two', facts('Current'))
 	metrics.bindingIs('ns/three', facts('ForbiddenByRbac'))
 	expect(await lines()).toEqual(
 		expect.arrayContaining([
-			'asb_bindings{condition="Fresh",status="True",reason="Current"} 2',
-			'asb_bindings{condition="Fresh",status="False",reason="ForbiddenByRbac"} 1',
+			'asb_bindings{namespace="ns",condition="Fresh",status="True",reason="Current"} 2',
+			'asb_bindings{namespace="ns",condition="Fresh",status="False",reason="ForbiddenByRbac"} 1',
 		]),
 	)
 	metrics.bindingIs('ns/three', facts('Current'))
 	metrics.bindingGone('ns/two')
 	const text = await metrics.text()
-	expect(text).toContain('asb_bindings{condition="Fresh",status="True",reason="Current"} 2')
+	expect(text).toContain('asb_bindings{namespace="ns",condition="Fresh",status="True",reason="Current"} 2')
 	expect(text).not.toMatch(/ForbiddenByRbac|ns\//)
 })
 
@@ -68,11 +86,11 @@ test('the earliest expiry of a vault runs down, past zero, and follows what is d
 	metrics.bindingUses('ns/two', 'payments')
 	metrics.bindingIs('ns/one', facts('Current', clock.now() + 2 * day))
 	metrics.bindingIs('ns/two', facts('Current', clock.now() + day))
-	expect(await lines()).toContain('asb_vault_earliest_expiry_seconds{vault="payments"} 86400')
+	expect(await lines()).toContain('asb_vault_earliest_expiry_seconds{namespace="ns",vault="payments"} 86400')
 	await clock.advance(day + 5_000)
-	expect(await lines()).toContain('asb_vault_earliest_expiry_seconds{vault="payments"} -5')
+	expect(await lines()).toContain('asb_vault_earliest_expiry_seconds{namespace="ns",vault="payments"} -5')
 	metrics.bindingGone('ns/two')
-	expect(await lines()).toContain('asb_vault_earliest_expiry_seconds{vault="payments"} 86395')
+	expect(await lines()).toContain('asb_vault_earliest_expiry_seconds{namespace="ns",vault="payments"} 86395')
 	metrics.bindingIs('ns/one', facts('Current'))
 	expect(await metrics.text()).not.toContain('asb_vault_earliest_expiry_seconds{')
 })
@@ -101,7 +119,7 @@ test('the series of a vault end with the last binding that uses it', async () =>
 	const text = await metrics.text()
 	expect(text).toContain('asb_vault_calls_total{vault="orders",kind="get",result="ok"} 1')
 	expect(text).toContain('asb_vault_budget_rate{vault="orders"} 20')
-	expect(text).not.toContain('asb_vault_earliest_expiry_seconds{vault="orders"')
+	expect(text).not.toContain('asb_vault_earliest_expiry_seconds{namespace="ns",vault="orders"')
 })
 
 test('a binding that was never seen can go', async () => {

@@ -19,8 +19,8 @@ export interface MetricsOptions {
 export type Metrics = ReturnType<typeof createMetrics>
 
 /**
- * All instruments, made once by `main` and passed down. Label values come from our own closed sets, plus vault names: those
- * are bounded by the bindings of the cluster and end with the last one of a vault. Nothing is labelled by binding, secret or object.
+ * All instruments, made once by `main` and passed down. Label values come from our own closed sets, plus names of vaults and
+ * namespaces: those are bounded by the bindings of the cluster and end with the last one. Nothing is labelled by binding, secret or object.
  */
 export function createMetrics({ clock, process: ofProcess = true }: MetricsOptions) {
 	const registry = new Registry()

@@ -1,3 +1,4 @@
+import { connect, type Socket } from 'node:net'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { type Probes, startProbes } from './probes.ts'
 
@@ -55,6 +56,82 @@ test('a port in use is an error at start', async () => {
 		metrics: { contentType: '', text },
 	})
 	await expect(again).rejects.toMatchObject({ code: 'EADDRINUSE' })
+})
+
+test.each(['port', 'healthPort'] as const)('a hundred idle connections to %s keep nobody out', async (of) => {
+	const apart = await startProbes({
+		port: 0,
+		healthPort: 0,
+		host: '127.0.0.1',
+		live: () => undefined,
+		ready: () => undefined,
+		metrics: { contentType: 'text/plain', text: async () => 'asb_x 1\n' },
+	})
+	const idle: Socket[] = []
+	let open = 0
+	try {
+		expect(apart.port).not.toBe(apart.healthPort)
+		for (let i = 0; i < 100; i++) {
+			const socket = connect(apart[of], '127.0.0.1')
+			open++
+			socket.on('error', () => {}).on('close', () => open--)
+			idle.push(socket)
+		}
+		for (const [port, path] of [
+			[apart.healthPort, '/healthz'],
+			[apart.healthPort, '/readyz'],
+			[apart.port, '/metrics'],
+		] as const) {
+			const response = await fetch(`http://127.0.0.1:${port}${path}`)
+			expect([response.status, response.headers.get('connection')]).toEqual([200, 'close'])
+		}
+		expect((await fetch(`http://127.0.0.1:${apart.port}/healthz`)).status).toBe(404)
+		await expect.poll(() => open).toBeLessThanOrEqual(16)
+	} finally {
+		for (const socket of idle) socket.destroy()
+		await apart.close()
+	}
+})
+
+test('a connection that says nothing is closed after seconds', async () => {
+	const apart = await startProbes({
+		port: 0,
+		healthPort: 0,
+		host: '127.0.0.1',
+		live: () => undefined,
+		ready: () => undefined,
+		metrics: { contentType: 'text/plain', text: async () => '' },
+	})
+	const socket = connect(apart.healthPort, '127.0.0.1').on('error', () => {})
+	await new Promise((resolve) => socket.once('close', resolve))
+	await apart.close()
+}, 20_000)
+
+test('metrics with authorisation are for those who may', async () => {
+	const asked: string[] = []
+	const guarded = await startProbes({
+		port: 0,
+		host: '127.0.0.1',
+		live: () => undefined,
+		ready: () => undefined,
+		metrics: { contentType: 'text/plain', text: async () => 'asb_x 1\n' },
+		authorize: async (token) => {
+			asked.push(token)
+			return token === 'good' ? 'yes' : token === 'poor' ? 'no' : token === 'away' ? 'unknown' : 'unauthenticated'
+		},
+	})
+	const scrape = async (authorization?: string) =>
+		(await fetch(`http://127.0.0.1:${guarded.port}/metrics`, { headers: authorization ? { authorization } : {} }))
+			.status
+	expect(await scrape()).toBe(401)
+	expect(await scrape('Basic good')).toBe(401)
+	expect(asked).toEqual([])
+	expect(await scrape('Bearer stranger')).toBe(401)
+	expect(await scrape('Bearer poor')).toBe(403)
+	expect(await scrape('Bearer away')).toBe(503)
+	expect(await scrape('Bearer good')).toBe(200)
+	expect((await fetch(`http://127.0.0.1:${guarded.port}/healthz`)).status).toBe(200)
+	await guarded.close()
 })
 
 test('closing lets a running answer finish and can be asked for twice', async () => {

@@ -1,12 +1,16 @@
-import { createServer, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type Endpoint, plain, type Route, startEndpoint } from './endpoint.ts'
 
 /** Undefined when all is well; otherwise a short reason for people who look. Must be quick and not throw. */
 type Check = () => string | undefined
 
+/** Whether a bearer token may read metrics; `unknown` when nobody can tell now. */
+export type Authorize = (token: string) => Promise<'yes' | 'no' | 'unauthenticated' | 'unknown'>
+
 export interface ProbeOptions {
-	/** 0 picks a free one */
+	/** of metrics; 0 picks a free one */
 	port: number
+	/** of health; 0 picks a free one; default: that of metrics */
+	healthPort?: number | undefined
 	host?: string | undefined
 	/** `/healthz`: a reason makes the kubelet restart the container, so only what a restart mends belongs here */
 	live: Check
@@ -14,65 +18,68 @@ export interface ProbeOptions {
 	ready: Check
 	/** `/metrics` */
 	metrics: { contentType: string; text(): Promise<string> }
+	/** default: metrics are for everybody who can connect */
+	authorize?: Authorize | undefined
 }
 
 export interface Probes {
 	port: number
+	healthPort: number
 	/** Stops listening, lets running answers finish for a moment, then cuts them. Idempotent. */
 	close(): Promise<void>
 }
 
-// A scrape takes milliseconds; a client that is slower than this at shutdown is gone or hostile.
-const CLOSE_GRACE_MS = 1_000
+// The kubelet asks twice in ten seconds and is answered within milliseconds; a person may look as well.
+const HEALTH = { maxConnections: 16, lifetimeMs: 3_000 }
+// Two Prometheus servers and somebody who looks. A scrape takes milliseconds, its default deadline is ten seconds.
+const METRICS = { maxConnections: 16, lifetimeMs: 10_000 }
 
-/** Serves the three probe endpoints over plain HTTP. Rejects when the port cannot be had. */
-export async function startProbes({ port, host = '0.0.0.0', live, ready, metrics }: ProbeOptions): Promise<Probes> {
-	let closing: Promise<void> | undefined
-	const answer = (response: ServerResponse, status: number, contentType: string, text: string) => {
-		// A connection kept alive would keep a server that closes waiting for it.
-		const connection = closing ? { connection: 'close' } : {}
-		response.writeHead(status, { 'content-type': contentType, 'cache-control': 'no-store', ...connection })
-		response.end(text)
+/** Serves the three endpoints. Rejects when a port cannot be had. */
+export async function startProbes(options: ProbeOptions): Promise<Probes> {
+	const { port, healthPort, host = '0.0.0.0' } = options
+	const check =
+		(what: Check): Route =>
+		() => {
+			const problem = what()
+			return plain(problem === undefined ? 200 : 503, `${problem ?? 'ok'}\n`)
+		}
+	const health = { '/healthz': check(options.live), '/readyz': check(options.ready) }
+	const metrics = { '/metrics': metricsRoute(options) }
+	const started: Endpoint[] = []
+	const close = async () => {
+		await Promise.all(started.map((each) => each.close()))
 	}
-	const check = (response: ServerResponse, problem: string | undefined) => {
-		answer(response, problem === undefined ? 200 : 503, 'text/plain; charset=utf-8', `${problem ?? 'ok'}\n`)
-	}
-	const server = createServer((request, response) => {
-		request.resume()
-		const path = (request.url ?? '').split('?')[0]
-		if (request.method !== 'GET' && request.method !== 'HEAD') answer(response, 405, 'text/plain', 'GET only\n')
-		else if (path === '/healthz') check(response, live())
-		else if (path === '/readyz') check(response, ready())
-		else if (path === '/metrics') {
-			metrics.text().then(
-				(text) => answer(response, 200, metrics.contentType, text),
-				() => answer(response, 500, 'text/plain', 'metrics failed\n'),
-			)
-		} else answer(response, 404, 'text/plain', 'not found\n')
-	})
-	// Probes and scrapes are small and rare: whoever is slower than this holds a socket for no good reason.
-	server.requestTimeout = 10_000
-	server.headersTimeout = 10_000
-	server.maxConnections = 100
-	await new Promise<void>((resolve, reject) => {
-		server.once('error', reject)
-		server.listen(port, host, () => {
-			server.off('error', reject)
-			resolve()
+	try {
+		const ofMetrics = await startEndpoint({
+			port,
+			host,
+			routes: healthPort === undefined ? { ...metrics, ...health } : metrics,
+			...METRICS,
 		})
-	})
-	return {
-		port: (server.address() as AddressInfo).port,
-		close() {
-			closing ??= new Promise((resolve) => {
-				const cut = setTimeout(() => server.closeAllConnections(), CLOSE_GRACE_MS)
-				server.close(() => {
-					clearTimeout(cut)
-					resolve()
-				})
-				server.closeIdleConnections()
-			})
-			return closing
-		},
+		started.push(ofMetrics)
+		if (healthPort === undefined) return { port: ofMetrics.port, healthPort: ofMetrics.port, close }
+		const ofHealth = await startEndpoint({ port: healthPort, host, routes: health, ...HEALTH })
+		started.push(ofHealth)
+		return { port: ofMetrics.port, healthPort: ofHealth.port, close }
+	} catch (error) {
+		await close()
+		throw error
+	}
+}
+
+function metricsRoute({ metrics, authorize }: ProbeOptions): Route {
+	return async ({ headers }) => {
+		if (authorize) {
+			const token = /^Bearer (\S+)$/i.exec(headers.authorization ?? '')?.[1]
+			const may = token === undefined ? 'unauthenticated' : await authorize(token)
+			if (may === 'unauthenticated') return plain(401, 'a token of a ServiceAccount is needed\n')
+			if (may === 'no') return plain(403, 'the token may not get /metrics\n')
+			if (may === 'unknown') return plain(503, 'the API server does not say whether the token may get /metrics\n')
+		}
+		try {
+			return { status: 200, contentType: metrics.contentType, text: await metrics.text() }
+		} catch {
+			return plain(500, 'metrics failed\n')
+		}
 	}
 }

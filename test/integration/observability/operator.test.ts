@@ -29,16 +29,18 @@ test('a binding: delivered, its vault away and back, suspended, deleted', async 
 	await stage.wait('payments', 'Ready', (b) => isTrue(b, 'Ready'))
 
 	expect(await line(new RegExp(`^asb_vault_reachable{vault="${host}",reason="Reachable"}`))).toBe(1)
-	expect(await line(/^asb_bindings{condition="Ready",status="True",reason="Delivered"}/)).toBe(1)
+	expect(await line(/^asb_bindings{namespace="[^"]+",condition="Ready",status="True",reason="Delivered"}/)).toBe(1)
 	expect(await line(/^asb_secret_bytes_bucket{le="1024"}/)).toBe(0)
 	expect(await line(/^asb_secret_bytes_bucket{le="4096"}/)).toBeGreaterThan(0)
-	const left = await line(new RegExp(`^asb_vault_earliest_expiry_seconds{vault="${host}"}`))
+	const left = await line(new RegExp(`^asb_vault_earliest_expiry_seconds{namespace="[^"]+",vault="${host}"}`))
 	expect(left).toBeGreaterThan(86_000)
 	expect(left).toBeLessThanOrEqual(86_400)
 
 	await control.addFault({ match: { vault: stage.vault }, action: 'reset' })
 	expect(await line(new RegExp(`^asb_vault_reachable{vault="${host}",reason="Vault(Unreachable|Timeout)"}`))).toBe(0)
-	expect(await line(new RegExp(`^asb_vault_earliest_expiry_seconds{vault="${host}"}`))).toBeGreaterThan(86_000)
+	expect(
+		await line(new RegExp(`^asb_vault_earliest_expiry_seconds{namespace="[^"]+",vault="${host}"}`)),
+	).toBeGreaterThan(86_000)
 	await control.clearFaults()
 	expect(await line(new RegExp(`^asb_vault_reachable{vault="${host}",reason="Reachable"}`))).toBe(1)
 

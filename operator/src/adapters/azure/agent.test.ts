@@ -51,6 +51,12 @@ it('a proxy that the environment names is used', async () => {
 		const session = tenant.vaults({ agent: undefined }).session(key)
 		expect(await faultOf(session.read('db', undefined, ask()))).toBe('server')
 		expect(heard).toEqual(['CONNECT payments.vault.emu.test:443 HTTP/1.1'])
+		// Nobody answers there: what counts is that the proxy is not asked.
+		for (const noProxy of ['*', 'emu.test', '.emu.test', 'vault.emu.test, other.example']) {
+			const past = tenant.vaults({ agent: undefined, noProxy }).session(key)
+			expect(await faultOf(past.read('db', undefined, ask())), noProxy).toBe('unreachable')
+		}
+		expect(heard).toHaveLength(1)
 	} finally {
 		proxy.close()
 	}

@@ -1,3 +1,4 @@
+import type { Agent } from 'node:https'
 import { createDefaultHttpClient, type HttpClient } from '@azure/core-rest-pipeline'
 import { VaultError } from '../../ports/vault.ts'
 import { linkAbort } from '../../runtime/abort.ts'
@@ -11,6 +12,8 @@ export interface BoundedOptions {
 	maxBytes: number
 	/** requests go there and nowhere else; undefined: wherever the library wants */
 	origin?: string | undefined
+	/** hosts that are reached by `agent`, whatever proxy the environment names */
+	direct?: { to(host: string): boolean; agent: Agent } | undefined
 	/** a request leaves */
 	onSend?: (() => void) | undefined
 }
@@ -30,7 +33,9 @@ export function createBoundedClient(
 ): HttpClient {
 	return {
 		async sendRequest(request) {
-			if (options.origin !== undefined && new URL(request.url).origin !== options.origin) throw garbage()
+			const { origin, hostname } = new URL(request.url)
+			if (options.origin !== undefined && origin !== options.origin) throw garbage()
+			if (options.direct?.to(hostname)) request.agent = options.direct.agent
 			request.headers.set('accept-encoding', 'identity')
 			const { controller, release } = linkAbort(request.abortSignal as AbortSignal | undefined)
 			let late = false

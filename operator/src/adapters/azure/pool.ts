@@ -4,6 +4,7 @@ import type { Random } from '../../runtime/clock.ts'
 import { createVaultAgent } from './agent.ts'
 import { createAnswers } from './answers.ts'
 import { type Budget, createBudget } from './budget.ts'
+import { createBypass } from './no-proxy.ts'
 import { createRoom } from './room.ts'
 import { type AzureOptions, createSession } from './session.ts'
 import { createShared, type SharedSession } from './shared.ts'
@@ -12,6 +13,8 @@ export interface PoolOptions extends AzureOptions {
 	random: Random
 	/** DNS suffixes of vaults that may be talked to */
 	vaultSuffixes: readonly string[]
+	/** hosts that are reached without the proxy that the environment names, as in NO_PROXY */
+	noProxy?: string | undefined
 	/** sustained calls per second to one vault, all identities together */
 	callsPerSecond?: number | undefined
 	/** how long a call to a vault waited for its turn */
@@ -32,6 +35,7 @@ export function createVaults(options: PoolOptions): AzureVaults {
 	const { clock, vaultSuffixes, observeWait = () => {} } = options
 	const answers = createAnswers(clock)
 	const room = createRoom()
+	const bypass = createBypass(options.noProxy ?? '')
 	const connections = options.agent ?? createVaultAgent()
 	const sessions = new Map<string, { host: string; shared: SharedSession; handedAt: number }>()
 	const budgets = new Map<string, Budget>()
@@ -51,7 +55,7 @@ export function createVaults(options: PoolOptions): AzureVaults {
 		return budget
 	}
 	const open = (key: SessionKey, host: string): SharedSession => {
-		const shared = createShared(createSession(key, options, { budget: budgetOf(host), connections, room }), {
+		const shared = createShared(createSession(key, options, { budget: budgetOf(host), connections, bypass, room }), {
 			clock,
 			random: options.random,
 			answers,

@@ -61,6 +61,8 @@ const MAX_ENTRA_BYTES = 1024 * 1024
 export interface Vault {
 	budget: Budget
 	connections: Agent
+	/** whether a host is reached without the proxy that the environment names */
+	bypass(host: string): boolean
 	/** for lists while they are read; of all vaults */
 	room: Room
 }
@@ -83,7 +85,7 @@ interface Call {
 export function createSession(
 	key: SessionKey,
 	options: AzureOptions,
-	{ budget, connections, room }: Vault,
+	{ budget, connections, bypass, room }: Vault,
 ): VaultReader {
 	const { clock, tokens, observeVault = () => {}, observeToken = () => {}, timeoutMs = TIMEOUT_MS } = options
 	const calls = new AsyncLocalStorage<Call>()
@@ -144,16 +146,19 @@ export function createSession(
 			}
 		},
 	}
+	// What the library makes of NO_PROXY is less than what curl does.
+	const direct = { to: bypass, agent: connections }
 	let exchanges = 0
 	const entraClient = createBoundedClient({
 		timeoutMs,
 		maxBytes: MAX_ENTRA_BYTES,
+		direct,
 		onSend() {
 			exchanges++
 		},
 	})
 	const { origin, hostname: vault } = new URL(key.vaultUrl)
-	const vaultClient = createBoundedClient({ timeoutMs, maxBytes: MAX_VAULT_BYTES, origin })
+	const vaultClient = createBoundedClient({ timeoutMs, maxBytes: MAX_VAULT_BYTES, origin, direct })
 	const build = () => {
 		const { authorityHost, disableInstanceDiscovery, agent } = options
 		// One attempt each: the queue backs off, and two layers of retries multiply.

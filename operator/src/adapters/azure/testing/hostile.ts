@@ -26,6 +26,9 @@ export interface Hostile {
 	tenant: string
 	/** requests to hosts that are neither, with whether they carried a token */
 	readonly elsewhere: { host: string; token: boolean }[]
+	/** where it listens, and what its certificate is judged by: for another process */
+	readonly port: number
+	readonly ca: string
 	/** requests to Entra */
 	readonly exchanges: number
 	open(
@@ -115,6 +118,10 @@ export function useHostile(): Hostile {
 		token: () => {},
 		tenant: TENANT,
 		elsewhere: [],
+		get port() {
+			return port
+		},
+		ca: pair.cert,
 		get exchanges() {
 			return exchanges
 		},
