@@ -28,7 +28,7 @@ const PATIENCE_MS = 120_000
 
 export const bench: Bench = {
 	title:
-		'a tenant beside others who send the worst values, follow far too much, hang, or make 170 bindings a second: event loop, lease, gap and rotation, beside a quiet run (--only NAME,… --seconds N --tenants N)',
+		'a tenant beside others who send the worst values, follow far too much, hang, or make 170 bindings a second: event loop, lease, gap and rotation, beside a quiet run (--only NAME,… --seconds N --tenants N --flag NODE-FLAG)',
 	async run(args) {
 		const { values } = parseArgs({
 			args: [...args],
@@ -36,10 +36,11 @@ export const bench: Bench = {
 				only: { type: 'string' },
 				seconds: { type: 'string', default: '60' },
 				tenants: { type: 'string', default: '50' },
+				flag: { type: 'string', multiple: true, default: [] },
 			},
 		})
 		const only = values.only?.split(',')
-		const operator = await bundled('child-operator.ts', [])
+		const operator = await bundled('child-operator.ts', values.flag)
 		try {
 			for (const attack of attacksOf(Number(values.tenants))) {
 				if (only && !only.includes(attack.name)) continue
