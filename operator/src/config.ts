@@ -90,6 +90,8 @@ function readFlags(args: readonly string[]) {
 	}).values
 }
 
+const DNS_SUFFIX = /^[a-z0-9-]+(\.[a-z0-9-]+)+$/
+
 const isWhole = (value: number, min: number, max: number) => Number.isInteger(value) && value >= min && value <= max
 
 export function parseConfig(
@@ -103,7 +105,6 @@ export function parseConfig(
 		return invalid(error instanceof Error ? error.message : 'cannot read the flags')
 	}
 	if (values.help) return { kind: 'help', text: HELP }
-
 	const namespace = values.namespace ?? env['POD_NAMESPACE']
 	if (!namespace) return invalid('write --namespace, or set POD_NAMESPACE')
 	const serviceAccount = values['service-account'] ?? env['POD_SERVICE_ACCOUNT']
@@ -122,15 +123,11 @@ export function parseConfig(
 	const logLevel = LOG_LEVELS.find((level) => level === (values['log-level'] ?? 'info'))
 	if (!logLevel) return invalid(`--log-level is one of ${LOG_LEVELS.join(', ')}`)
 	const vaultSuffixes = values['vault-suffix'] ?? VAULT_SUFFIXES
-	for (const suffix of vaultSuffixes) {
-		if (!/^[a-z0-9-]+(\.[a-z0-9-]+)+$/.test(suffix))
-			return invalid('--vault-suffix is a DNS suffix such as vault.azure.net')
-	}
+	if (!vaultSuffixes.every((suffix) => DNS_SUFFIX.test(suffix)))
+		return invalid('--vault-suffix is a DNS suffix such as vault.azure.net')
 	const namespaces = values.namespaces === undefined ? undefined : [...new Set(values.namespaces.split(','))]
-	for (const name of namespaces ?? []) {
-		if (!NAMESPACE_NAME.test(name))
-			return invalid('--namespaces is a list of names of namespaces, such as payments,shop')
-	}
+	if (!(namespaces ?? []).every((name) => NAMESPACE_NAME.test(name)))
+		return invalid('--namespaces is a list of names of namespaces, such as payments,shop')
 	const authorityHost = values['authority-host'] ?? env['AZURE_AUTHORITY_HOST']
 	if (authorityHost && !authorityHost.startsWith('https://')) return invalid('--authority-host starts with https://')
 	return {
