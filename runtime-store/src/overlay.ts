@@ -137,6 +137,9 @@ export class Overlay {
 		const names = new Set(bases.keys())
 		for (const [name, entry] of this.#entries) if (sameAddress(entry.address, address)) names.add(name)
 		for (const name of names) {
+			// The name got another meaning during the call: what is pending of that one stays.
+			const { source } = this.#options.shown(name)
+			if (source !== undefined && !sameAddress(source, address)) continue
 			const before = this.#entries.get(name)
 			// What is known of another secret that had the name says nothing of this one.
 			const from = before !== undefined && sameAddress(before.address, address) ? before : last

@@ -111,7 +111,12 @@ export class State {
 			const token = meta ? tokenOfVersion(meta.version) : file ? tokenOfBytes(file.bytes) : ABSENT
 			return { token, pinned: (meta?.pinned ?? false) || source?.version !== undefined, source }
 		}
-		return { token: ABSENT, pinned: false, source: undefined }
+		// Of a selector, or the vault's own: a name that the binding has no more does not go on being what it was.
+		const { mapped, vault, objectName } = resolveName(
+			fileName,
+			this.mounts.map((mount) => mount.snapshot),
+		)
+		return { token: ABSENT, pinned: false, source: mapped ? { vault, objectName } : undefined }
 	}
 
 	/** True for a file that is there and cannot be read, of which no bytes are left either. */

@@ -2,6 +2,7 @@
 // swap of the link the store had it. One JSON line a change on standard output; the last update ends the lines, not the process.
 import { lstatSync } from 'node:fs'
 import { join } from 'node:path'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout as pause } from 'node:timers/promises'
 import { AzureMountedSecretStore } from '../src/index.ts'
 
@@ -23,12 +24,19 @@ async function read(): Promise<number> {
 }
 
 await store.ready(120_000)
+// The longest stop of the event loop since the change before.
+const delay = monitorEventLoopDelay({ resolution: 1 })
+delay.enable()
 store.onChange(async () => {
 	const at = Date.now()
 	const { ctimeMs } = lstatSync(join(mountPath, '..data'))
 	const update = await read()
 	const { loads, watching } = store.status().mounts[0] ?? {}
-	process.stdout.write(`${JSON.stringify({ update, afterSwapMs: at - ctimeMs, reads, torn, back, loads, watching })}\n`)
+	const blockMs = delay.max / 1e6
+	delay.reset()
+	process.stdout.write(
+		`${JSON.stringify({ update, afterSwapMs: at - ctimeMs, reads, torn, back, loads, watching, blockMs })}\n`,
+	)
 })
 process.stdout.write(`${JSON.stringify({ update: await read(), ready: true })}\n`)
 process.once('SIGTERM', () => process.exit(0))

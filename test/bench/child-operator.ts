@@ -1,4 +1,6 @@
-// The operator as `main.ts` starts it, but told over standard input how to reach an emulator. Answers `usage`; ends with its input.
+// The operator as `main.ts` starts it, but told over standard input how to reach an emulator. Answers `usage`, and `loop`: how late the event
+// loop was since that was last asked. Ends with its input.
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { startOperator } from '../../operator/src/run/operator.ts'
 import { systemClock } from '../../operator/src/runtime/clock.ts'
 import { createLogger } from '../../operator/src/runtime/log.ts'
@@ -36,9 +38,17 @@ operator.done.catch((error: unknown) => {
 	process.stderr.write(`${String(error)}\n`)
 	process.exit(1)
 })
+// The time that its timer waits is no delay.
+const RESOLUTION_MS = 10
+const delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS })
+delay.enable()
 tell({ port: operator.port })
 for (let line = await lines.next(); !line.done; line = await lines.next()) {
 	if (line.value === 'usage') tell(usageOfThis())
+	if (line.value === 'loop') {
+		tell({ p99: delay.percentile(99) / 1e6 - RESOLUTION_MS, max: delay.max / 1e6 - RESOLUTION_MS })
+		delay.reset()
+	}
 }
 stopping.abort(new Error('the bench stops the operator'))
 await operator.done

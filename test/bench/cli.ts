@@ -12,6 +12,7 @@ const benches: Readonly<Record<string, () => Promise<{ bench: Bench }>>> = {
 	pods: () => import('./pods.ts'),
 	scale: () => import('./scale.ts'),
 	store: () => import('./store.ts'),
+	tenants: () => import('./attacks.ts'),
 }
 
 const [name, ...args] = process.argv.slice(2)

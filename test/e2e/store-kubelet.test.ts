@@ -19,6 +19,10 @@ const CATCH_UP = 50
 const READERS = ['reader-0', 'reader-1', 'reader-2', 'reader-3']
 const HOGS = 3
 const KEYS = 16
+/** A pod that mounts what a binding may hold at most, 500 keys, is updated some times by itself. */
+const MANY = 'reader-many'
+const MANY_KEYS = 500
+const MANY_UPDATES = 10
 
 interface Line {
 	update: number
@@ -28,11 +32,12 @@ interface Line {
 	back?: number
 	loads?: number
 	watching?: boolean
+	blockMs?: number
 }
 
-const data = (update: number) =>
+const data = (update: number, keys = KEYS) =>
 	Object.fromEntries(
-		Array.from({ length: KEYS }, (_, i) => [`key-${i}`, Buffer.from(String(update)).toString('base64')]),
+		Array.from({ length: keys }, (_, i) => [`key-${i}`, Buffer.from(String(update)).toString('base64')]),
 	)
 
 describe('the store behind a real kubelet', () => {
@@ -75,12 +80,17 @@ describe('the store behind a real kubelet', () => {
 				binaryData: { 'reader.mjs.gz': reader },
 			},
 			{ apiVersion: 'v1', kind: 'Secret', metadata: { namespace, name: 'numbers' }, data: data(0) },
-			...READERS.map((name) =>
+			{ apiVersion: 'v1', kind: 'Secret', metadata: { namespace, name: 'many' }, data: data(0, MANY_KEYS) },
+			...[...READERS, MANY].map((name) =>
 				pod(name, {
 					securityContext: secure,
 					containers: [
 						{
-							...node('reader', start, { MOUNT_PATH: '/secrets', KEYS: String(KEYS), LAST: String(UPDATES) }),
+							...node('reader', start, {
+								MOUNT_PATH: '/secrets',
+								KEYS: String(name === MANY ? MANY_KEYS : KEYS),
+								LAST: String(name === MANY ? MANY_UPDATES : UPDATES),
+							}),
 							volumeMounts: [
 								{ name: 'secrets', mountPath: '/secrets', readOnly: true },
 								{ name: 'reader', mountPath: '/reader', readOnly: true },
@@ -89,7 +99,7 @@ describe('the store behind a real kubelet', () => {
 						},
 					],
 					volumes: [
-						{ name: 'secrets', secret: { secretName: 'numbers', defaultMode: 0o440 } },
+						{ name: 'secrets', secret: { secretName: name === MANY ? 'many' : 'numbers', defaultMode: 0o440 } },
 						{ name: 'reader', configMap: { name: 'reader' } },
 						{ name: 'tmp', emptyDir: {} },
 					],
@@ -113,6 +123,29 @@ describe('the store behind a real kubelet', () => {
 			.split('\n')
 			.filter((line) => line.startsWith('{"update"'))
 			.map((line) => JSON.parse(line) as Line)
+
+	it(`${MANY_UPDATES} updates of ${MANY_KEYS} keys are seen whole, and the stops of the event loop are told`, async () => {
+		const patch = (path: string, body: object) =>
+			world.api.request({ method: 'PATCH', path: api(path), body, contentType: 'application/merge-patch+json' })
+		let found = await until(`${MANY} ready`, async () => {
+			const ready = await lines(MANY)
+			return ready.length > 0 && ready
+		})
+		for (let update = 1; update <= MANY_UPDATES; update++) {
+			await patch('/secrets/many', { data: data(update, MANY_KEYS) })
+			const nudge = { metadata: { annotations: { 'secrets.purista.dev/refreshed': String(update) } } }
+			await patch(`/pods/${MANY}`, nudge)
+			found = await until(`update ${update} in ${MANY}`, async () => {
+				const now = await lines(MANY)
+				return now.at(-1)?.update === update && now
+			})
+		}
+		const blocks = found.flatMap(({ blockMs }) => (blockMs === undefined ? [] : [blockMs]))
+		process.stdout.write(
+			`${MANY_KEYS} keys, ${blocks.length} swaps: longest stop of the event loop p50 ${quantile(blocks, 0.5).toFixed(0)} ms, max ${Math.max(...blocks).toFixed(0)} ms\n`,
+		)
+		expect(found.at(-1)).toMatchObject({ torn: 0, back: 0, watching: true })
+	})
 
 	it(`${UPDATES} updates in bursts, with fsGroup and ${HOGS} busy neighbours: no torn read, and the last update is seen`, async () => {
 		for (const pod of READERS) await until(`${pod} ready`, async () => (await lines(pod)).length > 0)

@@ -5,7 +5,6 @@ import type { VaultFault } from '../../operator/src/engine/fault.ts'
 export type Kind = 'list' | 'read' | 'versions' | 'readBack' | 'write' | 'remove' | 'status' | 'account'
 export const VAULT_KINDS = ['list', 'read', 'versions'] as const satisfies Kind[]
 export const API_KINDS = ['readBack', 'write', 'remove', 'status', 'account'] as const satisfies Kind[]
-export type VaultKind = (typeof VAULT_KINDS)[number]
 
 /** What becomes of a request. */
 export type Effect =

@@ -123,15 +123,15 @@ export class VaultService {
 		const ask = (after: string | undefined) => {
 			let size: number = PAGE_SIZES[Math.floor(this.#random() * PAGE_SIZES.length)] ?? 25
 			if (size === 0 && empty++ >= MAX_EMPTY) size = 25
-			const work = (): Page<Found> => (size === 0 ? { items: [], next: after ?? '' } : read(after, size))
+			const work = (): Page<Found> => (size === 0 ? { items: [], more: true } : read(after, size))
 			const arrived = (reply: Reply<Page<Found>>) => {
 				if (reply.kind !== 'ok') return done(reply, pages, false)
 				pages++
 				items.push(...reply.value.items)
-				const { next } = reply.value
-				if (next === undefined) return done({ kind: 'ok', value: items }, pages, true)
+				const { last, more } = reply.value
+				if (!more) return done({ kind: 'ok', value: items }, pages, true)
 				if (pages >= limit) return done({ kind: 'ok', value: items }, pages, false)
-				ask(next === '' ? undefined : next)
+				ask(last ?? after)
 			}
 			network.send(kind, work, arrived, this.#alive)
 		}

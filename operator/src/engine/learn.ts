@@ -28,10 +28,29 @@ export function afterReadBack(
 	const holding = withManifest(withoutContent(read.holding), knowledge)
 	const highest = Math.max(knowledge.revision, plausible(read.holding.revision), holding.manifest?.revision ?? 0)
 	const revision = holding.manifest ? highest : lost(highest)
-	const now: Knowledge = { ...seen, holding, revision }
+	const now: Knowledge = { ...seen, ...knownOfHolding(knowledge, holding), holding, revision }
 	// An identity of before may stand in a spec that was changed while nobody looked, and it read what this one may not.
 	if (knowledge.readBefore || status.observedGeneration !== binding.generation) return now
 	return { ...now, secrets: new Map([...knownOf(holding, now, binding, status, at), ...knowledge.secrets]) }
+}
+
+/**
+ * What is known of the secrets is what was delivered to a place. Of another place, such as under another name or restored from
+ * a backup, nothing is; and of a file that is not the one that was seen last, because a write was done whose answer got lost,
+ * nothing either: these are read again.
+ */
+function knownOfHolding(knowledge: Knowledge, holding: Holding): Partial<Knowledge> {
+	const { holding: before, secrets, readBefore } = knowledge
+	if (!readBefore) return {}
+	if (before === undefined || before === 'none' || before.id !== holding.id)
+		return { secrets: new Map(), older: new Map(), accepted: new Map(), last: undefined, due: new Map() }
+	const isSame = (name: string) => {
+		const [a, b] = [before, holding].map(({ manifest }) => manifest?.secrets[name])
+		return (
+			a?.version === b?.version && a?.objectName === b?.objectName && a?.pinned === b?.pinned && a?.form === b?.form
+		)
+	}
+	return { secrets: new Map([...secrets].filter(([name]) => isSame(name))) }
 }
 
 /**

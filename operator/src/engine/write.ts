@@ -53,8 +53,11 @@ export function* write(
 	// Written or not: what is there is seen when it is read back.
 	const unknown: Knowledge = { ...known, driftCheckedAt: Number.NEGATIVE_INFINITY }
 	switch (answer.kind) {
-		case 'away':
-			return { kind: 'ended', broke: answer, knowledge: unknown }
+		case 'away': {
+			// The next revision is above one that may be there.
+			const revision = Math.max(known.revision, change.manifest.revision)
+			return { kind: 'ended', broke: answer, knowledge: { ...unknown, revision } }
+		}
 		case 'lostRace':
 			return {
 				kind: 'ended',

@@ -61,7 +61,9 @@ export function createAnswer(given: Answering): (question: Question, asking: Ask
 					.versions(objectName, { pages }, { ...ask, ...asking })
 					.then((listing) => ({ kind: 'versions', listing })),
 			),
-		async form({ secret, forms }, { signal }) {
+		async form({ secret, forms }, { signal, waits }) {
+			// The thread for it has a deadline of its own, and turns that may be long; neither is time of the vault.
+			waits(true)
 			return { kind: 'formed', formed: await makeForms(binding.namespace, secret, forms, signal) }
 		},
 		readBack: (_, { signal }) => destination.readBack(signal),

@@ -1,6 +1,7 @@
 import type { BindingStatus } from '../api/schema.ts'
 import type { Outcome } from '../engine/outcome.ts'
 import type { Metrics } from '../runtime/metrics.ts'
+import type { LateBy } from '../status/pace.ts'
 import { earliestExpiry, reachedOf } from '../status/reachable.ts'
 
 /** What the controllers tell to whoever watches the operator. Vaults are URLs here, and host names in the metrics. */
@@ -15,6 +16,8 @@ export interface Observer {
 	propagated(seconds: number): void
 	/** a reconcile came to its end */
 	reconciled(key: string, outcome: Outcome, status: BindingStatus, seconds: number): void
+	/** two intervals and more lay between two polls of a binding */
+	late(by: LateBy): void
 	/** the binding is gone */
 	gone(key: string): void
 }
@@ -40,6 +43,7 @@ export function createObserver(metrics: Metrics): Observer {
 				expires: outcome.kind === 'looked' ? earliestExpiry(outcome.results) : 'as before',
 			})
 		},
+		late: (by) => metrics.latePolls.inc({ by }),
 		gone: (key) => metrics.bindingGone(key),
 	}
 }

@@ -76,9 +76,11 @@ export interface Operator {
 }
 
 // A worker mostly waits, for a vault, Entra or the API server. 32 are four vaults' worth of the eight calls that a budget
-// lets be under way, so that three vaults which hang do not hold up the fourth. Each holds the values of one binding, at most
-// the 1 MiB of a Secret and what they are made of.
+// lets be under way. Each holds the values of one binding, at most the 1 MiB of a Secret and what they are made of.
 const CONCURRENCY = 32
+// Of one vault: twice the calls that its budget lets be under way, because a pass also waits for the API server. A vault that
+// hangs holds that many workers and no more, whoever reads it.
+const PER_VAULT = 16
 const LEASE = 'azure-secret-binding-operator'
 // Sessions nobody uses are looked for this often.
 const PRUNE_MS = 60_000
@@ -187,6 +189,11 @@ async function lead(
 	const store = createStore<BindingObject>({ key: keyOf, keep: keptOf })
 	const queue = new KeyedQueue({
 		clock,
+		placeOf: (key) => {
+			const [namespace = ''] = key.split('/')
+			// Before its first pass a binding that names no vault counts as of one of its namespace's own.
+			return { group: namespace, subgroup: reconciler.vaultOf(key) ?? namespace }
+		},
 		onError: (key, error) => {
 			// A reconcile that is cut short because we stop is no failure.
 			if (!signal.aborted) log.warn({ binding: key, err: error }, 'reconcile failed')
@@ -229,12 +236,13 @@ async function lead(
 		}
 	}
 	const work = queue.run(
-		async (key, aborted) => {
-			const next = await reconciler.reconcile(key, aborted)
+		async (key, aborted, turn) => {
+			metrics.queueWait.observe(turn.lateMs / 1000)
+			const next = await reconciler.reconcile(key, aborted, turn)
 			queue.forget(key)
 			if (next !== undefined) queue.addAfter(key, next)
 		},
-		{ concurrency: options.concurrency ?? CONCURRENCY, signal },
+		{ concurrency: options.concurrency ?? CONCURRENCY, perSubgroup: PER_VAULT, signal },
 	)
 	const following = followBindings(options, transport, signal, { store, queue, onSynced })
 	try {

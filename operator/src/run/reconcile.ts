@@ -14,9 +14,11 @@ import type { Vaults } from '../ports/vault.ts'
 import type { Clock } from '../runtime/clock.ts'
 import type { EventRecorder } from '../runtime/events.ts'
 import type { Logger } from '../runtime/log.ts'
+import type { Turn } from '../runtime/queue.ts'
 import type { Account } from '../status/commands.ts'
 import { conclude, isPollDue } from '../status/conclude.ts'
 import { conditionOf } from '../status/outage.ts'
+import { type Pace, paceAfter } from '../status/pace.ts'
 import { createAnswer, type MakeForms } from './answer.ts'
 import { drive } from './drive.ts'
 import { withGrant } from './grant.ts'
@@ -37,6 +39,8 @@ export interface BindingObject {
 		deletionTimestamp?: string
 		annotations?: Record<string, string>
 	}
+	/** as somebody wrote it; what counts is what `parseBinding` makes of it */
+	spec?: { vault?: { url?: string } }
 	status?: { conditions?: unknown }
 }
 
@@ -66,10 +70,12 @@ export interface ReconcileDeps {
 
 export interface Reconciler {
 	/**
-	 * Brings one binding forward. @returns milliseconds until it wants to be called again, undefined for never
+	 * Brings one binding forward, with a worker of the queue. @returns milliseconds until it wants to be called again, undefined for never
 	 * @throws what the queue should back off for: the API server away, a lost race, a bug
 	 */
-	reconcile(key: string, signal: AbortSignal): Promise<number | undefined>
+	reconcile(key: string, signal: AbortSignal, turn: Turn): Promise<number | undefined>
+	/** Which vault the binding reads, as far as that is known; undefined: not before its first pass. */
+	vaultOf(key: string): string | undefined
 }
 
 /**
@@ -86,7 +92,7 @@ export function createReconciler(deps: ReconcileDeps): Reconciler {
 	const startedAt = momentOf(clock)
 	const remembered = new Map<string, Remembered>()
 	return {
-		async reconcile(key, signal) {
+		async reconcile(key, signal, turn) {
 			const object = deps.read(key)
 			const reported = object && reportedOf(object)
 			if (!reported || object.metadata.deletionTimestamp !== undefined) {
@@ -104,10 +110,12 @@ export function createReconciler(deps: ReconcileDeps): Reconciler {
 			const previous = presentStatus(reported, parsed.status, now.written)
 			const asked = parsed.kind === 'active' && isAsked(parsed.binding, previous.status, now.knowledge)
 			if (isPollDue(now.knowledge, parsed, asked, momentOf(clock)))
-				now = await poll({ reported, parsed, previous, startedAt, keep }, now, deps, signal)
+				now = await poll({ reported, parsed, previous, startedAt, turn, keep }, now, deps, signal)
 			now = keep(await refreshPods(parsed, now, deps, signal))
 			return nextCall(now, clock.monotonic())
 		},
+		vaultOf: (key) =>
+			remembered.get(key)?.knowledge.source?.vaultUrl ?? deps.read(key)?.spec?.vault?.url?.toLowerCase(),
 	}
 }
 
@@ -116,6 +124,7 @@ interface Polling {
 	readonly parsed: ParsedBinding
 	readonly previous: Present
 	readonly startedAt: Moment
+	readonly turn: Turn
 	/** Keeps what is remembered from now on, whatever happens to the rest of the reconcile. */
 	keep(next: Remembered): Remembered
 }
@@ -147,17 +156,33 @@ async function poll(
 		outcome = parsed.kind === 'suspended' ? { kind: 'suspended' } : { kind: 'invalid', problem: parsed.problem }
 	}
 	const at = momentOf(clock)
-	const given = { previous: previous.status, workedUntil: deps.workedUntil, at, random: deps.random() }
+	now = { ...now, pace: paceOf(now, parsed, outcome, polling.turn.lateMs, deps) }
+	const { slow } = now.pace
+	const given = { previous: previous.status, workedUntil: deps.workedUntil, at, random: deps.random(), slow }
 	const { summary, knowledge } = conclude(parsed, outcome, now.knowledge, given)
 	const written = await report(reported, previous, summary, deps)
 	tell(key, outcome, previous.status, summary, (at.monotonic - started) / 1000, deps)
 	return keep({ ...now, knowledge, written: written ?? now.written })
 }
 
+/** Only polls that found out what they wanted are compared: what fails is tried again at other times, and told as such. */
+function paceOf(
+	{ pace }: Remembered,
+	parsed: ParsedBinding,
+	outcome: Outcome,
+	lateMs: number,
+	{ clock, observer }: ReconcileDeps,
+): Pace {
+	if (parsed.kind !== 'active' || outcome.kind !== 'looked') return { ...pace, polledAt: undefined }
+	const { isLate, ...next } = paceAfter(pace, clock.monotonic(), parsed.binding.interval, lateMs)
+	if (isLate) observer.late(next.slow?.by ?? 'vault')
+	return next
+}
+
 /** With whose identity which vault, and the pass itself. */
 async function runPass(
 	binding: Binding,
-	{ previous, startedAt }: Polling,
+	{ previous, startedAt, turn }: Polling,
 	{ knowledge }: Remembered,
 	deps: ReconcileDeps,
 	signal: AbortSignal,
@@ -176,7 +201,9 @@ async function runPass(
 	observer.uses(`${binding.namespace}/${binding.name}`, source.vaultUrl)
 	const destination = createSecretDestination(binding, secrets)
 	const input = { binding, status, knowledge, source, rules: destination.rules, at: momentOf(clock), startedAt }
-	const answer = createAnswer({ binding, session: vaults.session(source), destination, makeForms })
+	// Values wait for a thread that has turns of its own.
+	const lending: MakeForms = (...given) => turn.lend(() => makeForms(...given))
+	const answer = createAnswer({ binding, session: vaults.session(source), destination, makeForms: lending })
 	return drive(pass(input), { clock, networkClock: deps.networkClock, signal, answer })
 }
 

@@ -1,6 +1,7 @@
 import type { BindingStatus } from '../api/schema.ts'
 import type { PendingRefresh } from '../destinations/secret/refresh.ts'
 import { type Knowledge, nothingKnown } from '../engine/knowledge.ts'
+import { noPace, type Pace } from '../status/pace.ts'
 
 /** The status as last written, and the resourceVersion of the binding then. */
 export interface WrittenStatus {
@@ -17,6 +18,8 @@ export interface Remembered {
 	/** owners of pods that keep old values, of which an event was written */
 	readonly warned: ReadonlySet<string>
 	readonly written: WrittenStatus | undefined
+	/** how well its interval is kept */
+	readonly pace: Pace
 }
 
 export const nothingRemembered = (uid: string): Remembered => ({
@@ -24,4 +27,5 @@ export const nothingRemembered = (uid: string): Remembered => ({
 	refresh: undefined,
 	warned: new Set(),
 	written: undefined,
+	pace: noPace,
 })

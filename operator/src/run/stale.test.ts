@@ -283,3 +283,68 @@ describe('what selectors brought', () => {
 		expect(one.files()).toEqual({ a: 'a' })
 	})
 })
+
+describe('what was known of one place, or of a file that is another by now,', () => {
+	const rotated = async (name: string) => {
+		const one = openBinding({ secrets: [{ name: 'db' }], delivery: { secret: { name, onDelete: 'Retain' } } })
+		one.vault('a').set('db', 'first')
+		await one.clock.advance(5_000)
+		await one.reconcile()
+		await one.pass(10_000)
+		return one
+	}
+	test('is not used at another one: a name of before holds what it held then', async () => {
+		const one = await rotated('mine')
+		one.edit({ delivery: { secret: { name: 'two', onDelete: 'Retain' } } })
+		await one.reconcile()
+		one.vault('a').set('db', 'second')
+		await one.pass(120_000)
+		expect(one.secrets.text('two')).toMatchObject({ db: 'second' })
+		expect(one.secrets.text('mine')).toMatchObject({ db: 'first' })
+		one.edit({ delivery: { secret: { name: 'mine', onDelete: 'Retain' } } })
+		await one.pass(60_000)
+		expect(one.secrets.text('mine')).toMatchObject({ db: 'second' })
+	})
+
+	test('is not used after a write whose answer got lost', async () => {
+		const one = await rotated('mine')
+		one.vault('a').set('db', 'second')
+		one.secrets.lose.add('patch')
+		await one.pass(60_000)
+		one.vault('a').set('db', 'third')
+		one.secrets.lose.add('patch')
+		await one.pass(120_000)
+		expect(one.files()).toEqual({ db: 'third' })
+		expect(one.condition('Fresh')).toMatchObject({ status: 'True' })
+	})
+
+	test('counts for the next revision, though the answer to the last write got lost and the Secret with it', async () => {
+		const one = await rotated('mine')
+		const { revision } = one.manifest()
+		one.vault('a').set('db', 'second')
+		one.secrets.lose.add('patch')
+		one.secrets.afterLost = () => void one.secrets.remove('ns', 'mine', '', '')
+		await one.pass(120_000)
+		expect(one.files()).toEqual({ db: 'second' })
+		expect(one.manifest().revision).toBeGreaterThan(revision + 1)
+	})
+})
+
+test('a poll that fails does not tell of files that are not there, though the status of before was not written', async () => {
+	const one = openBinding({ secrets: [{ name: 'db' }, { name: 'key' }], policy: { absent: 'Remove' } })
+	for (const name of ['db', 'key']) one.vault('a').set(name, name)
+	await one.clock.advance(5_000)
+	await one.reconcile()
+	await one.pass(10_000)
+	one.vault('a').remove('key')
+	await one.pass(60_000)
+	one.secrets.beforeWrite = undefined
+	one.loseStatus(1)
+	await one.pass(15_000)
+	one.vault('a').break('*', { kind: 'identityNotFound', code: '700016' })
+	one.edit({ refresh: { interval: '61s' } })
+	await one.pass(60_000)
+	expect(one.files()).toEqual({ db: 'db' })
+	expect(one.shown('key')?.version).toBeUndefined()
+	expect(one.condition('Ready')).toMatchObject({ status: 'False', observedGeneration: 2 })
+})

@@ -193,7 +193,29 @@ export function queueInstruments(registers: Registry[]) {
 	queueGauge('asb_queue_delayed', 'Bindings that wait for their time', (q) => q.delayed)
 	queueGauge('asb_queue_running', 'Bindings being reconciled', (q) => q.running)
 	queueGauge('asb_queue_oldest_seconds', 'How long the longest waiting binding has waited', (q) => q.oldestMs / 1000)
+	const queueWait = new Histogram({
+		name: 'asb_queue_wait_seconds',
+		help: 'How long bindings waited for a worker after their time had come',
+		buckets: SECONDS,
+		registers,
+	})
+	const latePolls = new Counter({
+		name: 'asb_late_polls_total',
+		help: 'Polls of bindings that ended two intervals and more after the one before, by cause (workers, vault)',
+		labelNames: ['by'],
+		registers,
+	})
+	const formSeconds = new Histogram({
+		name: 'asb_form_duration_seconds',
+		help: 'Time in which values became files in the thread for it, waiting included, by result (formed, known, tooLarge, tooLong, failed)',
+		labelNames: ['result'],
+		buckets: SECONDS,
+		registers,
+	})
 	return {
+		queueWait,
+		latePolls,
+		formSeconds,
 		/** The queue to read at each scrape. */
 		setQueue(next: QueueGauges): void {
 			queue = next

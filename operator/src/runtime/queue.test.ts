@@ -1,13 +1,16 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { exponential } from './backoff.ts'
-import { KeyedQueue } from './queue.ts'
+import { KeyedQueue, type Work } from './queue.ts'
 import { FakeClock, settle } from './testing/fake-clock.ts'
 
-function start(queue: KeyedQueue, worker: (key: string, signal: AbortSignal) => Promise<void>, concurrency = 1) {
+function start(queue: KeyedQueue, worker: Work, concurrency = 1, perSubgroup = concurrency) {
 	const stop = new AbortController()
-	return { stop, done: queue.run(worker, { concurrency, signal: stop.signal }) }
+	return { stop, done: queue.run(worker, { concurrency, perSubgroup, signal: stop.signal }) }
 }
+
+/** `a1@v`: of group a and subgroup v. */
+const placeOf = (key: string) => ({ group: key[0] ?? '', subgroup: key.split('@')[1] ?? '' })
 
 describe('keyed queue', () => {
 	test('keys added many times before a worker is free run once, first in first out', async () => {
@@ -41,6 +44,119 @@ describe('keyed queue', () => {
 		stop.abort()
 		await done
 		expect(ran).toEqual(['new', 'c', 'new', 'a', 'b'])
+	})
+
+	test('groups take turns, whatever one of them puts first', async () => {
+		const queue = new KeyedQueue({ clock: new FakeClock(), placeOf })
+		const ran: string[] = []
+		for (let i = 0; i < 170; i++) queue.add(`a${i}@v`, { first: true })
+		queue.add('b1@w')
+		queue.add('b2@w')
+		queue.add('c1@v')
+		const { stop, done } = start(queue, async (key) => {
+			ran.push(key)
+		})
+		await settle()
+		stop.abort()
+		await done
+		expect(ran.slice(0, 6)).toEqual(['a0@v', 'b1@w', 'c1@v', 'a1@v', 'b2@w', 'a2@v'])
+	})
+
+	test('a group whose work hangs gets half of the workers, the next one half of the rest, and who comes new still finds one', async () => {
+		const queue = new KeyedQueue({ clock: new FakeClock(), placeOf })
+		const ran: string[] = []
+		const hang = Promise.withResolvers<void>()
+		const { stop, done } = start(
+			queue,
+			async (key) => {
+				ran.push(key)
+				await hang.promise
+			},
+			32,
+		)
+		const hangs = (group: string) => {
+			for (let i = 0; i < 64; i++) queue.add(`${group}${i}@${i}`)
+		}
+		hangs('a')
+		expect(ran).toHaveLength(16)
+		hangs('b')
+		expect(ran.filter((key) => key.startsWith('b'))).toHaveLength(8)
+		for (const group of 'cd') hangs(group)
+		expect(queue.running).toBeLessThan(32)
+		queue.add('z1@v')
+		expect(ran.at(-1)).toBe('z1@v')
+		stop.abort()
+		hang.resolve()
+		await done
+	})
+
+	test('a subgroup has its share of the workers and no more; the others of its group go on', async () => {
+		const queue = new KeyedQueue({ clock: new FakeClock(), placeOf })
+		const ran: string[] = []
+		const hang = Promise.withResolvers<void>()
+		const work = async (key: string) => {
+			ran.push(key)
+			if (key.endsWith('@hangs')) await hang.promise
+		}
+		const { stop, done } = start(queue, work, 8, 2)
+		for (let i = 0; i < 9; i++) queue.add(`a${i}@hangs`)
+		queue.add('b1@hangs')
+		queue.add('a9@works')
+		await settle()
+		expect(ran).toEqual(['a0@hangs', 'a1@hangs', 'a9@works'])
+		hang.resolve()
+		await settle()
+		expect(ran).toHaveLength(11)
+		stop.abort()
+		await done
+	})
+
+	test('whoever is worked on is told how late it is after its time', async () => {
+		const clock = new FakeClock()
+		const queue = new KeyedQueue({ clock })
+		const late: [string, number][] = []
+		const { stop, done } = start(queue, async (key, _, { lateMs }) => {
+			late.push([key, lateMs])
+			await clock.sleep(40)
+		})
+		queue.addAfter('a', 10)
+		queue.addAfter('b', 20)
+		await clock.advance(15)
+		queue.add('a')
+		await clock.advance(200)
+		// b was due at 20 and waited until 50; a was wanted again at 15 and got the worker at 90.
+		expect(late).toEqual([
+			['a', 0],
+			['b', 30],
+			['a', 75],
+		])
+		stop.abort()
+		await done
+	})
+
+	test('a worker that is lent does other work, of which its group has its share', async () => {
+		const queue = new KeyedQueue({ clock: new FakeClock(), placeOf })
+		const ran: string[] = []
+		const parsed = Promise.withResolvers<void>()
+		const hang = Promise.withResolvers<void>()
+		const work: Work = async (key, _, { lend }) => {
+			ran.push(key)
+			if (key.startsWith('b')) await hang.promise
+			else await Promise.all([lend(() => parsed.promise), lend(() => parsed.promise)])
+		}
+		const { stop, done } = start(queue, work, 4)
+		for (let i = 0; i < 9; i++) queue.add(`a${i}@v${i}`)
+		for (let i = 0; i < 9; i++) queue.add(`b${i}@w${i}`)
+		// Four of a, none of which has a worker, and of b as many as without a.
+		expect([ran.filter((key) => key.startsWith('a')).length, ran.length, queue.running]).toEqual([4, 6, 6])
+		parsed.resolve()
+		await settle()
+		expect(ran).toHaveLength(11)
+		hang.resolve()
+		await settle()
+		expect([ran.length, queue.running]).toEqual([18, 0])
+		stop.abort()
+		await done
 	})
 
 	test('the earliest of several delays wins, and an add beats them all', async () => {
@@ -136,7 +252,7 @@ type Command =
 	| { do: 'after'; key: string; ms: number }
 	| { do: 'advance'; ms: number }
 
-const key = fc.constantFrom('a', 'b', 'c', 'd')
+const key = fc.constantFrom('a1@v', 'a2@w', 'b1@v', 'b2@v', 'c1@w')
 const command: fc.Arbitrary<Command> = fc.oneof(
 	fc.record({ do: fc.constantFrom('add' as const, 'first' as const, 'limited' as const, 'forget' as const), key }),
 	fc.record({ do: fc.constant('after' as const), key, ms: fc.integer({ min: -5, max: 300 }) }),
@@ -145,14 +261,15 @@ const command: fc.Arbitrary<Command> = fc.oneof(
 /** what successive runs do: how long they take and whether they throw */
 const runs = fc.array(fc.record({ ms: fc.integer({ min: 0, max: 90 }), fails: fc.boolean() }), { maxLength: 40 })
 
-test('model: no key runs twice at once, no add is lost, nothing runs that was not asked for, first goes first, free workers never idle', async () => {
+test('model: no key runs twice at once, no add is lost, nothing runs that was not asked for, first goes first in its group, groups take turns, workers that may work do', async () => {
 	const planned = new Error('planned')
 	await fc.assert(
 		fc.asyncProperty(
 			fc.array(command, { maxLength: 60 }),
 			runs,
+			fc.integer({ min: 1, max: 5 }),
 			fc.integer({ min: 1, max: 3 }),
-			async (commands, plan, concurrency) => {
+			async (commands, plan, concurrency, perSubgroup) => {
 				const clock = new FakeClock()
 				// The model: for each key the one time at which it is wanted, if it is; and its failures.
 				const wanted = new Map<string, number>()
@@ -166,19 +283,45 @@ test('model: no key runs twice at once, no add is lost, nothing runs that was no
 					failures.set(k, n + 1)
 					want(k, clock.monotonic() + exponential(5, 300_000, n))
 				}
+				const like = (k: string, of: 'group' | 'subgroup') =>
+					[...running].filter((other) => placeOf(other)[of] === placeOf(k)[of]).length
+				const mayGo = (k: string) => like(k, 'group') < concurrency - running.size && like(k, 'subgroup') < perSubgroup
+				const due = () => [...wanted].filter(([k, at]) => at <= clock.monotonic() && !running.has(k)).map(([k]) => k)
+				/** group → how often each other one went while it might have gone */
+				const passed = new Map<string, Map<string, number>>()
+				const pass = (k: string) => {
+					const { group } = placeOf(k)
+					passed.delete(group)
+					for (const other of new Set(
+						due()
+							.filter(mayGo)
+							.map((each) => placeOf(each).group),
+					)) {
+						if (other === group) continue
+						const counts = passed.get(other) ?? new Map<string, number>()
+						passed.set(other, counts.set(group, (counts.get(group) ?? 0) + 1))
+						// Once by its turn, and once between the time at which both are due and the moment at which both are there.
+						expect(counts.get(group), `${group} goes before ${other} too often`).toBeLessThanOrEqual(2)
+					}
+				}
 				let run = 0
 				// The queue catches what a worker throws, failed expectations included.
 				const violations: unknown[] = []
 				const onError = (_: string, error: unknown) => {
 					if (error !== planned) violations.push(error)
 				}
-				const queue = new KeyedQueue({ clock, onError })
+				const queue = new KeyedQueue({ clock, placeOf, onError })
 				const { stop, done } = start(
 					queue,
 					async (k) => {
+						expect(mayGo(k), 'has more workers than its share').toBe(true)
+						pass(k)
 						expect(running.has(k), 'runs twice at once').toBe(false)
 						expect(wanted.get(k), 'was not asked for, or too early').toBeLessThanOrEqual(clock.monotonic())
-						const before = [...first].filter((other) => other !== k && !running.has(other))
+						const before = [...first].filter(
+							(other) =>
+								other !== k && placeOf(other).group === placeOf(k).group && !running.has(other) && mayGo(other),
+						)
 						if (!first.has(k)) expect(before, 'a first one waits').toEqual([])
 						first.delete(k)
 						wanted.delete(k)
@@ -193,11 +336,11 @@ test('model: no key runs twice at once, no add is lost, nothing runs that was no
 						}
 					},
 					concurrency,
+					perSubgroup,
 				)
 				const check = () => {
 					expect(violations).toEqual([])
-					const late = [...wanted].filter(([k, at]) => at <= clock.monotonic() && !running.has(k))
-					if (running.size < concurrency) expect(late, 'waits although a worker is free').toEqual([])
+					expect(due().filter(mayGo), 'waits although there is a worker for it').toEqual([])
 					// Pending keys are counted once each, wherever they are.
 					expect(queue.depth + queue.delayed).toBe(wanted.size)
 				}

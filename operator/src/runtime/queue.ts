@@ -1,5 +1,6 @@
 import { exponential } from './backoff.ts'
 import type { Clock } from './clock.ts'
+import { createTurns, type Place } from './turns.ts'
 
 // client-go's workqueue starts at 5 ms too (DefaultControllerRateLimiter: 5 ms * 2^failures, capped at 1000 s). The cap is
 // 5 minutes because design 6 promises that whatever is wrong is tried again at least that often.
@@ -8,6 +9,8 @@ const MAX_BACKOFF_MS = 5 * 60_000
 
 export interface KeyedQueueOptions {
 	clock: Clock
+	/** who shares the workers in turns, and what within it; asked when a key begins to wait. Default: all keys are one group */
+	placeOf?: (key: string) => Pick<Place, 'group' | 'subgroup'>
 	minBackoffMs?: number
 	maxBackoffMs?: number
 	/** Told what a worker threw; the key is already scheduled again. Must not throw. */
@@ -15,19 +18,47 @@ export interface KeyedQueueOptions {
 }
 
 export interface AddOptions {
-	/** goes before all keys that were added without: nothing has been done for it yet, while the others only go on */
+	/** goes before all keys of its group that were added without: nothing has been done for it yet, the others only go on */
 	first?: boolean
 }
 
+interface Waiting {
+	readonly key: string
+	readonly place: Place
+	readonly since: number
+}
+
 interface Running {
+	readonly subgroup: string
+	/** waits that a worker is lent for */
+	lent: number
 	/** since when it wants to run once more */
 	dirtySince: number | undefined
 	first: boolean
 }
 
+/** What work may know and say of the worker that it has. */
+export interface Turn {
+	/** how long the key waited for a worker after its time had come: with an interval or more, the interval is not kept */
+	readonly lateMs: number
+	/**
+	 * Waits for something that has its own turns and needs no worker, and lends the worker meanwhile. For its group the key goes
+	 * on counting, for its subgroup not.
+	 */
+	lend<T>(until: () => Promise<T>): Promise<T>
+}
+
+export type Work = (key: string, signal: AbortSignal, turn: Turn) => Promise<void>
+
+// Keys that lent their worker hold what they have read so far, at most a Secret of 1 MiB each. When there are so many for each
+// worker, only groups that have none begin with another.
+const MAX_LENT = 4
+
 export interface RunOptions {
 	/** How many keys are worked on at once. */
 	concurrency: number
+	/** How many of one subgroup, of all groups together; default: as many. */
+	perSubgroup?: number
 	/** Abort to stop: no further key is started. */
 	signal: AbortSignal
 }
@@ -36,29 +67,45 @@ export interface RunOptions {
  * A work queue of keys, not of events.
  *
  * A key is in at most one of these places, and that is its only pending run:
- * 1. `first` or `ready`: waits for a worker, first in first out; all of `first` go before those of `ready`.
+ * 1. `waiting`: waits for a worker. Groups take turns; in one, keys that are `first` go before others, subgroups take turns
+ *    and keys are first in first out (turns.ts has the bound).
  * 2. `delayed`: becomes ready at a time; the earliest time asked for wins.
  * 3. `running` with `dirty`: was added while being worked on, runs once more when the worker is done, in its lane.
  * A key that is running is never started a second time, so a worker needs no lock for its key.
+ *
+ * Turns alone do not help against work that hangs: what runs is never taken away. So workers are kept back:
+ * 1. A subgroup has at most `perSubgroup` of them, in all groups together.
+ * 2. A group gets another one only while more are free than it has. One group alone has half of them, and who comes new finds
+ *    a free one; n groups that want all come to equal shares and leave one of n+1 free; where groups are many all workers work.
+ *    (Known for buffers of switches as a dynamic threshold: Choudhury and Hahne, 1998.) What it does not hold off: of 32
+ *    workers the first five groups to hang have 16, 8, 4, 2 and 1, the next one waits until one of them times out.
  */
 export class KeyedQueue {
 	readonly #clock: Clock
 	readonly #minBackoffMs: number
 	readonly #maxBackoffMs: number
 	readonly #onError: (key: string, error: unknown) => void
-	/** key → monotonic time since which it waits; a Map keeps insertion order */
-	readonly #first = new Map<string, number>()
-	readonly #ready = new Map<string, number>()
+	readonly #placeOf: (key: string) => Pick<Place, 'group' | 'subgroup'>
+	readonly #waiting = new Map<string, Waiting>()
+	readonly #turns = createTurns<Waiting>()
 	/** key → monotonic time at which it becomes ready. Scanned for its minimum: thousands of keys, some scans a second. */
 	readonly #delayed = new Map<string, number>()
 	readonly #running = new Map<string, Running>()
 	readonly #failures = new Map<string, number>()
-	#wakeWorker: (() => void)[] = []
+	/** keys whose worker is lent */
+	#lent = 0
+	/** how many of each run, lent ones included */
+	readonly #groups = new Map<string, number>()
+	/** how many of each have a worker */
+	readonly #subgroups = new Map<string, number>()
+	/** starts what may be started; nothing before `run` */
+	#pump: () => void = () => {}
 	#wakeTimer: AbortController | undefined
 	#stopped = false
 
-	constructor({ clock, minBackoffMs, maxBackoffMs, onError }: KeyedQueueOptions) {
+	constructor({ clock, placeOf, minBackoffMs, maxBackoffMs, onError }: KeyedQueueOptions) {
 		this.#clock = clock
+		this.#placeOf = placeOf ?? (() => ({ group: '', subgroup: '' }))
 		this.#minBackoffMs = minBackoffMs ?? MIN_BACKOFF_MS
 		this.#maxBackoffMs = maxBackoffMs ?? MAX_BACKOFF_MS
 		this.#onError = onError ?? (() => {})
@@ -75,26 +122,18 @@ export class KeyedQueue {
 			running.first ||= first
 			return
 		}
-		if (this.#first.has(key)) return
-		const since = this.#ready.get(key)
-		if (since !== undefined) {
-			if (!first) return
-			// It waits already and has its worker woken; only its place changes.
-			this.#ready.delete(key)
-			this.#first.set(key, since)
-			return
-		}
-		this.#wait(key, now, first)
+		const before = this.#waiting.get(key)
+		if (before && (before.place.first || !first)) return
+		if (before) this.#turns.remove(before.place, before)
+		// Its place changes, not the time since which it waits.
+		this.#wait(key, before?.since ?? now, first)
 	}
 
 	#wait(key: string, since: number, first: boolean): void {
-		const lane = first ? this.#first : this.#ready
-		lane.set(key, since)
-		this.#wakeWorker.shift()?.()
-	}
-
-	#isReady(key: string): boolean {
-		return this.#first.has(key) || this.#ready.has(key)
+		const waiting = { key, since, place: { ...this.#placeOf(key), first } }
+		this.#waiting.set(key, waiting)
+		this.#turns.add(waiting.place, waiting)
+		this.#pump()
 	}
 
 	/** Runs `key` no later than `ms` from now. */
@@ -104,7 +143,7 @@ export class KeyedQueue {
 			this.add(key)
 			return
 		}
-		if (this.#isReady(key) || this.#running.get(key)?.dirtySince !== undefined) return
+		if (this.#waiting.has(key) || this.#running.get(key)?.dirtySince !== undefined) return
 		const due = this.#clock.monotonic() + ms
 		const before = this.#delayed.get(key)
 		if (before !== undefined && before <= due) return
@@ -128,7 +167,7 @@ export class KeyedQueue {
 	get depth(): number {
 		let dirty = 0
 		for (const { dirtySince } of this.#running.values()) if (dirtySince !== undefined) dirty++
-		return this.#first.size + this.#ready.size + dirty
+		return this.#waiting.size + dirty
 	}
 
 	/** Keys that wait for their time. */
@@ -145,7 +184,7 @@ export class KeyedQueue {
 	get oldestMs(): number {
 		let oldest = this.#clock.monotonic()
 		const now = oldest
-		for (const since of [...this.#first.values(), ...this.#ready.values()]) oldest = Math.min(oldest, since)
+		for (const { since } of this.#waiting.values()) oldest = Math.min(oldest, since)
 		for (const { dirtySince } of this.#running.values()) oldest = Math.min(oldest, dirtySince ?? now)
 		return now - oldest
 	}
@@ -155,52 +194,86 @@ export class KeyedQueue {
 	 * were waiting are dropped: whoever starts next lists everything anyway. A worker that throws is reported to `onError`
 	 * and its key is added with backoff; it never ends the queue. Can run once.
 	 */
-	async run(
-		worker: (key: string, signal: AbortSignal) => Promise<void>,
-		{ concurrency, signal }: RunOptions,
-	): Promise<void> {
+	async run(work: Work, { concurrency, perSubgroup = concurrency, signal }: RunOptions): Promise<void> {
+		const under = new Set<Promise<void>>()
+		const mayGo = ({ group, subgroup }: Place) => {
+			const free = concurrency - this.#working
+			const has = this.#groups.get(group) ?? 0
+			if (has > 0 && this.#lent >= MAX_LENT * concurrency) return false
+			return has < free && (this.#subgroups.get(subgroup) ?? 0) < perSubgroup
+		}
+		this.#pump = () => {
+			while (!this.#stopped && this.#working < concurrency) {
+				const next = this.#turns.shift(mayGo)
+				if (!next) return
+				this.#waiting.delete(next.key)
+				const one: Promise<void> = this.#work(next, work, signal).finally(() => under.delete(one))
+				under.add(one)
+			}
+		}
+		const stopped = Promise.withResolvers<void>()
 		const stop = () => {
 			this.#stopped = true
-			for (const wake of this.#wakeWorker.splice(0)) wake()
 			this.#wakeTimer?.abort()
+			stopped.resolve()
 		}
 		if (signal.aborted) stop()
 		signal.addEventListener('abort', stop, { once: true })
 		try {
-			const workers = Array.from({ length: concurrency }, () => this.#work(worker, signal))
-			await Promise.all([this.#promote(), ...workers])
+			this.#pump()
+			await Promise.all([this.#promote(), stopped.promise])
+			await Promise.all(under)
 		} finally {
 			signal.removeEventListener('abort', stop)
-			this.#first.clear()
-			this.#ready.clear()
+			this.#pump = () => {}
+			for (const each of this.#waiting.values()) this.#turns.remove(each.place, each)
+			this.#waiting.clear()
 			this.#delayed.clear()
 		}
 	}
 
-	async #work(worker: (key: string, signal: AbortSignal) => Promise<void>, signal: AbortSignal): Promise<void> {
-		while (!this.#stopped) {
-			const key = this.#first.keys().next().value ?? this.#ready.keys().next().value
-			if (key === undefined) {
-				await new Promise<void>((resolve) => this.#wakeWorker.push(resolve))
-				continue
-			}
-			if (!this.#first.delete(key)) this.#ready.delete(key)
-			const state: Running = { dirtySince: undefined, first: false }
-			this.#running.set(key, state)
-			try {
-				await worker(key, signal)
-			} catch (error) {
-				this.addRateLimited(key)
-				this.#onError(key, error)
-			} finally {
-				this.#running.delete(key)
-				if (state.dirtySince !== undefined && !this.#stopped) {
-					this.#delayed.delete(key)
-					// It keeps its place in time, so that the age of the oldest key tells the truth.
-					this.#wait(key, state.dirtySince, state.first)
-				}
-			}
+	async #work({ key, place, since }: Waiting, work: Work, signal: AbortSignal): Promise<void> {
+		const state: Running = { subgroup: place.subgroup, lent: 0, dirtySince: undefined, first: false }
+		this.#running.set(key, state)
+		count(this.#groups, place.group, 1)
+		count(this.#subgroups, place.subgroup, 1)
+		try {
+			const lateMs = this.#clock.monotonic() - since
+			await work(key, signal, { lateMs, lend: (until) => this.#lend(state, until) })
+		} catch (error) {
+			this.addRateLimited(key)
+			this.#onError(key, error)
+		} finally {
+			this.#running.delete(key)
+			count(this.#groups, place.group, -1)
+			count(this.#subgroups, place.subgroup, -1)
+			if (state.dirtySince !== undefined && !this.#stopped) {
+				this.#delayed.delete(key)
+				// It keeps its place in time, so that the age of the oldest key tells the truth.
+				this.#wait(key, state.dirtySince, state.first)
+			} else this.#pump()
 		}
+	}
+
+	/** Keys that have a worker. */
+	get #working(): number {
+		return this.#running.size - this.#lent
+	}
+
+	async #lend<T>(state: Running, until: () => Promise<T>): Promise<T> {
+		if (state.lent++ === 0) this.#lendOut(state, 1)
+		this.#pump()
+		try {
+			return await until()
+		} finally {
+			// It goes on at once, for a moment with a worker more than there are: waiting anew could take another turn.
+			if (--state.lent === 0) this.#lendOut(state, -1)
+		}
+	}
+
+	#lendOut({ subgroup }: Running, by: 1 | -1): void {
+		this.#lent += by
+		count(this.#subgroups, subgroup, -by)
 	}
 
 	/** Moves delayed keys to ready when their time comes. One sleeper for all, woken when an earlier time is added. */
@@ -218,4 +291,10 @@ export class KeyedQueue {
 			await this.#clock.sleep(wait, this.#wakeTimer.signal).catch(() => {})
 		}
 	}
+}
+
+function count(counts: Map<string, number>, of: string, by: number): void {
+	const now = (counts.get(of) ?? 0) + by
+	if (now > 0) counts.set(of, now)
+	else counts.delete(of)
 }

@@ -3,6 +3,7 @@ import type { BindingStatus } from '../api/schema.ts'
 import { heldEntries, type Knowledge } from '../engine/knowledge.ts'
 import type { Outcome } from '../engine/outcome.ts'
 import type { Moment } from '../engine/questions.ts'
+import type { Slow } from './pace.ts'
 import { type Summary, summarize } from './summarize.ts'
 
 export interface Conclusion {
@@ -16,9 +17,16 @@ export function conclude(
 	parsed: ParsedBinding,
 	outcome: Outcome,
 	known: Knowledge,
-	given: { previous: BindingStatus; workedUntil: number | undefined; at: Moment; random: number },
+	given: {
+		previous: BindingStatus
+		workedUntil: number | undefined
+		at: Moment
+		random: number
+		/** the interval is not kept */
+		slow?: Slow | undefined
+	},
 ): Conclusion {
-	const { previous, workedUntil, at, random } = given
+	const { previous, workedUntil, at, random, slow } = given
 	const binding = parsed.kind === 'active' ? parsed.binding : undefined
 	const generation = parsed.kind === 'active' ? parsed.binding.generation : parsed.generation
 	// Of a source that was not found out, what the spec says of it is known.
@@ -39,6 +47,7 @@ export function conclude(
 		track: known.track,
 		// A poll has said by itself what they are.
 		held: outcome.kind === 'looked' || vaultUrl === undefined ? undefined : heldEntries(known, vaultUrl),
+		slow,
 		workedUntil,
 		now: at.now,
 		at: at.monotonic,

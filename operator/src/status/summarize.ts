@@ -11,7 +11,7 @@ import { backoffMs, spread } from './requeue.ts'
 import { freshOf, isDelivered, PROPAGATION_MS, progressOf, readyOf, type Situation, type Verdict } from './verdicts.ts'
 import { worstFault } from './worst-fault.ts'
 
-export interface SummaryInput extends Pick<Situation, 'outcome' | 'spec' | 'generation' | 'previous'> {
+export interface SummaryInput extends Pick<Situation, 'outcome' | 'spec' | 'generation' | 'previous' | 'slow'> {
 	track: Track
 	/** what the files are known to be, when no poll has just said so; `vault`: of another one than that of the spec */
 	held?: ReadonlyMap<string, ManifestSecret> | undefined
@@ -64,7 +64,7 @@ export function summarize(input: SummaryInput): Summary {
 		lastLook: outcome.kind === 'looked' && !failing ? now : input.track.lastLook,
 	}
 	const how = failingOf(failing ? worst.fault : undefined, track, spec, input)
-	const situation = { outcome, spec, generation, previous, shown: secrets, worst, failing: how }
+	const situation = { outcome, spec, generation, previous, shown: secrets, worst, failing: how, slow: input.slow }
 	const fresh = freshOf(situation)
 	const ready = readyOf(situation)
 	const conditions = [
@@ -121,17 +121,20 @@ function causeOf(fault: VaultFault, { track, at }: SummaryInput): Track['cause']
 const optional = <K extends string, V>(key: K, value: V | undefined) =>
 	(value === undefined ? {} : { [key]: value }) as { [P in K]?: V }
 
+/** What is shown of each secret: of what a poll has just found out, or as before, put right by what the files are known to be. */
 function secretsOf(input: SummaryInput): SecretStatus[] {
 	const { held } = input
-	return shownOf(input).map((shown) => {
-		const entry = held?.get(shown.name)
-		if (!entry || entry.vault === shown.vault) return shown
-		// The status is of before another vault was read, or of before this one was asked for.
-		const { vault: _, ...rest } = shown
-		return entry.vault === undefined
-			? { ...rest, version: entry.version, state: entry.state }
-			: { ...rest, version: entry.version, state: 'Pending', vault: entry.vault }
-	})
+	return held ? shownOf(input).map((shown) => putRight(shown, held.get(shown.name))) : shownOf(input)
+}
+
+/** A status may not have been written, and what is carried over from before must not tell of files that are not there. */
+function putRight(shown: SecretStatus, entry: ManifestSecret | undefined): SecretStatus {
+	const { version: _, vault: __, ...rest } = shown
+	if (!entry) return shown.version === undefined ? shown : { ...rest, state: 'Pending' }
+	const { version, vault, state } = entry
+	if (vault !== undefined) return { ...rest, version, vault, state: 'Pending' }
+	const isOver = shown.vault !== undefined || (shown.version !== undefined && shown.version !== version)
+	return isOver ? { ...rest, version, state } : shown
 }
 
 function shownOf({ outcome, spec, previous }: SummaryInput): SecretStatus[] {

@@ -8,6 +8,7 @@ import { breaksReady, type Outcome } from '../engine/outcome.ts'
 import { vaultNameOf } from './commands.ts'
 import { explainFault, explainHeldRemovals, explainNotes, listed } from './messages.ts'
 import { conditionOf, type Failing, tellsOfLook } from './outage.ts'
+import { explainPace, type Slow } from './pace.ts'
 import { isAlike, type Worst } from './worst-fault.ts'
 
 /** What conditions follow from. */
@@ -29,6 +30,8 @@ export interface Situation {
 		| undefined
 	generation: number
 	previous: BindingStatus
+	/** the interval is not kept */
+	slow?: Slow | undefined
 	/** what is shown of each secret now */
 	shown: readonly SecretStatus[]
 	worst: Worst | undefined
@@ -44,7 +47,7 @@ export const isDelivered = ({ version, vault }: SecretStatus): boolean => versio
 const asBefore = ({ status, reason, message }: Condition): Verdict => ({ status, reason, message })
 const verdict = (status: Condition['status'], reason: Reason, message: string): Verdict => ({ status, reason, message })
 
-export function freshOf({ outcome, previous, generation, spec, worst, failing }: Situation): Verdict {
+export function freshOf({ outcome, previous, generation, spec, worst, failing, slow }: Situation): Verdict {
 	switch (outcome.kind) {
 		case 'suspended':
 			return verdict('Unknown', 'Suspended', 'spec.suspend is true: the vault is not looked at.')
@@ -54,7 +57,8 @@ export function freshOf({ outcome, previous, generation, spec, worst, failing }:
 			return verdict('False', outcome.reason, outcome.message)
 		case 'failed':
 		case 'looked': {
-			if (!worst) return outcome.kind === 'looked' ? goodOf(outcome, spec) : verdict('True', 'Current', AS_THE_VAULT)
+			if (!worst)
+				return outcome.kind === 'looked' ? goodOf(outcome, spec, slow) : verdict('True', 'Current', AS_THE_VAULT)
 			const before = conditionOf(previous, 'Fresh')
 			if (failing.hiccup && before && (before.status === 'True' || before.observedGeneration === generation))
 				return asBefore(before)
@@ -70,12 +74,13 @@ const AS_THE_VAULT = 'What is delivered is what the vault says.'
 function goodOf(
 	{ results, removals, held, at, withheld }: Extract<Outcome, { kind: 'looked' }>,
 	spec: Situation['spec'],
+	slow: Slow | undefined,
 ): Verdict {
 	if (withheld) return verdict('False', withheld.reason, withheld.message)
 	if (removals) return verdict('False', 'RemovalsHeld', explainHeldRemovals(removals, at, spec?.name ?? ''))
 	if (held.problem !== undefined)
 		return verdict('False', 'HoldInvalid', `The annotation ${HOLD_ANNOTATION} is not followed: ${held.problem}.`)
-	const notes = explainNotes(results)
+	const notes = [...explainNotes(results), ...(slow && spec ? [explainPace(slow, spec.interval)] : [])]
 	if (held.until !== undefined) {
 		const until = formatTime(held.until)
 		const text = `Until ${until} the annotation ${HOLD_ANNOTATION} holds ${listed(held.names)}, whatever the vault says. Remove it to end that.`

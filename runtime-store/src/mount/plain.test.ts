@@ -62,6 +62,7 @@ it.each([
 })
 
 it('keeps the last bytes of a file that cannot be read any more', async () => {
+	await writeFile(join(path, 'other'), 'one')
 	const { store } = open()
 	expect(await store.getSecret('good')).toStrictEqual({ good: 'one' })
 	await rm(join(path, 'good'))

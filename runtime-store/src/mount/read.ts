@@ -64,8 +64,8 @@ async function linkOf(directory: string): Promise<string | undefined> {
 function answer(read: ReadFiles): MountRead {
 	const [first] = read.faults.values()
 	if (read.files.size > 0) return read
-	if (first !== undefined && read.kind === 'generation') throw new MountReadError(first)
-	return first === undefined ? { kind: 'empty' } : read
+	if (first !== undefined) throw new MountReadError(first)
+	return { kind: 'empty' }
 }
 
 /**

@@ -44,8 +44,8 @@ const ok = (body: unknown) => ({ status: 200, body })
 const server = jsonServer({
 	'GET /healthz': async () => ok({ healthy: await eventBridge.isHealthy() }),
 	'GET /readyz': async () => {
-		await store.ready()
-		return ok({ ready: true })
+		const ready = await store.isReady()
+		return { status: ready ? 200 : 503, body: { ready } }
 	},
 	'GET /files': async () => ok(await mountedFiles(mountPath)),
 	'GET /changes': async () => ok(changes),

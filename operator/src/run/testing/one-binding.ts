@@ -29,6 +29,7 @@ export function openBinding(spec: Record<string, unknown>) {
 	}
 	let version = 1
 	let status: BindingStatus = {}
+	let refusals = 0
 	const object = {
 		metadata: { namespace: 'ns', name: 'payments', uid: 'u', generation: 1, creationTimestamp: '2025-01-01T00:00:00Z' },
 		spec: {
@@ -63,6 +64,7 @@ export function openBinding(spec: Record<string, unknown>) {
 			permissions: { isAllowed: async () => true },
 			bindings: {
 				async patchStatus(_, __, seen, patch) {
+					if (refusals-- > 0) throw new KubeError('conflict', 'the object has been modified')
 					if (seen !== String(version)) throw new KubeError('conflict', 'the object has been modified')
 					const next = Object.entries({ ...status, ...patch }).filter(([, value]) => value !== null)
 					status = JSON.parse(JSON.stringify(Object.fromEntries(next))) as BindingStatus
@@ -81,6 +83,7 @@ export function openBinding(spec: Record<string, unknown>) {
 				written: () => {},
 				propagated: () => {},
 				reconciled: () => {},
+				late: () => {},
 				gone: () => {},
 			},
 		})
@@ -90,13 +93,17 @@ export function openBinding(spec: Record<string, unknown>) {
 		clock,
 		secrets,
 		vault,
+		/** The next writes of the status are refused. */
+		loseStatus(times: number) {
+			refusals = times
+		},
 		/** annotations of the ServiceAccount */
 		account,
 		/** Lets the operator do its work once, and again for as long as somebody is faster than it. */
 		async reconcile() {
 			for (let tries = 0; ; tries++) {
 				try {
-					return await operator.reconcile('ns/payments', signal)
+					return await operator.reconcile('ns/payments', signal, { lateMs: 0, lend: (until) => until() })
 				} catch (error) {
 					if (tries === 3) throw error
 				}
@@ -125,6 +132,7 @@ export function openBinding(spec: Record<string, unknown>) {
 		manifest: () =>
 			JSON.parse(secrets.text(NAME)?.['.binding.json'] ?? 'null') as {
 				vault: string
+				revision: number
 				secrets: Record<string, { vault?: string; version: string; state: string }>
 				wanted?: object
 			},

@@ -20,6 +20,8 @@ export interface SecretServer extends Secrets {
 	writes: number
 	/** called before the next write is done */
 	beforeWrite: (() => void) | undefined
+	/** called when the answer to a patch got lost */
+	afterLost: (() => void) | undefined
 }
 
 const decode = (base64: string) => Buffer.from(base64, 'base64').toString('utf8')
@@ -74,6 +76,7 @@ export function createSecretServer(): SecretServer {
 		lose: new Set(),
 		writes: 0,
 		beforeWrite: undefined,
+		afterLost: undefined,
 		async create(_, body) {
 			const { metadata = {} } = body as Body
 			const name = metadata.name ?? ''
@@ -97,7 +100,10 @@ export function createSecretServer(): SecretServer {
 			if (seen !== before.metadata.resourceVersion) throw new KubeError('conflict', 'the object has been modified')
 			server.writes++
 			const secret = store(name, before, body as Body, FIELD_MANAGER)
-			if (server.lose.delete('patch')) throw new KubeError('unreachable', 'the answer got lost')
+			if (server.lose.delete('patch')) {
+				server.afterLost?.()
+				throw new KubeError('unreachable', 'the answer got lost')
+			}
 			return structuredClone(secret)
 		},
 		async remove(_, name) {
