@@ -94,6 +94,15 @@ const DNS_SUFFIX = /^[a-z0-9-]+(\.[a-z0-9-]+)+$/
 
 const isWhole = (value: number, min: number, max: number) => Number.isInteger(value) && value >= min && value <= max
 
+function portsOf(values: ReturnType<typeof readFlags>): { port: number; healthPort: number } | { problem: string } {
+	const port = Number(values.port ?? '8080')
+	if (!isWhole(port, 0, 65_535)) return { problem: '--port is a number from 0 to 65535' }
+	const healthPort = Number(values['health-port'] ?? '8081')
+	if (!isWhole(healthPort, 0, 65_535)) return { problem: '--health-port is a number from 0 to 65535' }
+	if (healthPort === port && port !== 0) return { problem: '--health-port is another one than --port' }
+	return { port, healthPort }
+}
+
 export function parseConfig(
 	args: readonly string[] = process.argv.slice(2),
 	env: NodeJS.ProcessEnv = process.env,
@@ -105,15 +114,13 @@ export function parseConfig(
 		return invalid(error instanceof Error ? error.message : 'cannot read the flags')
 	}
 	if (values.help) return { kind: 'help', text: HELP }
+
 	const namespace = values.namespace ?? env['POD_NAMESPACE']
 	if (!namespace) return invalid('write --namespace, or set POD_NAMESPACE')
 	const serviceAccount = values['service-account'] ?? env['POD_SERVICE_ACCOUNT']
 	if (!serviceAccount) return invalid('write --service-account, or set POD_SERVICE_ACCOUNT')
-	const port = Number(values.port ?? '8080')
-	if (!isWhole(port, 0, 65_535)) return invalid('--port is a number from 0 to 65535')
-	const healthPort = Number(values['health-port'] ?? '8081')
-	if (!isWhole(healthPort, 0, 65_535)) return invalid('--health-port is a number from 0 to 65535')
-	if (healthPort === port && port !== 0) return invalid('--health-port is another one than --port')
+	const ports = portsOf(values)
+	if ('problem' in ports) return invalid(ports.problem)
 	const concurrency = values.concurrency === undefined ? undefined : Number(values.concurrency)
 	if (concurrency !== undefined && !isWhole(concurrency, 1, 100))
 		return invalid('--concurrency is a number from 1 to 100')
@@ -136,8 +143,7 @@ export function parseConfig(
 			namespace,
 			serviceAccount,
 			identity: values.identity ?? env['POD_NAME'] ?? hostname(),
-			port,
-			healthPort,
+			...ports,
 			metricsAuth: values['metrics-auth'] || env['METRICS_AUTH'] === 'true',
 			logLevel,
 			allowUnfenced: values['allow-unfenced'],
