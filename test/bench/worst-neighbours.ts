@@ -15,7 +15,7 @@ export interface Attack {
 
 const P12 = 'application/x-pkcs12'
 /** The values of issue and design: what fits into the 25 KB of a value and costs the most. */
-const dear: SecretValue[] = [
+const makeDear = (): SecretValue[] => [
 	{ name: 'six', value: pfxOf(6, 100_000), contentType: P12 },
 	{ name: 'twenty', value: pfxOf(20, 99_999), contentType: P12 },
 	// The dearest ones that are allowed.
@@ -25,6 +25,12 @@ const dear: SecretValue[] = [
 	{ name: 'deep', value: deepJson() },
 	{ name: 'wide', value: wideJson(480) },
 ]
+let made: SecretValue[] | undefined
+/** Made once, and only for whom they are. */
+function dear(): SecretValue[] {
+	made ??= makeDear()
+	return made
+}
 const certificates = ['six', 'twenty', 'allowed', 'allowed-old', 'chain'].map((name) => ({
 	objectName: name,
 	cert: `${name}.crt`,
@@ -58,7 +64,7 @@ export const attacksOf = (tenants: number): readonly Attack[] => [
 		title: `${tenants} tenants with the worst values that fit into 25 KB, new ones each half minute`,
 		neighbours: Array.from({ length: tenants }, (_, i) => ({
 			name: `worst-${i}`,
-			secrets: () => dear,
+			secrets: dear,
 			bindings: [{ certificates, secrets: [{ name: 'deep', property: '/a' }, ...wide] }],
 		})),
 		async go(_, neighbours, signal) {
@@ -66,7 +72,7 @@ export const attacksOf = (tenants: number): readonly Attack[] => [
 			for (;;) {
 				await pause(CHANGE_MS, signal)
 				if (signal.aborted) return `${changes} times`
-				await inParallel(neighbours, (each) => each.set(dear))
+				await inParallel(neighbours, (each) => each.set(dear()))
 				changes++
 			}
 		},
