@@ -205,17 +205,9 @@ export function queueInstruments(registers: Registry[]) {
 		labelNames: ['by'],
 		registers,
 	})
-	const formSeconds = new Histogram({
-		name: 'asb_form_duration_seconds',
-		help: 'Time in which values became files in the thread for it, waiting included, by result (formed, known, tooLarge, tooLong, failed)',
-		labelNames: ['result'],
-		buckets: SECONDS,
-		registers,
-	})
 	return {
 		queueWait,
 		latePolls,
-		formSeconds,
 		/** The queue to read at each scrape. */
 		setQueue(next: QueueGauges): void {
 			queue = next
