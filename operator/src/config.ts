@@ -90,7 +90,18 @@ function readFlags(args: readonly string[]) {
 	}).values
 }
 
+const DNS_SUFFIX = /^[a-z0-9-]+(\.[a-z0-9-]+)+$/
+
 const isWhole = (value: number, min: number, max: number) => Number.isInteger(value) && value >= min && value <= max
+
+function portsOf(values: ReturnType<typeof readFlags>): { port: number; healthPort: number } | { problem: string } {
+	const port = Number(values.port ?? '8080')
+	if (!isWhole(port, 0, 65_535)) return { problem: '--port is a number from 0 to 65535' }
+	const healthPort = Number(values['health-port'] ?? '8081')
+	if (!isWhole(healthPort, 0, 65_535)) return { problem: '--health-port is a number from 0 to 65535' }
+	if (healthPort === port && port !== 0) return { problem: '--health-port is another one than --port' }
+	return { port, healthPort }
+}
 
 export function parseConfig(
 	args: readonly string[] = process.argv.slice(2),
@@ -108,11 +119,8 @@ export function parseConfig(
 	if (!namespace) return invalid('write --namespace, or set POD_NAMESPACE')
 	const serviceAccount = values['service-account'] ?? env['POD_SERVICE_ACCOUNT']
 	if (!serviceAccount) return invalid('write --service-account, or set POD_SERVICE_ACCOUNT')
-	const port = Number(values.port ?? '8080')
-	if (!isWhole(port, 0, 65_535)) return invalid('--port is a number from 0 to 65535')
-	const healthPort = Number(values['health-port'] ?? '8081')
-	if (!isWhole(healthPort, 0, 65_535)) return invalid('--health-port is a number from 0 to 65535')
-	if (healthPort === port && port !== 0) return invalid('--health-port is another one than --port')
+	const ports = portsOf(values)
+	if ('problem' in ports) return invalid(ports.problem)
 	const concurrency = values.concurrency === undefined ? undefined : Number(values.concurrency)
 	if (concurrency !== undefined && !isWhole(concurrency, 1, 100))
 		return invalid('--concurrency is a number from 1 to 100')
@@ -122,15 +130,11 @@ export function parseConfig(
 	const logLevel = LOG_LEVELS.find((level) => level === (values['log-level'] ?? 'info'))
 	if (!logLevel) return invalid(`--log-level is one of ${LOG_LEVELS.join(', ')}`)
 	const vaultSuffixes = values['vault-suffix'] ?? VAULT_SUFFIXES
-	for (const suffix of vaultSuffixes) {
-		if (!/^[a-z0-9-]+(\.[a-z0-9-]+)+$/.test(suffix))
-			return invalid('--vault-suffix is a DNS suffix such as vault.azure.net')
-	}
+	if (!vaultSuffixes.every((suffix) => DNS_SUFFIX.test(suffix)))
+		return invalid('--vault-suffix is a DNS suffix such as vault.azure.net')
 	const namespaces = values.namespaces === undefined ? undefined : [...new Set(values.namespaces.split(','))]
-	for (const name of namespaces ?? []) {
-		if (!NAMESPACE_NAME.test(name))
-			return invalid('--namespaces is a list of names of namespaces, such as payments,shop')
-	}
+	if (!(namespaces ?? []).every((name) => NAMESPACE_NAME.test(name)))
+		return invalid('--namespaces is a list of names of namespaces, such as payments,shop')
 	const authorityHost = values['authority-host'] ?? env['AZURE_AUTHORITY_HOST']
 	if (authorityHost && !authorityHost.startsWith('https://')) return invalid('--authority-host starts with https://')
 	return {
@@ -139,8 +143,7 @@ export function parseConfig(
 			namespace,
 			serviceAccount,
 			identity: values.identity ?? env['POD_NAME'] ?? hostname(),
-			port,
-			healthPort,
+			...ports,
 			metricsAuth: values['metrics-auth'] || env['METRICS_AUTH'] === 'true',
 			logLevel,
 			allowUnfenced: values['allow-unfenced'],

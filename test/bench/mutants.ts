@@ -14,8 +14,16 @@ interface Found {
 
 const path = (name: string) => fileURLToPath(new URL(`../simulation/mutants/${name}`, import.meta.url))
 
-async function look(index: number, seed: string, most: string): Promise<Found> {
-	const args = ['--conditions=asb-source', '--import', path('hooks.ts'), path('child.ts'), seed, most]
+async function look(index: number, seed: string, most: string, shrink: boolean): Promise<Found> {
+	const args = [
+		'--conditions=asb-source',
+		'--import',
+		path('hooks.ts'),
+		path('child.ts'),
+		seed,
+		most,
+		shrink ? '1' : '0',
+	]
 	const child = spawn(process.execPath, args, {
 		env: { ...process.env, ASB_MUTANT: String(index) },
 		stdio: ['ignore', 'pipe', 'inherit'],
@@ -42,7 +50,7 @@ export const bench: Bench = {
 		})
 		for (const [i, { broken }] of MUTANTS.entries()) {
 			if (values.only !== undefined && !broken.includes(values.only)) continue
-			const { failed, histories, problem, story } = await look(i, values.seed, values.most)
+			const { failed, histories, problem, story } = await look(i, values.seed, values.most, values.only !== undefined)
 			console.log(`| ${broken} | ${failed ? histories : `not in ${histories}`} |`)
 			if (failed && values.only !== undefined) console.log(`${story}\n${problem}`)
 		}

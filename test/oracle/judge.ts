@@ -192,13 +192,13 @@ export class Judge {
 		name: string,
 		file: File,
 		text: string | undefined,
-		{ asked, before, unlisted }: Watching,
+		{ asked, before, unlisted, held }: Watching,
 		problem: (text: string) => void,
 	): void {
 		const { vaults, times, absentMs } = this.#options
 		const { course } = file
 		if (text === undefined) {
-			const isLost = unlisted.has(name) || this.#isOfOtherVault(name, file, asked)
+			const isLost = unlisted.has(name) || (file.selected && held.has(name)) || this.#isOfOtherVault(name, file, asked)
 			if (!isLost && !course.seeRemoved(times.monotonic(), absentMs)) problem(`${name} went without a reason`)
 			return
 		}

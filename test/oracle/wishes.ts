@@ -56,6 +56,8 @@ export interface Watching {
 	tampered: Set<string>
 	/** names of which no manifest need tell, because somebody else wrote it */
 	unlisted: Set<string>
+	/** names that a hold pinned at some time: what a selector brought and a hold kept belongs to neither any more */
+	held: Set<string>
 	/** a status has told that something was delivered */
 	reported: boolean
 	/** highest revision of a manifest of ours, and its text */
@@ -85,6 +87,7 @@ export function watchingOf(
 		texts: new Map(),
 		tampered: new Set(),
 		unlisted: new Set(),
+		held: new Set(),
 		reported: false,
 		revision: 0,
 		manifest: undefined,
@@ -96,6 +99,7 @@ export function watchingOf(
 export function edited(watching: Watching, to: Partial<Asked>): void {
 	watching.before.push(watching.asked)
 	watching.asked = { ...watching.asked, ...to }
+	if (watching.asked.hold) watching.held.add(watching.asked.hold.name)
 }
 
 /** Whether the brake counts the removal of a file that has this target: not when the spec itself does not name it any more. */

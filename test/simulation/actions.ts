@@ -24,7 +24,8 @@ export type Action =
 	| { do: 'crash'; inFlight: boolean; downMs: number }
 	| { do: 'jump'; ms: number }
 	| { do: 'silence'; ms: number }
-	| { do: 'edit'; to: Partial<Omit<Shape, 'files' | 'policy' | 'pin'>> }
+	/** `hasty`: also another name of the Secret while the operator has not followed the last edit yet */
+	| { do: 'edit'; to: Partial<Omit<Shape, 'files' | 'policy' | 'pin'>>; hasty?: true }
 	| { do: 'policy'; to: Partial<Policy> }
 	| { do: 'toggle'; file: FileName }
 	/** pins `pinned` to so many versions before the current one */
@@ -101,7 +102,8 @@ export function act(world: World, action: Action): void {
 			world.silence(action.ms)
 			return
 		case 'edit':
-			world.edit(action.to)
+			if (action.to.secretName === undefined || action.hasty || world.watching.before.length === 0)
+				world.edit(action.to)
 			return
 		case 'policy':
 			world.edit({ policy: { ...world.shape.policy, ...action.to } })

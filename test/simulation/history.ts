@@ -148,7 +148,7 @@ const actions: readonly (readonly [number, fc.Arbitrary<Action>])[] = [
 	[1, fc.record({ do: one('release', 'request', 'acknowledge') })],
 	[4, constant({ do: 'settle' } as const)],
 	[4, fc.record({ do: does('intrude'), how: one('edit', 'delete', 'copy'), key: fc.nat(20) })],
-	[1, fc.record({ do: does('intrude'), how: one('deleteSecret', 'editManifest', 'label') })],
+	[1, fc.record({ do: does('intrude'), how: one('deleteSecret', 'label') })],
 ]
 
 const step: fc.Arbitrary<Step> = fc.record({

@@ -46,7 +46,8 @@ export function secretDestination(world: World, binding: Binding, alive: () => L
 				if (!secret) return
 				const { uid, resourceVersion } = secret.metadata
 				secrets.remove(formerName, { uid, resourceVersion })
-				world.seen(formerName, true)
+				// It follows a spec of before, and the present one names this place again: then it comes back by itself.
+				world.seen(formerName, world.watching.before.length === 0)
 			}
 			network.send(
 				'remove',

@@ -80,7 +80,9 @@ function entriesOf({ files, older, pin, swap, tls }: Shape): Entry[] {
 				return [{ name, objectName: swap }]
 			case 'spare':
 				return [{ name, objectName: 'delta', optional: true }]
-			default:
+			case 'beta':
+			case 'gamma':
+			case 'twin':
 				return [{ name, objectName: name }]
 		}
 	}

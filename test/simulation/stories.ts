@@ -54,7 +54,7 @@ export const stories: readonly Story[] = [
 		'a renamed Secret is remembered until the new one holds everything',
 		{ select: true },
 		step({ do: 'fault', on: 'read', fault: { kind: 'throttled' }, times: 3 }, 163),
-		step({ do: 'edit', to: { secretName: 'two' } }, 45),
+		step({ do: 'edit', to: { secretName: 'two' }, hasty: true }, 45),
 		step(settle, 194),
 	),
 	story(
@@ -81,10 +81,10 @@ export const stories: readonly Story[] = [
 	story(
 		'a Secret that was renamed there and back does not keep what it held before',
 		{ files: ['alpha', 'swap', 'spare'] },
-		step({ do: 'edit', to: { secretName: 'two' } }),
+		step({ do: 'edit', to: { secretName: 'two' }, hasty: true }),
 		step({ do: 'rotate', ...red, object: 'beta' }, 1_000),
 		step({ do: 'toggle', file: 'gamma' }, 2_176),
-		step({ do: 'edit', to: { secretName: 'one' } }),
+		step({ do: 'edit', to: { secretName: 'one' }, hasty: true }),
 	),
 	story(
 		'a write whose answer is lost counts its revision',
@@ -123,7 +123,7 @@ export const stories: readonly Story[] = [
 		{ files: ['alpha', 'beta'], select: true, policy: { ...KEEP, absent: 'Remove', deselected: 'Remove' } },
 		step({ do: 'delete', ...red, object: 'beta' }, 10_000),
 		step({ do: 'untag', ...red, object: 'east' }, 30_000),
-		step({ do: 'edit', to: { secretName: 'two' } }, 70_000),
+		step({ do: 'edit', to: { secretName: 'two' }, hasty: true }, 70_000),
 	),
 	crashing(
 		'another vault, an edit by somebody and a policy that asks for the version before',

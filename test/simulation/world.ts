@@ -231,9 +231,21 @@ export class World {
 		)
 	}
 
-	/** Takes every fault back and waits until everything is as the oracle says. */
+	/** Takes every fault back and waits until everything is as the oracle says. What is suspended says so, and then catches up. */
 	settle(): void {
-		this.settleBegin()
+		this.#triggers.splice(0)
+		this.faults.clear()
+		this.#silentUntil = 0
+		this.#show()
+		if (this.watching.asked.hold) this.hold(undefined, null)
+		this.annotate('secrets.purista.dev/requested-at', `at ${this.agenda.monotonic}`)
+		this.#waitUntilRight()
+		if (!this.shape.suspend) return
+		this.edit({ suspend: false })
+		this.#waitUntilRight()
+	}
+
+	#waitUntilRight(): void {
 		const until = this.agenda.monotonic + HEALED_MS
 		let why = this.difference()
 		while (why !== undefined && this.agenda.monotonic < until && this.judge.problems.length === 0) {
@@ -244,20 +256,6 @@ export class World {
 			if (binding !== this.binding || texts !== watching.texts || this.agenda.monotonic >= until)
 				why = this.difference()
 		}
-		this.settleEnd(why)
-	}
-
-	settleBegin(): void {
-		this.#triggers.splice(0)
-		this.faults.clear()
-		this.#silentUntil = 0
-		this.#show()
-		if (this.watching.asked.hold) this.hold(undefined, null)
-		if (this.shape.suspend) this.edit({ suspend: false })
-		this.annotate('secrets.purista.dev/requested-at', `at ${this.agenda.monotonic}`)
-	}
-
-	settleEnd(why: string | undefined): void {
 		if (why !== undefined) this.judge.problems.push(`after everything was healed: ${why}`)
 		this.watching.before = []
 	}

@@ -56,7 +56,7 @@ async function list(tags: string[], limit: Limit) {
 	const flags = limit.kind === 'heap' ? [`--max-old-space-size=${LIMIT_MIB}`] : []
 	// As the image starts it (Dockerfile).
 	const like = ['--max-semi-space-size=8', '--heap-growing-percent=30', '--conditions=asb-source']
-	const script = join(import.meta.dirname, '../../../operator/src/adapters/azure/testing/list-child.ts')
+	const script = join(import.meta.dirname, 'list-child.ts')
 	const child = spawn(process.execPath, [...flags, ...like, script], { stdio: ['pipe', 'pipe', 'inherit'] })
 	const ended = new Promise((resolve) => child.once('exit', (code, signal) => resolve(signal ?? code)))
 	limit.take(child.pid ?? 0)

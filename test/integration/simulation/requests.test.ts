@@ -141,7 +141,10 @@ async function asked(server: Server, name: string, requests: readonly Request[])
 function viewOf(secret: SecretObject, before: SecretObject | undefined, uids: ReadonlyMap<string, number>): unknown {
 	const { metadata, type, immutable, data = {} } = secret
 	const { labels = {}, annotations = {} } = metadata
-	const sizes = Object.entries(data).map(([key, value]) => [key, value.length > 100 ? value.length : value])
+	const sizes = Object.entries(data).map(([key, value]): [string, string | number] => [
+		key,
+		value.length > 100 ? value.length : value,
+	])
 	return {
 		which: uids.get(metadata.uid),
 		isWritten: before?.metadata.resourceVersion !== metadata.resourceVersion,

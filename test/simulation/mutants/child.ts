@@ -4,13 +4,18 @@ import { histories, run } from '../history.ts'
 import { SimulatedOperator } from '../operator.ts'
 import { told } from '../told.ts'
 
-const [seed, most] = process.argv.slice(2).map(Number)
+const [seed, most, shrink] = process.argv.slice(2).map(Number)
 let problem = ''
 const property = fc.property(histories(60), (history) => {
 	const [first] = run(history, (world) => new SimulatedOperator(world))
 	if (first !== undefined) problem = first
 	return first === undefined
 })
-const { failed, numRuns, counterexample } = fc.check(property, { seed: seed ?? 1, numRuns: most ?? 2_000 })
+const { failed, numRuns, counterexample } = fc.check(property, {
+	seed: seed ?? 1,
+	numRuns: most ?? 2_000,
+	// A table needs the number alone.
+	endOnFailure: shrink === 0,
+})
 const [history] = counterexample ?? []
 process.stdout.write(JSON.stringify({ failed, histories: numRuns, problem, story: history ? told(history) : '' }))
