@@ -275,7 +275,8 @@ export class World {
 			{ generation: metadata.generation, status, texts, told, tied, required: requiredBy(this.shape) },
 			this.vaults,
 		)
-		if (problem !== undefined || conditionOf(status, 'Ready')?.status !== 'True') return problem
+		const isDone = !this.shape.suspend && conditionOf(status, 'Ready')?.status === 'True'
+		if (problem !== undefined || !isDone) return problem
 		const isThere = this.#toldNames.has(former) && this.secrets.get(former) !== undefined
 		return isThere ? 'the Secret is still there under its former name' : undefined
 	}

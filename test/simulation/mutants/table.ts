@@ -168,7 +168,7 @@ export const MUTANTS: readonly Mutant[] = [
 		broken: 'a restart believes the manifest whatever the status says',
 		file: 'engine/known.ts',
 		find: 'if (status?.version !== delivered.version ||',
-		replace: 'if (now < 0 ||',
+		replace: 'if (status === undefined ||',
 	},
 	{
 		broken: 'what is absent stays so',
