@@ -122,6 +122,7 @@ export function previousOf({ versions }: Item, id: string, count: number): strin
 
 interface Span {
 	target: Target
+	of: string
 	/** monotonic milliseconds; `to` is infinite for the last one */
 	from: number
 	to: number
@@ -151,13 +152,19 @@ export class Course {
 		return this.#spans.slice(this.#position).some(({ target }) => is(target))
 	}
 
-	/** This is wanted from now on: since some moment between the two, by which what was wanted before had ended. */
-	want(target: Target, began: number, ended = began): void {
+	/**
+	 * This is wanted from now on: since some moment between the two, by which what was wanted before had ended.
+	 *
+	 * @param of the secret that it is about: another one has been absent for as long as it was itself
+	 */
+	want(target: Target, began: number, ended = began, of = ''): void {
 		const last = this.#spans.at(-1)
-		if (last && same(last.target, target)) return
+		if (last && same(last.target, target) && last.of === of) return
 		if (last) last.to = ended
-		const since = last && last.target.why !== undefined && last.target.why === target.why ? last.since : began
-		this.#spans.push({ target, from: began, to: Number.POSITIVE_INFINITY, since })
+		// What older specs asked for comes in between at the same change; a secret that was absent before it has been all along.
+		const before = this.#spans.findLast(({ from }) => from < began)
+		const lasting = [last, before].find((span) => span !== undefined && span.of === of && isCause(span.target, target))
+		this.#spans.push({ target, of, from: began, to: Number.POSITIVE_INFINITY, since: lasting?.since ?? began })
 	}
 
 	/** Bytes of this version were seen. @returns whether they may be there */
@@ -183,6 +190,8 @@ export class Course {
 		return true
 	}
 }
+
+const isCause = (a: Target, b: Target) => a.why !== undefined && a.why === b.why
 
 const same = (a: Target, b: Target) =>
 	a.kind === b.kind && a.why === b.why && (a.kind !== 'version' || b.kind !== 'version' || a.id === b.id)

@@ -102,6 +102,15 @@ export function edited(watching: Watching, to: Partial<Asked>): void {
 	if (watching.asked.hold) watching.held.add(watching.asked.hold.name)
 }
 
+/** All that was asked for before may be looked for in this vault by now. */
+export function alsoInVault({ before }: Watching, vault: string): void {
+	const there = (asked: Asked): Asked => ({
+		...asked,
+		wishes: new Map([...asked.wishes].map(([name, wish]) => [name, { ...wish, vault }])),
+	})
+	before.push(...before.map(there))
+}
+
 /** Whether the brake counts the removal of a file that has this target: not when the spec itself does not name it any more. */
 export const isBraked = ({ selected }: File, target: Target | undefined) =>
 	target?.kind === 'remove' && (selected || target.why !== 'unwanted')
@@ -183,8 +192,10 @@ export class Wishes {
 				for (const moment of moments) {
 					for (const each of [...before, asked]) {
 						const target = targetFor(each, name, this.#vaults, moment / 1000)
-						course.want(target, began, ended)
-						told.course.want(target, began, ended)
+						const wish = each.wishes.get(name)
+						const of = wish && `${wish.vault}/${wish.objectName}`
+						course.want(target, began, ended, of)
+						told.course.want(target, began, ended, of)
 					}
 				}
 			}

@@ -51,6 +51,17 @@ export const stories: readonly Story[] = [
 		step({ do: 'rotate', ...red, object: 'beta' }, 30_000),
 	),
 	story(
+		'the value of another secret, back in the vault that it is of, is not what is asked for',
+		{},
+		step({ do: 'toggle', file: 'swap' }),
+		step({ do: 'edit', to: { vault: 'blue' } }, 1_000),
+		step({ do: 'role', on: false }),
+		step({ do: 'edit', to: { swap: 'gamma' } }),
+		step({ do: 'edit', to: { vault: 'red' } }, 317),
+		step({ do: 'fault', on: 'vault', fault: { kind: 'connection' }, times: 3 }),
+		step({ do: 'policy', to: { absent: 'Keep' } }, 1_000),
+	),
+	story(
 		'a renamed Secret is remembered until the new one holds everything',
 		{ select: true },
 		step({ do: 'fault', on: 'read', fault: { kind: 'throttled' }, times: 3 }, 163),

@@ -3,7 +3,7 @@ import { parseManifest } from 'purista-azure-mounted-secret-store/manifest'
 import { seededRandom } from '../kit/random.ts'
 import { conditionOf, Judge } from '../oracle/judge.ts'
 import { difference } from '../oracle/settled.ts'
-import { type Asked, edited, type Watching, Wishes, watchingOf } from '../oracle/wishes.ts'
+import { type Asked, alsoInVault, edited, type Watching, Wishes, watchingOf } from '../oracle/wishes.ts'
 import { Agenda } from './agenda.ts'
 import { ApiRefusal, SimulatedSecrets } from './api-server.ts'
 import { Faults } from './faults.ts'
@@ -152,6 +152,8 @@ export class World {
 			this.shape = shape
 			if (shape.byAccount) this.accountVault = shape.vault
 			edited(this.watching, askedOf(shape, generation, this.watching.asked.hold))
+			// The ServiceAccount is read at each poll, however late the watch of bindings is.
+			if (shape.byAccount) alsoInVault(this.watching, shape.vault)
 			// Another place: what it holds is nobody's of whom the oracle knows.
 			if (shape.secretName !== before) {
 				this.watching.revision = 0

@@ -133,6 +133,8 @@ function putRight(shown: SecretStatus, entry: ManifestSecret | undefined): Secre
 	if (!entry) return shown.version === undefined ? shown : { ...rest, state: 'Pending' }
 	const { version, vault, state } = entry
 	if (vault !== undefined) return { ...rest, version, vault, state: 'Pending' }
+	// Bytes of another secret under this name, back in the vault that they are of: not what is asked for.
+	if (entry.objectName.toLowerCase() !== shown.objectName.toLowerCase()) return { ...rest, state: 'Pending' }
 	const isOver = shown.vault !== undefined || (shown.version !== undefined && shown.version !== version)
 	return isOver ? { ...rest, version, state } : shown
 }

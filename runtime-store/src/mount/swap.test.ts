@@ -35,6 +35,8 @@ describe('a swap', () => {
 			const writer = new AtomicWriter(directory)
 			const write = (n) => writer.write(Object.fromEntries(Array.from({ length: Number(keys) }, (_, i) => ['key-' + i, n])))
 			await write('0')
+			// The watcher alone keeps no process alive.
+			const alive = setInterval(() => {}, 1_000)
 			let events = 0
 			let ready
 			const watching = new Promise((resolve) => { ready = resolve })
@@ -48,6 +50,7 @@ describe('a swap', () => {
 				await seen
 			}
 			await watch.close()
+			clearInterval(alive)
 			console.log(events)`
 		const run = spawn(process.execPath, ['--input-type=module', '-e', script, join(folder, 'many'), '200'])
 		const chunks: string[] = []
