@@ -128,11 +128,15 @@ describe.skipIf(why !== undefined)(`the page in Chromium${why === undefined ? ''
 		await box.uncheck()
 		await expect.poll(async () => (await emulator.control.overview()).grants).toEqual([])
 		await click('legacy')
-		await page.getByRole('checkbox', { name: 'get for shop' }).check()
-		await page.getByRole('checkbox', { name: 'list for shop' }).check()
+		await page.getByRole('checkbox', { name: 'get for shop', exact: true }).check()
+		await page.getByRole('checkbox', { name: 'list for shop', exact: true }).check()
 		await expect
 			.poll(async () => (await emulator.control.overview()).policies)
 			.toEqual([{ clientId: CLIENT, vault: 'legacy', permissions: ['get', 'list'] }])
+		await page.getByRole('checkbox', { name: 'keys/get for shop' }).check()
+		await expect
+			.poll(async () => (await emulator.control.overview()).policies[0]?.permissions)
+			.toEqual(['get', 'list', 'keys/get'])
 		await click('New federated credential…')
 		await fills({ Issuer: 'https://cluster.example', Subject: 'system:serviceaccount:shop:shop' })
 		await dialog().getByRole('button', { name: 'Create' }).click()
@@ -142,7 +146,7 @@ describe.skipIf(why !== undefined)(`the page in Chromium${why === undefined ? ''
 		await click('New identity…')
 		await fills({ Name: 'billing' })
 		await dialog().getByRole('button', { name: 'Create' }).click()
-		await page.getByRole('checkbox', { name: 'all for billing' }).waitFor()
+		await page.getByRole('checkbox', { name: 'all for billing', exact: true }).waitFor()
 		expect(problems).toEqual([])
 	})
 
