@@ -56,6 +56,19 @@ const TSCONFIG = {
 	include: ['*.ts'],
 }
 
+/** The npm package `node` of a version, in a folder of its own. @returns its program */
+async function oldNode(version: string): Promise<string> {
+	const folder = mkdtempSync(join(tmpdir(), 'asb-node-'))
+	folders.push(folder)
+	writeFileSync(join(folder, 'package.json'), '{"private":true}')
+	await npm(['install', '--prefer-offline', `node@${version}`], folder)
+	return join(folder, 'node_modules/node/bin/node')
+}
+const folders: string[] = []
+afterAll(() => {
+	for (const folder of folders) rmSync(folder, { recursive: true, force: true })
+})
+
 /** An empty project with the tarball and `dependencies`, and the workspace's stand-in for @purista/harness. */
 async function project(folder: string, tarball: string, dependencies: Record<string, string>): Promise<void> {
 	cpSync(join(ROOT, 'test/stubs/purista-harness'), join(folder, 'purista-harness'), { recursive: true })
@@ -110,6 +123,20 @@ import { AzureMountedSecretStore } from 'purista-azure-mounted-secret-store'
 new AzureMountedSecretStore({ mountPath: 5 })
 `,
 		printed: { apiKey: 'from the mount', ready: true, parsed: 'ok', bridge: 'function' },
+		// The oldest Node that `engines` allows, and a program that is no module.
+		older: {
+			node: '22.22.0',
+			program: `
+const { initLogger } = require('@purista/core')
+const { AzureMountedSecretStore } = require('purista-azure-mounted-secret-store')
+const store = new AzureMountedSecretStore({ mountPath: 'mount', logger: initLogger('error') })
+store.ready().then(() => store.getSecret('apiKey')).then(async (answer) => {
+	await store.destroy()
+	console.log(JSON.stringify({ ...answer, node: process.version }))
+})
+`,
+			printed: { apiKey: 'from the mount', node: 'v22.22.0' },
+		},
 	},
 	{
 		workspace: 'test/emulator',
@@ -128,8 +155,9 @@ import { startEmulator } from 'azure-key-vault-emulator'
 await startEmulator({ port: 'x' })
 `,
 		printed: { url: expect.stringContaining('payments.vault.emu.test') as string, version: true, value: 'b' },
+		older: undefined,
 	},
-])('the package of $workspace', ({ workspace, dependencies, program, wrong, printed }) => {
+])('the package of $workspace', ({ workspace, dependencies, program, wrong, printed, older }) => {
 	let folder: string
 	let packed: Packed
 	beforeAll(async () => {
@@ -143,7 +171,11 @@ await startEmulator({ port: 'x' })
 		const paths = packed.files.map(({ path }) => path)
 		expect(paths).toContain('dist/index.js')
 		expect(paths).toContain('dist/index.d.ts')
-		expect(paths.filter((path) => !/^(package\.json|[A-Z]+\.md|LICENSE|dist\/.*\.(js|d\.ts))$/.test(path))).toEqual([])
+		expect(
+			paths.filter(
+				(path) => !/^(package\.json|[A-Z]+\.md|LICENSE|dist\/.*\.(js|d\.ts)|dist\/page\/page\.html)$/.test(path),
+			),
+		).toEqual([])
 		expect(paths.filter((path) => path.includes('.test.'))).toEqual([])
 	})
 
@@ -152,6 +184,14 @@ await startEmulator({ port: 'x' })
 		await run(join(BIN, 'tsc'), ['-p', '.'], folder)
 		const lines = (await run(process.execPath, ['program.ts'], folder)).trim().split('\n')
 		expect(JSON.parse(lines.at(-1) ?? '')).toEqual(printed)
+	})
+
+	it.runIf(older)('works by require, on the oldest Node that it allows', { timeout: INSTALL_MS }, async () => {
+		if (!older) return
+		const node = await oldNode(older.node)
+		writeFileSync(join(folder, 'program.cjs'), older.program)
+		const lines = (await run(node, ['program.cjs'], folder)).trim().split('\n')
+		expect(JSON.parse(lines.at(-1) ?? '')).toEqual(older.printed)
 	})
 
 	it('has types that refuse what is wrong', async () => {
