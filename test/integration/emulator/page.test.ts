@@ -297,7 +297,12 @@ describe.skipIf(why !== undefined)(`the page in Chromium${why === undefined ? ''
 			await new Promise<void>((resolve) => foreign.listen(0, '127.0.0.1', resolve))
 			origin = `http://127.0.0.1:${(foreign.address() as AddressInfo).port}`
 		})
-		afterAll(() => new Promise((resolve) => foreign.close(resolve)))
+		afterAll(async () => {
+			const closed = new Promise((resolve) => foreign.close(resolve))
+			// The browser keeps its connections for a minute.
+			foreign.closeAllConnections()
+			await closed
+		})
 
 		/** What a script of the present page gets from the control API, by every way that a browser has. */
 		const attack = (base: string) =>
