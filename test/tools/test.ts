@@ -9,7 +9,7 @@
 import { spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { downCluster, downKeptDemo, ensureCluster } from '../cluster/index.ts'
 import { createProgress } from '../cluster/progress.ts'
 
@@ -53,12 +53,36 @@ function fail(what: string) {
 	failures.push(what)
 }
 
+/** Where the time went, for whoever wants to have less of it: stages, and single files. Milliseconds. */
+const times: { stages: [string, number][]; files: [string, number][] } = { stages: [], files: [] }
+
+/** How many of the slowest files are named. */
+const SLOWEST = 12
+
+async function timed(stage: string, work: () => Promise<void>): Promise<void> {
+	const started = performance.now()
+	try {
+		await work()
+	} finally {
+		times.stages.push([stage, performance.now() - started])
+	}
+}
+
+function tellTimes(): void {
+	const told = ([what, ms]: [string, number]) => `${what} ${Math.round(ms / 1000)} s`
+	const slowest = times.files.toSorted(([, a], [, b]) => b - a).slice(0, SLOWEST)
+	console.log(`time: ${times.stages.map(told).join(' · ')}`)
+	if (slowest.length > 0) console.log(`slowest files: ${slowest.map(told).join(' · ')}`)
+}
+
 interface VitestReport {
 	numPassedTests: number
 	numFailedTests: number
 	testResults: Array<{
 		name: string
 		status: string
+		startTime: number
+		endTime: number
 		message?: string
 		assertionResults: Array<{ fullName: string; status: string }>
 	}>
@@ -87,6 +111,7 @@ async function vitest(project: Exclude<Stage, 'check'>): Promise<void> {
 	count.passed += report.numPassedTests
 	const before = count.failed
 	for (const suite of report.testResults) {
+		times.files.push([relative(process.cwd(), suite.name), suite.endTime - suite.startTime])
 		const failed = suite.assertionResults.filter((test) => test.status === 'failed')
 		for (const test of failed) fail(`${project}: ${test.fullName}`)
 		if (suite.status === 'failed' && failed.length === 0) fail(`${project}: ${suite.name} could not run`)
@@ -98,17 +123,21 @@ async function vitest(project: Exclude<Stage, 'check'>): Promise<void> {
 async function main(): Promise<void> {
 	const wants = (stage: Stage) => only.includes(stage)
 	if (wants('check')) {
-		if (await run('node', 'test/tools/check.ts')) count.passed += 1
-		else fail('npm run check')
+		await timed('check', async () => {
+			if (await run('node', 'test/tools/check.ts')) count.passed += 1
+			else fail('npm run check')
+		})
 	}
-	if (wants('unit')) await vitest('unit')
+	if (wants('unit')) await timed('unit', () => vitest('unit'))
 	if (!wants('integration') && !wants('e2e')) return
 	const progress = createProgress()
 	try {
-		await downKeptDemo({ progress, holder: 'npm test' })
-		await ensureCluster({ progress, holder: 'npm test' })
-		if (wants('integration')) await vitest('integration')
-		if (wants('e2e')) await vitest('e2e')
+		await timed('cluster', async () => {
+			await downKeptDemo({ progress, holder: 'npm test' })
+			await ensureCluster({ progress, holder: 'npm test' })
+		})
+		if (wants('integration')) await timed('integration', () => vitest('integration'))
+		if (wants('e2e')) await timed('e2e', () => vitest('e2e'))
 	} finally {
 		if (!keep) await downCluster({ progress })
 	}
@@ -121,6 +150,7 @@ try {
 }
 if (existsSync(matrix)) console.log(`\n${readFileSync(matrix, 'utf8')}`)
 rmSync(reports, { recursive: true, force: true })
+tellTimes()
 for (const failure of failures) console.log(`FAIL ${failure}`)
 console.log(`${count.passed} passed, ${count.failed} failed`)
 process.exitCode = count.failed === 0 ? 0 : 1
