@@ -132,7 +132,7 @@ describe('an operator with Roles only', () => {
 		await stage.create(pods, {
 			metadata: { name: 'reader' },
 			spec: {
-				nodeName: 'no-such-node',
+				nodeName: `no-such-node-${other}`,
 				serviceAccountName: 'payments',
 				automountServiceAccountToken: false,
 				containers: [{ name: 'c', image: 'none', volumeMounts: [{ name: 'v', mountPath: '/v' }] }],

@@ -16,13 +16,14 @@ describe('pods that keep old values', () => {
 	beforeAll(async () => {
 		stage = await openStage({ name: 'oldvalues' })
 		await stage.emulator.control.setSecret({ vault: stage.vault, name: 'a', value: 'one' })
-		// No kubelet runs them: a name of a node that does not exist, and a status as the kubelet would write it.
+		// No kubelet runs them: a name of a node that does not exist (one of its own: the API server's collector takes pods of
+		// nodes away that it has missed for 40 s), and a status as the kubelet would write it.
 		const pods = `/api/v1/namespaces/${stage.namespace}/pods`
 		const create = async (name: string, container: object) => {
 			await stage.create(pods, {
 				metadata: { name },
 				spec: {
-					nodeName: 'no-such-node',
+					nodeName: `no-such-node-${stage.namespace}`,
 					serviceAccountName: 'payments',
 					automountServiceAccountToken: false,
 					containers: [{ name: 'c', image: 'none', ...container }],

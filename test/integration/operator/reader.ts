@@ -14,7 +14,7 @@ export async function createReader(stage: Stage, secretName: string): Promise<Re
 	await stage.create(pods, {
 		metadata: { name: 'reader' },
 		spec: {
-			nodeName: 'no-such-node',
+			nodeName: `no-such-node-${stage.namespace}`,
 			automountServiceAccountToken: false,
 			containers: [{ name: 'c', image: 'none', volumeMounts: [{ name: 'v', mountPath: '/v' }] }],
 			volumes: [{ name: 'v', secret: { secretName } }],
