@@ -10,6 +10,9 @@ import { type DemoWorld, openDemo } from './world.ts'
 const CLI = 'operator/src/cli.ts'
 const [FIRST, SECOND] = ['pw-first-5Kq!"+&', 'pw-second-8Zw\\ü']
 
+/** Each line ten times the one before: a thousand million in the end. */
+const BOMB = `a0: &a0 [x]\n${Array.from({ length: 9 }, (_, i) => `a${i + 1}: &a${i + 1} [${Array(10).fill(`*a${i}`).join(', ')}]`).join('\n')}\n`
+
 const yamlOf = (name: string, secrets: string, vault = 'https://payments.vault.azure.net') => `
 apiVersion: secrets.purista.dev/v1alpha1
 kind: AzureSecretBinding
@@ -108,12 +111,31 @@ describe('local', { timeout: 60_000 }, () => {
 		['no binding', 'kind: Pod\nmetadata: { name: p }\n', ['--yes'], 'has no AzureSecretBinding'],
 		['a field that does not exist', yamlOf('x', '[{ name: db, objct: d }]'), ['--yes'], 'spec.secrets.0'],
 		['a vault that must not be read', yamlOf('x', db, 'https://evil.example.com'), ['--yes'], 'evil.example.com'],
+		['a name that leads out of the folder', yamlOf('../../escape', db), ['--yes'], 'metadata.name'],
+		['a file of aliases', BOMB, ['--yes'], 'too many aliases'],
 		['the same binding twice', `${yamlOf('x', db)}---${yamlOf('x', db)}`, ['--yes'], 'occurs twice'],
 	])('refuses %s', async (_, yaml, args, text) => {
 		const { out, program } = await start(yaml, args)
 		expect(await program.exit).toBe(2)
 		expect(program.output).toContain(text)
 		await expect(readdir(out)).rejects.toThrow('ENOENT')
+	})
+
+	it('leaves files of before alone when the answer is no', async () => {
+		const { out, file: bindings, program } = await start(yamlOf('before', db), ['--yes', '--once'])
+		expect(await program.exit).toBe(0)
+		await world.emulator.control.setSecret({ vault: 'payments', name: 'payments-db', value: FIRST })
+		const node = `${process.execPath} --conditions=asb-source --disable-warning=ExperimentalWarning ${CLI}`
+		const { promise, resolve } = Promise.withResolvers<string>()
+		const line = `${node} local -f ${bindings} --out ${out}`
+		const env = { ...process.env, ...world.account }
+		const child = execFile('script', ['-qec', line, '/dev/null'], { env, timeout: 50_000 }, (_, stdout) =>
+			resolve(stdout),
+		)
+		child.stdin?.write('n\n')
+		expect(await promise).toContain('Nothing was written.')
+		expect(await file(join(out, 'db'))).toBe(SECOND)
+		await world.emulator.control.setSecret({ vault: 'payments', name: 'payments-db', value: SECOND })
 	})
 
 	it('refuses a folder with files of somebody', async () => {

@@ -28,7 +28,12 @@ export function readDocuments(text: string): Documents {
 	for (const each of Array.isArray(parsed) ? parsed : []) {
 		const [error] = each.errors
 		if (error) return invalid(`the file is no YAML: ${error.message.split('\n')[0] ?? ''}`)
-		const value: unknown = each.toJS()
+		let value: unknown
+		try {
+			value = each.toJS()
+		} catch {
+			return invalid('the file is no YAML that can be read: it has too many aliases')
+		}
 		if (typeof value === 'object' && value !== null) documents.push(value as Document)
 	}
 	const isBinding = ({ apiVersion, kind }: Document) => kind === KIND && apiVersion === API_VERSION
@@ -44,6 +49,11 @@ export function readDocuments(text: string): Documents {
 		const { name } = document.metadata ?? {}
 		if (typeof name !== 'string') return invalid(`an ${KIND} has no metadata.name`)
 		const namespace = namespaceOf(document)
+		// It becomes the name of a folder, and both are printed.
+		if (name.length > 253 || !SUBDOMAIN.test(name) || !LABEL.test(namespace))
+			return invalid(
+				'metadata.name and metadata.namespace are lower-case letters, digits and "-", as Kubernetes takes them',
+			)
 		const metadata = { ...document.metadata, namespace, name, uid: localUid(namespace, name), generation: 1 }
 		const found = parseBinding({ ...document, metadata })
 		if (found.kind === 'invalid') return invalid(`${namespace}/${name}: ${found.problem}`)
@@ -63,9 +73,16 @@ export function readDocuments(text: string): Documents {
 	if (twice !== undefined) return invalid(`${twice} occurs twice: write it once`)
 	const skipped = documents
 		.filter((each) => !isBinding(each) && each.kind !== 'ServiceAccount')
-		.map((each) => `${String(each.kind)} ${String(each.metadata?.name)}`)
+		.map((each) => [each.kind, each.metadata?.name].map(plain).join(' '))
 	return { kind: 'ok', bindings, skipped }
 }
+
+// RFC 1123, as the API server asks of names.
+const LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/
+const SUBDOMAIN = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/
+
+/** Something to print: a name as Kubernetes takes it, nothing that a terminal obeys. */
+const plain = (text: unknown) => (typeof text === 'string' && /^[-.\w]{1,253}$/.test(text) ? text : 'without a name')
 
 const namespaceOf = ({ metadata }: Document) =>
 	typeof metadata?.namespace === 'string' ? metadata.namespace : 'default'

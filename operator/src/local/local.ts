@@ -7,6 +7,7 @@ import { type Git, whyNotOurs } from '../destinations/folder/claim.ts'
 import { createFolderDestination } from '../destinations/folder/folder.ts'
 import { removeGenerations } from '../destinations/mount/atomic-writer.ts'
 import type { Source } from '../engine/source.ts'
+import type { Destination } from '../ports/destination.ts'
 import type { MakeForms } from '../run/answer.ts'
 import type { Clock } from '../runtime/clock.ts'
 import { type Account, findAccount } from './account.ts'
@@ -105,6 +106,9 @@ async function followAll(
 		vaultSuffixes: options.vaultSuffixes,
 	})
 	const ask = oneAtATime(options.yes ? undefined : deps.confirm)
+	/** folders that this run has written to, and what it is writing: a pass that is cut short does not wait for it */
+	const written = new Set<string>()
+	const writing = new Set<Promise<unknown>>()
 	const one = async ({ binding, folder, source }: Place): Promise<BindingStatus> => {
 		if (!vaults.isAllowed(source.vaultUrl))
 			throw new Declined(`The vault ${source.vaultUrl} must be https://<name>.<suffix>, without port or path.`)
@@ -122,20 +126,47 @@ async function followAll(
 			if (news.length === 0) return
 			say(`\n${tableOf(binding, status, folder)}\n${news.map((line) => indent(line)).join('\n')}`)
 		}
-		return follow({ binding, source, vaults, destination, makeForms, clock, random, signal, once, onStatus })
+		const watched: Destination = {
+			...destination,
+			write(change, aborted) {
+				const work = destination.write(change, aborted).then((answer) => {
+					if (answer.kind === 'written') written.add(folder)
+					return answer
+				})
+				writing.add(work)
+				return work.finally(() => writing.delete(work))
+			},
+		}
+		return follow({ binding, source, vaults, destination: watched, makeForms, clock, random, signal, once, onStatus })
 	}
+	const running = places.map(one)
+	let declined = false
 	try {
-		const statuses = await Promise.all(places.map(one))
+		const statuses = await Promise.all(running)
 		return statuses.every(isWell) ? 0 : 1
 	} catch (error) {
 		ending.abort(error)
+		declined = error instanceof Declined
 		if (error instanceof Declined) return refuse(say, error.message, 1)
 		if (deps.signal.aborted) return 0
 		throw error
 	} finally {
-		if (!keep) for (const { folder } of places) await removeGenerations(folder)
-		if (!keep) say('The files are removed.')
+		// Whoever still writes would make anew what is removed.
+		await Promise.allSettled([...running, ...writing])
+		if (!keep)
+			await removeAll(
+				places.map(({ folder }) => folder).filter((each) => !declined || written.has(each)),
+				say,
+			)
 	}
+}
+
+/** Takes the files away, of each folder for itself. */
+async function removeAll(folders: readonly string[], say: (text: string) => void): Promise<void> {
+	const results = await Promise.allSettled(folders.map(removeGenerations))
+	const left = folders.filter((_, i) => results[i]?.status === 'rejected')
+	if (left.length > 0) say(`Files are left and have to be removed by hand: ${left.join(', ')}`)
+	else if (folders.length > 0) say('The files are removed.')
 }
 
 const indent = (text: string) => text.replaceAll(/^/gm, '  ')

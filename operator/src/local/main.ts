@@ -4,6 +4,7 @@ import { text } from 'node:stream/consumers'
 import { DefaultAzureCredential } from '@azure/identity'
 import { createForms } from '../adapters/forms/forms.ts'
 import { runGit } from '../destinations/folder/claim.ts'
+import { ForeignLayout } from '../destinations/mount/atomic-writer.ts'
 import { systemClock } from '../runtime/clock.ts'
 import { createShutdown } from '../runtime/shutdown.ts'
 import { runLocal } from './local.ts'
@@ -65,6 +66,7 @@ export async function main(args: readonly string[]): Promise<number> {
 /** Errors of the file system say which file; texts of anything else may hold what was read, so only their name is shown. */
 function explain(error: unknown, file: string): string {
 	if (!(error instanceof Error)) return 'ended'
+	if (error instanceof ForeignLayout) return error.message
 	if ('code' in error && 'syscall' in error && 'path' in error)
 		return error.path === file ? `${file} cannot be read (${String(error.code)}).` : error.message
 	return `ended by ${error.name}`

@@ -1,4 +1,4 @@
-import { readdir, readlink, stat } from 'node:fs/promises'
+import { lstat, readdir, readlink, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { codeOf, type FileFault, filesOf } from './files.ts'
 import { stampsOf } from './plain.ts'
@@ -85,6 +85,12 @@ async function readGeneration(directory: string, link: string, known: string | u
 	for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
 		if (id === known) return { kind: 'unchanged' }
 		const root = join(directory, id)
+		// A link there would lead out of the mount as well.
+		const isLink = await lstat(root).then(
+			(found) => found.isSymbolicLink(),
+			() => false,
+		)
+		if (isLink) throw new MountReadError('outside')
 		let read: Awaited<ReturnType<typeof filesOf>> | undefined
 		try {
 			const entries = await readdir(root, { withFileTypes: true })

@@ -93,6 +93,18 @@ describe('the thread that makes files out of values', THREAD, () => {
 		expect(await make(longChain(), [cert('cert')], PEM)).toMatchObject([{ kind: 'content' }])
 	})
 
+	it('does not try again what failed beside entries that can be made, nor once for each set of entries', async () => {
+		const { forms, results } = started()
+		const make = (...of: (Form | undefined)[]) => forms.make('a', secretOf('x', undefined, 'same'), of, never)
+		const content = { kind: 'content', content: 'x' }
+		const noJson = { kind: 'fault', fault: { kind: 'property', rule: 'json' } }
+		expect(await make(undefined, property('/a'))).toEqual([content, noJson])
+		expect(await make(undefined, property('/a'))).toEqual([content, noJson])
+		expect(await make(property('/b'), property('/a'))).toEqual([noJson, noJson])
+		expect(await make(property('/b'))).toEqual([noJson])
+		expect(results).toEqual(['formed', 'known', 'formed', 'known'])
+	})
+
 	it('does not try again what failed, until version, content type or form is another one', async () => {
 		const { forms, results } = started()
 		const make = (version: string, form: Form, type: string) =>

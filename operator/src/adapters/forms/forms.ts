@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { Form } from '../../api/parse.ts'
 import { type Formed, limitPassed, nameOfForm } from '../../engine/form.ts'
 import type { VaultSecret } from '../../ports/vault.ts'
@@ -41,7 +42,7 @@ const DEADLINE_MS = 10_000
 const MAX_TRIES = 2
 // A thread has some 15 MB. A minute without work and it is given back: the interval that most bindings have.
 const IDLE_MS = 60_000
-// Of values that failed: a few hundred bytes each. Twenty for each of the 500 entries of a binding.
+// Of entries that failed: a digest and a shared fault, some 200 bytes each. Twenty for each of the 500 entries of a binding.
 const MAX_REMEMBERED = 10_000
 
 interface Job {
@@ -61,8 +62,10 @@ interface Job {
  */
 export function createForms({ clock, observe = () => {}, start = startThread }: FormsOptions): Forms {
 	const waiting = createTurns<Job>()
-	/** identity of what failed → its faults; holds no value and nothing made of one */
-	const failed = new Map<string, readonly Formed[]>()
+	/** digest of what failed → its fault; holds no value and nothing made of one */
+	const failed = new Map<string, Formed>()
+	/** one object for each fault, of which there are some dozens: a tenant may have thousands of entries that fail */
+	const faults = new Map<string, Formed>()
 	let thread: Thread | undefined
 	let busy = false
 	let idle: AbortController | undefined
@@ -130,8 +133,11 @@ export function createForms({ clock, observe = () => {}, start = startThread }: 
 			waiting.add(place, job)
 			if (!busy) void run()
 		})
-	const remember = (id: string, formed: readonly Formed[]) => {
-		failed.set(id, formed)
+	const remember = (id: string, fault: Formed) => {
+		const text = JSON.stringify(fault)
+		const shared = faults.get(text) ?? fault
+		faults.set(text, shared)
+		failed.set(id, shared)
 		const oldest = failed.size > MAX_REMEMBERED ? failed.keys().next().value : undefined
 		if (oldest !== undefined) failed.delete(oldest)
 	}
@@ -141,19 +147,29 @@ export function createForms({ clock, observe = () => {}, start = startThread }: 
 			signal.throwIfAborted()
 			if (closed) throw new Error('the parser of values was closed')
 			const { contentType } = secret.facts
-			const id = JSON.stringify([namespace, secret.version, contentType, forms.map(nameOfForm)])
-			const known = failed.get(id)
-			const began = clock.monotonic()
-			if (known) {
-				observe('known', 0)
-				return known
+			const idOf = (form: Form) => digestOf([namespace, secret.version, contentType, nameOfForm(form)])
+			const formed = new Map<Form | undefined, Formed>([[undefined, { kind: 'content', content: secret.value() }]])
+			const open: Form[] = []
+			for (const form of forms) {
+				if (form === undefined || formed.has(form)) continue
+				const known = failed.get(idOf(form))
+				if (known) formed.set(form, known)
+				else open.push(form)
 			}
-			const made = await queue(namespace, { value: secret.value(), contentType, forms }, signal)
-			observe(made.kind, (clock.monotonic() - began) / 1000)
-			const formed = formedOf(made, forms, secret)
-			// Nothing is kept of a value of which anything could be made.
-			if (formed.every(({ kind }) => kind === 'fault')) remember(id, formed)
-			return formed
+			if (open.length === 0) observe('known', 0)
+			else {
+				const began = clock.monotonic()
+				const made = await queue(namespace, { value: secret.value(), contentType, forms: open }, signal)
+				observe(made.kind, (clock.monotonic() - began) / 1000)
+				for (const [i, each] of formedOf(made, open).entries()) {
+					const form = open[i]
+					if (!form) continue
+					formed.set(form, each)
+					// Nothing is kept of what could be made.
+					if (each.kind === 'fault') remember(idOf(form), each)
+				}
+			}
+			return forms.map((form) => formed.get(form) ?? missing())
 		},
 		close() {
 			closed = true
@@ -163,9 +179,17 @@ export function createForms({ clock, observe = () => {}, start = startThread }: 
 	}
 }
 
-function formedOf(made: Made, forms: readonly (Form | undefined)[], secret: VaultSecret): readonly Formed[] {
+function formedOf(made: Made, forms: readonly Form[]): readonly Formed[] {
 	if (made.kind === 'formed') return made.formed
 	if (made.kind === 'failed') throw new Error('a value could not be parsed, by a mistake of this program')
 	const rule = made.kind === 'tooLarge' ? 'size' : 'time'
-	return forms.map((form) => (form ? limitPassed(form, rule) : { kind: 'content', content: secret.value() }))
+	return forms.map((form) => limitPassed(form, rule))
 }
+
+function missing(): never {
+	throw new Error('the thread answered for other forms than it was asked for')
+}
+
+/** As short for a pointer of 512 characters as for a word: 10,000 of them are remembered. */
+const digestOf = (identity: readonly unknown[]) =>
+	createHash('sha256').update(JSON.stringify(identity)).digest('base64url')

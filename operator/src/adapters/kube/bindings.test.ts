@@ -13,6 +13,7 @@ test('of a binding what nobody reads is not kept: labels, owners, annotations of
 			annotations: {
 				'kubectl.kubernetes.io/last-applied-configuration': large,
 				'secrets.purista.dev/requested-at': 'now',
+				'secrets.purista.dev/of-nobody': large,
 			},
 		},
 		spec,

@@ -1,4 +1,11 @@
-import { GROUP, PLURAL, VERSION } from '../../api/constants.ts'
+import {
+	ALLOW_REMOVALS_ANNOTATION,
+	GROUP,
+	HOLD_ANNOTATION,
+	PLURAL,
+	REQUESTED_ANNOTATION,
+	VERSION,
+} from '../../api/constants.ts'
 import type { Bindings } from '../../ports/cluster.ts'
 import { isKubeError } from './errors.ts'
 import type { KubeTransport } from './transport.ts'
@@ -12,6 +19,8 @@ interface Watched {
 	metadata: { annotations?: Record<string, string> }
 }
 
+const READ: ReadonlySet<string> = new Set([REQUESTED_ANNOTATION, HOLD_ANNOTATION, ALLOW_REMOVALS_ANNOTATION])
+
 /**
  * Leaves out what nobody here reads: labels, owners, and the annotations of others. A tenant may write 256 kB of these to each
  * binding, and the copy of the spec that `kubectl apply` keeps there doubles it.
@@ -24,7 +33,7 @@ export function keptOf<T extends Watched>(binding: T): T {
 		annotations = {},
 		...metadata
 	} = binding.metadata as Record<string, unknown> & { annotations?: Record<string, string> }
-	const own = Object.entries(annotations).filter(([key]) => key.startsWith(`${GROUP}/`))
+	const own = Object.entries(annotations).filter(([key]) => READ.has(key))
 	return { ...binding, metadata: { ...metadata, ...(own.length > 0 ? { annotations: Object.fromEntries(own) } : {}) } }
 }
 

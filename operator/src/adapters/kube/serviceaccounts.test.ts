@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { CLIENT_ID_ANNOTATION } from '../../api/constants.ts'
 import { FakeClock } from '../../runtime/testing/fake-clock.ts'
 import { KubeError } from './errors.ts'
 import { createServiceAccounts } from './serviceaccounts.ts'
@@ -10,7 +11,12 @@ function setUp() {
 		state.requests.push(path)
 		await clock.sleep(100)
 		if (state.fault) throw state.fault
-		return { metadata: { uid: `uid ${state.requests.length}`, annotations: { a: 'b' } } } as T
+		return {
+			metadata: {
+				uid: `uid ${state.requests.length}`,
+				annotations: { other: 'x'.repeat(200_000), [CLIENT_ID_ANNOTATION]: 'b' },
+			},
+		} as T
 	}
 	return { clock, state, accounts: createServiceAccounts({ request }, clock) }
 }
@@ -21,7 +27,7 @@ test('20 bindings that ask for one time get it by one request, also later; who a
 	const all = Promise.all(Array.from({ length: 20 }, () => accounts.get('ns', 'app', since)))
 	await clock.advance(100)
 	expect(new Set((await all).map((each) => each?.uid))).toEqual(new Set(['uid 1']))
-	expect(await accounts.get('ns', 'app', since)).toEqual({ uid: 'uid 1', annotations: { a: 'b' } })
+	expect(await accounts.get('ns', 'app', since)).toEqual({ uid: 'uid 1', annotations: { [CLIENT_ID_ANNOTATION]: 'b' } })
 	const others = Promise.all([accounts.get('ns', 'other', since), accounts.get('ns', 'app', clock.monotonic())])
 	await clock.advance(100)
 	expect((await others).map((each) => each?.uid)).toEqual(['uid 3', 'uid 3'])

@@ -1,3 +1,4 @@
+import { CLIENT_ID_ANNOTATION, TENANT_ID_ANNOTATION, VAULT_URL_ANNOTATION } from '../../api/constants.ts'
 import { parseTime } from '../../api/time.ts'
 import type { ServiceAccount, ServiceAccounts, Tokens } from '../../ports/cluster.ts'
 import type { Clock } from '../../runtime/clock.ts'
@@ -23,7 +24,7 @@ export function createServiceAccounts(
 			const { metadata } = await transport.request<{
 				metadata: { uid: string; annotations?: Record<string, string> }
 			}>({ method: 'GET', path })
-			return { uid: metadata.uid, annotations: metadata.annotations ?? {} }
+			return { uid: metadata.uid, annotations: readOf(metadata.annotations ?? {}) }
 		} catch (error) {
 			if (isKubeError(error, 'notFound')) return undefined
 			throw error
@@ -49,6 +50,18 @@ export function createServiceAccounts(
 		},
 	}
 }
+
+// No id and no URL of a vault is longer; what is cut here is refused as what it is not.
+const MAX_ANNOTATION = 512
+
+/** Of all the annotations that a tenant may write, 256 kB of them, those that somebody reads. */
+const readOf = (annotations: Record<string, string>): Record<string, string> =>
+	Object.fromEntries(
+		[CLIENT_ID_ANNOTATION, TENANT_ID_ANNOTATION, VAULT_URL_ANNOTATION].flatMap((key) => {
+			const value = annotations[key]
+			return value === undefined ? [] : [[key, value.slice(0, MAX_ANNOTATION)]]
+		}),
+	)
 
 // The shortest that the API server gives. The token is read by Entra once, at once, so a longer life would only be exposure.
 const EXPIRATION_S = 600

@@ -57,6 +57,12 @@ describe('a folder as a place to deliver to', () => {
 		])
 	})
 
+	it('is for its owner alone also where it was there before', async () => {
+		await mkdir(path, { mode: 0o755 })
+		await write(change(undefined, { a: 'a1' }))
+		expect((await stat(path)).mode & 0o777).toBe(0o700)
+	})
+
 	it('changes as a whole: the next generation has what stays, what is new, and not what goes', async () => {
 		const first = await write(change(undefined, { a: 'a1', b: 'b1', c: 'c1' }))
 		const before = await readlink(join(path, '..data'))
@@ -156,6 +162,41 @@ describe('a folder that may be written to', () => {
 		expect(await why()).toBeUndefined()
 	})
 
+	it.each([
+		['to a folder beside it', '../notes'],
+		['to a folder in it of another name', 'notes'],
+		['to a generation that is a link', '..2026_01_02_03_04_05.abc'],
+	])('is none whose link leads %s, whatever manifest lies there; nothing there is touched', async (_, target) => {
+		const notes = target.startsWith('../') ? join(parent, 'notes') : join(path, 'notes')
+		await mkdir(notes, { recursive: true })
+		await mkdir(path, { recursive: true })
+		await writeFile(join(notes, 'diary'), 'mine')
+		await writeFile(join(notes, MANIFEST_FILE), serializeManifest(manifestOf(1)))
+		if (target.startsWith('..2')) await symlink('notes', join(path, target))
+		await symlink(target, join(path, '..data'))
+		expect(await why()).toContain('was not made by this program')
+		await expect(destination().readBack(signal)).rejects.toThrow('was not made by this program')
+		await expect(destination().write(change(undefined, { a: 'a1' }), signal)).rejects.toThrow('was not made')
+		expect(await readdir(notes)).toEqual([MANIFEST_FILE, 'diary'])
+	})
+
+	it('is none that is reached by a link, and git is asked where the path really leads', async () => {
+		const real = join(parent, 'tree', 'real')
+		await mkdir(real, { recursive: true })
+		execFileSync('git', ['init', '--quiet', join(parent, 'tree')])
+		await symlink(real, join(parent, 'link'))
+		expect(await whyNotOurs(`${join(parent, 'link')}/`, UID, runGit)).toContain('is no folder')
+		expect(await whyNotOurs(join(parent, 'link', 'secrets'), UID, runGit)).toContain('does not ignore all of it')
+	})
+
+	it('is none of which git ignores a part alone', async () => {
+		execFileSync('git', ['init', '--quiet', parent])
+		await writeFile(join(parent, '.gitignore'), '/secrets/*\n!/secrets/.*\n')
+		expect(await why()).toContain('does not ignore all of it')
+		await writeFile(join(parent, '.gitignore'), '/secrets/\n')
+		expect(await why()).toBeUndefined()
+	})
+
 	it('is none with files of somebody, or of another binding', async () => {
 		await write(change(undefined, { a: 'a1' }))
 		expect(await whyNotOurs(path, 'local:default/other', runGit)).toContain('of the binding default/payments')
@@ -169,7 +210,7 @@ describe('a folder that may be written to', () => {
 	it('is none that git would commit; the printed line mends that', async () => {
 		execFileSync('git', ['init', '--quiet', parent])
 		const problem = (await why()) ?? ''
-		expect(problem).toContain('does not ignore it')
+		expect(problem).toContain('does not ignore all of it')
 		const line = problem.split('\n').at(-1) ?? ''
 		expect(line).toMatch(/^echo '\/secrets\/' >> /)
 		execFileSync('sh', ['-c', line])
@@ -179,7 +220,7 @@ describe('a folder that may be written to', () => {
 		await writeFile(join(path, 'x'), '')
 		execFileSync('git', ['-C', parent, 'add', '--force', 'secrets/x'])
 		await rm(path, { recursive: true })
-		expect(await why()).toContain('does not ignore it')
+		expect(await why()).toContain('does not ignore all of it')
 	})
 
 	it('is none at the root of a work tree', async () => {
@@ -191,6 +232,6 @@ describe('a folder that may be written to', () => {
 
 	it('is refused when git cannot be asked', async () => {
 		await mkdir(join(parent, '.git'))
-		expect(await whyNotOurs(path, UID, async () => undefined)).toContain('does not ignore it')
+		expect(await whyNotOurs(path, UID, async () => undefined)).toContain('does not ignore all of it')
 	})
 })

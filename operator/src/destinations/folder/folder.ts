@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, stat } from 'node:fs/promises'
+import { chmod, mkdir, readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
 	MANIFEST_FILE,
@@ -69,6 +69,8 @@ export function createFolderDestination({ path, clock, beforeFirst }: FolderOpti
 				(name) => name !== MANIFEST_FILE && !set.has(name) && !drop.includes(name),
 			)
 			await mkdir(path, { recursive: true, mode: MODES.directory })
+			// One that was there keeps its mode otherwise, and shows the names of secrets to others.
+			await chmod(path, MODES.directory)
 			const files = new Map<string, Content>([...set, [MANIFEST_FILE, serializeManifest(manifest)]])
 			const generation = { set: files, keep: kept, now: clock.now() }
 			const written = await writeGeneration(path, generation, MODES, (current) => current === before)

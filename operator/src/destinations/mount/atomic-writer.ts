@@ -16,7 +16,13 @@ import { basename, join } from 'node:path'
 /** Name of the link to the files that count. */
 export const DATA_LINK = '..data'
 const NEW_LINK = '..data_tmp'
-const GENERATION = /^\.\.\d{4}_\d\d_\d\d_\d\d_\d\d_\d\d\./
+// A directory beside the link, as mkdtemp names it below. Nothing else is read, and above all nothing else is deleted.
+const GENERATION = /^\.\.\d{4}(_\d\d){5}\.\w+$/
+
+/** `..data` is there, and no writer of this kind has made it: it may lead anywhere. */
+export class ForeignLayout extends Error {
+	override readonly name = 'ForeignLayout'
+}
 
 export interface Modes {
 	readonly directory: number
@@ -73,14 +79,29 @@ export async function writeGeneration(
 	return generation
 }
 
-/** Name of the directory that `..data` names; undefined when there is none. */
+/** Name of the directory that `..data` names; undefined when there is none. @throws ForeignLayout */
 export async function currentGeneration(directory: string): Promise<string | undefined> {
+	const foreign = () =>
+		new ForeignLayout(
+			`${join(directory, DATA_LINK)} was not made by this program. Remove the folder, or write another one.`,
+		)
+	let name: string
 	try {
-		return await readlink(join(directory, DATA_LINK))
+		name = await readlink(join(directory, DATA_LINK))
 	} catch (error) {
+		if (isMissing(error)) return undefined
+		// EINVAL: no link.
+		throw error instanceof Error && 'code' in error && error.code === 'EINVAL' ? foreign() : error
+	}
+	if (!GENERATION.test(name)) throw foreign()
+	try {
+		if (!(await lstat(join(directory, name))).isDirectory()) throw foreign()
+	} catch (error) {
+		// Deleted meanwhile, or by a writer that died: there is nothing that counts.
 		if (isMissing(error)) return undefined
 		throw error
 	}
+	return name
 }
 
 /** Removes all that a writer of this kind made, and the directory itself when nothing else is in it. */

@@ -30,7 +30,7 @@ interface OwnerReference {
 	controller?: boolean
 }
 
-interface ContainerObject {
+export interface ContainerObject {
 	/** of init containers: 'Always' for those that run beside the others (sidecars) */
 	restartPolicy?: string
 	volumeMounts?: { name: string; subPath?: string; subPathExpr?: string }[]

@@ -1,6 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import type { PassResult } from '../../engine/input.ts'
-import { afterPods, annotationOf, type PendingRefresh, refreshAfter } from './refresh.ts'
+import { sampleBinding } from '../../engine/testing/binding.ts'
+import type { Pods } from '../../ports/cluster.ts'
+import { FakeClock } from '../../runtime/testing/fake-clock.ts'
+import { afterPods, annotationOf, createPodRefresher, type PendingRefresh, refreshAfter } from './refresh.ts'
 import { holdingOf } from './secret-object.ts'
 
 const NOW = Date.parse('2026-01-01T00:10:00Z')
@@ -72,7 +75,8 @@ describe('the refresh that a pass leaves', () => {
 	})
 })
 
-test.each<[string, Partial<PendingRefresh>, 'told' | 'failed', object | undefined]>([
+test.each<[string, Partial<PendingRefresh>, 'told' | 'more' | 'failed', object | undefined]>([
+	['not all of them yet: the same pass goes on at once', { pass: 'first' }, 'more', { pass: 'first', dueAt: 5_000 }],
 	[
 		'told once: once more in three seconds',
 		{ pass: 'first', failures: 2 },
@@ -96,4 +100,43 @@ test.each<[string, Partial<PendingRefresh>, 'told' | 'failed', object | undefine
 test('only the last pass says that the refresh is complete', () => {
 	expect(annotationOf({ ...pending, pass: 'first' })).toBe('3.1')
 	expect(annotationOf(pending)).toBe('3')
+})
+
+test('a binding that many pods mount gives its worker back after ten seconds, and goes on where it was', async () => {
+	const clock = new FakeClock()
+	const told = new Map<string, string>()
+	const pods: Pods = {
+		async *list() {
+			for (let i = 0; i < 500; i++) {
+				const annotations = told.has(`p${i}`) ? { 'secrets.purista.dev/refreshed': told.get(`p${i}`) ?? '' } : {}
+				yield {
+					metadata: { name: `p${i}`, annotations },
+					spec: {
+						volumes: [{ name: 'v', secret: { secretName: 'mine' } }],
+						containers: [{ volumeMounts: [{ name: 'v' }] }],
+					},
+					status: { phase: 'Running' },
+				}
+			}
+		},
+		async annotate(_, name, value) {
+			told.set(name, value)
+			return true
+		},
+	}
+	const refresher = createPodRefresher({ pods, clock, random: () => 0, observe: () => {}, onError: () => {} })
+	const first: PendingRefresh = { ...pending, pass: 'first', resourceVersion: '9', writtenAt: clock.now() }
+	const never = new AbortController().signal
+	let left: PendingRefresh | undefined = first
+	const after: number[] = []
+	while (left?.pass === 'first') {
+		const run = refresher.run(sampleBinding(), left, never, () => {})
+		for (let ms = 0; ms < 11_000; ms += 50) await clock.advance(50)
+		left = await run
+		after.push(told.size)
+	}
+	expect(after[0]).toBeGreaterThan(150)
+	expect(after[0]).toBeLessThan(250)
+	expect(after.at(-1)).toBe(500)
+	expect(left).toMatchObject({ pass: 'last' })
 })

@@ -15,6 +15,8 @@ export const AGAIN_MS = 3_000
 // After 91 s the kubelet has refreshed by itself. Longer, for a Secret that was written while the API server was slow.
 export const WINDOW_MS = 10 * 60_000
 const RETRY_CAP_MS = 60_000
+/** A binding that many pods mount gives its worker back after this time, and goes on when it is its turn: two of the shortest intervals. */
+const TURN_MS = 10_000
 
 /** Pods that still have to be told of a written Secret. */
 export interface PendingRefresh {
@@ -49,13 +51,17 @@ export function refreshAfter(
 	return { resourceVersion, writtenAt, pass: 'last', ...due }
 }
 
-/** What is left to do when all pods of a pass were told, or one could not be. Undefined: the refresh has ended. */
+/**
+ * What is left to do when all pods of a pass were told, there was no time for all (`more`), or one could not be. Undefined:
+ * the refresh has ended. Those that were told say so themselves, so whoever goes on needs no list of them.
+ */
 export function afterPods(
 	pending: PendingRefresh,
-	result: 'told' | 'failed',
+	result: 'told' | 'more' | 'failed',
 	at: Moment,
 	random: number,
 ): PendingRefresh | undefined {
+	if (result === 'more') return { ...pending, failures: 0, dueAt: at.monotonic }
 	if (result === 'told')
 		return pending.pass === 'first'
 			? { ...pending, pass: 'last', failures: 0, dueAt: at.monotonic + AGAIN_MS }
@@ -105,10 +111,12 @@ export function createPodRefresher({ pods, clock, random, observe, onError }: Po
 	}
 	const tell: PodRefresher['run'] = async ({ namespace, delivery }, pending, signal, onFixed) => {
 		const value = annotationOf(pending)
+		const until = clock.monotonic() + TURN_MS
 		for await (const pod of pods.list(namespace, signal)) {
 			const uses = fixedUses(pod, delivery.name)
 			if (uses.length > 0) onFixed(pod, uses)
 			if (!needsRefresh(pod, delivery.name, value, pending.writtenAt)) continue
+			if (clock.monotonic() >= until) return afterPods(pending, 'more', momentOf(clock), random())
 			await pace(signal)
 			observe((await pods.annotate(namespace, pod.metadata.name, value)) ? 'ok' : 'gone')
 		}
