@@ -6,6 +6,7 @@ import { initLogger } from '@purista/core'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { AzureMountedSecretStore } from '../index.ts'
 import { AtomicWriter } from '../testing/atomic-writer.ts'
+import { readMount } from './read.ts'
 
 let folder: string
 const stores: AzureMountedSecretStore[] = []
@@ -92,6 +93,16 @@ describe('a swap', () => {
 		await two.write({ a: '3' })
 		await expect.poll(() => store.getSecret('a'), { timeout: 5_000 }).toStrictEqual({ a: '3' })
 		expect(store.status().mounts[0]?.watching).toBe(true)
+	})
+
+	it('is refused where the generation itself is a link out of the mount', async () => {
+		const [mount, outside] = [join(folder, 'mount'), join(folder, 'outside')]
+		await mkdir(mount)
+		await mkdir(outside)
+		await writeFile(join(outside, 'a'), 'not ours')
+		await symlink(outside, join(mount, '..gen'))
+		await symlink('..gen', join(mount, '..data'))
+		await expect(readMount(mount)).rejects.toThrow('outside')
 	})
 
 	it('is not followed out of the mount', async () => {
