@@ -25,7 +25,7 @@ beforeAll(async () => {
 	tarball = join(folder, packed?.filename ?? '')
 	const outside = packed?.files
 		.map(({ path }) => path)
-		.filter((path) => !/^(dist\/|package\.json$|(README|MIGRATION)\.md$)/.test(path))
+		.filter((path) => !/^(dist\/|package\.json$|LICENSE$|(README|MIGRATION)\.md$)/.test(path))
 	expect(outside).toStrictEqual([])
 	expect(packed?.files.some(({ path }) => path.includes('.test.'))).toBe(false)
 })
