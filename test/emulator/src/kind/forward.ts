@@ -46,6 +46,8 @@ export async function forward(
 			closed = true
 			current.end()
 			await following
+			// One more may have been started meanwhile.
+			current.end()
 			await current.ended
 		},
 	}
