@@ -2,13 +2,12 @@ import type { Binding } from '../api/parse.ts'
 import type { BindingStatus } from '../api/schema.ts'
 import { nothingKnown } from '../engine/knowledge.ts'
 import { pass } from '../engine/pass.ts'
-import type { Moment } from '../engine/questions.ts'
 import type { Source } from '../engine/source.ts'
 import type { Destination } from '../ports/destination.ts'
 import type { Vaults } from '../ports/vault.ts'
 import { createAnswer, type MakeForms } from '../run/answer.ts'
 import { drive } from '../run/drive.ts'
-import type { Clock } from '../runtime/clock.ts'
+import { type Clock, momentOf } from '../runtime/clock.ts'
 import { conclude } from '../status/conclude.ts'
 
 export interface FollowOptions {
@@ -63,5 +62,3 @@ export async function follow(options: FollowOptions): Promise<BindingStatus> {
 		await clock.sleep(Math.max(wait, MIN_MS), signal)
 	}
 }
-
-const momentOf = (clock: Clock): Moment => ({ now: clock.now(), monotonic: clock.monotonic() })

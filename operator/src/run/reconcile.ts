@@ -11,7 +11,7 @@ import { pass } from '../engine/pass.ts'
 import type { Moment } from '../engine/questions.ts'
 import type { Bindings, Permissions, Secrets, ServiceAccounts } from '../ports/cluster.ts'
 import type { Vaults } from '../ports/vault.ts'
-import type { Clock } from '../runtime/clock.ts'
+import { type Clock, momentOf } from '../runtime/clock.ts'
 import type { EventRecorder } from '../runtime/events.ts'
 import type { Logger } from '../runtime/log.ts'
 import type { Turn } from '../runtime/queue.ts'
@@ -264,8 +264,6 @@ function forget(key: string, { vaults, observer, outages }: ReconcileDeps): void
 	observer.gone(key)
 	outages.gone(key)
 }
-
-const momentOf = (clock: Clock): Moment => ({ now: clock.now(), monotonic: clock.monotonic() })
 
 function reportedOf({ metadata }: BindingObject): Reported | undefined {
 	const { namespace, name, uid, resourceVersion } = metadata

@@ -8,6 +8,12 @@ export interface Clock {
 	sleep(ms: number, signal?: AbortSignal): Promise<void>
 }
 
+/** Now, on both clocks. */
+export const momentOf = (clock: Clock): { now: number; monotonic: number } => ({
+	now: clock.now(),
+	monotonic: clock.monotonic(),
+})
+
 /** A random number in [0, 1): `Math.random`, or a seeded one in tests. */
 export type Random = () => number
 

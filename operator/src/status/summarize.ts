@@ -1,5 +1,6 @@
 import type { ManifestSecret } from 'purista-azure-mounted-secret-store/manifest'
 import type { ConditionType } from '../api/conditions.ts'
+import { optional } from '../api/optional.ts'
 import type { BindingStatus, Condition, SecretStatus } from '../api/schema.ts'
 import { formatTime, parseTime } from '../api/time.ts'
 import { type EntryResult, matches } from '../engine/entry.ts'
@@ -117,9 +118,6 @@ function causeOf(fault: VaultFault, { track, at }: SummaryInput): Track['cause']
 	const { reason } = traitsOf(fault)
 	return track.cause?.reason === reason ? track.cause : { reason, since: at }
 }
-
-const optional = <K extends string, V>(key: K, value: V | undefined) =>
-	(value === undefined ? {} : { [key]: value }) as { [P in K]?: V }
 
 /** What is shown of each secret: of what a poll has just found out, or as before, put right by what the files are known to be. */
 function secretsOf(input: SummaryInput): SecretStatus[] {

@@ -6,7 +6,7 @@ import { applyObjects, getObject, kubectl } from '../../kit/kubectl.ts'
 import type { RawAnswer, RawClient, RawRequest } from '../../kit/raw-client.ts'
 import { until } from '../../kit/until.ts'
 import { connectTarget, installProfile, type Profile } from './profile.ts'
-import { eventOf } from './scene.ts'
+import { eventOf, foreignObjects } from './scene.ts'
 
 export const LABEL = 'secrets.purista.dev/binding'
 export const NUDGE = 'secrets.purista.dev/refreshed'
@@ -143,14 +143,7 @@ export async function openAttacked(namespace: string): Promise<Attacked> {
 		async refused(request, because) {
 			for (const each of [dryRun(request), request]) expectRefused(await operator(each), because, canary)
 		},
-		async foreignObjects() {
-			const list = await getObject<{
-				items: Array<{ kind: string; metadata: { name: string; uid: string; resourceVersion: string } }>
-			}>(target, ['-n', namespace, 'secrets,pods,serviceaccounts,events.v1.events.k8s.io', '-l', 'foreign=yes'])
-			return list.items
-				.map(({ kind, metadata }) => `${kind}/${metadata.name} ${metadata.uid} ${metadata.resourceVersion}`)
-				.toSorted()
-		},
+		foreignObjects: () => foreignObjects(target, namespace),
 		async remove() {
 			const patched = ['secret', 'guarded', '--type=merge', '-p', '{"metadata":{"finalizers":null}}']
 			await kubectl(target, ['-n', namespace, 'patch', ...patched])

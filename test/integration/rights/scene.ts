@@ -109,18 +109,21 @@ export async function openScene(
 	return {
 		namespace,
 		canaries,
-		async foreign() {
-			const list = await getObject<{
-				items: Array<{ kind: string; metadata: { name: string; uid: string; resourceVersion: string } }>
-			}>(target, ['-n', namespace, 'secrets,pods,serviceaccounts,events.v1.events.k8s.io', '-l', 'foreign=yes'])
-			return list.items
-				.map(({ kind, metadata }) => `${kind}/${metadata.name} ${metadata.uid} ${metadata.resourceVersion}`)
-				.toSorted()
-		},
+		foreign: () => foreignObjects(target, namespace),
 		async remove() {
 			const patch = ['secret', 'held', '--type=merge', '-p', '{"metadata":{"finalizers":null}}']
 			await kubectl(target, ['-n', namespace, 'patch', ...patch])
 			await kubectl(target, ['delete', 'namespace', namespace, '--wait=false', '--ignore-not-found'])
 		},
 	}
+}
+
+/** What is in a namespace and not the operator's, with the version of each: a change of any shows. */
+export async function foreignObjects(target: KubectlTarget, namespace: string): Promise<string[]> {
+	const list = await getObject<{
+		items: Array<{ kind: string; metadata: { name: string; uid: string; resourceVersion: string } }>
+	}>(target, ['-n', namespace, 'secrets,pods,serviceaccounts,events.v1.events.k8s.io', '-l', 'foreign=yes'])
+	return list.items
+		.map(({ kind, metadata }) => `${kind}/${metadata.name} ${metadata.uid} ${metadata.resourceVersion}`)
+		.toSorted()
 }

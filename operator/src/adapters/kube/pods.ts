@@ -1,4 +1,5 @@
 import { REFRESHED_ANNOTATION } from '../../api/constants.ts'
+import { optional } from '../../api/optional.ts'
 import type { ContainerObject, PodObject } from '../../destinations/secret/pods.ts'
 import type { Pods } from '../../ports/cluster.ts'
 import { isKubeError } from './errors.ts'
@@ -75,9 +76,6 @@ function neededOf({ metadata, spec, status }: PodObject): PodObject {
 const MAX_TEXT = 64
 /** The ReplicaSet of a Deployment names its pods by it (apps/v1 DefaultDeploymentUniqueLabelKey). */
 const TEMPLATE_HASH_LABEL = 'pod-template-hash'
-
-const optional = <K extends string, V>(key: K, value: V | undefined) =>
-	(value === undefined ? {} : { [key]: value }) as { [P in K]?: V }
 
 export function createPods(transport: Pick<KubeTransport, 'request'>): Pods {
 	return {

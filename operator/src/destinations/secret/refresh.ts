@@ -3,7 +3,7 @@ import type { Binding } from '../../api/parse.ts'
 import type { PassResult } from '../../engine/input.ts'
 import type { Moment } from '../../engine/questions.ts'
 import type { Pods } from '../../ports/cluster.ts'
-import type { Clock } from '../../runtime/clock.ts'
+import { type Clock, momentOf } from '../../runtime/clock.ts'
 import { backoffMs } from '../../status/requeue.ts'
 import { type FixedUse, fixedUses, needsRefresh, type PodObject } from './pods.ts'
 import { deliveredOf } from './secret-object.ts'
@@ -135,5 +135,3 @@ export function createPodRefresher({ pods, clock, random, observe, onError }: Po
 		},
 	}
 }
-
-const momentOf = (clock: Clock): Moment => ({ now: clock.now(), monotonic: clock.monotonic() })
