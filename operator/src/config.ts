@@ -1,7 +1,7 @@
 import { hostname } from 'node:os'
 import { parseArgs } from 'node:util'
 import { VAULT_SUFFIXES } from './api/constants.ts'
-import type { LogLevel } from './runtime/log.ts'
+import type { LogLevel } from './process/log.ts'
 
 /** What the process was told, by flags first, then by the environment. This file alone reads either. */
 export interface Config {

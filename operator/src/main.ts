@@ -1,10 +1,10 @@
 import { KubeConfig } from '@kubernetes/client-node'
 import { type Config, parseConfig } from './config.ts'
+import { systemClock } from './process/clock.ts'
+import { createLogger } from './process/log.ts'
+import { createMetrics } from './process/metrics.ts'
+import { createShutdown } from './process/shutdown.ts'
 import { startOperator } from './run/operator.ts'
-import { systemClock } from './runtime/clock.ts'
-import { createLogger } from './runtime/log.ts'
-import { createMetrics } from './runtime/metrics.ts'
-import { createShutdown } from './runtime/shutdown.ts'
 
 // The kubelet kills after 30 s; running reconciles end within their request deadlines, and the rest is given up before.
 const STOP_MS = 20_000

@@ -2,9 +2,9 @@
 // the operator's, not one of our own: the floor is that of its version.
 import { ClientAssertionCredential } from '@azure/identity'
 import { SecretClient } from '@azure/keyvault-secrets'
-import { createTokens } from '../../operator/src/adapters/kube/serviceaccounts.ts'
-import { createKubeTransport } from '../../operator/src/adapters/kube/transport.ts'
-import { systemClock } from '../../operator/src/runtime/clock.ts'
+import { createTokens } from '../../operator/src/cluster/serviceaccounts.ts'
+import { createKubeTransport } from '../../operator/src/cluster/transport.ts'
+import { systemClock } from '../../operator/src/process/clock.ts'
 import { agentOf, kubeConfigOf, linesOfParent, type Reach, tell, usageOfThis } from './reach.ts'
 
 export interface FloorTenant {

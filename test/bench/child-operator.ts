@@ -1,10 +1,10 @@
 // The operator as `main.ts` starts it, but told over standard input how to reach an emulator. Answers `usage`, and `loop`: how late the event
 // loop was since that was last asked. Ends with its input.
 import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { systemClock } from '../../operator/src/process/clock.ts'
+import { createLogger } from '../../operator/src/process/log.ts'
+import { createMetrics } from '../../operator/src/process/metrics.ts'
 import { startOperator } from '../../operator/src/run/operator.ts'
-import { systemClock } from '../../operator/src/runtime/clock.ts'
-import { createLogger } from '../../operator/src/runtime/log.ts'
-import { createMetrics } from '../../operator/src/runtime/metrics.ts'
 import { agentOf, kubeConfigOf, linesOfParent, type Reach, tell, usageOfThis } from './reach.ts'
 
 export interface OperatorChild extends Reach {

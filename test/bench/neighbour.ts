@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { isKubeError } from '../../operator/src/adapters/kube/errors.ts'
+import { isKubeError } from '../../operator/src/ports/kube-error.ts'
 import type { Stage } from '../integration/operator/stage.ts'
 import { AUDIENCE, ROLE } from '../integration/operator/stage.ts'
 import { until } from '../kit/until.ts'

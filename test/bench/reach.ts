@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import type { Agent } from 'node:https'
 import { createInterface } from 'node:readline'
 import { KubeConfig } from '@kubernetes/client-node'
-import { createVaultAgent } from '../../operator/src/adapters/azure/agent.ts'
+import { createVaultAgent } from '../../operator/src/vault/agent.ts'
 
 /** How children reach API server and emulator. Goes over standard input: arguments can be seen by everybody. */
 export interface Reach {

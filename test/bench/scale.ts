@@ -14,7 +14,7 @@ import { createTenants, type ScalePlan, type Tenants } from './tenants.ts'
 
 /** What the operator may need for 1,000 bindings, MB. */
 const MEMORY_BAR = 250
-/** What the operator does at once: bindings (`--concurrency`), and calls to one vault (`adapters/azure/budget.ts`). */
+/** What the operator does at once: bindings (`--concurrency`), and calls to one vault (`vault/budget.ts`). */
 const WORKERS = 32
 const PER_VAULT = 8
 /** A window of the service's throttling; the floor begins in a fresh one. */

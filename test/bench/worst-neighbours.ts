@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { deepJson, longChain, pfxOf, wideJson } from '../../operator/src/adapters/forms/testing/worst.ts'
+import { deepJson, longChain, pfxOf, wideJson } from '../../operator/src/forms/testing/worst.ts'
 import type { Stage } from '../integration/operator/stage.ts'
 import type { Neighbour, NeighbourSpec, SecretValue } from './neighbour.ts'
 import { inParallel } from './tenants.ts'

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { PFX } from '../../operator/src/adapters/pki/testing/fixtures.ts'
+import { PFX } from '../../operator/src/pki/testing/fixtures.ts'
 import { bundle } from './bundle.ts'
 
 const OPERATOR = join(import.meta.dirname, '../../operator/src')
@@ -28,7 +28,7 @@ it('the operator is one file, and one beside it for its thread, which alone hold
 
 it('a bundle starts the thread that lies beside it', { timeout: BUNDLING }, async () => {
 	const out = join(folder, 'thread', 'main.mjs')
-	await bundle(join(OPERATOR, 'adapters/forms/thread.ts'), out)
+	await bundle(join(OPERATOR, 'forms/thread.ts'), out)
 	const program = `
 		const { startThread } = await import(${JSON.stringify(out)})
 		const thread = startThread()

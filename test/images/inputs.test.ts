@@ -53,7 +53,7 @@ describe('the key of an image', () => {
 		['Dockerfile', TARGETS],
 		['test/images/bundle.ts', TARGETS],
 		['operator/src/main.test.ts', []],
-		['operator/src/runtime/testing/fake-clock.ts', []],
+		['operator/src/process/testing/fake-clock.ts', []],
 		['test/images/install.ts', []],
 	])('of %s: changes those of %j', (file, targets) => {
 		expect(changedBy(file)).toEqual(targets)

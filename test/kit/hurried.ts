@@ -1,4 +1,4 @@
-import { type Clock, systemClock } from '../../operator/src/runtime/clock.ts'
+import { type Clock, systemClock } from '../../operator/src/process/clock.ts'
 
 /**
  * A clock that makes durations pass `times` as fast for the operator, so that intervals of 5 s and waits of 10 s fit into a

@@ -2,10 +2,10 @@
 // is told comes as one line of JSON on standard input; when that ends, its parent has died and so does it.
 import { createInterface } from 'node:readline'
 import { KubeConfig } from '@kubernetes/client-node'
+import { createLogger } from '../../operator/src/process/log.ts'
+import { createMetrics } from '../../operator/src/process/metrics.ts'
+import { createShutdown } from '../../operator/src/process/shutdown.ts'
 import { startOperator } from '../../operator/src/run/operator.ts'
-import { createLogger } from '../../operator/src/runtime/log.ts'
-import { createMetrics } from '../../operator/src/runtime/metrics.ts'
-import { createShutdown } from '../../operator/src/runtime/shutdown.ts'
 import { createAgent } from '../emulator/src/agent.ts'
 import { PRODUCTION_NAMES } from '../emulator/src/names.ts'
 import { hurried } from './hurried.ts'

@@ -1,9 +1,10 @@
 // Drives one pass: asks what it opens, hands it each answer as it arrives.
-import { parseCertificate } from '../../operator/src/adapters/pki/certificate.ts'
+
 import { giveForms } from '../../operator/src/engine/form.ts'
 import type { PassResult } from '../../operator/src/engine/input.ts'
 import type { Answer, Away, Fault, Piece, Question, Questions } from '../../operator/src/engine/questions.ts'
 import type { Source } from '../../operator/src/engine/source.ts'
+import { parseCertificate } from '../../operator/src/pki/certificate.ts'
 import type { Life, Reply } from './network.ts'
 import type { SimulatedDestination } from './secret-destination.ts'
 import type { VaultService } from './vault-service.ts'

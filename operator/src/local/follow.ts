@@ -5,9 +5,9 @@ import { pass } from '../engine/pass.ts'
 import type { Source } from '../engine/source.ts'
 import type { Destination } from '../ports/destination.ts'
 import type { Vaults } from '../ports/vault.ts'
+import { type Clock, momentOf } from '../process/clock.ts'
 import { createAnswer, type MakeForms } from '../run/answer.ts'
 import { drive } from '../run/drive.ts'
-import { type Clock, momentOf } from '../runtime/clock.ts'
 import { conclude } from '../status/conclude.ts'
 
 export interface FollowOptions {

@@ -1,7 +1,7 @@
 import { expect, test, vi } from 'vitest'
 import { type Answer, ask, type Piece, type Question } from '../engine/questions.ts'
 import { sideBySide } from '../engine/side-by-side.ts'
-import { FakeClock, settle } from '../runtime/testing/fake-clock.ts'
+import { FakeClock, settle } from '../process/testing/fake-clock.ts'
 import { type Asking, drive } from './drive.ts'
 
 const read = (objectName: string) =>

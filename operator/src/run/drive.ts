@@ -1,5 +1,5 @@
 import type { Answer, Arrival, Piece, Question } from '../engine/questions.ts'
-import type { Clock } from '../runtime/clock.ts'
+import type { Clock } from '../process/clock.ts'
 
 // The usual interval of a binding: who takes longer than that would keep a worker from all others for as long. A first poll
 // of 500 secrets at 0.2 s each, four at once, takes 25 s.

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
-import { KubeError } from '../adapters/kube/errors.ts'
-import { createLogger } from '../runtime/log.ts'
-import { FakeClock } from '../runtime/testing/fake-clock.ts'
+import { KubeError } from '../ports/kube-error.ts'
+import { createLogger } from '../process/log.ts'
+import { FakeClock } from '../process/testing/fake-clock.ts'
 import { waitForFence } from './fence.ts'
 
 const ALL = ['tokens', 'secrets', 'pods', 'events']

@@ -1,7 +1,7 @@
-import { askForPolicy, type FenceProbe, POLICIES } from '../adapters/kube/fence.ts'
-import type { KubeTransport } from '../adapters/kube/transport.ts'
-import type { Clock } from '../runtime/clock.ts'
-import type { Logger } from '../runtime/log.ts'
+import { askForPolicy, type FenceProbe, POLICIES } from '../cluster/fence.ts'
+import type { KubeTransport } from '../cluster/transport.ts'
+import type { Clock } from '../process/clock.ts'
+import type { Logger } from '../process/log.ts'
 
 export interface FenceOptions extends FenceProbe {
 	transport: Pick<KubeTransport, 'request'>

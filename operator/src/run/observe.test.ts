@@ -4,8 +4,8 @@ import type { EntryResult } from '../engine/entry.ts'
 import type { VaultFault } from '../engine/fault.ts'
 import type { Outcome } from '../engine/outcome.ts'
 import { AT as at, entryOf, lookedOf } from '../engine/testing/samples.ts'
-import { createMetrics, type Metrics } from '../runtime/metrics.ts'
-import { FakeClock } from '../runtime/testing/fake-clock.ts'
+import { createMetrics, type Metrics } from '../process/metrics.ts'
+import { FakeClock } from '../process/testing/fake-clock.ts'
 import { createObserver, type Observer } from './observe.ts'
 
 const { vaultUrl } = at

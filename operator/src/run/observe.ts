@@ -1,6 +1,6 @@
 import type { BindingStatus } from '../api/schema.ts'
 import type { Outcome } from '../engine/outcome.ts'
-import type { Metrics } from '../runtime/metrics.ts'
+import type { Metrics } from '../process/metrics.ts'
 import type { LateBy } from '../status/pace.ts'
 import { earliestExpiry, reachedOf } from '../status/reachable.ts'
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
-import { KubeError, type KubeErrorKind } from '../adapters/kube/errors.ts'
 import { sampleBinding } from '../engine/testing/binding.ts'
 import type { ServiceAccount } from '../ports/cluster.ts'
+import { KubeError, type KubeErrorKind } from '../ports/kube-error.ts'
 import { resolveSource, sourceOf, tokenRefused } from './source.ts'
 
 const binding = sampleBinding()

@@ -164,7 +164,7 @@ const DECODE_RULES = {
 	Hex: 'hexadecimal (an even number of the digits 0-9, a-f, without white space and line breaks)',
 } as const
 
-/** A value that takes more than is given to one (engine/form.ts, adapters/forms/forms.ts). */
+/** A value that takes more than is given to one (engine/form.ts, forms/forms.ts). */
 const LIMITS = {
 	size: 'is too large for what is made of it: more than 50000 characters, or entries of more than 1 MiB together. Store less in one secret.',
 	time: 'takes longer than 10 seconds to be read. Store a simpler value as a new version.',

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { systemClock } from '../../../operator/src/runtime/clock.ts'
+import { systemClock } from '../../../operator/src/process/clock.ts'
 import { type Gateway, type Refusal, startGateway } from '../../kit/gateway.ts'
 import { flaps } from '../../kit/kstatus.ts'
 import { until } from '../../kit/until.ts'

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { CERTIFICATE, KEY } from '../../../operator/src/adapters/pki/testing/fixtures.ts'
 import type { SecretStatus } from '../../../operator/src/api/schema.ts'
+import { CERTIFICATE, KEY } from '../../../operator/src/pki/testing/fixtures.ts'
 import { until } from '../../kit/until.ts'
 import { openRow, QUIET, type Row, refusedFirst, refusedLater, stalled, wentAndCame } from './row.ts'
 import { azLine, condition, isTrue, manifest, openStage, ROLE, type Stage, value } from './stage.ts'

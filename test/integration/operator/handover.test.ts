@@ -5,7 +5,7 @@ import {
 	LeaseLostError,
 	RETRY_JITTER,
 	RETRY_PERIOD_MS,
-} from '../../../operator/src/runtime/lease.ts'
+} from '../../../operator/src/cluster/lease.ts'
 import { until } from '../../kit/until.ts'
 import { startProxy, type TcpProxy } from '../runtime/proxy.ts'
 import { openStage, type RunningOperator, type Stage, value } from './stage.ts'

@@ -1,7 +1,7 @@
 // Operators as processes of their own, ended by SIGKILL at the moments that matter. Nothing that they held in memory helps
 // the next one: it has the Secret, the status and the vault.
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { LEASE_DURATION_MS, RETRY_JITTER, RETRY_PERIOD_MS } from '../../../operator/src/runtime/lease.ts'
+import { LEASE_DURATION_MS, RETRY_JITTER, RETRY_PERIOD_MS } from '../../../operator/src/cluster/lease.ts'
 import { type Gateway, type Held, startGateway } from '../../kit/gateway.ts'
 import { type OperatorProcess, startOperatorProcess } from '../../kit/operator-process.ts'
 import { until } from '../../kit/until.ts'

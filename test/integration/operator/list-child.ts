@@ -4,9 +4,9 @@ import { randomUUID } from 'node:crypto'
 import { Agent } from 'node:https'
 import { createInterface } from 'node:readline/promises'
 import { connect } from 'node:tls'
-import { createVaults } from '../../../operator/src/adapters/azure/pool.ts'
 import { VaultError } from '../../../operator/src/ports/vault.ts'
-import { systemClock } from '../../../operator/src/runtime/clock.ts'
+import { systemClock } from '../../../operator/src/process/clock.ts'
+import { createVaults } from '../../../operator/src/vault/pool.ts'
 
 interface Plan {
 	port: number

@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { expect, it } from 'vitest'
-import { json, TENANT, useHostile, VAULT } from '../../../operator/src/adapters/azure/testing/hostile.ts'
+import { json, TENANT, useHostile, VAULT } from '../../../operator/src/vault/testing/hostile.ts'
 
 const MIB = 1024 * 1024
 // What the Deployment may use (deploy/kustomize/base/deployment.yaml).

@@ -1,7 +1,7 @@
 // The operator with the Roles of deploy/kustomize/namespaced and nothing else, as a ServiceAccount of its own.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { parseAllDocuments } from 'yaml'
-import { createKubeTransport, type KubeTransport } from '../../../operator/src/adapters/kube/transport.ts'
+import { createKubeTransport, type KubeTransport } from '../../../operator/src/cluster/transport.ts'
 import { kubectl } from '../../kit/kubectl.ts'
 import { until } from '../../kit/until.ts'
 import { condition, isTrue, openStage, type RunningOperator, type Stage, value } from './stage.ts'

@@ -1,7 +1,7 @@
 // Every version that the bindings of a stage ever had, for what a look at the last one cannot show.
-import type { KubeTransport } from '../../../operator/src/adapters/kube/transport.ts'
-import { type KubeObject, watchCollection } from '../../../operator/src/adapters/kube/watch.ts'
-import { systemClock } from '../../../operator/src/runtime/clock.ts'
+import type { KubeTransport } from '../../../operator/src/cluster/transport.ts'
+import { type KubeObject, watchCollection } from '../../../operator/src/cluster/watch.ts'
+import { systemClock } from '../../../operator/src/process/clock.ts'
 import { brokenRules, type Versioned } from '../../kit/kstatus.ts'
 import { until } from '../../kit/until.ts'
 

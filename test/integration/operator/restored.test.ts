@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type KubeObject, watchCollection } from '../../../operator/src/adapters/kube/watch.ts'
-import { systemClock } from '../../../operator/src/runtime/clock.ts'
+import { type KubeObject, watchCollection } from '../../../operator/src/cluster/watch.ts'
+import { systemClock } from '../../../operator/src/process/clock.ts'
 import { until } from '../../kit/until.ts'
 import { openRow, type Row } from './row.ts'
 import { isTrue, manifest, openStage, type RunningOperator, type SecretView, type Stage, value } from './stage.ts'

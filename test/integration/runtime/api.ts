@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { isIP } from 'node:net'
 import { KubeConfig } from '@kubernetes/client-node'
-import { createKubeTransport, type KubeTransport } from '../../../operator/src/adapters/kube/transport.ts'
+import { createKubeTransport, type KubeTransport } from '../../../operator/src/cluster/transport.ts'
 import { ensureCluster } from '../../cluster/index.ts'
 
 /** The test cluster's API server, and a namespace of one's own. */

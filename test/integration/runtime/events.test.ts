@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { KubeError } from '../../../operator/src/adapters/kube/transport.ts'
-import { systemClock } from '../../../operator/src/runtime/clock.ts'
-import { createEventRecorder } from '../../../operator/src/runtime/events.ts'
+import { createEventRecorder } from '../../../operator/src/cluster/events.ts'
+import type { KubeError } from '../../../operator/src/ports/kube-error.ts'
+import { systemClock } from '../../../operator/src/process/clock.ts'
 import { type Api, openApi } from './api.ts'
 
 let api: Api

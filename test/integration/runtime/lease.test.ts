@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { KubeTransport } from '../../../operator/src/adapters/kube/transport.ts'
-import { systemClock } from '../../../operator/src/runtime/clock.ts'
-import { LeaseLostError, runLeaderElection } from '../../../operator/src/runtime/lease.ts'
-import type { Lease } from '../../../operator/src/runtime/lease-record.ts'
+import { LeaseLostError, runLeaderElection } from '../../../operator/src/cluster/lease.ts'
+import type { Lease } from '../../../operator/src/cluster/lease-record.ts'
+import type { KubeTransport } from '../../../operator/src/cluster/transport.ts'
+import { systemClock } from '../../../operator/src/process/clock.ts'
 import { type Api, openApi } from './api.ts'
 import { startProxy } from './proxy.ts'
 

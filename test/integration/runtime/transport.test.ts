@@ -1,10 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import {
-	KubeError,
-	type KubeRequest,
-	type KubeTransport,
-	PATCH,
-} from '../../../operator/src/adapters/kube/transport.ts'
+import { type KubeRequest, type KubeTransport, PATCH } from '../../../operator/src/cluster/transport.ts'
+import { KubeError } from '../../../operator/src/ports/kube-error.ts'
 import { type Api, openApi } from './api.ts'
 
 let api: Api

@@ -1,13 +1,13 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
-import type { KubeTransport } from '../../../operator/src/adapters/kube/transport.ts'
+import type { KubeTransport } from '../../../operator/src/cluster/transport.ts'
 import {
 	type KubeObject,
 	type WatchCollectionOptions,
 	type WatchState,
 	watchCollection,
-} from '../../../operator/src/adapters/kube/watch.ts'
-import { systemClock } from '../../../operator/src/runtime/clock.ts'
-import { createStore, type Store } from '../../../operator/src/runtime/store.ts'
+} from '../../../operator/src/cluster/watch.ts'
+import { systemClock } from '../../../operator/src/process/clock.ts'
+import { createStore, type Store } from '../../../operator/src/process/store.ts'
 import { type Api, openApi } from './api.ts'
 import { startProxy, type TcpProxy } from './proxy.ts'
 

@@ -1,8 +1,8 @@
 // One table of requests, asked of the simulated API server and of a real one: so that simulated histories do not only repeat
 // what we believe.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { isKubeError } from '../../../operator/src/adapters/kube/errors.ts'
 import type { SecretObject } from '../../../operator/src/destinations/secret/secret-object.ts'
+import { isKubeError } from '../../../operator/src/ports/kube-error.ts'
 import { ApiRefusal, fieldsManagedBy, SimulatedSecrets } from '../../simulation/api-server.ts'
 import { openStage, type Stage } from '../operator/stage.ts'
 

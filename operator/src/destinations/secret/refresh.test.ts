@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { PassResult } from '../../engine/input.ts'
 import { sampleBinding } from '../../engine/testing/binding.ts'
 import type { Pods } from '../../ports/cluster.ts'
-import { FakeClock } from '../../runtime/testing/fake-clock.ts'
+import { FakeClock } from '../../process/testing/fake-clock.ts'
 import { afterPods, annotationOf, createPodRefresher, type PendingRefresh, refreshAfter } from './refresh.ts'
 import { holdingOf } from './secret-object.ts'
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { parseBinding } from '../../api/parse.ts'
-import type { EventInput } from '../../runtime/events.ts'
+import type { EventInput } from '../../cluster/events.ts'
 import { warnOfFixed } from './warn.ts'
 
 const parsed = parseBinding({

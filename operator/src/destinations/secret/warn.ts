@@ -1,7 +1,7 @@
 import type { EventReason } from '../../api/conditions.ts'
 import { API_VERSION, KIND } from '../../api/constants.ts'
 import type { Binding } from '../../api/parse.ts'
-import type { EventRecorder } from '../../runtime/events.ts'
+import type { EventRecorder } from '../../cluster/events.ts'
 import { type FixedUse, fixedMessage, ownerOf, type PodObject } from './pods.ts'
 
 // An event recorder sends 25 about one object at once; more owners than that are told nothing new by one more event.

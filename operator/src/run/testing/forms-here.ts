@@ -1,5 +1,5 @@
-import { parseCertificate } from '../../adapters/pki/certificate.ts'
 import { giveForms } from '../../engine/form.ts'
+import { parseCertificate } from '../../pki/certificate.ts'
 import type { MakeForms } from '../answer.ts'
 
 /** Makes contents in this thread, for tests whose time is not real. */

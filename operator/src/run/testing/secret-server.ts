@@ -1,7 +1,8 @@
-import { isRecord, KubeError } from '../../adapters/kube/errors.ts'
 import { FIELD_MANAGER } from '../../api/constants.ts'
+import { isRecord } from '../../cluster/errors.ts'
 import { ownerOf, type SecretObject } from '../../destinations/secret/secret-object.ts'
 import type { Secrets } from '../../ports/cluster.ts'
+import { KubeError } from '../../ports/kube-error.ts'
 
 interface Body {
 	metadata: Partial<SecretObject['metadata']>

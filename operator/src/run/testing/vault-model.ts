@@ -1,6 +1,6 @@
 import type { VaultFault } from '../../engine/fault.ts'
 import { type ListedSecret, VaultError, type VaultSession, type VersionFacts } from '../../ports/vault.ts'
-import type { Clock } from '../../runtime/clock.ts'
+import type { Clock } from '../../process/clock.ts'
 
 interface Version extends VersionFacts {
 	value: string

@@ -1,5 +1,5 @@
 // Watches Secrets and statuses of the random run, and has the oracle judge them.
-import type { KubeTransport } from '../../../../operator/src/adapters/kube/transport.ts'
+import type { KubeTransport } from '../../../../operator/src/cluster/transport.ts'
 import { until } from '../../../kit/until.ts'
 import { Judge } from '../../../oracle/judge.ts'
 import { Wishes } from '../../../oracle/wishes.ts'

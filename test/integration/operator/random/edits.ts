@@ -1,5 +1,5 @@
 // Steps of the random run that people take in the cluster: edits of specs, of annotations, and of our Secrets.
-import { isKubeError } from '../../../../operator/src/adapters/kube/errors.ts'
+import { isKubeError } from '../../../../operator/src/ports/kube-error.ts'
 import { type Asked, edited } from '../../../oracle/wishes.ts'
 import { condition, kubectlLine } from '../stage.ts'
 import { integer, pick, type RunContext, type Step } from './context.ts'

@@ -2,8 +2,8 @@
 // ASB_SEED; ASB_LONG=1 makes it 500 steps.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { LEASE_DURATION_MS } from '../../../../operator/src/cluster/lease.ts'
 import { ABSENT_AFTER_MS } from '../../../../operator/src/engine/entry.ts'
-import { LEASE_DURATION_MS } from '../../../../operator/src/runtime/lease.ts'
 import { RETRY_MAX_MS } from '../../../../operator/src/status/summarize.ts'
 import { createScanner } from '../../../canary/scanner.ts'
 import { type Gateway, startGateway } from '../../../kit/gateway.ts'

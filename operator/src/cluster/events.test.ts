@@ -1,0 +1,171 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { KubeError } from '../ports/kube-error.ts'
+import { FakeClock } from '../process/testing/fake-clock.ts'
+import { createEventRecorder, type EventInput, type EventRecorder } from './events.ts'
+import { type ScriptedServer, startScriptedServer } from './testing/api-server.ts'
+import { createKubeTransport, type KubeTransport } from './transport.ts'
+
+let server: ScriptedServer
+let transport: KubeTransport
+let clock: FakeClock
+let recorder: EventRecorder
+let results: string[]
+let errors: KubeError[]
+
+beforeEach(async () => {
+	server = await startScriptedServer()
+	transport = createKubeTransport({ kubeConfig: server.kubeConfig() })
+	clock = new FakeClock()
+	results = []
+	errors = []
+	recorder = createEventRecorder({
+		transport,
+		clock,
+		reportingController: 'secrets.purista.dev/operator',
+		reportingInstance: 'operator-1',
+		observe: (result) => results.push(result),
+		onError: (error) => errors.push(error),
+	})
+})
+afterEach(async () => {
+	await transport.close()
+	await server.close()
+})
+
+const regarding = {
+	apiVersion: 'secrets.purista.dev/v1alpha1',
+	kind: 'AzureSecretBinding',
+	namespace: 'ns',
+	name: 'b',
+	uid: 'u',
+}
+const denied: EventInput = {
+	regarding,
+	type: 'Warning',
+	reason: 'AccessDenied',
+	action: 'ReadVault',
+	note: 'a role is missing',
+}
+const sent = () =>
+	server.seen.map(({ method, path, body }) => ({ method, path, body: JSON.parse(body) as Record<string, unknown> }))
+/** n answers of success */
+const answer = (n: number) => server.answer(...Array.from({ length: n }, () => ({ json: {} })))
+
+describe('a series', () => {
+	test('the first event is created whole, a repetition within ten minutes only counts', async () => {
+		answer(3)
+		recorder.record(denied)
+		await recorder.flush()
+		recorder.record({ ...denied, note: 'a role is still missing' })
+		await clock.advance(599_000)
+		recorder.record(denied)
+		await recorder.flush()
+		const [first, second, third] = sent()
+		const { metadata, ...event } = first?.body ?? {}
+		expect(first?.path).toBe('/apis/events.k8s.io/v1/namespaces/ns/events')
+		expect(metadata).toHaveProperty('namespace', 'ns')
+		expect(metadata).toHaveProperty('name', expect.stringMatching(/^b\.[0-9a-f]+$/))
+		expect(event).toEqual({
+			apiVersion: 'events.k8s.io/v1',
+			kind: 'Event',
+			eventTime: '2026-01-01T00:00:00.000000Z',
+			reportingController: 'secrets.purista.dev/operator',
+			reportingInstance: 'operator-1',
+			action: 'ReadVault',
+			reason: 'AccessDenied',
+			regarding,
+			note: 'a role is missing',
+			type: 'Warning',
+		})
+		expect(second?.method).toBe('PUT')
+		expect(second?.path).toMatch(/\/events\/b\.[0-9a-f]+$/)
+		expect(third?.path).toBe(second?.path)
+		expect(third?.body).toEqual({
+			...first?.body,
+			series: { count: 3, lastObservedTime: '2026-01-01T00:09:59.000000Z' },
+		})
+		expect(results).toEqual(['created', 'counted', 'counted'])
+	})
+
+	test('after ten quiet minutes, and for another reason, object or topic, a new event is created', async () => {
+		answer(5)
+		recorder.record(denied)
+		recorder.record({ ...denied, reason: 'VaultUnreachable' })
+		recorder.record({ ...denied, regarding: { ...regarding, uid: 'recreated' } })
+		recorder.record({ ...denied, topic: 'payments.vault.azure.net' })
+		await clock.advance(600_000)
+		recorder.record(denied)
+		await recorder.flush()
+		expect(sent().map(({ method }) => method)).toEqual(Array.from({ length: 5 }, () => 'POST'))
+	})
+
+	test('repetitions while the first is on its way become one event', async () => {
+		for (let i = 0; i < 3; i++) recorder.record(denied)
+		answer(3)
+		await recorder.flush()
+		expect(sent().map(({ method }) => method)).toEqual(['POST', 'PUT', 'PUT'])
+		expect(sent()[2]?.body).toMatchObject({ series: { count: 3 } })
+	})
+
+	test('an event that expired meanwhile is created again', async () => {
+		server.answer({ json: {} }, { status: 404, json: { kind: 'Status', code: 404 } }, { json: {} })
+		recorder.record(denied)
+		recorder.record(denied)
+		await recorder.flush()
+		expect(sent().map(({ method }) => method)).toEqual(['POST', 'PUT', 'POST'])
+	})
+})
+
+describe('limits', () => {
+	test('one object gets 25 at once, then one each five minutes; the count goes on meanwhile', async () => {
+		answer(26)
+		for (let i = 0; i < 30; i++) recorder.record(denied)
+		await recorder.flush()
+		expect(results.filter((result) => result === 'dropped')).toHaveLength(5)
+		expect(server.seen).toHaveLength(25)
+		await clock.advance(300_000)
+		recorder.record(denied)
+		await recorder.flush()
+		expect(sent()[25]?.body).toMatchObject({ series: { count: 31 } })
+	})
+
+	test('one object gets 250 about topics at once, of its own share', async () => {
+		answer(251)
+		for (let i = 0; i < 300; i++) recorder.record({ ...denied, topic: `vault-${i}` })
+		recorder.record(denied)
+		await recorder.flush()
+		expect(results.filter((result) => result === 'created')).toHaveLength(251)
+		expect(results.filter((result) => result === 'dropped')).toHaveLength(50)
+	})
+
+	test('a note is cut by bytes, between characters', async () => {
+		answer(1)
+		recorder.record({ ...denied, note: 'ü'.repeat(600) })
+		await recorder.flush()
+		expect(sent()[0]?.body['note']).toBe(`${'ü'.repeat(510)}…`)
+	})
+
+	test('long notes and names are cut to what the API takes; cluster-scoped objects go to default', async () => {
+		answer(1)
+		const node = { apiVersion: 'v1', kind: 'Node', name: 'n'.repeat(253) }
+		recorder.record({ ...denied, regarding: node, note: 'x'.repeat(5_000) })
+		await recorder.flush()
+		const { metadata, note } = sent()[0]?.body ?? {}
+		expect(metadata).toHaveProperty('namespace', 'default')
+		expect(metadata).toHaveProperty('name', expect.stringMatching(/^n+\.[0-9a-f]+$/))
+		expect((metadata as { name: string }).name).toHaveLength(253)
+		expect(note).toBe(`${'x'.repeat(1021)}…`)
+	})
+})
+
+test('a refused or lost event is told and forgotten, never thrown', async () => {
+	server.answer({ status: 403, json: { kind: 'Status', code: 403, message: 'no' } }, { after: 'reset' }, { json: {} })
+	recorder.record(denied)
+	await recorder.flush()
+	recorder.record(denied)
+	await recorder.flush()
+	recorder.record(denied)
+	await recorder.flush()
+	expect(errors.map(({ kind }) => kind)).toEqual(['forbidden', 'unreachable'])
+	expect(results).toEqual(['failed', 'failed', 'created'])
+})

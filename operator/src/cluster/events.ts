@@ -1,0 +1,192 @@
+import { isKubeError, KubeError } from '../ports/kube-error.ts'
+import { createBuckets } from '../process/bucket.ts'
+import type { Clock } from '../process/clock.ts'
+import { microTime } from './lease-record.ts'
+import type { KubeTransport } from './transport.ts'
+
+/** The object that an event is about. */
+export interface EventRegarding {
+	apiVersion: string
+	kind: string
+	/** absent for cluster-scoped objects; their events go to namespace `default` */
+	namespace?: string | undefined
+	name: string
+	uid?: string | undefined
+}
+
+export interface EventInput {
+	regarding: EventRegarding
+	type: 'Normal' | 'Warning'
+	/** another object that it is about; events about different ones are different events */
+	related?: EventRegarding | undefined
+	/** what it is about that is no object of the cluster: events about different ones are different events */
+	topic?: string | undefined
+	/** machine-readable, UpperCamelCase */
+	reason: string
+	/** what was done or tried, UpperCamelCase */
+	action: string
+	/** one sentence for people */
+	note: string
+}
+
+export interface EventRecorderOptions {
+	transport: Pick<KubeTransport, 'request'>
+	clock: Clock
+	/** `secrets.purista.dev/…`: who we are */
+	reportingController: string
+	/** which of us: the pod's name */
+	reportingInstance: string
+	/** unique suffix of event names; default: from time and a counter, as client-go does */
+	unique?: (() => string) | undefined
+	observe?: ((result: 'created' | 'counted' | 'dropped' | 'failed') => void) | undefined
+	onError?: ((error: KubeError) => void) | undefined
+}
+
+export interface EventRecorder {
+	/** Returns at once and never throws: an event is news, nothing depends on it. */
+	record(event: EventInput): void
+	/** Resolves when everything recorded so far was sent or given up. */
+	flush(): Promise<void>
+}
+
+// The API server's limits for these fields (validation of events.k8s.io/v1). It says characters and counts bytes.
+const MAX_NOTE_BYTES = 1024
+const MAX_NAME = 253
+// A repetition within this time counts up the first event. client-go ends a series after 6 minutes without one; ours is
+// longer because backoff repeats the same fault every 5 minutes.
+const SERIES_MS = 10 * 60_000
+// client-go's spam filter: 25 events at once for one object, then one each 5 minutes.
+const BURST = 25
+const REFILL_MS = 5 * 60_000
+// An object that stands for many topics gets more of them: 125 vaults that go away and come back together, then six a minute.
+const TOPIC_BURST = 250
+const TOPIC_REFILL_MS = 10_000
+// client-go keeps 4096 of each as well: more objects than one operator has bindings, and an end for memory.
+const MAX_REMEMBERED = 4096
+// News older than what can be sent in half a minute is not news; this is what a transport can send in that time.
+const MAX_PENDING = 500
+const TIMEOUT_MS = 10_000
+
+interface Series {
+	/** the event as it was created; a count sends it again as a whole, and nothing of it may change but `series` */
+	made: { path: string; body: object } | undefined
+	count: number
+	lastAt: number
+	/** work for this series runs one after the other: a count must not overtake its creation */
+	tail: Promise<void>
+}
+
+/**
+ * Records `events.k8s.io/v1` events.
+ *
+ * 1. Same objects, topic, type, reason and action within ten minutes: one event, whose `series.count` is updated. Its note stays the
+ *    first one (the API makes all but `series` immutable). By PUT: a PATCH answers with the event, whosever it is, so the right to
+ *    patch would be one to read.
+ * 2. Each object has a bucket of tokens for creations and updates. When it is empty nothing is sent, but counting goes on,
+ *    and the next update tells the sum.
+ * 3. An update that finds its event gone (they expire after an hour) creates it anew: the API server does so by itself, or answers 404.
+ */
+export function createEventRecorder(options: EventRecorderOptions): EventRecorder {
+	const { transport, clock, reportingController, reportingInstance, observe = () => {}, onError = () => {} } = options
+	let counter = 0
+	const unique =
+		options.unique ?? (() => `${clock.now().toString(16)}${(counter++ & 0xfff).toString(16).padStart(3, '0')}`)
+	const series = new Map<string, Series>()
+	const buckets = createBuckets({ clock, burst: BURST, refillMs: REFILL_MS, max: MAX_REMEMBERED })
+	const topics = createBuckets({ clock, burst: TOPIC_BURST, refillMs: TOPIC_REFILL_MS, max: MAX_REMEMBERED })
+	const pending = new Set<Promise<void>>()
+
+	const create = async (event: EventInput, at: Series): Promise<void> => {
+		const { regarding, related, type, reason, action, note } = event
+		const namespace = regarding.namespace ?? 'default'
+		const suffix = `.${unique()}`
+		const name = `${regarding.name.slice(0, MAX_NAME - suffix.length)}${suffix}`
+		const path = `/apis/events.k8s.io/v1/namespaces/${namespace}/events`
+		const body = {
+			apiVersion: 'events.k8s.io/v1',
+			kind: 'Event',
+			metadata: { name, namespace },
+			eventTime: microTime(clock.now()),
+			reportingController,
+			reportingInstance: reportingInstance.slice(0, 128),
+			action,
+			reason,
+			regarding,
+			...(related ? { related } : {}),
+			note: cut(note, MAX_NOTE_BYTES),
+			type,
+		}
+		await transport.request({ method: 'POST', path, body, timeoutMs: TIMEOUT_MS })
+		at.made = { path: `${path}/${name}`, body }
+		observe('created')
+	}
+
+	const send = async (event: EventInput, at: Series): Promise<void> => {
+		try {
+			if (at.made === undefined) {
+				await create(event, at)
+				return
+			}
+			try {
+				// Read when it is sent, not when it was asked for: repetitions meanwhile are in it.
+				const { path, body } = at.made
+				const series = { count: at.count, lastObservedTime: microTime(clock.now()) }
+				await transport.request({ method: 'PUT', path, body: { ...body, series }, timeoutMs: TIMEOUT_MS })
+				observe('counted')
+			} catch (error) {
+				if (!isKubeError(error, 'notFound')) throw error
+				at.made = undefined
+				at.count = 1
+				await create(event, at)
+			}
+		} catch (error) {
+			observe('failed')
+			if (error instanceof KubeError) onError(error)
+		}
+	}
+
+	return {
+		record(event) {
+			const { regarding, related, topic, type, reason, action } = event
+			const object = [regarding.kind, regarding.namespace ?? '', regarding.name, regarding.uid ?? ''].join('/')
+			const other = related ? [related.kind, related.namespace ?? '', related.name, related.uid ?? ''] : []
+			const key = [object, topic ?? '', type, reason, action, ...other].join('/')
+			const now = clock.monotonic()
+			let at = series.get(key)
+			if (at && now - at.lastAt < SERIES_MS) at.count++
+			else at = { made: undefined, count: 1, lastAt: now, tail: at?.tail ?? Promise.resolve() }
+			at.lastAt = now
+			// Deleted and set again: a Map's order is then the order of last use, and the first key is the one to forget.
+			series.delete(key)
+			series.set(key, at)
+			const oldest = series.size > MAX_REMEMBERED ? series.keys().next().value : undefined
+			if (oldest !== undefined) series.delete(oldest)
+
+			if (pending.size >= MAX_PENDING || !(topic === undefined ? buckets : topics).take(object)) {
+				observe('dropped')
+				return
+			}
+			const current = at
+			const sent = current.tail.then(() => send(event, current))
+			current.tail = sent
+			pending.add(sent)
+			void sent.finally(() => pending.delete(sent))
+		},
+		async flush() {
+			await Promise.all(pending)
+		},
+	}
+}
+
+/** @returns at most `max` bytes of `text`, whole characters, with an ellipsis if something was cut */
+function cut(text: string, max: number): string {
+	const bytes = Buffer.from(text)
+	if (bytes.length <= max) return text
+	const ellipsis = '…'
+	// A character cut in two decodes to the replacement character, which is dropped.
+	const kept = bytes
+		.subarray(0, max - Buffer.byteLength(ellipsis))
+		.toString()
+		.replace(/\ufffd$/, '')
+	return kept + ellipsis
+}

@@ -1,0 +1,195 @@
+import { createHash } from 'node:crypto'
+import type { Form } from '../api/parse.ts'
+import { type Formed, limitPassed, nameOfForm } from '../engine/form.ts'
+import type { VaultSecret } from '../ports/vault.ts'
+import type { Clock } from '../process/clock.ts'
+import { createTurns, type Place } from '../process/turns.ts'
+import type { Work } from './message.ts'
+import { type Made, startThread, type Thread } from './thread.ts'
+
+/** How one piece of work ended, for a metric. */
+export type FormsResult = Made['kind'] | 'known'
+
+export interface FormsOptions {
+	clock: Clock
+	/** seconds of waiting and work */
+	observe?: ((result: FormsResult, seconds: number) => void) | undefined
+	/** default: a thread of Node */
+	start?: (() => Thread) | undefined
+}
+
+/** Makes contents of files out of values, in a thread of its own, because tenants may have written anything. */
+export interface Forms {
+	/**
+	 * One value is parsed once for all forms, and answered for each of them, in their order. What cannot be made of a version
+	 * is remembered and not tried again, as long as version, content type and form are the same.
+	 *
+	 * @throws signal.reason, or Error when no thread can be started
+	 */
+	make(
+		namespace: string,
+		secret: VaultSecret,
+		forms: readonly (Form | undefined)[],
+		signal: AbortSignal,
+	): Promise<readonly Formed[]>
+	/** Ends the thread. */
+	close(): void
+}
+
+// The dearest value that is allowed takes a second or two (pki/pfx.ts). Five times that, for a pod with little CPU.
+const DEADLINE_MS = 10_000
+// A deadline may pass because the machine had no time. What passes it twice is told.
+const MAX_TRIES = 2
+// A thread has some 15 MB. A minute without work and it is given back: the interval that most bindings have.
+const IDLE_MS = 60_000
+// Of entries that failed: a digest and a shared fault, some 200 bytes each. Twenty for each of the 500 entries of a binding.
+const MAX_REMEMBERED = 10_000
+
+interface Job {
+	readonly place: Place
+	readonly work: Work
+	tries: number
+	settle(made: Made): void
+	fail(error: unknown): void
+}
+
+/**
+ * 1. Namespaces take turns, first come first served within one: a namespace with a thousand dear values delays another one
+ *    by one of them.
+ * 2. One thread does all the work, one value at a time. It is started when there is some and ended when there was none for a
+ *    while, or when a value takes longer than its deadline; the next value then gets a new one.
+ * 3. A value that passed the deadline is tried once more when it is the turn of its namespace.
+ */
+export function createForms({ clock, observe = () => {}, start = startThread }: FormsOptions): Forms {
+	const waiting = createTurns<Job>()
+	/** digest of what failed → its fault; holds no value and nothing made of one */
+	const failed = new Map<string, Formed>()
+	/** one object for each fault, of which there are some dozens: a tenant may have thousands of entries that fail */
+	const faults = new Map<string, Formed>()
+	let thread: Thread | undefined
+	let busy = false
+	let idle: AbortController | undefined
+	let closed = false
+
+	const threadNow = (): Thread => {
+		if (!thread || thread.isEnded) thread = start()
+		return thread
+	}
+	const tryOne = async ({ work }: Job): Promise<Made> => {
+		const at = threadNow()
+		const done = new AbortController()
+		// Not awaited: whichever is first ends the other.
+		clock.sleep(DEADLINE_MS, done.signal).then(
+			() => at.stop(),
+			() => {},
+		)
+		try {
+			return await at.make(work)
+		} finally {
+			done.abort()
+		}
+	}
+	const run = async () => {
+		busy = true
+		idle?.abort()
+		for (let job = waiting.shift(); job !== undefined; job = waiting.shift()) {
+			try {
+				const made = await tryOne(job)
+				if (made.kind === 'tooLong' && ++job.tries < MAX_TRIES && !closed) waiting.add(job.place, job)
+				else job.settle(made)
+			} catch (error) {
+				job.fail(error)
+			}
+		}
+		busy = false
+		idle = new AbortController()
+		clock.sleep(IDLE_MS, idle.signal).then(
+			() => thread?.stop(),
+			() => {},
+		)
+	}
+	const queue = (namespace: string, work: Work, signal: AbortSignal): Promise<Made> =>
+		new Promise((resolve, reject) => {
+			const place = { group: namespace, subgroup: '', first: false }
+			const job: Job = {
+				place,
+				work,
+				tries: 0,
+				settle(made) {
+					signal.removeEventListener('abort', abort)
+					resolve(made)
+				},
+				fail(error) {
+					signal.removeEventListener('abort', abort)
+					reject(error)
+				},
+			}
+			// What is being made goes on for nobody; its deadline ends it.
+			const abort = () => {
+				waiting.remove(place, job)
+				job.fail(signal.reason)
+			}
+			signal.addEventListener('abort', abort, { once: true })
+			waiting.add(place, job)
+			if (!busy) void run()
+		})
+	const remember = (id: string, fault: Formed) => {
+		const text = JSON.stringify(fault)
+		const shared = faults.get(text) ?? fault
+		faults.set(text, shared)
+		failed.set(id, shared)
+		const oldest = failed.size > MAX_REMEMBERED ? failed.keys().next().value : undefined
+		if (oldest !== undefined) failed.delete(oldest)
+	}
+
+	return {
+		async make(namespace, secret, forms, signal) {
+			signal.throwIfAborted()
+			if (closed) throw new Error('the parser of values was closed')
+			const { contentType } = secret.facts
+			const idOf = (form: Form) => digestOf([namespace, secret.version, contentType, nameOfForm(form)])
+			const formed = new Map<Form | undefined, Formed>([[undefined, { kind: 'content', content: secret.value() }]])
+			const open: Form[] = []
+			for (const form of forms) {
+				if (form === undefined || formed.has(form)) continue
+				const known = failed.get(idOf(form))
+				if (known) formed.set(form, known)
+				else open.push(form)
+			}
+			if (open.length === 0) observe('known', 0)
+			else {
+				const began = clock.monotonic()
+				const made = await queue(namespace, { value: secret.value(), contentType, forms: open }, signal)
+				observe(made.kind, (clock.monotonic() - began) / 1000)
+				for (const [i, each] of formedOf(made, open).entries()) {
+					const form = open[i]
+					if (!form) continue
+					formed.set(form, each)
+					// Nothing is kept of what could be made.
+					if (each.kind === 'fault') remember(idOf(form), each)
+				}
+			}
+			return forms.map((form) => formed.get(form) ?? missing())
+		},
+		close() {
+			closed = true
+			idle?.abort()
+			thread?.stop()
+		},
+	}
+}
+
+function formedOf(made: Made, forms: readonly Form[]): readonly Formed[] {
+	if (made.kind === 'formed') return made.formed
+	if (made.kind === 'failed') throw new Error('a value could not be parsed, by a mistake of this program')
+	const rule = made.kind === 'tooLarge' ? 'size' : 'time'
+	return forms.map((form) => limitPassed(form, rule))
+}
+
+function missing(): never {
+	throw new Error('the thread answered for other forms than it was asked for')
+}
+
+/** As short for a pointer of 512 characters as for a word: 10,000 of them are remembered. */
+const digestOf = (identity: readonly unknown[]) =>
+	createHash('sha256').update(JSON.stringify(identity)).digest('base64url')

@@ -1,0 +1,216 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { type Lane, VaultError } from '../ports/vault.ts'
+import { FakeClock, settle } from '../process/testing/fake-clock.ts'
+import { createBudget, type Place } from './budget.ts'
+import { createRate } from './rate.ts'
+
+const never = new AbortController().signal
+const takeAll = (rate: ReturnType<typeof createRate>, now: number) => {
+	let taken = 0
+	while (rate.take(now)) taken++
+	return taken
+}
+
+describe('the rate of a vault', () => {
+	it('lets ten seconds of calls come at once, and 40 a second after', () => {
+		const rate = createRate(40, 0)
+		expect(takeAll(rate, 0)).toBe(400)
+		expect(takeAll(rate, 1_000)).toBe(40)
+		expect(takeAll(rate, 3_600_000)).toBe(400)
+		expect(rate.isFull(3_600_000)).toBe(false)
+		expect(rate.isFull(3_611_000)).toBe(true)
+	})
+
+	it('halves on a 429, sends nothing for a second, and comes back by one a second each second', () => {
+		const rate = createRate(40, 0)
+		rate.throttled(10_000, 9_900, undefined)
+		expect(rate.perSecond(10_000)).toBe(20)
+		expect(rate.take(10_999)).toBe(false)
+		expect(rate.blockedMs(10_000)).toBe(1_000)
+		// 20 + 1/2 in the first second, then 21 + 1/2.
+		expect(takeAll(rate, 12_000)).toBe(20)
+		expect(rate.perSecond(12_000)).toBe(21)
+		expect(takeAll(rate, 13_000)).toBe(22)
+		expect(rate.perSecond(30_999)).toBeLessThan(40)
+		expect(rate.perSecond(31_000)).toBeCloseTo(40, 9)
+	})
+
+	it('waits for as long as the vault asked', () => {
+		const rate = createRate(40, 0)
+		rate.throttled(0, 0, 7_000)
+		rate.throttled(500, -1, undefined)
+		expect(rate.blockedMs(1_000)).toBe(6_000)
+		expect(rate.take(6_999)).toBe(false)
+		expect(rate.perSecond(7_000)).toBe(20)
+	})
+
+	it('counts a burst of 429s once: calls sent before the rate was halved say nothing about the new one', () => {
+		const rate = createRate(40, 0)
+		for (const answered of [100, 110, 120, 900]) rate.throttled(answered, 50, undefined)
+		expect(rate.perSecond(900)).toBe(20)
+		rate.throttled(2_000, 1_950, undefined)
+		expect(rate.perSecond(2_000)).toBeCloseTo(10, 0)
+		for (let at = 10_000; at < 100_000; at += 1_000) rate.throttled(at, at - 1, undefined)
+		expect(rate.perSecond(100_000)).toBe(1)
+	})
+
+	it('property: in no window more calls than a full bucket and the highest rate; the wait it names is true', () => {
+		const step = fc.record({
+			ms: fc.integer({ min: 0, max: 20_000 }),
+			takes: fc.nat({ max: 60 }),
+			throttled: fc.option(fc.option(fc.integer({ min: 1, max: 9_000 }), { nil: undefined }), { nil: null, freq: 5 }),
+		})
+		fc.assert(
+			fc.property(fc.integer({ min: 1, max: 400 }), fc.array(step, { maxLength: 60 }), (perSecond, steps) => {
+				const rate = createRate(perSecond, 0)
+				const calls: number[] = []
+				let now = 0
+				for (const { ms, takes, throttled } of steps) {
+					now += ms
+					for (let i = 0; i < takes && rate.take(now); i++) calls.push(now)
+					if (throttled !== null) rate.throttled(now, now - 1, throttled)
+					if (takes === 60) {
+						const wait = rate.waitMs(now)
+						if (wait > 2) expect(rate.take(now + wait - 2), 'not earlier').toBe(false)
+						now += wait
+						if (wait > 0) expect(rate.take(now), 'then there is one').toBe(true)
+						if (wait > 0) calls.push(now)
+					}
+				}
+				// Windows begin and end with a call. A late call's place in the sequence, less what flowed in, may exceed that of
+				// no earlier one by more than the bucket.
+				let lowest = Number.POSITIVE_INFINITY
+				for (const [i, at] of calls.entries()) {
+					lowest = Math.min(lowest, i - (perSecond * at) / 1000)
+					expect(i + 1 - (perSecond * at) / 1000 - lowest).toBeLessThanOrEqual(10 * perSecond + 1e-6)
+				}
+			}),
+		)
+	})
+})
+
+describe('the budget of a vault', () => {
+	const open = (maxPerSecond = 40) => {
+		const clock = new FakeClock()
+		const waits: [Lane, number][] = []
+		const budget = createBudget({ clock, maxPerSecond, observeWait: (lane, s) => waits.push([lane, s]) })
+		const ran: string[] = []
+		const places: Place[] = []
+		const call = (name: string, { lane = 'refresh' as Lane, namespace = 'a', signal = never } = {}) =>
+			budget.acquire({ lane, namespace, signal }).then((place) => {
+				ran.push(name)
+				places.push(place)
+			})
+		return { clock, budget, waits, ran, places, call }
+	}
+	/** Uses the burst up, and gives the places back. */
+	const drain = async ({ budget }: Pick<ReturnType<typeof open>, 'budget'>, calls: number) => {
+		for (let i = 0; i < calls; i++) (await budget.acquire({ lane: 'refresh', namespace: 'x', signal: never })).release()
+	}
+
+	it('has eight calls under way at most, and the next when one ends', async () => {
+		const stage = open()
+		for (let i = 0; i < 10; i++) void stage.call(`${i}`)
+		await settle()
+		expect(stage.ran).toHaveLength(8)
+		stage.places[3]?.release()
+		stage.places[3]?.release()
+		await settle()
+		expect(stage.ran).toHaveLength(9)
+		expect(stage.budget.idle).toBe(false)
+	})
+
+	it('lets namespaces go in turn, and within one first syncs before refreshes', async () => {
+		const stage = open(1)
+		await drain(stage, 10)
+		for (const name of ['a1', 'a2', 'a3']) void stage.call(name)
+		void stage.call('b1', { namespace: 'b' })
+		void stage.call('a-new', { lane: 'first' })
+		await stage.clock.advance(10_000)
+		expect(stage.ran).toEqual(['a-new', 'b1', 'a1', 'a2', 'a3'])
+		expect(stage.waits.slice(10).map(([lane, seconds]) => [lane, Math.round(seconds)])).toEqual([
+			['first', 1],
+			['refresh', 2],
+			['refresh', 3],
+			['refresh', 4],
+			['refresh', 5],
+		])
+	})
+
+	it('gives half of the calls to first syncs while refreshes wait, however many namespaces make new bindings', async () => {
+		const stage = open(1)
+		await drain(stage, 10)
+		for (let i = 0; i < 20; i++) void stage.call('new', { lane: 'first', namespace: `n${i}` })
+		for (let i = 0; i < 4; i++) void stage.call('old', { namespace: 'b' })
+		// Each call ends at once, so that only the rate counts.
+		for (let i = 0; i < 12; i++) {
+			await stage.clock.advance(1_002)
+			for (const each of stage.places) each.release()
+		}
+		expect(stage.ran.slice(0, 8)).toEqual(['new', 'old', 'new', 'old', 'new', 'old', 'new', 'old'])
+		expect(stage.ran.slice(8).every((name) => name === 'new')).toBe(true)
+	})
+
+	it('lets first syncs hold four of the eight places, so that a refresh finds one', async () => {
+		const stage = open()
+		for (let i = 0; i < 10; i++) void stage.call('new', { lane: 'first', namespace: `n${i}` })
+		await settle()
+		expect(stage.ran).toHaveLength(4)
+		void stage.call('old', { namespace: 'b' })
+		await settle()
+		expect(stage.ran.at(-1)).toBe('old')
+		stage.places[0]?.release()
+		await settle()
+		expect(stage.ran).toEqual(['new', 'new', 'new', 'new', 'old', 'new'])
+	})
+
+	it('whoever gives up takes neither turn nor place', async () => {
+		const stage = open(1)
+		await drain(stage, 10)
+		const stop = new AbortController()
+		const given = stage.call('gone', { signal: stop.signal })
+		void stage.call('next')
+		stop.abort(new Error('gave up'))
+		await expect(given).rejects.toThrow('gave up')
+		await stage.clock.advance(1_002)
+		expect(stage.ran).toEqual(['next'])
+		await expect(stage.call('late', { signal: stop.signal })).rejects.toThrow('gave up')
+	})
+
+	it('waits out a bare 429, and gives workers back when the vault asks for more than 5 s', async () => {
+		const stage = open()
+		void stage.call('one')
+		await settle()
+		stage.places[0]?.throttled(undefined)
+		void stage.call('two')
+		await stage.clock.advance(999)
+		expect(stage.ran).toEqual(['one'])
+		await stage.clock.advance(200)
+		expect(stage.ran).toEqual(['one', 'two'])
+
+		const waiting = Array.from({ length: 9 }, (_, i) => stage.call(`${i}`).catch((error: unknown) => error))
+		await settle()
+		stage.places[1]?.throttled(60_000)
+		const failed = (await Promise.all(waiting)).filter((error) => error instanceof VaultError)
+		expect(failed.length).toBeGreaterThan(0)
+		for (const { fault } of failed) expect(fault).toEqual({ kind: 'throttled', retryAfterMs: 60_000 })
+		await stage.clock.advance(10_000)
+		await expect(stage.call('later')).rejects.toMatchObject({ fault: { kind: 'throttled', retryAfterMs: 50_000 } })
+	})
+
+	it('turns away whoever has waited for half a minute', async () => {
+		const stage = open(1)
+		await drain(stage, 10)
+		for (let i = 0; i < 40; i++) stage.call(`${i}`).catch(() => stage.ran.push('away'))
+		for (let second = 0; second < 32; second++) {
+			await stage.clock.advance(1_000)
+			for (const place of stage.places) place.release()
+		}
+		expect(stage.ran.filter((name) => name !== 'away')).toHaveLength(29)
+		expect(stage.ran.filter((name) => name === 'away')).toHaveLength(11)
+		await stage.clock.advance(60_000)
+		expect(stage.budget.idle).toBe(true)
+		expect(stage.clock.sleeping).toBe(0)
+	})
+})
