@@ -107,9 +107,7 @@ export class Mount {
 			this.#again = true
 			return this.#looking
 		}
-		this.#looking = this.#lookWhileAsked().finally(() => {
-			this.#looking = undefined
-		})
+		this.#looking = this.#lookWhileAsked()
 		return this.#looking
 	}
 
@@ -136,6 +134,8 @@ export class Mount {
 			this.#again = false
 			await this.#look()
 		} while (this.#again && !this.#closed)
+		// In the turn in which nobody had asked again: who asks in a later one begins a look of his own.
+		this.#looking = undefined
 	}
 
 	async #look(): Promise<void> {
