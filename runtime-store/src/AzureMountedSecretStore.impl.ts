@@ -4,7 +4,7 @@ import { inspect } from 'node:util'
 import type { SecretClient } from '@azure/keyvault-secrets'
 import type { ChangeListener } from './changes.ts'
 import { type Clock, systemClock } from './clock.ts'
-import { Core } from './core.ts'
+import { Core, checkNames } from './core.ts'
 import { describeEntry, describeValue, type SecretDescription } from './describe.ts'
 import { type ExpiringListener, watchExpiry } from './expiring.ts'
 import { Fallback } from './fallback.ts'
@@ -83,6 +83,7 @@ export class AzureMountedSecretStore extends SecretStoreBaseClass<AzureMountedSe
 	readonly #followed: Followed
 	readonly #core: Core
 	readonly #ends = new Set<() => void>()
+	#destroying: Promise<void> | undefined
 
 	/**
 	 * Creates the store. Does no IO and does not throw for a mount or vault that is not there.
@@ -124,6 +125,7 @@ export class AzureMountedSecretStore extends SecretStoreBaseClass<AzureMountedSe
 			staleMs: cached ? (rest.staleIfErrorMs ?? 600_000) : 0,
 			onStale: (ageMs) =>
 				this.logger.warn({ ageMs }, 'the vault cannot be reached: serving values that were read before'),
+			onReplaced: () => this.#hot.clear(),
 		})
 		this.#state = new State({
 			paths,
@@ -243,8 +245,11 @@ export class AzureMountedSecretStore extends SecretStoreBaseClass<AzureMountedSe
 	 *
 	 * @param names only changes of these names; they are told as they are written here
 	 * @returns a function that ends it
+	 * @throws UnhandledError (400) for names that are no strings
 	 */
 	onChange(listener: ChangeListener, names?: readonly string[]): () => void {
+		checkNames(names ?? [])
+		if (this.#state.destroyed) return () => {}
 		const end = this.#state.onChange(listener, names)
 		const endLooking = this.#followed.listen(names)
 		return () => {
@@ -259,6 +264,7 @@ export class AzureMountedSecretStore extends SecretStoreBaseClass<AzureMountedSe
 	 * @returns a function that ends it
 	 */
 	onExpiring(thresholdMs: number, listener: ExpiringListener): () => void {
+		if (this.#state.destroyed) return () => {}
 		const end = watchExpiry(this.#state, this.#clock, () => this.logger, thresholdMs, listener)
 		this.#ends.add(end)
 		return () => {
@@ -302,14 +308,18 @@ export class AzureMountedSecretStore extends SecretStoreBaseClass<AzureMountedSe
 	}
 
 	/** Ends watching and forgets all values. May be called more than once. */
-	override async destroy(): Promise<void> {
-		if (this.#state.destroyed) return
+	override destroy(): Promise<void> {
+		this.#destroying ??= this.#destroy()
+		return this.#destroying
+	}
+
+	async #destroy(): Promise<void> {
 		for (const end of this.#ends) end()
 		this.#ends.clear()
 		this.#fallback.clear()
 		this.#hot.clear()
 		this.#followed.clear()
-		this.#clients.clear()
+		this.#clients.close()
 		await this.#state.destroy()
 		await super.destroy()
 	}
