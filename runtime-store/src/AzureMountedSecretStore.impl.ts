@@ -1,4 +1,3 @@
-import { realpath } from 'node:fs/promises'
 import { setImmediate } from 'node:timers/promises'
 import { inspect } from 'node:util'
 import type { SecretClient } from '@azure/keyvault-secrets'
@@ -13,7 +12,7 @@ import { HotTexts } from './hot.ts'
 import type { MountProblem } from './mount/mount.ts'
 import { readMount } from './mount/read.ts'
 import type { MountSnapshot } from './mount/snapshot.ts'
-import { watchDirectory } from './mount/watch.ts'
+import { rootOf, watchDirectory } from './mount/watch.ts'
 import { checkOptions } from './options.ts'
 import {
 	type ObjectWithKeysFromStringArray,
@@ -138,7 +137,7 @@ export class AzureMountedSecretStore extends SecretStoreBaseClass<AzureMountedSe
 				read: readMount,
 				trim: rest.trim ?? false,
 				turn: () => setImmediate(),
-				resolve: (path) => realpath(path),
+				resolve: rootOf,
 				watch: watchDirectory,
 				pollMs: rest.pollMs ?? 5_000,
 				absentIsFine: rest.writeTo === 'folder',

@@ -323,7 +323,7 @@ class Process {
 			mount: {
 				read: (path, known) => (path === '/mount' ? mount.read(known) : SECOND),
 				turn: () => Promise.resolve(),
-				resolve: async (path) => path,
+				resolve: async (path) => ({ path, id: path }),
 				watch: (_path, _scope, onEvent) => {
 					mount.watchers.add(onEvent)
 					return { close: async () => void mount.watchers.delete(onEvent) }

@@ -19,7 +19,7 @@ it('a look follows each call of check, in whatever turn around the end of anothe
 			clock: { ...systemClock, after: () => () => {} },
 			read,
 			turn: async () => {},
-			resolve: async (path) => path,
+			resolve: async (path) => ({ path, id: path }),
 			watch: () => ({ close: async () => {} }),
 			pollMs: 1_000,
 			trim: false,

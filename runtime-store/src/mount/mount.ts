@@ -2,7 +2,7 @@ import type { Clock } from '../clock.ts'
 import { codeOf } from './files.ts'
 import type { MountRead, ReadFiles } from './read.ts'
 import { type MountSnapshot, manifestOf, snapshotOf, wipe } from './snapshot.ts'
-import type { DirectoryWatch, WatchScope } from './watch.ts'
+import type { DirectoryWatch, WatchedRoot, WatchScope } from './watch.ts'
 
 /** What keeps a mount from being followed; the last good snapshot stays meanwhile. */
 export type MountProblem =
@@ -21,8 +21,8 @@ export interface MountOptions {
 	readonly read: (path: string, known: string | undefined) => Promise<MountRead>
 	/** Lets the event loop turn. */
 	readonly turn: () => Promise<void>
-	/** The path without links in it. */
-	readonly resolve: (path: string) => Promise<string>
+	/** The directory that a path leads to now. */
+	readonly resolve: (path: string) => Promise<WatchedRoot>
 	readonly watch: (
 		path: string,
 		scope: WatchScope,
@@ -229,7 +229,7 @@ export class Mount {
 		const kind = found === 'unchanged' ? this.snapshot?.kind : found
 		const scope = kind === 'generation' ? 'swap' : 'files'
 		const root = await resolve(this.path)
-		const key = `${scope} ${root}`
+		const key = `${scope} ${root.id}`
 		if (this.#closed || this.#watch?.key === key) return
 		await this.#unwatch()
 		if (this.#closed || clock.monotonic() < this.#watchAgainAt) return
@@ -241,7 +241,7 @@ export class Mount {
 			void this.#unwatch()
 		}
 		const mine = Object.assign(
-			watch(root, scope, () => void this.check(), onError),
+			watch(root.path, scope, () => void this.check(), onError),
 			{ key },
 		)
 		this.#watch = mine
