@@ -146,7 +146,14 @@ export class Mount {
 				await this.#unwatch()
 				return this.#options.absentIsFine ? this.#takeNothing() : this.#report('missing')
 			}
-			await this.#ensureWatch(read.kind)
+			const root = await this.#root()
+			if (this.#closed) return
+			if (root === undefined) {
+				// It went away since it was read: that is what the next look finds, and no fault of reading.
+				this.#again = true
+				return
+			}
+			await this.#ensureWatch(read.kind, root)
 			if (this.#closed) return
 			switch (read.kind) {
 				case 'unchanged':
@@ -223,12 +230,20 @@ export class Mount {
 		this.#options.onProblem(this.path, problem, code)
 	}
 
+	async #root(): Promise<WatchedRoot | undefined> {
+		try {
+			return await this.#options.resolve(this.path)
+		} catch (error) {
+			if (codeOf(error) === 'ENOENT') return undefined
+			throw error
+		}
+	}
+
 	/** Watches the directory that the path leads to now, for what its kind needs. */
-	async #ensureWatch(found: MountRead['kind']): Promise<void> {
-		const { clock, resolve, watch, onWatchLost } = this.#options
+	async #ensureWatch(found: MountRead['kind'], root: WatchedRoot): Promise<void> {
+		const { clock, watch, onWatchLost } = this.#options
 		const kind = found === 'unchanged' ? this.snapshot?.kind : found
 		const scope = kind === 'generation' ? 'swap' : 'files'
-		const root = await resolve(this.path)
 		const key = `${scope} ${root.id}`
 		if (this.#closed || this.#watch?.key === key) return
 		await this.#unwatch()
