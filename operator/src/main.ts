@@ -9,10 +9,14 @@ import { startOperator } from './run/operator.ts'
 // The kubelet kills after 30 s; running reconciles end within their request deadlines, and the rest is given up before.
 const STOP_MS = 20_000
 
-function loadKubeConfig({ kubeconfig, context }: Config): KubeConfig {
+function loadKubeConfig({ kubeconfig, context, pod }: Config): KubeConfig {
 	const kubeConfig = new KubeConfig()
 	if (kubeconfig) kubeConfig.loadFromFile(kubeconfig)
-	else kubeConfig.loadFromCluster()
+	else if (pod)
+		kubeConfig.loadFromClusterAndUser(
+			{ name: 'pod', server: `https://${pod.host}:${pod.port}`, caFile: `${pod.folder}/ca.crt`, skipTLSVerify: false },
+			{ name: 'pod', authProvider: { name: 'tokenFile', config: { tokenFile: `${pod.folder}/token` } } },
+		)
 	if (context) kubeConfig.setCurrentContext(context)
 	return kubeConfig
 }
