@@ -1,6 +1,7 @@
 import { hostname } from 'node:os'
 import { parseArgs } from 'node:util'
 import { VAULT_SUFFIXES } from './api/constants.ts'
+import type { PodAccessOptions } from './cluster/pod-access.ts'
 import type { LogLevel } from './process/log.ts'
 
 /** What the process was told, by flags first, then by the environment. This file alone reads either. */
@@ -27,15 +28,7 @@ export interface Config {
 	kubeconfig: string | undefined
 	context: string | undefined
 	/** how a pod reaches the API server; undefined: this is no pod */
-	pod: PodAccess | undefined
-}
-
-/** What the kubelet gives a pod. */
-export interface PodAccess {
-	host: string
-	port: string
-	/** holds `token` and `ca.crt` */
-	folder: string
+	pod: PodAccessOptions | undefined
 }
 
 export type ParsedConfig =
@@ -180,7 +173,7 @@ export function parseConfig(
 	}
 }
 
-function podOf(env: NodeJS.ProcessEnv, folder: string): PodAccess | undefined {
+function podOf(env: NodeJS.ProcessEnv, folder: string): PodAccessOptions | undefined {
 	const [host, port] = [env['KUBERNETES_SERVICE_HOST'], env['KUBERNETES_SERVICE_PORT']]
 	return host && port ? { host, port, folder } : undefined
 }

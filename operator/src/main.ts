@@ -1,4 +1,4 @@
-import { KubeConfig } from '@kubernetes/client-node'
+import { createPodAccess, type KubeAccess } from './cluster/pod-access.ts'
 import { type Config, parseConfig } from './config.ts'
 import { systemClock } from './process/clock.ts'
 import { createLogger } from './process/log.ts'
@@ -9,16 +9,11 @@ import { startOperator } from './run/operator.ts'
 // The kubelet kills after 30 s; running reconciles end within their request deadlines, and the rest is given up before.
 const STOP_MS = 20_000
 
-function loadKubeConfig({ kubeconfig, context, pod }: Config): KubeConfig {
-	const kubeConfig = new KubeConfig()
-	if (kubeconfig) kubeConfig.loadFromFile(kubeconfig)
-	else if (pod)
-		kubeConfig.loadFromClusterAndUser(
-			{ name: 'pod', server: `https://${pod.host}:${pod.port}`, caFile: `${pod.folder}/ca.crt`, skipTLSVerify: false },
-			{ name: 'pod', authProvider: { name: 'tokenFile', config: { tokenFile: `${pod.folder}/token` } } },
-		)
-	if (context) kubeConfig.setCurrentContext(context)
-	return kubeConfig
+/** In a pod what the kubelet gives it; the library for kubeconfig files is loaded only for one. */
+async function accessOf({ kubeconfig, context, pod }: Config): Promise<KubeAccess> {
+	if (kubeconfig) return (await import('./cluster/kubeconfig.ts')).readKubeconfig(kubeconfig, context)
+	if (!pod) throw new Error('neither a kubeconfig nor a pod')
+	return createPodAccess(pod, systemClock)
 }
 
 /** @returns the exit code */
@@ -44,7 +39,7 @@ async function main(): Promise<number> {
 		const { vaultSuffixes, namespace, serviceAccount, identity, port, allowUnfenced } = config
 		log.info({ namespace, identity, node: process.version }, 'starting')
 		const operator = await startOperator({
-			kubeConfig: loadKubeConfig(config),
+			kubeConfig: await accessOf(config),
 			clock: systemClock,
 			random: Math.random,
 			log,
