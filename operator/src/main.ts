@@ -1,6 +1,7 @@
 import { createPodAccess, type KubeAccess } from './cluster/pod-access.ts'
 import { type Config, parseConfig } from './config.ts'
 import { systemClock } from './process/clock.ts'
+import { ownFrames } from './process/frames.ts'
 import { createLogger } from './process/log.ts'
 import { createMetrics } from './process/metrics.ts'
 import { createShutdown } from './process/shutdown.ts'
@@ -73,10 +74,13 @@ async function main(): Promise<number> {
 	}
 }
 
-// A promise that nobody waited for is a bug, and its text may hold anything: say that it happened, not what it said.
-process.on('unhandledRejection', (error) => {
-	process.stderr.write(`unhandled rejection: ${error instanceof Error ? error.name : typeof error}\n`)
-	process.exit(1)
-})
+// What nobody caught is a bug, and its text may hold anything: say that it happened and where, not what it said. Node would besides print
+// the line of code, which in a bundle is a long one.
+for (const event of ['unhandledRejection', 'uncaughtException'] as const)
+	process.on(event, (error: unknown) => {
+		const [name, stack] = error instanceof Error ? [error.name, error.stack] : [typeof error, undefined]
+		process.stderr.write(`${event}: ${[name, ...ownFrames(stack)].join('\n    at ')}\n`)
+		process.exit(1)
+	})
 
 process.exit(await main())

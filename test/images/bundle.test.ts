@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { promisify } from 'node:util'
@@ -51,4 +51,26 @@ it('a bundle starts the thread that lies beside it', { timeout: BUNDLING }, asyn
 		cwd: folder,
 	})
 	expect(stdout).toMatch(/^-----BEGIN CERTIFICATE-----/)
+})
+
+it('the log of a bundle names the lines that we wrote, and none of a library', { timeout: BUNDLING }, async () => {
+	const entry = join(folder, 'thrower.ts')
+	writeFileSync(
+		entry,
+		[
+			`import { createLogger } from ${JSON.stringify(join(OPERATOR, 'process/log.ts'))}`,
+			`import { parseBinding } from ${JSON.stringify(join(OPERATOR, 'api/parse.ts'))}`,
+			'',
+			'const log = createLogger({ level: "info" })',
+			'try { parseBinding({}) } catch (err) { log.error({ err }, "thrown") }',
+			'',
+		].join('\n'),
+	)
+	const out = join(folder, 'thrower', 'main.mjs')
+	await bundle(entry, out)
+	const { stdout } = await promisify(execFile)(process.execPath, [out], { cwd: folder })
+	const { err } = JSON.parse(stdout) as { err: { stack: string[] } }
+	expect(err.stack[0]).toMatch(/parseBinding \(.*\/operator\/src\/api\/parse\.ts:\d+:\d+\)$/)
+	expect(err.stack.at(-1)).toMatch(/thrower\.ts:5:\d+$/)
+	expect(err.stack.join()).not.toMatch(/\.mjs|zod/)
 })

@@ -188,8 +188,14 @@ export function createSession(
 	// Made with the first call: an operator without a binding never loads the library.
 	let client: Promise<SecretClient> | undefined
 	const clientNow = () => {
-		client ??= build()
-		return client
+		if (client) return client
+		const building = build()
+		client = building
+		// The next call tries again.
+		building.catch(() => {
+			if (client === building) client = undefined
+		})
+		return building
 	}
 
 	const send = async <T>(kind: CallKind, at: Call, work: (at: Call) => Promise<T>): Promise<T> => {
