@@ -176,8 +176,8 @@ function failed(stays: EntryResult, { fault, confirmed }: Found<'fault'>, { poli
 	if (!matches(before, wanted)) {
 		if (!isAbsentNow) return { ...stays, reason, fault }
 		const absent: EntryResult = { ...stays, state: 'Absent', reason, fault }
-		// Nothing is there, and nothing is to be.
-		if (!before) return { ...absent, asAsked: true }
+		// Nothing is there, and nothing is to be: older versions, which may be there alone, go as it would have.
+		if (!before) return { ...absent, asAsked: true, remove: confirmed && policy.absent === 'Remove' }
 		return instead(stays, confirmed ? policy.absent : 'Keep', absent)
 	}
 	// Permissions, outages, a pin that is not there: nothing is known about the bytes, so they stay what they were.
