@@ -80,14 +80,15 @@ export interface EntryContext {
 /**
  * Decides about one secret. Only what is absent (confirmed), deselected or flawed is ever taken away, and only by the policy.
  *
- * @param before what is delivered under the name, if its bytes are there
+ * @param there what is delivered under the name, if its bytes are there
  */
 export function decideEntry(
 	wanted: WantedSecret,
 	finding: Finding,
-	before: ManifestSecret | undefined,
+	there: ManifestSecret | undefined,
 	context: EntryContext,
 ): EntryResult {
+	const before = there && broughtBy(wanted, there)
 	const stays: EntryResult = {
 		wanted,
 		delivered: before,
@@ -119,6 +120,13 @@ export function decideEntry(
 		case 'fault':
 			return failed(stays, finding, context)
 	}
+}
+
+/** Whether an entry or a selector asks for it may change without its bytes. */
+function broughtBy({ selected = false }: WantedSecret, before: ManifestSecret): ManifestSecret {
+	if ((before.selected ?? false) === selected) return before
+	const { selected: _, ...rest } = before
+	return selected ? { ...rest, selected: true } : rest
 }
 
 type Found<K extends Finding['kind']> = Extract<Finding, { kind: K }>
@@ -219,6 +227,7 @@ function describe(
 		version,
 		state: 'Current',
 		pinned: wanted.version !== undefined,
+		...(wanted.selected ? { selected: true } : {}),
 		...time('created', facts.created),
 		...time('updated', facts.updated),
 		...time('notBefore', facts.notBefore),
