@@ -136,7 +136,10 @@ export class World {
 		this.process = successor
 		this.agenda.after(downMs, () => {
 			// Killed once more before it began.
-			if (this.process === successor) this.process = this.#start(this)
+			if (this.process !== successor) return
+			// It begins with a list, which is what there is, however silent the watch is after it.
+			this.watched = this.binding
+			this.process = this.#start(this)
 		})
 	}
 

@@ -123,8 +123,8 @@ export function decideEntry(
 }
 
 /** Whether an entry or a selector asks for it may change without its bytes. */
-function broughtBy({ selected = false }: WantedSecret, before: ManifestSecret): ManifestSecret {
-	if ((before.selected ?? false) === selected) return before
+function broughtBy({ selected }: WantedSecret, before: ManifestSecret): ManifestSecret {
+	if ((before.selected ?? false) === (selected ?? false)) return before
 	const { selected: _, ...rest } = before
 	return selected ? { ...rest, selected: true } : rest
 }
