@@ -199,6 +199,16 @@ export const stories: readonly Story[] = [
 		step({ do: 'crash', inFlight: false, downMs: 0 }),
 	),
 	story(
+		'nor does one that was set back before',
+		{ files: ['pinned'] },
+		step({ do: 'jump', ms: -7_200_000 }, 445),
+		step({ do: 'intrude', how: 'deleteSecret' }),
+		step({ do: 'crash', inFlight: false, downMs: 0 }),
+		step({ do: 'rotate', ...red, object: 'north' }, 1_000),
+		step({ do: 'intrude', how: 'breakManifest' }),
+		step({ do: 'crash', inFlight: false, downMs: 60_000 }),
+	),
+	story(
 		'beside a gap that is absent, older versions stay and the status tells of none',
 		{ older: 1 },
 		step({ do: 'rotate', ...red, object: 'alpha' }, 1_000),

@@ -270,7 +270,8 @@ export class World {
 		this.#wishes.pass()
 		const texts = this.texts() ?? new Map<string, string>()
 		const parsed = parseManifest(texts.get('.binding.json') ?? '')
-		if (texts.size > 0 && parsed.kind !== 'ok') return 'no manifest'
+		// Nothing is written while the binding is suspended, whatever somebody else wrote.
+		if (texts.size > 0 && parsed.kind !== 'ok' && !this.shape.suspend) return 'no manifest'
 		const told = parsed.kind === 'ok' ? parsed.manifest.secrets : {}
 		const { status, metadata } = this.binding
 		const former = this.shape.secretName === 'one' ? 'two' : 'one'

@@ -82,7 +82,10 @@ export function summarize(input: SummaryInput): Summary {
 		...optional('lastCheckTime', previous.lastCheckTime),
 		...optional(
 			'lastChangeTime',
-			outcome.kind === 'looked' && outcome.changed ? formatTime(now) : previous.lastChangeTime,
+			outcome.kind === 'looked' && outcome.changed
+				? // A revision that got lost is taken from it, so it does not go back with a clock that was set back.
+					formatTime(Math.max(now, parseTime(previous.lastChangeTime) ?? now))
+				: previous.lastChangeTime,
 		),
 		...optional(
 			'lastHandledRequest',
