@@ -207,6 +207,7 @@ export const stories: readonly Story[] = [
 		step({ do: 'rotate', ...red, object: 'north' }, 1_000),
 		step({ do: 'intrude', how: 'breakManifest' }),
 		step({ do: 'crash', inFlight: false, downMs: 60_000 }),
+		step({ do: 'rotate', ...red, object: 'alpha' }),
 	),
 	story(
 		'beside a gap that is absent, older versions stay and the status tells of none',

@@ -82,10 +82,7 @@ export function summarize(input: SummaryInput): Summary {
 		...optional('lastCheckTime', previous.lastCheckTime),
 		...optional(
 			'lastChangeTime',
-			outcome.kind === 'looked' && outcome.changed
-				? // A revision that got lost is taken from it, so it does not go back with a clock that was set back.
-					formatTime(Math.max(now, parseTime(previous.lastChangeTime) ?? now))
-				: previous.lastChangeTime,
+			outcome.kind === 'looked' && outcome.changed ? formatTime(changedAt(previous, now)) : previous.lastChangeTime,
 		),
 		...optional(
 			'lastHandledRequest',
@@ -115,6 +112,12 @@ export function summarize(input: SummaryInput): Summary {
 					? 'info'
 					: 'debug',
 	}
+}
+
+/** A revision that got lost is taken from it, so it goes on, also when the clock was set back. */
+function changedAt({ lastChangeTime }: BindingStatus, now: number): number {
+	const before = parseTime(lastChangeTime) ?? now
+	return before > now ? before + 1_000 : now
 }
 
 function causeOf(fault: VaultFault, { track, at }: SummaryInput): Track['cause'] {
