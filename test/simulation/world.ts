@@ -67,6 +67,8 @@ export class World {
 	readonly #wishes: Wishes
 	readonly #triggers: { left: number; work: () => void }[] = []
 	readonly #start: (world: World) => Process
+	/** the operator's clock was set back: a revision that somebody else destroyed after that may be taken again */
+	isSetBack = false
 	/** names of Secrets of which a status told */
 	readonly #toldNames = new Set<string>()
 	#silentUntil = 0
@@ -223,6 +225,7 @@ export class World {
 		if (same && name !== this.shape.secretName) return
 		this.#wishes.pass()
 		this.judge.place(this.watching, { texts, ours, order: Number(this.secrets.nextVersion()) })
+		if (this.isSetBack && !ours && this.watching.tampered.has('.binding.json')) this.watching.revision = 0
 	}
 
 	/** What the Secret holds. */

@@ -135,7 +135,9 @@ export function changeOf(input: ChangeInput): Change {
 	// What selectors brought stands in the manifest alone: when that was lost, of no file is known that nobody wants it any more.
 	const isWriterEnough = binding.select.length === 0
 	for (const [name, { foreign }] of holding?.files ?? []) if (foreign === undefined && isWriterEnough) mine.add(name)
-	const stays = new Set(results.flatMap((result) => (result.remove ? [] : filesThatStay(result, input))))
+	// A removal that no brake counts is about older versions beside a gap: nobody knows whose a file in there is.
+	const leftOf = ({ wanted, instead }: EntryResult) => (instead ? [] : [wanted.name])
+	const stays = new Set(results.flatMap((result) => (result.remove ? leftOf(result) : filesThatStay(result, input))))
 	const drop = [...(holding?.files.keys() ?? [])].filter(
 		(name) => name !== MANIFEST_FILE && mine.has(name) && !stays.has(name),
 	)

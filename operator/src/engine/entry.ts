@@ -248,7 +248,7 @@ export const describePrevious = ({ version, created }: SecretFacts & { version: 
 	...time('created', created),
 })
 
-// A recovered secret answers 404 for some seconds (recorded: 2 to 4 s), so one answer is not enough (design 5).
+// A recovered secret answers 404 for some seconds, so one answer is not enough (FACTS.md#recovered-secrets).
 export const ABSENT_AFTER_MS = 10_000
 
 /**

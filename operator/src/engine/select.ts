@@ -60,7 +60,7 @@ export function nameBySelectors(selectors: readonly Selector[], item: Candidate)
 }
 
 function matches({ prefix = '', tags, managed }: Selector, item: Candidate): boolean {
-	// Names in a vault compare without regard to case (keyvault.md 1.5).
+	// Names in a vault compare without regard to case (FACTS.md#names).
 	if (!item.objectName.toLowerCase().startsWith(prefix.toLowerCase())) return false
 	if (item.managed && !managed) return false
 	return Object.entries(tags).every(([key, value]) => Object.hasOwn(item.tags, key) && item.tags[key] === value)

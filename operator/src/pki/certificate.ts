@@ -43,7 +43,7 @@ function open(value: string, contentType: string | undefined): Bundle {
 }
 
 // Old keys have headers (Proc-Type, DEK-Info) with dashes in them.
-const BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----(?:(?!-----)[^])*-----END \1-----/g
+const BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----(?:(?!-----)[\s\S])*-----END \1-----/g
 const LOCKED = /^Proc-Type:.*ENCRYPTED|^-----BEGIN ENCRYPTED PRIVATE KEY/m
 
 function openPem(value: string): Bundle {

@@ -32,15 +32,7 @@ export function conclude(
 	const generation = parsed.kind === 'active' ? parsed.binding.generation : parsed.generation
 	const summary = summarize({
 		outcome,
-		spec: binding && {
-			secrets: binding.secrets,
-			secretName: binding.delivery.name,
-			selects: binding.select.length > 0,
-			name: binding.name,
-			interval: binding.interval,
-			staleAfter: binding.staleAfter,
-			requested: binding.requested,
-		},
+		spec: binding && { ...binding, secretName: binding.delivery.name, selects: binding.select.length > 0 },
 		generation,
 		previous,
 		track: known.track,

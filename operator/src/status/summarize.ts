@@ -41,7 +41,7 @@ export interface Summary {
 	level: 'debug' | 'info' | 'warn'
 }
 
-/** Whatever is wrong is tried again at least this often (design 6). */
+/** Whatever is wrong is tried again at least this often. */
 export const RETRY_MAX_MS = 5 * 60_000
 const DEFAULT_INTERVAL_MS = 60_000
 
