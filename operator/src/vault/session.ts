@@ -52,7 +52,7 @@ export interface AzureOptions {
 
 // A healthy vault answers in a tenth of a second. Ten seconds tell a slow one from a dead one without holding a worker long.
 const TIMEOUT_MS = 10_000
-// A page of 25 secrets with 15 tags of 512 characters (keyvault.md 1.5), each escaped as six bytes, is 2.3 MB; a value 150 kB.
+// A page of 25 secrets with 15 tags of 512 characters (FACTS.md#limits), each escaped as six bytes, is 2.3 MB; a value 150 kB.
 const MAX_VAULT_BYTES = 4 * 1024 * 1024
 // A token has some kilobytes, and the answer of the discovery ten.
 const MAX_ENTRA_BYTES = 1024 * 1024

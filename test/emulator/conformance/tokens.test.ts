@@ -1,4 +1,4 @@
-// Entra: discovery, token endpoint, AADSTS codes, managed identity: keyvault.md 3.2 and 3.3.
+// Entra: discovery, token endpoint, AADSTS codes, managed identity.
 import { createHash, createPublicKey, randomUUID, X509Certificate } from 'node:crypto'
 import { ManagedIdentityCredential } from '@azure/identity'
 import { decodeJwt, decodeProtectedHeader, exportJWK, generateKeyPair, SignJWT, UnsecuredJWT } from 'jose'
