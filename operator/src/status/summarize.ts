@@ -6,6 +6,7 @@ import { formatTime, parseTime } from '../api/time.ts'
 import { type EntryResult, matches } from '../engine/entry.ts'
 import { retryAfterOf, traitsOf, type VaultFault } from '../engine/fault.ts'
 import type { Track } from '../engine/knowledge.ts'
+import { helpLine } from './help.ts'
 import { CHECK_MS, conditionOf, failingOf } from './outage.ts'
 import { statusPatch } from './patch.ts'
 import { backoffMs, spread } from './requeue.ts'
@@ -179,7 +180,9 @@ function statusOf({ wanted, delivered, state, reason }: EntryResult): SecretStat
 function condition(type: ConditionType, v: Verdict, { previous, generation, now }: SummaryInput): Condition {
 	const before = conditionOf(previous, type)
 	const lastTransitionTime = before?.status === v.status ? before.lastTransitionTime : formatTime(now)
-	return { type, ...v, lastTransitionTime, observedGeneration: generation }
+	// Where somebody looks for the way out; the line that mends it stands alone above it, so that it can be copied.
+	const message = v.status === 'False' ? `${v.message}\n${helpLine(v.reason)}` : v.message
+	return { type, ...v, message, lastTransitionTime, observedGeneration: generation }
 }
 
 function secretNameOf({ outcome, spec, previous }: SummaryInput): string | undefined {
