@@ -210,6 +210,15 @@ export const stories: readonly Story[] = [
 		step({ do: 'rotate', ...red, object: 'alpha' }),
 	),
 	story(
+		'after a lost answer the manifest that is remembered is not taken for one that a stranger edits',
+		{ files: ['twin', 'spare'] },
+		step({ do: 'lose', what: 'lostAnswer', on: 'write', times: 2 }, 0, 10),
+		step({ do: 'rotate twice', ...red, object: 'twin', ms: 484 }),
+		step({ do: 'silence', ms: 50_708 }),
+		step({ do: 'hold', file: 'twin', back: 1 }),
+		step({ do: 'intrude', how: 'editManifest' }, 85_681),
+	),
+	story(
 		'beside a gap that is absent, older versions stay and the status tells of none',
 		{ older: 1 },
 		step({ do: 'rotate', ...red, object: 'alpha' }, 1_000),
