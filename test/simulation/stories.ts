@@ -219,6 +219,17 @@ export const stories: readonly Story[] = [
 		step({ do: 'intrude', how: 'editManifest' }, 85_681),
 	),
 	story(
+		'nor is its revision taken twice',
+		{},
+		step({ do: 'toggle', file: 'user' }),
+		step({ do: 'rotate', ...red, object: 'delta' }, 1_000),
+		step({ do: 'lose', what: 'lostRequest', on: 'write', times: 3 }),
+		step({ do: 'intrude', how: 'editManifest' }),
+		step({ do: 'toggle', file: 'user' }, 4_992),
+		step({ do: 'rotate twice', ...red, object: 'pair', ms: 805 }, 83),
+		step({ do: 'rotate', ...red, object: 'north' }, 72),
+	),
+	story(
 		'beside a gap that is absent, older versions stay and the status tells of none',
 		{ older: 1 },
 		step({ do: 'rotate', ...red, object: 'alpha' }, 1_000),
