@@ -1,11 +1,11 @@
 import type { Agent } from 'node:https'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { KubeConfig } from '@kubernetes/client-node'
 import { GROUP, PLURAL, VAULT_SUFFIXES } from '../api/constants.ts'
 import { bindingsPath, createBindings, keptOf } from '../cluster/bindings.ts'
 import { createEventRecorder } from '../cluster/events.ts'
 import { type LeaseLostError, runLeaderElection, type Won } from '../cluster/lease.ts'
 import { createPermissions } from '../cluster/permissions.ts'
+import type { KubeAccess } from '../cluster/pod-access.ts'
 import { createPods } from '../cluster/pods.ts'
 import { createAuthorize } from '../cluster/reviews.ts'
 import { createSecrets } from '../cluster/secrets.ts'
@@ -30,7 +30,7 @@ import { type BindingObject, createReconciler } from './reconcile.ts'
 
 /** Everything an operator needs; nothing is read from the environment or from module state. */
 export interface OperatorOptions {
-	kubeConfig: KubeConfig
+	kubeConfig: KubeAccess
 	clock: Clock
 	/** default: `clock`; apart for tests, which hurry the work and must not hurry the lease, and cannot hurry a network */
 	leaseClock?: Clock | undefined

@@ -1,4 +1,3 @@
-import { RestError } from '@azure/core-rest-pipeline'
 import type { VaultFault } from '../engine/fault.ts'
 import { VaultError } from '../ports/vault.ts'
 
@@ -30,7 +29,8 @@ export function vaultFaultOf(error: unknown, answer: Answer | undefined): VaultF
 	if (error instanceof Error && (error.name === 'AbortError' || error.name === 'TimeoutError'))
 		return { kind: 'timeout' }
 	if (answer && answer.status >= 400) return httpFault(answer)
-	if (!answer && error instanceof RestError) return { kind: 'unreachable' }
+	// By name, as the library's own `isRestError` does: importing the class would load all of the library.
+	if (!answer && error instanceof Error && error.name === 'RestError') return { kind: 'unreachable' }
 	// A good status with a body that is no JSON or breaks off, a redirect, a challenge that names another host.
 	return { kind: 'garbage' }
 }

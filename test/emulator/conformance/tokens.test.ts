@@ -225,6 +225,13 @@ describe('tokens', () => {
 			}
 		})
 
+		it('claims of the wrong type are refused as the claims that they are not, and are no defect', async () => {
+			const odd = (claims: object) => ask(claims as Parameters<typeof ask>[0])
+			for (const sub of [7, null, ['x']]) refused(await odd({ sub }), 401, 'invalid_client', 700213, /subject/)
+			for (const exp of ['soon', 1e20, null, -1e20])
+				expect((await odd({ exp, nbf: now() + 600 })).entra.error_codes).toEqual([700024])
+		})
+
 		it('judges the times by the emulator clock', async () => {
 			const assertion = await bench.assertion({ exp: now() + 60 })
 			await bench.emulator.control.advanceClock({ seconds: 61 })
