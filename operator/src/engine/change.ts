@@ -212,5 +212,7 @@ export function buildManifest({
 		secrets,
 		...(Object.keys(wanted).length > 0 ? { wanted } : {}),
 	}
-	return before && sameContent(before, next) ? before : { ...next, revision: last + 1 }
+	// One with a higher revision may have been written since, and somebody else may have written over it.
+	const isLatest = before !== undefined && before.revision >= revision
+	return isLatest && sameContent(before, next) ? before : { ...next, revision: last + 1 }
 }

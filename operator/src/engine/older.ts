@@ -154,7 +154,7 @@ export function repeatTrouble(result: EntryResult, known: ReadonlyMap<string, Ol
 
 /** Nothing older is wanted any more, or it was never. */
 export const withoutOlder = (result: EntryResult): EntryResult =>
-	(result.wanted.previous ?? 0) > 0 || !result.delivered
+	(result.wanted.previous ?? 0) > 0 || !result.delivered || result.delivered.previous.length === 0
 		? result
 		: { ...result, delivered: { ...result.delivered, previous: [] } }
 

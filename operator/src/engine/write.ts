@@ -1,5 +1,5 @@
 import { asHeld, isChange, type Planned, withoutRefused } from './change.ts'
-import type { Holding, Verdict } from './destination.ts'
+import type { Change, Holding, Verdict } from './destination.ts'
 import type { EntryResult } from './entry.ts'
 import { deliveredSecret } from './held.ts'
 import type { PassInput } from './input.ts'
@@ -44,7 +44,7 @@ export function* write(
 		case 'away': {
 			// The next revision is above one that may be there.
 			const revision = Math.max(known.revision, change.manifest.revision)
-			return { kind: 'ended', broke: answer, knowledge: { ...unknown, revision } }
+			return { kind: 'ended', broke: answer, knowledge: { ...unknown, revision, holding: doubted(known, change) } }
 		}
 		case 'lostRace':
 			return {
@@ -68,6 +68,13 @@ export function* write(
 			}
 		}
 	}
+}
+
+/** What the manifest that is remembered says of files that may have been written since is not to be relied on. */
+function doubted({ holding }: Knowledge, { set, drop }: Change): Knowledge['holding'] {
+	if (holding === undefined || holding === 'none' || !holding.manifest) return holding
+	const entries = Object.entries(holding.manifest.secrets).filter(([name]) => !set.has(name) && !drop.includes(name))
+	return { ...holding, manifest: { ...holding.manifest, secrets: Object.fromEntries(entries) } }
 }
 
 /** What the destination would refuse is not asked for. */

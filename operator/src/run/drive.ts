@@ -93,10 +93,13 @@ export async function drive<R>(piece: Piece<R>, options: DriveOptions): Promise<
 	} finally {
 		signal.removeEventListener('abort', onAbort)
 		time.end()
-		ended.abort(new Error('the pass has ended'))
+		ended.abort(ENDED)
 	}
 }
 
+// Made once: an error takes its stack with it, and there is one of these for every question.
+const COUNTED = new Error('nothing is with the vault')
+const ENDED = new Error('the pass has ended')
 const TIMEOUT: Answer = { kind: 'fault', fault: { kind: 'timeout' } }
 
 const isOfVault = ({ ask }: Question) => ask === 'list' || ask === 'read' || ask === 'versions' || ask === 'form'
@@ -128,7 +131,7 @@ function createTime(clock: Clock, limitMs: number, onOver: () => void): Time {
 			)
 		} else if (counting === 0 && timer) {
 			left -= clock.monotonic() - timer.since
-			timer.stop.abort()
+			timer.stop.abort(COUNTED)
 			timer = undefined
 		}
 	}
@@ -145,6 +148,6 @@ function createTime(clock: Clock, limitMs: number, onOver: () => void): Time {
 				change(is ? 1 : -1)
 			}
 		},
-		end: () => timer?.stop.abort(),
+		end: () => timer?.stop.abort(COUNTED),
 	}
 }

@@ -78,8 +78,7 @@ export interface Operator {
 	ready: Promise<void>
 }
 
-// A worker mostly waits. 32 are four vaults' worth of the eight calls that a budget lets be under way. Each holds the values
-// of one binding, at most the 1 MiB of a Secret and what they are made of.
+// A worker mostly waits. 32 are four vaults' worth of the eight calls of a budget. Each holds the values of one binding: 1 MiB.
 const CONCURRENCY = 32
 // Of one vault: twice those calls, because a pass also waits for the API server. One that hangs holds no more than these.
 const PER_VAULT = 16

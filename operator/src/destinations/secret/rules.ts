@@ -38,7 +38,10 @@ export function planWrite(binding: Binding, change: Change): SecretWrite {
 	const delivered = change.on && deliveredOf(change.on)
 	if (delivered && delivered.type !== delivery.secretType) return { kind: 'typeDiffers', type: delivered.type }
 
-	const manifestText = delivery.manifest ? serializeManifest(change.manifest) : undefined
+	// The very one that was read says what its text says.
+	const isSame = delivered?.manifest !== undefined && change.manifest === delivered.manifest
+	const textOf = () => (isSame ? delivered.manifestText : serializeManifest(change.manifest))
+	const manifestText = delivery.manifest ? textOf() : undefined
 	const isManifestNew = manifestText !== undefined && manifestText !== delivered?.manifestText
 	const values = new Map([
 		...[...change.set].map(([name, content]) => [name, encode(content)] as const),
