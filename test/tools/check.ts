@@ -9,6 +9,7 @@ const steps: ReadonlyArray<readonly [name: string, command: string, ...args: str
 	['sizes and import circles', 'node', 'test/tools/sizes.ts'],
 	['documentation', 'node', 'test/tools/docs.ts'],
 	['spelling', 'cspell', 'lint', '--no-progress', '--no-summary', '**/*.md'],
+	['pictures', 'node', 'test/tools/pictures.ts', '--check'],
 	['generated CRD', 'node', '--conditions=asb-source', 'operator/src/api/generate.ts', '--check'],
 	['generated API reference', 'node', '--conditions=asb-source', 'test/apidoc/generate.ts', '--check'],
 ]

@@ -34,13 +34,13 @@ const SHELL = new Set(['sh', 'bash', 'shell', 'console'])
 
 export function check(path: string, text: string, root: string): Problem[] {
 	const page = readMarkdown(text)
-	const at = (line: number, text: string): Problem => ({ path, line, text })
-	return [
-		...(GENERATED.test(path) ? [] : lengths(page).map(([line, text]) => at(line, text))),
-		...words(page).map(([line, text]) => at(line, text)),
-		...links(page, path, root).map(([line, text]) => at(line, text)),
-		...(COMMANDS.test(path) ? marks(page, root).map(([line, text]) => at(line, text)) : []),
+	const found: Found[] = [
+		...(GENERATED.test(path) ? [] : lengths(page)),
+		...words(page),
+		...links(page, path, root),
+		...(COMMANDS.test(path) ? marks(page, root) : []),
 	]
+	return found.map(([line, text]) => ({ path, line, text }))
 }
 
 type Found = readonly [line: number, text: string]
