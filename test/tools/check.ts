@@ -10,6 +10,7 @@ const steps: ReadonlyArray<readonly [name: string, command: string, ...args: str
 	['documentation', 'node', 'test/tools/docs.ts'],
 	['spelling', 'cspell', 'lint', '--no-progress', '--no-summary', '**/*.md'],
 	['pictures', 'node', 'test/tools/pictures.ts', '--check'],
+	['fields and facts', 'node', '--conditions=asb-source', 'test/tools/fields.ts'],
 	['generated CRD', 'node', '--conditions=asb-source', 'operator/src/api/generate.ts', '--check'],
 	['generated API reference', 'node', '--conditions=asb-source', 'test/apidoc/generate.ts', '--check'],
 ]

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import {
 	ALLOW_REMOVALS_ANNOTATION,
 	AUDIENCES,
@@ -177,7 +177,7 @@ const certificateEntry = z
 		}),
 	)
 
-// A vault allows 15 tags, with names and values of at most 512 characters (keyvault.md 1.5).
+// A vault allows 15 tags, with names and values of at most 512 characters (FACTS.md#limits).
 const MAX_TAGS = 15
 const MAX_TAG = 512
 

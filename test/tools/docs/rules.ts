@@ -13,8 +13,8 @@ export interface Problem {
  * change of a paragraph. Tables cannot be broken, so their rows are free, and their cells are not: see below.
  */
 const MAX_PROSE = 160
-/** A table holds facts: what needs more than two lines of prose is a paragraph with a heading of its own. */
-const MAX_CELL = 320
+/** A table holds facts: what is longer is a paragraph. The widest is the list of what the admission policies refuse. */
+const MAX_CELL = 420
 /** Written by machines. */
 const GENERATED = /^runtime-store\/api\/(index|manifest|testing)\.md$/
 
