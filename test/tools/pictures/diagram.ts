@@ -18,6 +18,7 @@ export function drawDiagram(source: string, theme: Theme): string {
 	const boxes = new Map<string, Box>()
 	const body: string[] = []
 	let size = [0, 0]
+	const title = /^# (.*?)\. /.exec(source)?.[1] ?? ''
 	for (const [index, line] of source.split('\n').entries()) {
 		const [verb = '', ...rest] = line.trim().split(/\s+/)
 		if (verb === '' || verb === '#') continue
@@ -67,7 +68,8 @@ export function drawDiagram(source: string, theme: Theme): string {
 	}
 	const [width = 0, height = 0] = size
 	return `${[
-		`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" ${FONT}>`,
+		`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" ${FONT} role="img" aria-label="${escapeXml(title)}">`,
+		`<title>${escapeXml(title)}</title>`,
 		`<rect width="${width}" height="${height}" fill="${theme.ground}"/>`,
 		...body,
 		'</svg>',

@@ -43,10 +43,11 @@ export function drawTerminal(lines: readonly TimedLine[], theme: Theme): string 
 		`@media(prefers-reduced-motion:reduce){.row{animation:none}.all{animation:none;transform:translateY(-${Math.max(0, rows.length - ROWS) * LINE}px)}}`,
 	]
 	return `${[
-		`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}">`,
+		`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" aria-label="npm run demo">`,
+		'<title>npm run demo</title>',
 		`<style>${style.join('')}</style>`,
 		`<rect width="${width}" height="${height}" rx="8" fill="${theme.zone}" stroke="${theme.quiet}"/>`,
-		`<svg x="16" y="16" width="${width - 32}" height="${height - 32}"><g class="all">`,
+		`<svg aria-hidden="true" x="16" y="16" width="${width - 32}" height="${height - 32}"><g class="all">`,
 		...rows.map(
 			({ text }, index) =>
 				`<text class="row" style="animation-name:r${index}" y="${(index + 1) * LINE - 5}">${escapeXml(text)}</text>`,
