@@ -28,6 +28,8 @@ export function drawTerminal(lines: readonly TimedLine[], theme: Theme): string 
 	const percent = (at: number) => `${((at / total) * 100).toFixed(2)}%`
 	const scroll = rows
 		.map(({ at }, index) => ({ at, up: Math.max(0, index + 1 - ROWS) * LINE }))
+		// Of lines that come together the last one says how far it scrolls.
+		.filter(({ at }, index, all) => percent(at) !== (all[index + 1] && percent(all[index + 1]?.at ?? 0)))
 		.filter(({ up }, index, all) => up !== all[index - 1]?.up)
 	const frames = scroll.map(({ at, up }) => `${percent(at)}{transform:translateY(-${up}px)}`)
 	const shows = rows.map(
