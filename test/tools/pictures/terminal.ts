@@ -10,7 +10,7 @@ export interface TimedLine {
 const COLUMNS = 104
 const ROWS = 26
 const LINE = 18
-const CHARACTER = 7.8
+const CHARACTER = 8
 /** After the last line the picture stands still for so long, then begins anew. */
 const REST_SECONDS = 6
 
