@@ -46,22 +46,27 @@ describe('the CRD', () => {
 			'spec.vault',
 			'spec.identity',
 			'spec.secrets',
-			'decode',
-			'property',
+			'spec.secrets[].decode',
+			'spec.secrets[].property',
 			'spec.certificates',
 			'spec.select',
-			'previous',
+			'spec.secrets[].previous',
 			'spec.delivery',
-			'spec.refresh',
-			'spec.policy',
+			'spec.refresh.interval',
+			'spec.refresh.staleAfter',
+			'spec.policy.maxRemovals',
 			'spec.suspend',
 			'hold',
 			'allow-removals',
 			'status.conditions',
 		]
-		for (const field of fields) expect(text).toMatch(new RegExp(`^#+ .*\`${field.replace('.', '\\.')}\``, 'm'))
+		for (const field of fields)
+			expect(text).toMatch(new RegExp(`^#+ .*\`${field.replaceAll(/[.[\]]/g, '\\$&')}\``, 'm'))
 		const reasons = Object.keys({ ...REASONS, ...EVENT_REASONS })
-		expect(reasons.filter((reason) => !text.includes(`\`${reason}\``))).toEqual([])
+		const pages = text + readFileSync(new URL('troubleshooting.md', root), 'utf8')
+		expect(reasons.filter((reason) => !pages.includes(`\`${reason}\``) && !pages.includes(`#### ${reason}\n`))).toEqual(
+			[],
+		)
 	})
 })
 

@@ -13,8 +13,8 @@ export interface Problem {
  * change of a paragraph. Tables cannot be broken, so their rows are free, and their cells are not: see below.
  */
 const MAX_PROSE = 160
-/** A table holds facts: what needs more than two lines of prose is a paragraph with a heading of its own. */
-const MAX_CELL = 320
+/** A table holds facts: what is longer is a paragraph. The widest is the list of what the admission policies refuse. */
+const MAX_CELL = 420
 /** Written by machines. */
 const GENERATED = /^runtime-store\/api\/(index|manifest|testing)\.md$/
 
@@ -34,13 +34,13 @@ const SHELL = new Set(['sh', 'bash', 'shell', 'console'])
 
 export function check(path: string, text: string, root: string): Problem[] {
 	const page = readMarkdown(text)
-	const at = (line: number, text: string): Problem => ({ path, line, text })
-	return [
-		...(GENERATED.test(path) ? [] : lengths(page).map(([line, text]) => at(line, text))),
-		...words(page).map(([line, text]) => at(line, text)),
-		...links(page, path, root).map(([line, text]) => at(line, text)),
-		...(COMMANDS.test(path) ? marks(page, root).map(([line, text]) => at(line, text)) : []),
+	const found: Found[] = [
+		...(GENERATED.test(path) ? [] : lengths(page)),
+		...words(page),
+		...links(page, path, root),
+		...(COMMANDS.test(path) ? marks(page, root) : []),
 	]
+	return found.map(([line, text]) => ({ path, line, text }))
 }
 
 type Found = readonly [line: number, text: string]

@@ -1,0 +1,13 @@
+import { readFileSync } from 'node:fs'
+import { describe, expect, it } from 'vitest'
+import { REASONS } from '../api/conditions.ts'
+import { anchorOf, HELP_PAGE } from './help.ts'
+
+describe('the page that messages lead to', () => {
+	const page = readFileSync(new URL(`../../../${HELP_PAGE}`, import.meta.url), 'utf8')
+	const headings = [...page.matchAll(/^#+ (.+)$/gm)].map(([, text = '']) => text.toLowerCase())
+
+	it.each(Object.keys(REASONS))('has a section for %s', (reason) => {
+		expect(headings.filter((heading) => heading === anchorOf(reason))).toHaveLength(1)
+	})
+})
