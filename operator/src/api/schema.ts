@@ -332,10 +332,17 @@ const condition = z.strictObject({
 const secretStatus = z.strictObject({
 	name: z.string().max(253).meta({ description: 'Key in the Secret.' }),
 	objectName: z.string().max(127).meta({ description: 'Name in the vault.' }),
-	version: z.string().max(64).optional().meta({ description: 'Version that is delivered; absent when none is.' }),
+	version: z.string().max(64).optional().meta({
+		description:
+			'Version that is delivered; absent when none is, and with delivery by Volume also where only a list of the vault was asked, which tells no versions.',
+	}),
 	vault: z.string().max(256).optional().meta({
 		description:
 			'Vault that the delivered bytes are of, while they are not of the one that the spec names: the secret was not read there yet.',
+	}),
+	previous: z.array(z.string().max(64)).max(MAX_PREVIOUS).optional().meta({
+		description: 'With delivery by Volume: older versions that belong beside it, the newest first.',
+		'x-kubernetes-list-type': 'atomic',
 	}),
 	updated: time('When the delivered version was last changed in the vault.'),
 	expires: time('When the delivered version expires, if it says so.'),
@@ -373,6 +380,9 @@ export const statusSchema = z
 				description: 'Each secret and file of a certificate, of the spec and selected, and what is delivered of it.',
 				'x-kubernetes-list-type': 'atomic',
 			}),
+		vault: z.string().max(MAX_VAULT_URL).optional().meta({
+			description: 'With delivery by Volume: URL of the vault that the secrets of this status are of.',
+		}),
 		synced: z.string().max(16).optional().meta({ description: 'Delivered of wanted secrets, such as 9/10.' }),
 		secretName: z.string().max(253).optional().meta({ description: 'Name of the Secret that was written last.' }),
 		lastCheckTime: time(

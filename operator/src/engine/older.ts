@@ -10,9 +10,10 @@ import type { Broke } from './found.ts'
 import { deliveredSecret, isIntact } from './held.ts'
 import type { OlderKnown } from './knowledge.ts'
 import { VERSIONS_EVERY } from './known.ts'
+import { toldVersion } from './listed-version.ts'
 import { type Asked, ask, type Piece } from './questions.ts'
 import { contentsOf, listVersions } from './values.ts'
-import { previousVersions } from './versions.ts'
+import { newestVersion, previousVersions } from './versions.ts'
 
 /** What older versions are looked for by. */
 export interface OlderInput {
@@ -91,7 +92,9 @@ function* followOne(result: EntryResult, input: OlderInput): Piece<OneOlder> {
 		return { result: withTrouble(result, trouble), ...known }
 	}
 	const isCurrent = wanted.version === undefined && result.state === 'Current'
-	const { kept, tie } = previousVersions(listed.versions, { version: delivered.version, isCurrent }, count)
+	// Known by lists alone it is the newest one. Of two of the same second either: whoever reads it looks for itself.
+	const version = toldVersion(delivered.version) ?? newestVersion(listed.versions)
+	const { kept, tie } = previousVersions(listed.versions, { version, isCurrent }, count)
 	const versions: VersionFacts[] = []
 	const contents = new Map<number, Content>()
 	for (const version of kept) {
