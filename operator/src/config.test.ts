@@ -1,7 +1,13 @@
 import { describe, expect, it } from 'vitest'
 import { parseConfig } from './config.ts'
 
-const env = { POD_NAMESPACE: 'ns', POD_SERVICE_ACCOUNT: 'sa', POD_NAME: 'pod-1' }
+const env = {
+	POD_NAMESPACE: 'ns',
+	POD_SERVICE_ACCOUNT: 'sa',
+	POD_NAME: 'pod-1',
+	KUBERNETES_SERVICE_HOST: '10.0.0.1',
+	KUBERNETES_SERVICE_PORT: '443',
+}
 
 describe('the configuration', () => {
 	it('of a pod needs no flags', () => {
@@ -17,8 +23,14 @@ describe('the configuration', () => {
 				logLevel: 'info',
 				allowUnfenced: false,
 				kubeconfig: undefined,
+				pod: { host: '10.0.0.1', port: '443', folder: '/var/run/secrets/kubernetes.io/serviceaccount' },
 			},
 		})
+	})
+	it('outside a pod needs a kubeconfig', () => {
+		const { KUBERNETES_SERVICE_HOST: _, ...outside } = env
+		expect(parseConfig([], outside)).toMatchObject({ problem: expect.stringContaining('write --kubeconfig') })
+		expect(parseConfig(['--kubeconfig', 'f'], outside)).toMatchObject({ config: { kubeconfig: 'f', pod: undefined } })
 	})
 	it('takes authorisation of metrics from a flag or the environment, where only true is true', () => {
 		expect(parseConfig(['--metrics-auth'], env)).toMatchObject({ config: { metricsAuth: true } })

@@ -1,6 +1,7 @@
 import { hostname } from 'node:os'
 import { parseArgs } from 'node:util'
 import { VAULT_SUFFIXES } from './api/constants.ts'
+import type { PodAccessOptions } from './cluster/pod-access.ts'
 import type { LogLevel } from './process/log.ts'
 
 /** What the process was told, by flags first, then by the environment. This file alone reads either. */
@@ -26,6 +27,8 @@ export interface Config {
 	/** undefined: in the cluster, by the pod's own ServiceAccount */
 	kubeconfig: string | undefined
 	context: string | undefined
+	/** how a pod reaches the API server; undefined: this is no pod */
+	pod: PodAccessOptions | undefined
 }
 
 export type ParsedConfig =
@@ -37,6 +40,8 @@ const LOG_LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error', 'sile
 
 // RFC 1123 label, as the API server asks of namespaces. The names become parts of paths.
 const NAMESPACE_NAME = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/
+
+const SERVICE_ACCOUNT_FOLDER = '/var/run/secrets/kubernetes.io/serviceaccount'
 
 const HELP = `azure-secret-binding-operator: mirrors Azure Key Vault secrets into Kubernetes Secrets
 
@@ -57,6 +62,7 @@ const HELP = `azure-secret-binding-operator: mirrors Azure Key Vault secrets int
   --allow-unfenced                 run although the admission policies of deploy/kustomize/fence are not in force
   --kubeconfig FILE                instead of the pod's own ServiceAccount (KUBECONFIG)
   --context NAME                   context of the kubeconfig
+  --service-account-folder DIR     where token and ca.crt of the pod lie (${SERVICE_ACCOUNT_FOLDER})
   --help
 
 HTTPS_PROXY, or else ALL_PROXY, names a proxy for vaults and Entra; NO_PROXY who is reached without, in curl's forms.
@@ -85,6 +91,7 @@ function readFlags(args: readonly string[]) {
 			'allow-unfenced': flag,
 			kubeconfig: text,
 			context: text,
+			'service-account-folder': text,
 			help: flag,
 		},
 	}).values
@@ -135,6 +142,10 @@ export function parseConfig(
 	const namespaces = values.namespaces === undefined ? undefined : [...new Set(values.namespaces.split(','))]
 	if (!(namespaces ?? []).every((name) => NAMESPACE_NAME.test(name)))
 		return invalid('--namespaces is a list of names of namespaces, such as payments,shop')
+	const kubeconfig = values.kubeconfig ?? env['KUBECONFIG']
+	const pod = podOf(env, values['service-account-folder'] ?? SERVICE_ACCOUNT_FOLDER)
+	if (!kubeconfig && !pod)
+		return invalid('this is no pod (KUBERNETES_SERVICE_HOST is not set): write --kubeconfig, or set KUBECONFIG')
 	const authorityHost = values['authority-host'] ?? env['AZURE_AUTHORITY_HOST']
 	if (authorityHost && !authorityHost.startsWith('https://')) return invalid('--authority-host starts with https://')
 	return {
@@ -155,10 +166,16 @@ export function parseConfig(
 			noProxy: env['NO_PROXY'] ?? env['no_proxy'],
 			authorityHost,
 			disableInstanceDiscovery: values['disable-instance-discovery'],
-			kubeconfig: values.kubeconfig ?? env['KUBECONFIG'],
+			kubeconfig,
 			context: values.context,
+			pod,
 		},
 	}
+}
+
+function podOf(env: NodeJS.ProcessEnv, folder: string): PodAccessOptions | undefined {
+	const [host, port] = [env['KUBERNETES_SERVICE_HOST'], env['KUBERNETES_SERVICE_PORT']]
+	return host && port ? { host, port, folder } : undefined
 }
 
 const invalid = (problem: string): ParsedConfig => ({ kind: 'invalid', problem })

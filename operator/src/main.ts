@@ -1,6 +1,7 @@
-import { KubeConfig } from '@kubernetes/client-node'
+import { createPodAccess, type KubeAccess } from './cluster/pod-access.ts'
 import { type Config, parseConfig } from './config.ts'
 import { systemClock } from './process/clock.ts'
+import { ownFrames } from './process/frames.ts'
 import { createLogger } from './process/log.ts'
 import { createMetrics } from './process/metrics.ts'
 import { createShutdown } from './process/shutdown.ts'
@@ -9,12 +10,11 @@ import { startOperator } from './run/operator.ts'
 // The kubelet kills after 30 s; running reconciles end within their request deadlines, and the rest is given up before.
 const STOP_MS = 20_000
 
-function loadKubeConfig({ kubeconfig, context }: Config): KubeConfig {
-	const kubeConfig = new KubeConfig()
-	if (kubeconfig) kubeConfig.loadFromFile(kubeconfig)
-	else kubeConfig.loadFromCluster()
-	if (context) kubeConfig.setCurrentContext(context)
-	return kubeConfig
+/** In a pod what the kubelet gives it; the library for kubeconfig files is loaded only for one. */
+async function accessOf({ kubeconfig, context, pod }: Config): Promise<KubeAccess> {
+	if (kubeconfig) return (await import('./cluster/kubeconfig.ts')).readKubeconfig(kubeconfig, context)
+	if (!pod) throw new Error('neither a kubeconfig nor a pod')
+	return createPodAccess(pod, systemClock)
 }
 
 /** @returns the exit code */
@@ -40,7 +40,7 @@ async function main(): Promise<number> {
 		const { vaultSuffixes, namespace, serviceAccount, identity, port, allowUnfenced } = config
 		log.info({ namespace, identity, node: process.version }, 'starting')
 		const operator = await startOperator({
-			kubeConfig: loadKubeConfig(config),
+			kubeConfig: await accessOf(config),
 			clock: systemClock,
 			random: Math.random,
 			log,
@@ -74,10 +74,13 @@ async function main(): Promise<number> {
 	}
 }
 
-// A promise that nobody waited for is a bug, and its text may hold anything: say that it happened, not what it said.
-process.on('unhandledRejection', (error) => {
-	process.stderr.write(`unhandled rejection: ${error instanceof Error ? error.name : typeof error}\n`)
-	process.exit(1)
-})
+// What nobody caught is a bug, and its text may hold anything: say that it happened and where, not what it said. Node would besides print
+// the line of code, which in a bundle is a long one.
+for (const event of ['unhandledRejection', 'uncaughtException'] as const)
+	process.on(event, (error: unknown) => {
+		const [name, stack] = error instanceof Error ? [error.name, error.stack] : [typeof error, undefined]
+		process.stderr.write(`${event}: ${[name, ...ownFrames(stack)].join('\n    at ')}\n`)
+		process.exit(1)
+	})
 
 process.exit(await main())

@@ -1,10 +1,9 @@
-import { realpath } from 'node:fs/promises'
 import { setImmediate } from 'node:timers/promises'
 import { inspect } from 'node:util'
 import type { SecretClient } from '@azure/keyvault-secrets'
 import type { ChangeListener } from './changes.ts'
 import { type Clock, systemClock } from './clock.ts'
-import { Core } from './core.ts'
+import { Core, checkNames } from './core.ts'
 import { describeEntry, describeValue, type SecretDescription } from './describe.ts'
 import { type ExpiringListener, watchExpiry } from './expiring.ts'
 import { Fallback } from './fallback.ts'
@@ -13,7 +12,7 @@ import { HotTexts } from './hot.ts'
 import type { MountProblem } from './mount/mount.ts'
 import { readMount } from './mount/read.ts'
 import type { MountSnapshot } from './mount/snapshot.ts'
-import { watchDirectory } from './mount/watch.ts'
+import { rootOf, watchDirectory } from './mount/watch.ts'
 import { checkOptions } from './options.ts'
 import {
 	type ObjectWithKeysFromStringArray,
@@ -83,6 +82,7 @@ export class AzureMountedSecretStore extends SecretStoreBaseClass<AzureMountedSe
 	readonly #followed: Followed
 	readonly #core: Core
 	readonly #ends = new Set<() => void>()
+	#destroying: Promise<void> | undefined
 
 	/**
 	 * Creates the store. Does no IO and does not throw for a mount or vault that is not there.
@@ -124,6 +124,7 @@ export class AzureMountedSecretStore extends SecretStoreBaseClass<AzureMountedSe
 			staleMs: cached ? (rest.staleIfErrorMs ?? 600_000) : 0,
 			onStale: (ageMs) =>
 				this.logger.warn({ ageMs }, 'the vault cannot be reached: serving values that were read before'),
+			onReplaced: () => this.#hot.clear(),
 		})
 		this.#state = new State({
 			paths,
@@ -136,7 +137,7 @@ export class AzureMountedSecretStore extends SecretStoreBaseClass<AzureMountedSe
 				read: readMount,
 				trim: rest.trim ?? false,
 				turn: () => setImmediate(),
-				resolve: (path) => realpath(path),
+				resolve: rootOf,
 				watch: watchDirectory,
 				pollMs: rest.pollMs ?? 5_000,
 				absentIsFine: rest.writeTo === 'folder',
@@ -243,8 +244,11 @@ export class AzureMountedSecretStore extends SecretStoreBaseClass<AzureMountedSe
 	 *
 	 * @param names only changes of these names; they are told as they are written here
 	 * @returns a function that ends it
+	 * @throws UnhandledError (400) for names that are no strings
 	 */
 	onChange(listener: ChangeListener, names?: readonly string[]): () => void {
+		checkNames(names ?? [])
+		if (this.#state.destroyed) return () => {}
 		const end = this.#state.onChange(listener, names)
 		const endLooking = this.#followed.listen(names)
 		return () => {
@@ -259,6 +263,7 @@ export class AzureMountedSecretStore extends SecretStoreBaseClass<AzureMountedSe
 	 * @returns a function that ends it
 	 */
 	onExpiring(thresholdMs: number, listener: ExpiringListener): () => void {
+		if (this.#state.destroyed) return () => {}
 		const end = watchExpiry(this.#state, this.#clock, () => this.logger, thresholdMs, listener)
 		this.#ends.add(end)
 		return () => {
@@ -302,14 +307,18 @@ export class AzureMountedSecretStore extends SecretStoreBaseClass<AzureMountedSe
 	}
 
 	/** Ends watching and forgets all values. May be called more than once. */
-	override async destroy(): Promise<void> {
-		if (this.#state.destroyed) return
+	override destroy(): Promise<void> {
+		this.#destroying ??= this.#destroy()
+		return this.#destroying
+	}
+
+	async #destroy(): Promise<void> {
 		for (const end of this.#ends) end()
 		this.#ends.clear()
 		this.#fallback.clear()
 		this.#hot.clear()
 		this.#followed.clear()
-		this.#clients.clear()
+		this.#clients.close()
 		await this.#state.destroy()
 		await super.destroy()
 	}

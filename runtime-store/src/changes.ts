@@ -83,7 +83,7 @@ export class ChangeListeners {
 			try {
 				// In a later turn, so that a listener never runs inside the call that made the change.
 				await Promise.resolve()
-				await registered.listener({ changes })
+				if (this.#registered.has(registered)) await registered.listener({ changes })
 			} catch (error) {
 				// Only the kind of error: its message is the application's and may quote the secret.
 				this.#logger().error(

@@ -10,11 +10,14 @@ export interface Clock {
 	after(ms: number, call: () => void, keepAlive?: boolean): () => void
 }
 
+// setTimeout takes at most 2^31 - 1 ms (24.8 days), and calls after 1 ms for more.
+export const MAX_TIMER_MS = 2_147_483_647
+
 export const systemClock: Clock = {
 	now: () => Date.now(),
 	monotonic: () => performance.now(),
 	after(ms, call, keepAlive = false) {
-		const timer = setTimeout(call, ms)
+		const timer = setTimeout(call, Math.min(ms, MAX_TIMER_MS))
 		if (!keepAlive) timer.unref()
 		return () => clearTimeout(timer)
 	},

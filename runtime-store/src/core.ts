@@ -48,7 +48,7 @@ function put<T>(result: Record<string, T>, name: string, value: T): void {
 }
 
 /** @throws UnhandledError (400): callers without types give what they like */
-function checkNames(names: readonly unknown[]): void {
+export function checkNames(names: readonly unknown[]): void {
 	for (const name of names) if (typeof name !== 'string') throw storeError('NotAString')
 }
 
@@ -169,6 +169,7 @@ export class Core {
 		const { view } = state
 		const target = state.resolve(name)
 		const { fileName, objectName, selector, version } = target
+		if (state.destroyed) throw storeError('Destroyed')
 		if (!target.certain) throw state.notReady()
 		if (fileName !== undefined && state.isUnreadable(fileName)) throw storeError('Unreadable')
 		if (view.removed.has(name) || view.removed.has(fileName ?? objectName) || selector !== undefined) return undefined
@@ -183,7 +184,7 @@ export class Core {
 		}
 		// What changed meanwhile may have given the name another meaning.
 		if (state.view === view) {
-			if (found !== undefined) hot.set(name, found.value, fallback.freshUntil(address, version))
+			hot.set(name, found?.value, fallback.freshUntil(address, version, found))
 			followed.note(name, found)
 		}
 		return found
@@ -245,6 +246,8 @@ export class Core {
 	/** Address of a name that may be written. */
 	#writable(name: string): SecretAddress {
 		const { readsVault, defaultVault, state } = this.#options
+		// It may have waited for its turn.
+		if (state.destroyed) throw storeError('Destroyed')
 		const target = state.resolve(name)
 		if (!target.mapped) throw state.notReady()
 		if (target.form !== undefined) throw storeError('Derived')

@@ -30,12 +30,13 @@ export function watchExpiry(
 ): () => void {
 	const told = new Map<string, string>()
 	let cancelTimer = () => {}
+	let ended = false
 	let tail = Promise.resolve()
 
 	const tell = (event: SecretExpiring) => {
 		tail = tail.then(async () => {
 			try {
-				await listener(event)
+				if (!ended) await listener(event)
 			} catch (error) {
 				logger().error(
 					{ error: error instanceof Error ? error.name : typeof error },
@@ -51,6 +52,8 @@ export function watchExpiry(
 		for (const name of told.keys()) if (!state.view.entries.has(name)) told.delete(name)
 		for (const [name, { mounted, version }] of state.view.entries) {
 			const meta = mounted?.meta
+			// Aliases and vault names lead to an entry that has a file name of its own.
+			if (mounted?.name !== name) continue
 			// A write of this process lies over the mounted version: its expiry is not known here.
 			if (meta?.expires === undefined || version !== meta.version || told.get(name) === meta.version) continue
 			const left = Date.parse(meta.expires) - thresholdMs - now
@@ -67,6 +70,7 @@ export function watchExpiry(
 	const forget = state.onView(look)
 	if (state.loaded) look()
 	return () => {
+		ended = true
 		forget()
 		cancelTimer()
 	}

@@ -12,6 +12,8 @@ export interface FallbackOptions {
 	readonly staleMs: number
 	/** Called when the first value of an outage is served beyond its time. */
 	readonly onStale: (ageMs: number) => void
+	/** Called when the vault has something else now than what is in memory, whoever found out and under whatever name. */
+	readonly onReplaced: () => void
 }
 
 /** What reads beyond the mounts cost and how old they are. */
@@ -101,10 +103,13 @@ export class Fallback {
 		}
 	}
 
-	/** Monotonic milliseconds until which a value may be served without asking here again; 0 when there is none. */
-	freshUntil(address: SecretAddress, version?: string): number {
+	/**
+	 * Monotonic milliseconds until which a value that was read here may be served without asking again; 0 when it is not what is in memory:
+	 * a GET that was under way for long may end after a later one.
+	 */
+	freshUntil(address: SecretAddress, version: string | undefined, found: VaultValue | undefined): number {
 		const entry = this.#entries.get(keyOf(address, version))
-		return entry?.value === undefined ? 0 : entry.at + this.#options.ttlMs
+		return entry?.value === undefined || entry.value !== found ? 0 : entry.at + this.#options.ttlMs
 	}
 
 	/**
@@ -168,6 +173,8 @@ export class Fallback {
 
 	#store(key: string, objectName: string, value: VaultValue | undefined): void {
 		this.#flights.delete(key)
+		const before = this.#entries.get(key)
+		if (before !== undefined && before.value?.value !== value?.value) this.#options.onReplaced()
 		this.#entries.delete(key)
 		if (this.#ttlOf(value) <= 0) return
 		this.#entries.set(key, { objectName, value, at: this.#options.clock.monotonic(), retryAt: 0, stale: false })

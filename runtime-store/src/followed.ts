@@ -42,8 +42,11 @@ function knownOf(found: { value: string | undefined; version: string | undefined
 export class Followed {
 	readonly #options: FollowedOptions
 	readonly #names = new Map<string, Known | undefined>()
+	/** How many listeners want a name; those names are never given up. */
+	readonly #wanted = new Map<string, number>()
 	#listeners = 0
-	#cancel: () => void = () => {}
+	/** Aborted when the last listener ends: of looks that are under way only those of the present listeners are followed by another. */
+	#looking = new AbortController()
 
 	constructor(options: FollowedOptions) {
 		this.#options = options
@@ -53,8 +56,10 @@ export class Followed {
 	remember(name: string): void {
 		if (this.#names.has(name)) return
 		this.#names.set(name, undefined)
-		const oldest = this.#names.size > MAX_NAMES ? this.#names.keys().next().value : undefined
-		if (oldest !== undefined) this.#names.delete(oldest)
+		for (const oldest of this.#names.keys()) {
+			if (this.#names.size - this.#wanted.size <= MAX_NAMES) return
+			if (!this.#wanted.has(oldest)) this.#names.delete(oldest)
+		}
 	}
 
 	/** What the vault has under a name beyond the mounts now. */
@@ -84,31 +89,50 @@ export class Followed {
 
 	/** Begins to look by time. Returns the function that ends it. */
 	listen(names: readonly string[] = []): () => void {
-		for (const name of names) this.remember(name)
+		const wanted = [...new Set(names)]
+		for (const name of wanted) {
+			this.#wanted.set(name, (this.#wanted.get(name) ?? 0) + 1)
+			this.remember(name)
+		}
 		this.#listeners += 1
-		if (this.#listeners === 1) this.#schedule()
-		if (names.length > 0) void this.#look(names)
+		if (this.#listeners === 1) this.#begin()
+		if (wanted.length > 0) void this.#look(wanted)
 		let listening = true
 		return () => {
 			if (!listening) return
 			listening = false
+			for (const name of wanted) this.#letGo(name)
 			this.#listeners -= 1
-			if (this.#listeners === 0) this.#cancel()
+			if (this.#listeners === 0) this.#looking.abort()
 		}
+	}
+
+	#letGo(name: string): void {
+		const others = (this.#wanted.get(name) ?? 1) - 1
+		if (others > 0) this.#wanted.set(name, others)
+		else this.#wanted.delete(name)
 	}
 
 	clear(): void {
 		this.#listeners = 0
-		this.#cancel()
+		this.#looking.abort()
 		this.#names.clear()
+		this.#wanted.clear()
 	}
 
-	#schedule(): void {
-		this.#cancel = this.#options.clock.after(this.#options.intervalMs, () => {
+	#begin(): void {
+		this.#looking = new AbortController()
+		this.#schedule(this.#looking.signal)
+	}
+
+	#schedule(signal: AbortSignal): void {
+		const cancel = this.#options.clock.after(this.#options.intervalMs, () => {
+			signal.removeEventListener('abort', cancel)
 			void this.#look([...this.#names.keys()]).then(() => {
-				if (this.#listeners > 0) this.#schedule()
+				if (!signal.aborted) this.#schedule(signal)
 			})
 		})
+		signal.addEventListener('abort', cancel)
 	}
 
 	/** Failures are those of the next read as well: the application meets them there. */

@@ -20,11 +20,18 @@ export class HotTexts {
 		this.#clock = clock
 	}
 
-	/** @param until monotonic milliseconds */
-	set(name: string, text: string, until: number): void {
+	/**
+	 * What the name gives from now on: what it gave before ends in any case.
+	 *
+	 * @param text undefined when there is no such secret
+	 * @param until monotonic milliseconds
+	 */
+	set(name: string, text: string | undefined, until: number): void {
 		const now = this.#clock.monotonic()
-		// Such a name cannot simply be assigned to an answer.
-		if (until <= now || name === '__proto__' || this.texts.size >= MAX_NAMES) return
+		this.texts.delete(name)
+		this.#until.delete(name)
+		// "__proto__" cannot simply be assigned to an answer.
+		if (text === undefined || until <= now || name === '__proto__' || this.texts.size >= MAX_NAMES) return
 		this.texts.set(name, text)
 		this.#until.set(name, until)
 		if (until < this.#sweepAt) this.#schedule(until, now)

@@ -1,14 +1,13 @@
 import { z } from 'zod'
+import { MAX_TIMER_MS } from './clock.ts'
 import { storeError } from './errors.ts'
 import type { StoreBaseConfig } from './purista.ts'
 import type { AzureMountedSecretStoreConfig } from './types.ts'
 
-// setTimeout takes at most 2^31 - 1 ms, and calls at once for more.
-const MAX_MS = 2_147_483_647
 // Sockets of one process to one vault; the service allows 4,000 calls in 10 s to all of its clients.
 const MAX_CONCURRENCY = 1_000
 
-const ms = z.int().min(0).max(MAX_MS)
+const ms = z.int().min(0).max(MAX_TIMER_MS)
 const someMs = ms.min(1)
 const text = z.string().min(1)
 const withMethod = (method: string) =>

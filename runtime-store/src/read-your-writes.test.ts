@@ -302,6 +302,7 @@ class Process {
 
 	constructor(clock: Clock, vaults: Record<Url, ModelVault>, mount: ModelMount) {
 		const vault = routed(vaults)
+		const hot = new HotTexts(clock)
 		const fallback = new Fallback({
 			vault,
 			clock,
@@ -309,6 +310,7 @@ class Process {
 			absentTtlMs: 5_000,
 			staleMs: 600_000,
 			onStale: () => {},
+			onReplaced: () => hot.clear(),
 		})
 		this.state = new State({
 			// The second has none of the names, and is always there.
@@ -321,7 +323,7 @@ class Process {
 			mount: {
 				read: (path, known) => (path === '/mount' ? mount.read(known) : SECOND),
 				turn: () => Promise.resolve(),
-				resolve: async (path) => path,
+				resolve: async (path) => ({ path, id: path }),
 				watch: (_path, _scope, onEvent) => {
 					mount.watchers.add(onEvent)
 					return { close: async () => void mount.watchers.delete(onEvent) }
@@ -341,7 +343,6 @@ class Process {
 				onGivenUp: () => this.own.clear(),
 			},
 		})
-		const hot = new HotTexts(clock)
 		this.state.onView(() => hot.clear())
 		const followed = new Followed({
 			clock,

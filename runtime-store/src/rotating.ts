@@ -1,4 +1,5 @@
 import type { SecretsChanged } from './changes.ts'
+import { MAX_TIMER_MS } from './clock.ts'
 import { storeError } from './errors.ts'
 import type { Logger } from './purista.ts'
 
@@ -32,6 +33,12 @@ export interface RotatingOptions<T> {
 	retryWaitMs?: number
 	/** Milliseconds to the next attempt when a new resource could not be made; doubled each time up to 30 s. @default 250 */
 	retryMs?: number
+	/**
+	 * Milliseconds that `create` and `verify` may take together. Over them the attempt has failed, and what it makes later is disposed of.
+	 *
+	 * @default 60000
+	 */
+	attemptMs?: number
 	/** Milliseconds that calls of an old resource have to end before it is disposed of anyway. @default 30000 */
 	drainMs?: number
 }
@@ -40,21 +47,39 @@ interface Slot<T> {
 	readonly resource: T
 	users: number
 	idle: (() => void) | undefined
+	/** Aborted when the next one is there. */
+	readonly replaced: AbortController
 }
+
+const slotOf = <T>(resource: T): Slot<T> => ({
+	resource,
+	users: 0,
+	idle: undefined,
+	replaced: new AbortController(),
+})
 
 // Doubling from a quarter of a second: a database password is usually valid within seconds of being in the vault.
 const MAX_RETRY_MS = 30_000
+// Twice what drivers wait for a connection (15 to 30 s).
+const ATTEMPT_MS = 60_000
 
-/** Keeps the process alive only when a caller waits for it. */
-const pause = (ms: number, signal: AbortSignal, keepAlive = false): Promise<void> =>
-	new Promise((resolve) => {
-		const timer = setTimeout(resolve, ms)
-		if (!keepAlive) timer.unref()
-		signal.addEventListener('abort', () => {
-			clearTimeout(timer)
-			resolve()
-		})
-	})
+/**
+ * Ends after a time, with the signal, or by `cancel`, and leaves no listener at a signal that lives longer. Keeps the process alive only when
+ * a caller waits for it.
+ */
+function pause(ms: number, signal: AbortSignal, keepAlive = false): { readonly over: Promise<void>; cancel(): void } {
+	if (signal.aborted) return { over: Promise.resolve(), cancel: () => {} }
+	const { promise, resolve } = Promise.withResolvers<void>()
+	const cancel = () => {
+		clearTimeout(timer)
+		signal.removeEventListener('abort', cancel)
+		resolve()
+	}
+	const timer = setTimeout(cancel, Math.min(ms, MAX_TIMER_MS))
+	if (!keepAlive) timer.unref()
+	signal.addEventListener('abort', cancel)
+	return { over: promise, cancel }
+}
 
 /**
  * A resource made of secrets, such as a connection pool, that is made anew when they change.
@@ -75,10 +100,9 @@ export class Rotating<T> {
 	readonly #ending = new AbortController()
 	readonly #draining = new Set<Promise<void>>()
 	#current: Slot<T> | undefined
-	#starting: Promise<Slot<T>> | undefined
+	#starting: Promise<void> | undefined
 	#outdated = false
 	#renewing: Promise<void> | undefined
-	#switched: Array<() => void> = []
 	#unsubscribe: () => void = () => {}
 
 	/** Use {@link rotating}. */
@@ -104,33 +128,34 @@ export class Rotating<T> {
 	async use<R>(work: (resource: T) => Promise<R> | R): Promise<R> {
 		const { outdated, retryWaitMs = 10_000 } = this.#options
 		const until = performance.now() + retryWaitMs
-		let slot = await this.#slot()
 		for (;;) {
+			const slot = this.#current ?? (await this.#started())
+			// A switch in the turns since then has nobody to wait for: only what is present in this turn may be used.
+			if (slot !== this.#current) continue
 			try {
 				return await this.#on(slot, work)
 			} catch (error) {
 				if (!(error instanceof Error) || outdated?.(error) !== true || this.#ending.signal.aborted) throw error
-				const next = await this.#newerThan(slot, until - performance.now())
-				if (next === undefined) throw error
-				slot = next
+				if (this.#current === slot) await pause(Math.max(until - performance.now(), 0), slot.replaced.signal, true).over
+				if (this.#current === slot || this.#current === undefined) throw error
 			}
 		}
 	}
 
 	/** Waits until there is a working resource: for readiness. */
 	async ready(): Promise<void> {
-		await this.#slot()
+		await this.#started()
 	}
 
 	/** Ends following, and disposes of the resource when its calls have ended. May be called more than once. */
 	async destroy(): Promise<void> {
 		this.#ending.abort()
 		this.#unsubscribe()
-		for (const wake of this.#switched.splice(0)) wake()
 		await this.#renewing
 		await this.#starting?.catch(() => {})
 		const slot = this.#current
 		this.#current = undefined
+		slot?.replaced.abort()
 		if (slot !== undefined) this.#drain(slot)
 		await Promise.all(this.#draining)
 	}
@@ -145,16 +170,19 @@ export class Rotating<T> {
 		}
 	}
 
-	async #slot(): Promise<Slot<T>> {
-		if (this.#ending.signal.aborted) throw storeError('Destroyed')
-		if (this.#current !== undefined) return this.#current
-		this.#starting ??= this.#start().finally(() => {
-			this.#starting = undefined
-		})
-		return this.#starting
+	/** The present resource, made if need be; by the turn in which the caller gets it, it may be replaced. */
+	async #started(): Promise<Slot<T>> {
+		while (this.#current === undefined || this.#ending.signal.aborted) {
+			if (this.#ending.signal.aborted) throw storeError('Destroyed')
+			this.#starting ??= this.#start().finally(() => {
+				this.#starting = undefined
+			})
+			await this.#starting
+		}
+		return this.#current
 	}
 
-	async #start(): Promise<Slot<T>> {
+	async #start(): Promise<void> {
 		this.#unsubscribe()
 		this.#unsubscribe = this.#store.onChange(({ changes }) => {
 			if (changes.some((change) => this.#names.includes(change.name))) this.#renew()
@@ -163,96 +191,109 @@ export class Rotating<T> {
 		try {
 			resource = await this.#make(await this.#secrets())
 		} catch (error) {
+			if (this.#ending.signal.aborted) throw error
 			const older = await this.#olderSecrets()
 			if (older === undefined) throw error
 			resource = await this.#make(older)
 			this.#store.logger.warn('a resource could not be made of the present secrets: it uses the previous version')
 			this.#renew()
 		}
-		const slot: Slot<T> = { resource, users: 0, idle: undefined }
-		this.#current = slot
-		return slot
+		this.#current = slotOf(resource)
 	}
 
 	/** A change during an attempt makes one more attempt follow it. */
 	#renew(): void {
 		this.#outdated = true
-		this.#renewing ??= this.#renewUntilDone().finally(() => {
-			this.#renewing = undefined
-		})
+		this.#renewing ??= this.#renewUntilDone()
 	}
 
 	async #renewUntilDone(): Promise<void> {
-		const { signal } = this.#ending
 		await this.#starting?.catch(() => {})
 		let wait = this.#options.retryMs ?? 250
-		while (this.#outdated && this.#current !== undefined && !signal.aborted) {
-			this.#outdated = false
-			try {
-				const resource = await this.#make(await this.#secrets())
-				if (signal.aborted) return await this.#dispose(resource)
-				this.#switch(resource)
-				wait = this.#options.retryMs ?? 250
-			} catch (error) {
-				this.#outdated = true
-				const kind = error instanceof Error ? error.name : typeof error
-				this.#store.logger.warn(
-					{ error: kind, retryInMs: wait },
-					'a resource could not be made of changed secrets: the one of before stays',
-				)
-				await pause(wait, signal)
-				wait = Math.min(wait * 2, MAX_RETRY_MS)
-			}
+		while (this.#outdated && this.#current !== undefined && !this.#ending.signal.aborted)
+			wait = (await this.#renewed(wait)) ? (this.#options.retryMs ?? 250) : Math.min(wait * 2, MAX_RETRY_MS)
+		// In the turn in which nothing was left to do: a change in a later one begins anew.
+		this.#renewing = undefined
+	}
+
+	/** One attempt, and after one that failed the pause before the next. */
+	async #renewed(wait: number): Promise<boolean> {
+		const { signal } = this.#ending
+		this.#outdated = false
+		try {
+			const resource = await this.#make(await this.#secrets())
+			if (signal.aborted) await this.#end(resource)
+			else this.#switch(resource)
+			return true
+		} catch (error) {
+			if (signal.aborted) return false
+			this.#outdated = true
+			this.#store.logger.warn(
+				{ error: error instanceof Error ? error.name : typeof error, retryInMs: wait },
+				'a resource could not be made of changed secrets: the one of before stays',
+			)
+			await pause(wait, signal).over
+			return false
 		}
 	}
 
 	#switch(resource: T): void {
 		const before = this.#current
-		this.#current = { resource, users: 0, idle: undefined }
-		for (const wake of this.#switched.splice(0)) wake()
+		this.#current = slotOf(resource)
+		before?.replaced.abort()
 		if (before !== undefined) this.#drain(before)
 	}
 
 	#drain(slot: Slot<T>): void {
 		const drained = (async () => {
 			if (slot.users > 0) {
-				const timeout = new AbortController()
-				const idle = new Promise<void>((resolve) => {
-					slot.idle = resolve
-				})
-				await Promise.race([idle, pause(this.#options.drainMs ?? 30_000, timeout.signal)])
-				timeout.abort()
+				const { promise: idle, resolve } = Promise.withResolvers<void>()
+				slot.idle = resolve
+				const limit = pause(this.#options.drainMs ?? 30_000, new AbortController().signal)
+				await Promise.race([idle, limit.over])
+				limit.cancel()
 			}
-			try {
-				await this.#dispose(slot.resource)
-			} catch (error) {
-				this.#store.logger.warn(
-					{ error: error instanceof Error ? error.name : typeof error },
-					'a resource could not be disposed of',
-				)
-			}
+			await this.#end(slot.resource)
 		})()
 		this.#draining.add(drained)
 		void drained.then(() => this.#draining.delete(drained))
 	}
 
-	async #newerThan(slot: Slot<T>, waitMs: number): Promise<Slot<T> | undefined> {
-		const timeout = new AbortController()
-		if (this.#current === slot && waitMs > 0) {
-			const switched = new Promise<void>((resolve) => this.#switched.push(resolve))
-			await Promise.race([switched, pause(waitMs, timeout.signal, true)])
-			timeout.abort()
+	/** Disposes of a resource. Does not reject. */
+	async #end(resource: T): Promise<void> {
+		try {
+			await this.#dispose(resource)
+		} catch (error) {
+			this.#store.logger.warn(
+				{ error: error instanceof Error ? error.name : typeof error },
+				'a resource could not be disposed of',
+			)
 		}
-		return this.#current === slot ? undefined : this.#current
 	}
 
+	/** One attempt, which has an end: a driver that never answers must not keep the next change from being followed, nor `destroy`. */
 	async #make(secrets: Record<string, string>): Promise<T> {
+		const { signal } = this.#ending
+		if (signal.aborted) throw storeError('Destroyed')
+		const making = this.#verified(secrets)
+		const limit = pause(this.#options.attemptMs ?? ATTEMPT_MS, signal)
+		const made = await Promise.race([making.then((resource) => ({ resource })), limit.over]).finally(limit.cancel)
+		if (made !== undefined) return made.resource
+		void making.then(
+			(resource) => this.#end(resource),
+			() => {},
+		)
+		if (signal.aborted) throw storeError('Destroyed')
+		throw storeError('NotReady', 'the resource was not made and verified within attemptMs of rotating()')
+	}
+
+	async #verified(secrets: Record<string, string>): Promise<T> {
 		const resource = await this.#create(secrets)
 		try {
 			await this.#options.verify?.(resource)
 			return resource
 		} catch (error) {
-			await Promise.resolve(this.#dispose(resource)).catch(() => {})
+			await this.#end(resource)
 			throw error
 		}
 	}

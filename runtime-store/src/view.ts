@@ -60,7 +60,7 @@ function claimsOf(mounts: readonly (MountSnapshot | undefined)[]): Map<string, C
  *
  * 1. The first mount that has a name, or wants it, wins.
  * 2. Pending writes lie over it, pending removals hide it.
- * 3. Aliases are names of their own.
+ * 3. Aliases are names of their own, before all others.
  * 4. A vault name leads to the file of that secret if no file has that name and only one file is of that secret.
  */
 export function buildView(
@@ -104,7 +104,15 @@ export function buildView(
 		const name = names.length === 1 ? names[0] : undefined
 		if (name !== undefined && !claims.has(objectName) && !entries.has(objectName)) also(objectName, name)
 	}
-	for (const [alias, name] of aliases) also(alias, name)
+	// An alias hides a file or a vault name that is written like it, as it does for writes, and leads to no other alias.
+	const direct = new Map([...aliases.values()].map((name) => [name, [entries.get(name), removed.has(name)] as const]))
+	for (const [alias, name] of aliases) {
+		const [entry, isRemoved] = direct.get(name) ?? []
+		if (entry === undefined) entries.delete(alias)
+		else entries.set(alias, entry)
+		if (isRemoved) removed.add(alias)
+		else removed.delete(alias)
+	}
 
 	const texts = new Map<string, string>()
 	for (const [name, { text }] of entries) if (text !== undefined) texts.set(name, text)

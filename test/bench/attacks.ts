@@ -20,7 +20,7 @@ import { type Attack, attacksOf } from './worst-neighbours.ts'
 const WRITERS = 2
 /** The victim's interval: the shortest that the resource allows. */
 const INTERVAL_MS = 5_000
-/** The bars of design 12: what others may cost the victim, in intervals, and the main thread, ms. */
+/** The bars: what others may cost the victim, in intervals, and the main thread, ms. */
 const BAR_INTERVALS = 2
 const BAR_LOOP_MS = 100
 /** How long a rotation is waited for before it counts as lost. */

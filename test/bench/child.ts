@@ -28,11 +28,15 @@ function imageFlags(): string[] {
 	return args.slice(0, -1)
 }
 
-/** As the image has it, with further flags of node. */
-export async function bundled(entry: string, flags: readonly string[]): Promise<Program> {
+/** A file of this folder as the image would have it, with further flags of node. */
+export const bundled = (entry: string, flags: readonly string[]): Promise<Program> =>
+	bundledAs(join('test/bench', entry), flags)
+
+/** A file of the repository as the image would have it, with further flags of node. */
+export async function bundledAs(entry: string, flags: readonly string[] = []): Promise<Program> {
 	const folder = mkdtempSync(join(tmpdir(), 'asb-bench-'))
 	const file = join(folder, 'main.mjs')
-	await bundle(join(import.meta.dirname, entry), file)
+	await bundle(join(import.meta.dirname, '../..', entry), file)
 	const remove = () => rmSync(folder, { recursive: true, force: true })
 	return { args: [...imageFlags(), ...flags, file], remove }
 }

@@ -7,6 +7,7 @@ export interface Bench {
 
 const benches: Readonly<Record<string, () => Promise<{ bench: Bench }>>> = {
 	cost: () => import('./cost.ts'),
+	floor: () => import('./floor.ts'),
 	latency: () => import('./latency.ts'),
 	mutants: () => import('./mutants.ts'),
 	pods: () => import('./pods.ts'),

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { PFX } from '../../operator/src/pki/testing/fixtures.ts'
@@ -16,14 +16,24 @@ beforeAll(() => {
 })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-it('the operator is one file, and one beside it for its thread, which alone holds the parser of PFX', {
+it('what only some need lies beside the operator: the parser of PFX in its thread, kubeconfig files in a file that a pod never reads', {
 	timeout: BUNDLING,
 }, async () => {
 	const [main = '', ...beside] = await bundle(join(OPERATOR, 'main.ts'), join(folder, 'main.mjs'))
-	expect(beside).toEqual([join(folder, 'forms.worker.mjs')])
-	expect(readdirSync(folder).filter((name) => name.endsWith('.mjs'))).toEqual(['forms.worker.mjs', 'main.mjs'])
-	expect(readFileSync(beside[0] ?? '', 'utf8')).toContain('pkcs12FromAsn1')
-	expect(readFileSync(main, 'utf8')).not.toContain('pkcs12FromAsn1')
+	expect(readdirSync(folder).filter((name) => name.endsWith('.mjs'))).toEqual(
+		[main, ...beside].map((file) => basename(file)).toSorted(),
+	)
+	const holding = (text: string) => beside.filter((file) => readFileSync(file, 'utf8').includes(text))
+	expect(holding('pkcs12FromAsn1')).toEqual([join(folder, 'forms.worker.mjs')])
+	expect(holding('loadFromClusterAndUser').map((file) => basename(file))).toEqual([
+		expect.stringMatching(/^kubeconfig-\w+\.mjs$/),
+	])
+	const text = readFileSync(main, 'utf8')
+	expect(text).not.toMatch(/pkcs12FromAsn1|loadFromClusterAndUser/)
+	// Text of two bytes a character otherwise.
+	expect(Buffer.byteLength(text)).toBe(text.length)
+	// Whose exports are all read by an import.
+	expect(text).not.toMatch(/from ?"(node:)?https?"/)
 })
 
 it('a bundle starts the thread that lies beside it', { timeout: BUNDLING }, async () => {
@@ -41,4 +51,26 @@ it('a bundle starts the thread that lies beside it', { timeout: BUNDLING }, asyn
 		cwd: folder,
 	})
 	expect(stdout).toMatch(/^-----BEGIN CERTIFICATE-----/)
+})
+
+it('the log of a bundle names the lines that we wrote, and none of a library', { timeout: BUNDLING }, async () => {
+	const entry = join(folder, 'thrower.ts')
+	writeFileSync(
+		entry,
+		[
+			`import { createLogger } from ${JSON.stringify(join(OPERATOR, 'process/log.ts'))}`,
+			`import { parseBinding } from ${JSON.stringify(join(OPERATOR, 'api/parse.ts'))}`,
+			'',
+			'const log = createLogger({ level: "info" })',
+			'try { parseBinding({}) } catch (err) { log.error({ err }, "thrown") }',
+			'',
+		].join('\n'),
+	)
+	const out = join(folder, 'thrower', 'main.mjs')
+	await bundle(entry, out)
+	const { stdout } = await promisify(execFile)(process.execPath, [out], { cwd: folder })
+	const { err } = JSON.parse(stdout) as { err: { stack: string[] } }
+	expect(err.stack[0]).toMatch(/parseBinding \(.*\/operator\/src\/api\/parse\.ts:\d+:\d+\)$/)
+	expect(err.stack.at(-1)).toMatch(/thrower\.ts:5:\d+$/)
+	expect(err.stack.join()).not.toMatch(/\.mjs|zod/)
 })

@@ -1,8 +1,10 @@
-// Bundles one entry point with everything it imports into one ES module, with a source map: `node bundle.ts ENTRY OUT`.
+// Bundles one entry point with everything it imports into one ES module, with a source map: `node bundle.ts ENTRY OUT`. What it imports
+// later, by `import()`, lies in files beside it.
 // Runs in the build stage of the Dockerfile; works on a checkout as well. The file of a worker thread becomes a bundle of its
 // own beside it.
 import { chmod, readFile, stat } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { builtinModules } from 'node:module'
+import { basename, dirname, join, resolve } from 'node:path'
 import { build, type Plugin } from 'esbuild'
 
 /**
@@ -34,6 +36,26 @@ const ourSourcesOnly: Plugin = {
 }
 
 /**
+ * Takes node's own modules without importing them: `import` reads every export of theirs, and what is behind some is loaded only when it
+ * is read (node:http has a WebSocket, and with it a second client for HTTP; node:crypto the whole of Web Crypto: 5 MB).
+ */
+const builtinsByName: Plugin = {
+	name: 'builtins-by-name',
+	setup({ onResolve, onLoad }) {
+		const names = builtinModules.filter((name) => !name.startsWith('_'))
+		onResolve({ filter: /^[a-z0-9_:/]+$/ }, ({ path, kind }) => {
+			const name = path.replace(/^node:/, '')
+			if (kind !== 'import-statement' || !names.includes(name)) return undefined
+			return { path: name, namespace: 'builtin', sideEffects: false }
+		})
+		onLoad({ filter: /.*/, namespace: 'builtin' }, ({ path }) => ({
+			contents: `module.exports = process.getBuiltinModule('node:${path}')`,
+			loader: 'js',
+		}))
+	},
+}
+
+/**
  * Finds `new URL('./NAME.worker.ts', import.meta.url)` in our sources and makes it name the bundle that will lie beside this
  * one: NAME.worker.mjs.
  *
@@ -57,15 +79,23 @@ const WORKER = /new URL\('\.\/([\w-]+\.worker)\.ts', import\.meta\.url\)/g
 /** @returns the files that were written, without their maps */
 export async function bundle(entry: string, outfile: string): Promise<string[]> {
 	const workers = new Set<string>()
-	await build({
-		entryPoints: [entry],
-		outfile,
+	const folder = dirname(outfile)
+	const { metafile } = await build({
+		entryPoints: [{ in: entry, out: basename(outfile, '.mjs') }],
+		outdir: folder,
+		outExtension: { '.js': '.mjs' },
 		bundle: true,
-		plugins: [ourSourcesOnly, workersBeside(workers)],
+		// What is imported when it is needed becomes a file of its own, which nobody reads before.
+		splitting: true,
+		chunkNames: '[name]-[hash]',
+		metafile: true,
+		plugins: [ourSourcesOnly, workersBeside(workers), builtinsByName],
 		platform: 'node',
 		// The oldest Node that package.json allows.
 		target: 'node24.15',
 		format: 'esm',
+		// One character beyond Latin-1 and V8 keeps all of it as text of two bytes.
+		charset: 'ascii',
 		conditions: ['asb-source'],
 		mainFields: ['module', 'main'],
 		banner: { js: COMMONJS },
@@ -81,10 +111,11 @@ export async function bundle(entry: string, outfile: string): Promise<string[]> 
 	})
 	// esbuild makes the bundle of a command line executable; in the image only node is.
 	await chmod(outfile, 0o644)
-	const beside = [...workers].map((worker) =>
-		bundle(worker, join(dirname(outfile), basename(worker).replace(/\.ts$/, '.mjs'))),
-	)
-	return [outfile, ...(await Promise.all(beside)).flat()]
+	const later = Object.keys(metafile.outputs)
+		.map((path) => resolve(path))
+		.filter((path) => path.endsWith('.mjs') && path !== resolve(outfile))
+	const beside = [...workers].map((worker) => bundle(worker, join(folder, basename(worker).replace(/\.ts$/, '.mjs'))))
+	return [outfile, ...later, ...(await Promise.all(beside)).flat()]
 }
 
 if (import.meta.main) {

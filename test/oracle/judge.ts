@@ -135,7 +135,7 @@ export class Judge {
 		}
 		if (!texts) {
 			if (ours) problem('was deleted, and not by the test')
-			for (const file of binding.files.values()) file.text = undefined
+			for (const file of binding.files.values()) file.text = file.written = undefined
 			return
 		}
 		const gone: string[] = []
@@ -146,6 +146,7 @@ export class Judge {
 			const isFree = file.course.isWantedSince((target) => target.kind === 'remove' && !isBraked(file, target))
 			const isGone = text === undefined && file.text !== undefined && isBraked(file, file.course.seen)
 			if (isGone && !isFree && !binding.unlisted.has(name)) gone.push(name)
+			if (ours && text !== file.text) file.written = text
 			file.text = text
 		}
 		if (!ours) return
@@ -209,9 +210,12 @@ export class Judge {
 		else if (!course.see(origin.id)) problem(`${name} holds version ${origin.id}, which was not to be delivered`)
 	}
 
-	/** Selectors that look into another vault now have no more to do with what they brought from the one before. */
-	#isOfOtherVault(name: string, { selected, text }: File, { wishes }: Asked): boolean {
-		const origin = text === undefined ? undefined : this.#options.vaults.origin(text)
+	/**
+	 * Selectors that look into another vault now have no more to do with what they brought from the one before. What somebody
+	 * else wrote into the file meanwhile does not make it one of theirs.
+	 */
+	#isOfOtherVault(name: string, { selected, written }: File, { wishes }: Asked): boolean {
+		const origin = written === undefined ? undefined : this.#options.vaults.origin(written)
 		return selected && origin?.vault !== wishes.get(name)?.vault
 	}
 

@@ -37,14 +37,12 @@ export function difference(watching: Watching, shown: Shown, vaults: VaultHistor
 		const { target } = file.course
 		const one = status.secrets?.find((each) => each.name === name)
 		if (!file.selected && !wish) {
-			// Kept for the vault's sake, it looks like what a selector brought, and a selector has the last word.
-			const selects = [...asked.wishes.values()].some(({ tag }) => tag)
-			if (selects && told[name] !== undefined && told[name].state !== 'Current') return undefined
 			const isOurs = !watching.tampered.has(name) && !watching.unlisted.has(name)
 			if ((shown.texts.has(name) && isOurs) || one) return `${name} is not wanted and still there`
 			continue
 		}
-		const delivered = told[name]
+		// What stands in the manifest beside older versions, while its own file is gone, is not delivered.
+		const delivered = shown.texts.has(name) ? told[name] : undefined
 		// Bytes of what was wanted here before stay until there are better ones.
 		const other =
 			wish && otherOf(wish, watching.tampered.has(name) ? undefined : shown.texts.get(name), delivered, vaults)

@@ -36,6 +36,8 @@ export interface File {
 	course: Course
 	/** undefined: not there */
 	text: string | undefined
+	/** the same as we last wrote it, whatever somebody else made of it since */
+	written: string | undefined
 	/** the same, as the status tells it */
 	told: { course: Course; version: string | undefined }
 }
@@ -76,7 +78,7 @@ export function watchingOf(
 ): Watching {
 	const file = (each: string): File => {
 		const told = { course: new Course(), version: undefined }
-		return { selected: selected.has(each), course: new Course(), text: undefined, told }
+		return { selected: selected.has(each), course: new Course(), text: undefined, written: undefined, told }
 	}
 	return {
 		name,

@@ -97,6 +97,7 @@ export function act(world: World, action: Action): void {
 			return
 		case 'jump':
 			world.during(() => agenda.jump(action.ms))
+			if (action.ms < 0) world.isSetBack = true
 			return
 		case 'silence':
 			world.silence(action.ms)

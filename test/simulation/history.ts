@@ -126,7 +126,7 @@ const actions: readonly (readonly [number, fc.Arbitrary<Action>])[] = [
 				fc.record({ suspend: boolean }),
 				fc.record({ swap: one('beta', 'gamma') }),
 				fc.record({ maxRemovals: one(0, 1, 500) }),
-				fc.record({ secretName: constant('two' as const) }),
+				fc.record({ secretName: one('one', 'two') }),
 			)
 			.map((to): Action => ({ do: 'edit', to })),
 	],
@@ -149,6 +149,7 @@ const actions: readonly (readonly [number, fc.Arbitrary<Action>])[] = [
 	[4, constant({ do: 'settle' } as const)],
 	[4, fc.record({ do: does('intrude'), how: one('edit', 'delete', 'copy'), key: fc.nat(20) })],
 	[1, fc.record({ do: does('intrude'), how: one('deleteSecret', 'label') })],
+	[1, fc.record({ do: does('intrude'), how: one('editManifest', 'breakManifest') })],
 ]
 
 const step: fc.Arbitrary<Step> = fc.record({

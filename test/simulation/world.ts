@@ -67,6 +67,8 @@ export class World {
 	readonly #wishes: Wishes
 	readonly #triggers: { left: number; work: () => void }[] = []
 	readonly #start: (world: World) => Process
+	/** the operator's clock was set back: a revision that somebody else destroyed after that may be taken again */
+	isSetBack = false
 	/** names of Secrets of which a status told */
 	readonly #toldNames = new Set<string>()
 	#silentUntil = 0
@@ -136,7 +138,10 @@ export class World {
 		this.process = successor
 		this.agenda.after(downMs, () => {
 			// Killed once more before it began.
-			if (this.process === successor) this.process = this.#start(this)
+			if (this.process !== successor) return
+			// It begins with a list, which is what there is, however silent the watch is after it.
+			this.watched = this.binding
+			this.process = this.#start(this)
 		})
 	}
 
@@ -220,6 +225,7 @@ export class World {
 		if (same && name !== this.shape.secretName) return
 		this.#wishes.pass()
 		this.judge.place(this.watching, { texts, ours, order: Number(this.secrets.nextVersion()) })
+		if (this.isSetBack && !ours && this.watching.tampered.has('.binding.json')) this.watching.revision = 0
 	}
 
 	/** What the Secret holds. */
@@ -267,7 +273,8 @@ export class World {
 		this.#wishes.pass()
 		const texts = this.texts() ?? new Map<string, string>()
 		const parsed = parseManifest(texts.get('.binding.json') ?? '')
-		if (texts.size > 0 && parsed.kind !== 'ok') return 'no manifest'
+		// Nothing is written while the binding is suspended, whatever somebody else wrote.
+		if (texts.size > 0 && parsed.kind !== 'ok' && !this.shape.suspend) return 'no manifest'
 		const told = parsed.kind === 'ok' ? parsed.manifest.secrets : {}
 		const { status, metadata } = this.binding
 		const former = this.shape.secretName === 'one' ? 'two' : 'one'

@@ -7,6 +7,7 @@ const steps: ReadonlyArray<readonly [name: string, command: string, ...args: str
 	['type-aware lint', 'oxlint', '--type-aware', '--deny-warnings'],
 	['unused code', 'knip', '--no-progress'],
 	['sizes and import circles', 'node', 'test/tools/sizes.ts'],
+	['fields and facts', 'node', '--conditions=asb-source', 'test/tools/fields.ts'],
 	['generated CRD', 'node', '--conditions=asb-source', 'operator/src/api/generate.ts', '--check'],
 	['generated API reference', 'node', '--conditions=asb-source', 'test/apidoc/generate.ts', '--check'],
 ]

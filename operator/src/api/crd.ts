@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { API_VERSION, GROUP, KIND, PLURAL, SHORT_NAME, VERSION } from './constants.ts'
 import { specSchema, statusSchema } from './schema.ts'
 

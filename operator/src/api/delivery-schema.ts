@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { GROUP, SECRET_TYPES, type SecretType } from './constants.ts'
 import { DNS_NAME, duration, OBJECT_NAME, type Rule, rules } from './schema-parts.ts'
 

@@ -1,5 +1,5 @@
 import { fileNameProblem } from 'purista-azure-mounted-secret-store/manifest'
-import { z } from 'zod'
+import * as z from 'zod'
 import {
 	ALLOW_REMOVALS_ANNOTATION,
 	type Audience,

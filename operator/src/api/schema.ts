@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { ALLOW_REMOVALS_ANNOTATION, AUDIENCES, GROUP, VAULT_SUFFIXES, VAULT_URL } from './constants.ts'
 import { delivery, typeRules } from './delivery-schema.ts'
 import { DNS_NAME, duration, OBJECT_NAME, type Rule, rules } from './schema-parts.ts'
@@ -160,7 +160,7 @@ const certificateEntry = z
 		}),
 	)
 
-// A vault allows 15 tags, with names and values of at most 512 characters (keyvault.md 1.5).
+// A vault allows 15 tags, with names and values of at most 512 characters (FACTS.md#limits).
 const MAX_TAGS = 15
 const MAX_TAG = 512
 

@@ -91,7 +91,7 @@ function quoteSafely(message: string, status: number, sensitive: boolean): strin
 	return text.length > MAX_MESSAGE ? `${text.slice(0, MAX_MESSAGE)}…` : text
 }
 
-// undici's and Node's codes are constants such as UND_ERR_SOCKET; anything else does not belong into a message.
+// Node's codes are constants such as ECONNREFUSED; anything else does not belong into a message.
 function codeOf(error: unknown): string | undefined {
 	for (let depth = 0, at = error; depth < 4 && isRecord(at); depth++, at = at['cause']) {
 		const code = at['code']

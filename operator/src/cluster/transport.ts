@@ -1,15 +1,15 @@
+import type { IncomingMessage } from 'node:http'
 import type { RequestOptions } from 'node:https'
-import { isDeepStrictEqual } from 'node:util'
-import type { KubeConfig } from '@kubernetes/client-node'
-import { Agent, type Dispatcher } from 'undici'
 import { KubeError } from '../ports/kube-error.ts'
 import type { ObserveRequest, RequestLabels } from '../ports/observe.ts'
 import { isTooDeep } from '../process/json-depth.ts'
-import { discard, header, readText } from './body.ts'
+import { readText } from './body.ts'
+import { createConnections } from './connections.ts'
 import { createDeadline, type Deadline } from './deadline.ts'
 import { errorFromNetwork, errorFromStatus, TOO_LONG } from './errors.ts'
 import { MAX_DEPTH, readLines } from './lines.ts'
 import { describeRequest, isSensitive, type Method, permissionFor } from './paths.ts'
+import type { KubeAccess } from './pod-access.ts'
 
 /** Content types of PATCH. Bodies are JSON, which is also valid YAML for server-side apply. */
 export const PATCH = {
@@ -60,7 +60,7 @@ export interface KubeTransport {
 }
 
 export interface KubeTransportOptions {
-	kubeConfig: KubeConfig
+	kubeConfig: KubeAccess
 	userAgent?: string | undefined
 	observe?: ObserveRequest | undefined
 	/** default deadline of a request, milliseconds */
@@ -70,10 +70,6 @@ export interface KubeTransportOptions {
 // The API server itself gives up on ordinary requests after 60 s; a healthy one answers in well under one. 30 s tells a
 // half-open connection from a slow server without holding a worker for a minute.
 const REQUEST_TIMEOUT_MS = 30_000
-// Go's server closes idle connections after 90 s or more; staying clearly below never sends into a closing socket.
-const KEEP_ALIVE_MS = 30_000
-// Watches hold one each (fewer than ten), workers one each (about ten): room for both and for a burst of nudges.
-const MAX_CONNECTIONS = 64
 // A page of a list: 500 bindings of 64 kB. What is longer is asked for in shorter pages (watch.ts); one object has 1.5 MiB.
 const MAX_BYTES = 32 * 1024 * 1024
 // A `Status` is a sentence or a few.
@@ -81,18 +77,14 @@ const MAX_ERROR_BYTES = 1024 * 1024
 
 /**
  * A transport with one shared, reused set of connections. Server, TLS and authentication come from the client library's
- * `KubeConfig`, which is asked anew for each request: it re-reads a rotated token file, runs exec plugins when needed, and
+ * `KubeConfig` or from what a pod is given, which is asked anew for each request: it re-reads a rotated token file, runs exec plugins when needed, and
  * we keep no header. When the TLS material changes (a rotated CA or client certificate) the connections are replaced.
  */
 export function createKubeTransport(options: KubeTransportOptions): KubeTransport {
 	const { kubeConfig, userAgent = 'azure-secret-binding', observe = () => {} } = options
 	const connections = createConnections()
 
-	const open = async (
-		line: RequestLine,
-		request: KubeRequest,
-		signal: AbortSignal,
-	): Promise<Dispatcher.ResponseData> => {
+	const open = async (line: RequestLine, request: KubeRequest, signal: AbortSignal): Promise<IncomingMessage> => {
 		const cluster = kubeConfig.getCurrentCluster()
 		if (!cluster?.server) throw new KubeError('other', 'the kubeconfig has no current cluster')
 		if (cluster.proxyUrl) throw new KubeError('other', 'the kubeconfig names a proxy: proxies are not supported')
@@ -111,27 +103,23 @@ export function createKubeTransport(options: KubeTransportOptions): KubeTranspor
 		if (request.body !== undefined) {
 			headers['content-type'] = request.contentType ?? (request.method === 'PATCH' ? PATCH.merge : 'application/json')
 		}
-		const response = await connections.for(auth).request({
-			origin: url.origin,
-			path: url.pathname + url.search,
+		const response = await connections.send(url, auth, {
 			method: request.method,
 			headers,
-			body: request.body === undefined ? null : JSON.stringify(request.body),
+			body: request.body === undefined ? undefined : JSON.stringify(request.body),
 			signal,
-			// Our own deadline covers both; undici's 300 s for a body would cut a quiet watch.
-			headersTimeout: 0,
-			bodyTimeout: 0,
 		})
-		line.status = String(response.statusCode)
-		if (response.statusCode < 400) {
-			if ((header(response, 'content-encoding') ?? 'identity') === 'identity') return response
-			discard(response.body)
+		const { statusCode: status = 0 } = response
+		line.status = String(status)
+		if (status < 400) {
+			if ((response.headers['content-encoding'] ?? 'identity') === 'identity') return response
+			response.destroy()
 			throw new KubeError('server', `${line.text}: the answer is packed, and nothing packed was asked for`)
 		}
 		throw errorFromStatus({
 			request: line.text,
-			status: response.statusCode,
-			retryAfter: header(response, 'retry-after'),
+			status,
+			retryAfter: response.headers['retry-after'],
 			body: parse((await readText(response, MAX_ERROR_BYTES)) ?? ''),
 			sensitive: isSensitive(line.labels),
 			permission: permissionFor(line.labels, request.path),
@@ -172,7 +160,7 @@ export function createKubeTransport(options: KubeTransportOptions): KubeTranspor
 			try {
 				const response = await open(line, { ...request, method: 'GET' }, deadline.signal)
 				deadline.stop()
-				return streamLines(response.body, request, line, deadline, finish)
+				return streamLines(response, request, line, deadline, finish)
 			} catch (error) {
 				const explained = explain(error, line, deadline, request.signal)
 				finish()
@@ -180,12 +168,14 @@ export function createKubeTransport(options: KubeTransportOptions): KubeTranspor
 			}
 		},
 
-		close: () => connections.close(),
+		async close() {
+			connections.close()
+		},
 	}
 }
 
 async function* streamLines(
-	body: Dispatcher.ResponseData['body'],
+	body: IncomingMessage,
 	{ signal, inactivityMs }: KubeStreamRequest,
 	line: RequestLine,
 	deadline: Deadline,
@@ -239,51 +229,6 @@ function explain(error: unknown, line: RequestLine, deadline: Deadline, signal: 
 	}
 	line.status = 'unreachable'
 	return errorFromNetwork(line.text, error)
-}
-
-/** One agent for each set of TLS options seen last; an older one finishes its requests and is closed. */
-function createConnections() {
-	let current: { tls: Record<string, unknown>; agent: Agent } | undefined
-	let closed = false
-	const retire = () => {
-		// Not awaited: its watches may run for minutes. A failure to close leaves nothing that could be used.
-		void current?.agent.close().catch(() => {})
-		current = undefined
-	}
-	return {
-		/**
-		 * A connection was silent for too long. Whatever made it half-open (a firewall, a failed-over load balancer) has
-		 * probably done the same to the idle ones, and each would cost its own deadline: none of them is used again.
-		 */
-		distrust(): void {
-			retire()
-		},
-		for(auth: RequestOptions): Agent {
-			if (closed) throw new KubeError('unreachable', 'the transport is closed')
-			const { ca, cert, key, pfx, passphrase, servername, rejectUnauthorized } = auth
-			const tls = Object.fromEntries(
-				Object.entries({ ca, cert, key, pfx, passphrase, servername, rejectUnauthorized }).filter(
-					([, v]) => v !== undefined,
-				),
-			)
-			if (current && isDeepStrictEqual(current.tls, tls)) return current.agent
-			retire()
-			const agent = new Agent({
-				connect: { ...tls, keepAlive: true, keepAliveInitialDelay: 15_000 },
-				connections: MAX_CONNECTIONS,
-				keepAliveTimeout: KEEP_ALIVE_MS,
-				keepAliveMaxTimeout: KEEP_ALIVE_MS,
-				// With HTTP/2 one half-open connection would take all watches with it, and a client of this kind leaked there.
-				allowH2: false,
-			})
-			current = { tls, agent }
-			return agent
-		},
-		async close(): Promise<void> {
-			closed = true
-			await current?.agent.destroy()
-		},
-	}
 }
 
 function parse(text: string): unknown {

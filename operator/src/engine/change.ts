@@ -140,7 +140,9 @@ export function changeOf(input: ChangeInput): Change {
 	// What selectors brought stands in the manifest alone: when that was lost, of no file is known that nobody wants it any more.
 	const isWriterEnough = binding.select.length === 0
 	for (const [name, { foreign }] of holding?.files ?? []) if (foreign === undefined && isWriterEnough) mine.add(name)
-	const stays = new Set(results.flatMap((result) => (result.remove ? [] : filesThatStay(result, input))))
+	// A removal that no brake counts is about older versions beside a gap: nobody knows whose a file in there is.
+	const leftOf = ({ wanted, instead }: EntryResult) => (instead ? [] : [wanted.name])
+	const stays = new Set(results.flatMap((result) => (result.remove ? leftOf(result) : filesThatStay(result, input))))
 	const drop = [...(holding?.files.keys() ?? [])].filter(
 		(name) => name !== MANIFEST_FILE && mine.has(name) && !stays.has(name),
 	)
@@ -157,9 +159,21 @@ const filesOf = ([name, { previous }]: [string, Pick<ManifestSecret, 'previous'>
 ]
 
 /** Files that a wanted secret has after the write. While it is pending, older bytes stay until there are new ones. */
-function filesThatStay({ wanted, delivered: after }: EntryResult, { holding, vaultUrl }: ChangeInput): string[] {
-	const before = holding?.manifest && entryOf(holding.manifest, wanted.name, vaultUrl)
-	return filesOf([wanted.name, after ?? before ?? { previous: [] }])
+const filesThatStay = (result: EntryResult, input: ChangeInput): string[] =>
+	filesOf([result.wanted.name, entryAfter(result, input) ?? { previous: [] }])
+
+/**
+ * What the manifest says of a secret after the write. When somebody took its file away and it cannot be read now, older
+ * versions stay beside the gap, and the entry that tells of them.
+ */
+function entryAfter(
+	{ wanted, delivered, remove }: EntryResult,
+	{ holding, vaultUrl }: Pick<ChangeInput, 'holding' | 'vaultUrl'>,
+): ManifestSecret | undefined {
+	if (delivered || remove || !holding?.manifest) return delivered
+	const before = entryOf(holding.manifest, wanted.name, vaultUrl)
+	const isAny = before?.previous.some((_, i) => holding.files.has(previousFileName(wanted.name, i + 1)))
+	return isAny ? before : undefined
 }
 
 /** The manifest that describes the results: the one that is there when it still does, otherwise the next revision. */
@@ -172,9 +186,10 @@ export function buildManifest({
 	selectorsHeld = false,
 }: ChangeInput): Manifest {
 	const secrets = Object.fromEntries(
-		results.flatMap(({ wanted, delivered }): [string, ManifestSecret][] =>
-			delivered === undefined ? [] : [[wanted.name, delivered]],
-		),
+		results.flatMap((result): [string, ManifestSecret][] => {
+			const entry = entryAfter(result, { holding, vaultUrl })
+			return entry === undefined ? [] : [[result.wanted.name, entry]]
+		}),
 	)
 	const wanted = Object.fromEntries(
 		results.flatMap((result): [string, ManifestWanted][] => {

@@ -59,6 +59,9 @@ describe('a pointer into JSON', () => {
 		['finds a name that objects inherit only when it is their own', '/__proto__', 'own'],
 	])('%s', (_, pointer, found) => expect(point(json, pointer)).toBe(found))
 
+	it('passes over a byte order mark', () => {
+		expect(parseJson('\uFEFF{"a":"1"}')).toMatchObject({ kind: 'json', value: { a: '1' } })
+	})
 	it('that is empty takes the whole', () => {
 		expect(point('"alone"', '')).toBe('alone')
 		expect(point('[1, 2]', '')).toBe('[1,2]')

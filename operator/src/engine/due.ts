@@ -12,7 +12,7 @@ import type { Moment } from './questions.ts'
 const SETTLE_MS = 2_500
 // Polls that are due in the same half second are due together, so that the bindings of a session share their answers.
 const GRID_MS = 500
-/** Drift is looked for at each data write and every 5 min (design 7). */
+/** Drift is looked for at each data write and every 5 min: a GET per binding, and edits by others are rare. */
 const DRIFT_EVERY_MS = 5 * 60_000
 
 /** The user changed the spec, an annotation that says how to follow it, or asked for a poll. */

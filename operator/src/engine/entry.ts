@@ -80,14 +80,15 @@ export interface EntryContext {
 /**
  * Decides about one secret. Only what is absent (confirmed), deselected or flawed is ever taken away, and only by the policy.
  *
- * @param before what is delivered under the name, if its bytes are there
+ * @param there what is delivered under the name, if its bytes are there
  */
 export function decideEntry(
 	wanted: WantedSecret,
 	finding: Finding,
-	before: ManifestSecret | undefined,
+	there: ManifestSecret | undefined,
 	context: EntryContext,
 ): EntryResult {
+	const before = there && broughtBy(wanted, there)
 	const stays: EntryResult = {
 		wanted,
 		delivered: before,
@@ -119,6 +120,13 @@ export function decideEntry(
 		case 'fault':
 			return failed(stays, finding, context)
 	}
+}
+
+/** Whether an entry or a selector asks for it may change without its bytes. */
+function broughtBy({ selected }: WantedSecret, before: ManifestSecret): ManifestSecret {
+	if ((before.selected ?? false) === (selected ?? false)) return before
+	const { selected: _, ...rest } = before
+	return selected ? { ...rest, selected: true } : rest
 }
 
 type Found<K extends Finding['kind']> = Extract<Finding, { kind: K }>
@@ -176,8 +184,8 @@ function failed(stays: EntryResult, { fault, confirmed }: Found<'fault'>, { poli
 	if (!matches(before, wanted)) {
 		if (!isAbsentNow) return { ...stays, reason, fault }
 		const absent: EntryResult = { ...stays, state: 'Absent', reason, fault }
-		// Nothing is there, and nothing is to be.
-		if (!before) return { ...absent, asAsked: true }
+		// Nothing is there, and nothing is to be: older versions, which may be there alone, go as it would have.
+		if (!before) return { ...absent, asAsked: true, remove: confirmed && policy.absent === 'Remove' }
 		return instead(stays, confirmed ? policy.absent : 'Keep', absent)
 	}
 	// Permissions, outages, a pin that is not there: nothing is known about the bytes, so they stay what they were.
@@ -219,6 +227,7 @@ function describe(
 		version,
 		state: 'Current',
 		pinned: wanted.version !== undefined,
+		...(wanted.selected ? { selected: true } : {}),
 		...time('created', facts.created),
 		...time('updated', facts.updated),
 		...time('notBefore', facts.notBefore),
@@ -239,7 +248,7 @@ export const describePrevious = ({ version, created }: SecretFacts & { version: 
 	...time('created', created),
 })
 
-// A recovered secret answers 404 for some seconds (recorded: 2 to 4 s), so one answer is not enough (design 5).
+// A recovered secret answers 404 for some seconds, so one answer is not enough (FACTS.md#recovered-secrets).
 export const ABSENT_AFTER_MS = 10_000
 
 /**

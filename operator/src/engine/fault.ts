@@ -25,6 +25,7 @@ export type VaultFault =
 				| 'contentType'
 				| 'pfx'
 				| 'pem'
+				| 'keyEncrypted'
 				| 'rounds'
 				| 'certMissing'
 				| 'keyMissing'

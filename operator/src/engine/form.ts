@@ -30,7 +30,7 @@ export function nameOfForm(form: Form | undefined): string | undefined {
 	return words.length > 0 ? words.join(' ') : undefined
 }
 
-// Key Vault takes 25,000 bytes (keyvault.md); an emulator or a later service may take more. Twice that is no work to speak of.
+// Key Vault takes 25,000 bytes (FACTS.md#limits); an emulator or a later service may take more. Twice that is no work to speak of.
 const MAX_VALUE_CHARS = 50_000
 // All contents that are made of one value: a Kubernetes Secret holds no more, and 500 entries may each take the whole value.
 const MAX_MADE_BYTES = 1_048_576

@@ -19,7 +19,7 @@ export function entryOf(
 	vaultUrl: string,
 ): ManifestSecret | undefined {
 	const secret = Object.hasOwn(secrets, name) ? secrets[name] : undefined
-	if (!secret) return undefined
+	if (!secret || (secret.vault === undefined && vault === vaultUrl)) return secret
 	const { vault: own = vault, ...rest } = secret
 	return own === vaultUrl ? rest : { ...rest, vault: own }
 }

@@ -35,7 +35,7 @@ export interface Known {
 // its pages; a denied one costs one call, so it is tried more often.
 const RELEARN_PAGES_MS = 8 * 3_600_000
 const RELEARN_DENIED_MS = 3_600_000
-/** Pinned and previous versions do not change, but they can be disabled: that is looked at every 10th time (design 5). */
+/** Pinned and previous versions do not change, but they can be disabled: that is looked for at every 10th poll, because it costs a call each. */
 export const VERSIONS_EVERY = 10
 
 /** What is known about lists of one vault with one identity. */

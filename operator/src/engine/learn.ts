@@ -1,5 +1,6 @@
 import type { Binding, WantedSecret } from '../api/parse.ts'
 import type { BindingStatus } from '../api/schema.ts'
+import { parseTime } from '../api/time.ts'
 import { type Holding, withoutContent } from './destination.ts'
 import { dueAfter } from './due.ts'
 import type { EntryResult } from './entry.ts'
@@ -23,8 +24,12 @@ export function afterReadBack(
 	const seen = { ...knowledge, driftCheckedAt: at.monotonic, readBefore: true }
 	// It was written before and its revision is lost: go on above any that it can have had (one change a second at most).
 	const isWritten = !knowledge.readBefore && status.lastChangeTime !== undefined
-	const lost = (revision: number) => (isWritten && revision === 0 ? Math.floor(at.now / 1000) : revision)
-	if (read.kind === 'none') return { ...seen, holding: 'none', revision: lost(knowledge.revision) }
+	const lost = (revision: number) =>
+		isWritten && revision === 0 ? Math.floor(latest(status, at) / 1000) + 1 : revision
+	if (read.kind === 'none') {
+		const gone = knowledge.holding === 'none' ? {} : NOTHING_DELIVERED
+		return { ...seen, ...gone, holding: 'none', revision: lost(knowledge.revision) }
+	}
 	const holding = withManifest(withoutContent(read.holding), knowledge)
 	const highest = Math.max(knowledge.revision, plausible(read.holding.revision), holding.manifest?.revision ?? 0)
 	const revision = holding.manifest ? highest : lost(highest)
@@ -34,6 +39,19 @@ export function afterReadBack(
 	return { ...now, secrets: new Map([...knownOf(holding, now, binding, status, at), ...knowledge.secrets]) }
 }
 
+/** The clock may have been set back since the operator before this one took its revision from it. */
+const latest = ({ lastChangeTime, lastCheckTime }: BindingStatus, { now }: Moment) =>
+	Math.max(now, parseTime(lastChangeTime) ?? now, parseTime(lastCheckTime) ?? now)
+
+/** What is known of secrets when the place that held them is gone, or another one: all of them are read. */
+const NOTHING_DELIVERED = {
+	secrets: new Map(),
+	older: new Map(),
+	accepted: new Map(),
+	last: undefined,
+	due: new Map(),
+} satisfies Partial<Knowledge>
+
 /**
  * What is known of the secrets is what was delivered to a place. Of another place, such as under another name or restored from
  * a backup, nothing is; and of a file that is not the one that was seen last, because a write was done whose answer got lost,
@@ -42,8 +60,7 @@ export function afterReadBack(
 function knownOfHolding(knowledge: Knowledge, holding: Holding): Partial<Knowledge> {
 	const { holding: before, secrets, readBefore } = knowledge
 	if (!readBefore) return {}
-	if (before === undefined || before === 'none' || before.id !== holding.id)
-		return { secrets: new Map(), older: new Map(), accepted: new Map(), last: undefined, due: new Map() }
+	if (before === undefined || before === 'none' || before.id !== holding.id) return NOTHING_DELIVERED
 	const isSame = (name: string) => {
 		const [a, b] = [before, holding].map(({ manifest }) => manifest?.secrets[name])
 		return (

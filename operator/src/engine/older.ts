@@ -37,7 +37,7 @@ export interface Older {
 	readonly broke: Broke | undefined
 }
 
-/** Whether the older versions of a secret have to be looked at: after each rotation, and every tenth time (design 5). */
+/** Whether the older versions of a secret have to be looked at: after each rotation, and every tenth time by the way. */
 export function isOlderDue(
 	{ wanted, delivered }: EntryResult,
 	{ known, polls, holding, accepted, told }: Omit<OlderInput, 'asked'>,

@@ -13,6 +13,8 @@ const MAX_DEPTH = 128
 
 /** Reads a JSON text; numbers stay as they are written. */
 export function parseJson(text: string): ParsedJson {
+	// Editors on Windows begin a file with a byte order mark, which is no part of the JSON.
+	if (text.startsWith('\uFEFF')) return parseJson(text.slice(1))
 	if (isTooDeep(text)) return { kind: 'tooDeep' }
 	try {
 		const value = json.parse(text, (_, each, { source }) =>

@@ -2,6 +2,7 @@ import type { ManifestSecret } from 'purista-azure-mounted-secret-store/manifest
 import type { WantedSecret } from '../api/parse.ts'
 import { MAX_SECRETS } from '../api/schema.ts'
 import type { Demand, ListedSecret } from '../ports/vault.ts'
+import type { Finding } from './entry.ts'
 import type { VaultFault } from './fault.ts'
 import { type Broke, type Found, type Group, groupsOf, type One, together } from './found.ts'
 import { deliveredSecret } from './held.ts'
@@ -11,7 +12,7 @@ import type { SelectorOutcome } from './outcome.ts'
 import { applyHold } from './pin.ts'
 import { probeOf } from './probe.ts'
 import { ask, type Piece } from './questions.ts'
-import { cameBySelector, nameBySelectors, namedTags, select, selectedSecret } from './select.ts'
+import { nameBySelectors, namedTags, select, selectedSecret } from './select.ts'
 import { sideBySide } from './side-by-side.ts'
 import { checkPin, type Polling, readGroup } from './values.ts'
 
@@ -41,8 +42,14 @@ export function* pollWhole(begun: Polling): Piece<Poll> {
 	const listed = yield* listIfWorth(begun, before)
 	const polling: Polling = { ...begun, items: listed.items, listedAt: listed.listedAt }
 	const selection = selectionOf(polling, before, listed.selectors)
-	const { secrets: wanted, ...held } = applyHold(selection.wanted, binding.hold, begun.at.now)
-	// What is held is delivered whatever selectors say.
+	const isOut = ({ name }: WantedSecret) => isUnselected(selection.ones.get(name)?.finding)
+	// What the vault deselects is delivered while it is held; what the spec does not select any more is no secret of the binding.
+	const { secrets, ...held } = applyHold(
+		selection.wanted.filter((each) => !isOut(each)),
+		binding.hold,
+		begun.at.now,
+	)
+	const wanted = [...secrets, ...selection.wanted.filter(isOut)]
 	const decided = new Map(
 		[...selection.ones].filter(([name, { finding }]) => !(held.names.includes(name) && finding.kind === 'leaves')),
 	)
@@ -82,14 +89,9 @@ export function selectedBefore({ holding, vaultUrl, binding, wanted }: Polling):
 	const manifest = holding?.manifest
 	if (!manifest) return []
 	const named = new Set(binding.secrets.map(({ name }) => name))
-	const pinnedNow = (name: string, pinned: boolean) =>
-		// A selected secret that an incident pinned.
-		pinned && binding.select.length > 0 && binding.hold.kind === 'until' && binding.hold.versions.has(name)
-	const cameBefore = (name: string, secret: ManifestSecret) => {
-		const last = wanted?.find((each) => each.name === name)
-		if (last) return last.selected === true
-		return cameBySelector(manifest.selectors, name, secret) || pinnedNow(name, secret.pinned)
-	}
+	const last = new Map(wanted?.map(({ name, selected }) => [name, selected]))
+	const cameBefore = (name: string, { selected }: ManifestSecret) =>
+		(last.has(name) ? last.get(name) : selected) === true
 	return Object.entries(manifest.secrets)
 		.filter(
 			([name, secret]) =>
@@ -145,6 +147,8 @@ interface Selection {
 	readonly selectors: SelectorOutcome
 	readonly ones: ReadonlyMap<string, One>
 }
+
+const isUnselected = (finding: Finding | undefined) => finding?.kind === 'leaves' && finding.why === 'selectors'
 
 /** What the selectors bring besides what the spec names, and what they do not bring any more. */
 function selectionOf(

@@ -1,7 +1,6 @@
-import type { ManifestSecret } from 'purista-azure-mounted-secret-store/manifest'
 import { describe, expect, it } from 'vitest'
 import type { Selector } from '../api/schema.ts'
-import { type Candidate, cameBySelector, manifestSelectors, namedTags, select } from './select.ts'
+import { type Candidate, manifestSelectors, namedTags, select } from './select.ts'
 
 const selector = (rest: Partial<Selector>): Selector => ({
 	tags: {},
@@ -77,15 +76,6 @@ describe('several selectors', () => {
 })
 
 describe('the manifest', () => {
-	const secret: ManifestSecret = {
-		objectName: 'a-x',
-		version: 'v1',
-		state: 'Current',
-		pinned: false,
-		tags: { t: '1' },
-		previous: [],
-	}
-	const list = [selector({ prefix: 'a-', stripPrefix: true, tags: { t: '1' } })]
 	it('names selectors without what they do not say', () => {
 		expect(manifestSelectors([selector({ prefix: 'a' })])).toEqual([
 			{ prefix: 'a', stripPrefix: false, nameStyle: 'AsIs', managed: false },
@@ -93,14 +83,5 @@ describe('the manifest', () => {
 		expect(namedTags([selector({ tags: { a: '1', b: '2' } }), selector({ tags: { a: '2' } })])).toEqual(
 			new Set(['a', 'b']),
 		)
-	})
-	it('tells what came by a selector: by name and tags, by name alone once it is kept', () => {
-		const of = (name: string, rest: Partial<ManifestSecret> = {}) =>
-			cameBySelector(manifestSelectors(list), name, { ...secret, ...rest })
-		expect(of('x')).toBe(true)
-		expect(of('y')).toBe(false)
-		expect(of('x', { tags: {} })).toBe(false)
-		expect(of('x', { tags: {}, state: 'Deselected' })).toBe(true)
-		expect(of('x', { pinned: true })).toBe(false)
 	})
 })

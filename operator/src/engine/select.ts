@@ -1,4 +1,4 @@
-import type { ManifestSecret, ManifestSelector } from 'purista-azure-mounted-secret-store/manifest'
+import type { ManifestSelector } from 'purista-azure-mounted-secret-store/manifest'
 import type { WantedSecret } from '../api/parse.ts'
 import type { Selector } from '../api/schema.ts'
 import type { SecretFacts } from './probe.ts'
@@ -60,7 +60,7 @@ export function nameBySelectors(selectors: readonly Selector[], item: Candidate)
 }
 
 function matches({ prefix = '', tags, managed }: Selector, item: Candidate): boolean {
-	// Names in a vault compare without regard to case (keyvault.md 1.5).
+	// Names in a vault compare without regard to case (FACTS.md#names).
 	if (!item.objectName.toLowerCase().startsWith(prefix.toLowerCase())) return false
 	if (item.managed && !managed) return false
 	return Object.entries(tags).every(([key, value]) => Object.hasOwn(item.tags, key) && item.tags[key] === value)
@@ -86,17 +86,3 @@ export const manifestSelectors = (selectors: readonly Selector[]): ManifestSelec
 		nameStyle,
 		managed,
 	}))
-
-/** Whether a delivered secret came by one of the selectors that the manifest names, rather than by an entry of the spec. */
-export function cameBySelector(selectors: readonly ManifestSelector[], name: string, secret: ManifestSecret): boolean {
-	if (secret.pinned) return false
-	// Whether it is managed is not written down; those that the selectors left out were not delivered.
-	const full = selectors.map((each) => ({ tags: {}, ...each, managed: true }))
-	return full.some(
-		(selector) =>
-			nameOf(selector, secret.objectName) === name &&
-			secret.objectName.toLowerCase().startsWith((selector.prefix ?? '').toLowerCase()) &&
-			// A kept secret may have lost the tag since; its name must then be enough.
-			(secret.state !== 'Current' || matches(selector, { objectName: secret.objectName, tags: secret.tags })),
-	)
-}

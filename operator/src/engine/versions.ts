@@ -1,13 +1,13 @@
 import { flawOf } from './flaw.ts'
 import type { SecretFacts } from './probe.ts'
 
-/** Pages of a list of versions that are read at most (design 5), 25 versions on each. */
+/** Pages of a list of versions that are read at most, 25 versions on each: beyond 500 a rotation would cost more calls than all else. */
 export const MAX_VERSION_PAGES = 20
 
 /** One version in the list of a secret's versions. */
 export type ListedVersion = SecretFacts & { version: string }
 
-// Lists come by id, which is a hash; only `created` tells of age, in whole seconds (keyvault.md 1.7).
+// Lists come by id, which is a hash; only `created` tells of age, in whole seconds (FACTS.md#versions).
 const createdOf = ({ created }: ListedVersion) => created ?? Number.NEGATIVE_INFINITY
 const newestFirst = (versions: readonly ListedVersion[]) => versions.toSorted((a, b) => createdOf(b) - createdOf(a))
 

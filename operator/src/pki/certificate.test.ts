@@ -8,6 +8,14 @@ const P12 = 'application/x-pkcs12'
 const PEM = 'application/x-pem-file'
 const sec1 = createPrivateKey(KEY.ec).export({ type: 'sec1', format: 'pem' }).toString()
 const pkcs1 = createPrivateKey(KEY.rsa).export({ type: 'pkcs1', format: 'pem' }).toString()
+// What `openssl ec -aes256` writes; the bytes do not matter, because nobody can open them.
+const lockedOld = `-----BEGIN EC PRIVATE KEY-----
+Proc-Type: 4,ENCRYPTED
+DEK-Info: AES-256-CBC,00112233445566778899AABBCCDDEEFF
+
+${Buffer.alloc(96, 1).toString('base64')}
+-----END EC PRIVATE KEY-----
+`
 const locked = createPrivateKey(KEY.ec)
 	.export({ type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: 'x' })
 	.toString()
@@ -35,6 +43,7 @@ describe('a certificate', () => {
 			[...chain, rsa],
 		],
 		['PEM with the leaf twice', KEY.ec + ec + ec + intermediate, PEM, ec, KEY.ec, [intermediate]],
+		['PFX whose base64 has lines', PFX.ecPlain.replace(/(.{64})/g, '$1\r\n'), P12, ec, KEY.ec, []],
 		['a content type in other letters', PFX.ecPlain, ' Application/X-PKCS12', ec, KEY.ec, []],
 	])('is read from %s', (_, value, contentType, leaf, key, expected) => {
 		expect(parseCertificate(value, contentType)).toEqual({ kind: 'ok', certificate: { leaf, key, chain: expected } })
@@ -56,7 +65,8 @@ describe('a certificate', () => {
 		['of PEM without a key', ec, PEM, 'keyMissing'],
 		['of PEM without a certificate', KEY.ec, PEM, 'certMissing'],
 		['of PEM with another key', KEY.rsa + ec, PEM, 'keyMismatch'],
-		['of PEM with an encrypted key', locked + ec, PEM, 'pem'],
+		['of PEM with an encrypted key', locked + ec, PEM, 'keyEncrypted'],
+		['of PEM with an encrypted key of the old kind', lockedOld + ec, PEM, 'keyEncrypted'],
 		['of PEM with a broken block', KEY.ec + ec.replace('MII', 'MIJ'), PEM, 'pem'],
 	])('%s is refused, with the rule', (_, value, contentType, rule) => {
 		expect(parseCertificate(value, contentType)).toEqual({ kind: 'broken', rule })

@@ -42,16 +42,20 @@ function open(value: string, contentType: string | undefined): Bundle {
 	throw new BrokenCertificate('contentType')
 }
 
-const BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----[^-]*-----END \1-----/g
+// Old keys have headers (Proc-Type, DEK-Info) with dashes in them.
+const BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----(?:(?!-----)[\s\S])*-----END \1-----/g
+const LOCKED = /^Proc-Type:.*ENCRYPTED|^-----BEGIN ENCRYPTED PRIVATE KEY/m
 
 function openPem(value: string): Bundle {
 	const bundle: Bundle = { certificates: [], keys: [] }
 	try {
 		for (const [block, label = ''] of value.matchAll(BLOCK)) {
+			if (LOCKED.test(block)) throw new BrokenCertificate('keyEncrypted')
 			if (label === 'CERTIFICATE') bundle.certificates.push(new X509Certificate(block))
 			else if (label.endsWith('PRIVATE KEY')) bundle.keys.push(createPrivateKey(block))
 		}
-	} catch {
+	} catch (error) {
+		if (error instanceof BrokenCertificate) throw error
 		// OpenSSL's message says nothing that would help more, and may quote.
 		throw new BrokenCertificate('pem')
 	}

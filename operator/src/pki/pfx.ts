@@ -20,7 +20,8 @@ const OLD_DERIVATIONS = 3
  * Not for the main thread: it has to keep a lease.
  */
 export function openPfx(value: string): Bundle {
-	const bytes = decodeValue(value, 'Base64')
+	// Tools that write base64 for people break its lines.
+	const bytes = decodeValue(value.replace(/[\r\n]+/g, ''), 'Base64')
 	if (bytes === undefined || bytes.length === 0) throw new BrokenCertificate('pfx')
 	const container = readContainer(Buffer.from(bytes))
 	for (const password of ['', undefined]) {

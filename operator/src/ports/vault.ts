@@ -39,7 +39,7 @@ export interface VersionFacts extends SecretFacts {
 	version: string
 }
 
-/** First syncs go before refreshes when the budget of a vault is short (design 5). */
+/** First syncs go before refreshes when the budget of a vault is short. */
 export type Lane = 'first' | 'refresh'
 
 /** How a question is asked. */

@@ -1,4 +1,5 @@
 import { type DestinationStream, type LogFn, type Logger, pino } from 'pino'
+import { ownFrames } from './frames.ts'
 
 export type { Logger } from 'pino'
 
@@ -107,7 +108,7 @@ export function describeError(error: unknown, depth = 0): ErrorDescription {
 	if (typeof fields.kind === 'string') description.kind = scrub(fields.kind)
 	if (typeof status === 'number') description.status = status
 	if (typeof fields.reason === 'string') description.reason = scrub(fields.reason)
-	const stack = depth === 0 ? ownFrames(error.stack) : []
+	const stack = depth === 0 ? ownFrames(error.stack).slice(0, MAX_FRAMES) : []
 	if (stack.length > 0) description.stack = stack
 	if (error.cause !== undefined && depth < MAX_CAUSES) description.cause = describeError(error.cause, depth + 1)
 	return description
@@ -121,13 +122,4 @@ const BEARER = /\b(Bearer|Basic)\s+[\w.~+/=-]{8,}/gi
 export function scrub(text: string): string {
 	const clean = text.replace(BEARER, '$1 (redacted)').replace(JWT, '(redacted token)')
 	return clean.length > MAX_TEXT ? `${clean.slice(0, MAX_TEXT)}…` : clean
-}
-
-/** The stack without its first line (it repeats the message, unscrubbed) and without frames of libraries and of Node. */
-function ownFrames(stack: string | undefined): string[] {
-	return (stack ?? '')
-		.split('\n')
-		.filter((line) => /^\s+at /.test(line) && !line.includes('node_modules') && !line.includes('node:'))
-		.slice(0, MAX_FRAMES)
-		.map((line) => line.trim().replace(/^at /, ''))
 }

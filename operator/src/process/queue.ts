@@ -3,7 +3,7 @@ import type { Clock } from './clock.ts'
 import { createTurns, type Place } from './turns.ts'
 
 // client-go's workqueue starts at 5 ms too (DefaultControllerRateLimiter: 5 ms * 2^failures, capped at 1000 s). The cap is
-// 5 minutes because design 6 promises that whatever is wrong is tried again at least that often.
+// 5 minutes because the README promises that whatever is wrong is tried again at least that often.
 const MIN_BACKOFF_MS = 5
 const MAX_BACKOFF_MS = 5 * 60_000
 

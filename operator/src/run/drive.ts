@@ -1,5 +1,6 @@
 import type { Answer, Arrival, Piece, Question } from '../engine/questions.ts'
 import type { Clock } from '../process/clock.ts'
+import { type Slices, unsliced } from '../process/slices.ts'
 
 // The usual interval of a binding: who takes longer than that would keep a worker from all others for as long. A first poll
 // of 500 secrets at 0.2 s each, four at once, takes 25 s.
@@ -20,6 +21,8 @@ export interface DriveOptions {
 	signal: AbortSignal
 	/** does not reject but for a bug of ours, or when `asking.signal` aborted */
 	answer(question: Question, asking: Asking): Promise<Answer> | Answer
+	/** in which the steps of the pass are made, so that many passes do not keep the event loop for themselves; default: at once */
+	slices?: Slices | undefined
 	/** how long the vault may take for all that is asked of it, milliseconds */
 	passMs?: number | undefined
 }
@@ -35,7 +38,7 @@ export interface DriveOptions {
  * @throws `signal.reason`, or what an answer rejected with
  */
 export async function drive<R>(piece: Piece<R>, options: DriveOptions): Promise<R> {
-	const { clock, signal, answer } = options
+	const { clock, signal, answer, slices = unsliced } = options
 	const ended = new AbortController()
 	const onAbort = () => fail(signal.reason)
 	const open = new Map<Question, AbortController>()
@@ -83,7 +86,8 @@ export async function drive<R>(piece: Piece<R>, options: DriveOptions): Promise<
 			}
 			if (failure) throw failure.error
 			const [arrival] = arrivals.splice(0, 1)
-			if (arrival) step = piece.next(arrival)
+			if (arrival) step = await slices(() => piece.next(arrival))
+			signal.throwIfAborted()
 		}
 		return step.value
 	} finally {

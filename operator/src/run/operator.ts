@@ -1,10 +1,11 @@
 import type { Agent } from 'node:https'
-import type { KubeConfig } from '@kubernetes/client-node'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { GROUP, PLURAL, VAULT_SUFFIXES } from '../api/constants.ts'
 import { bindingsPath, createBindings, keptOf } from '../cluster/bindings.ts'
 import { createEventRecorder } from '../cluster/events.ts'
 import { type LeaseLostError, runLeaderElection, type Won } from '../cluster/lease.ts'
 import { createPermissions } from '../cluster/permissions.ts'
+import type { KubeAccess } from '../cluster/pod-access.ts'
 import { createPods } from '../cluster/pods.ts'
 import { createAuthorize } from '../cluster/reviews.ts'
 import { createSecrets } from '../cluster/secrets.ts'
@@ -19,6 +20,7 @@ import type { Logger } from '../process/log.ts'
 import type { Metrics } from '../process/metrics.ts'
 import { startProbes } from '../process/probes.ts'
 import { KeyedQueue } from '../process/queue.ts'
+import { createSlices } from '../process/slices.ts'
 import { createStore, type Store } from '../process/store.ts'
 import { createVaults } from '../vault/pool.ts'
 import { waitForFence } from './fence.ts'
@@ -28,7 +30,7 @@ import { type BindingObject, createReconciler } from './reconcile.ts'
 
 /** Everything an operator needs; nothing is read from the environment or from module state. */
 export interface OperatorOptions {
-	kubeConfig: KubeConfig
+	kubeConfig: KubeAccess
 	clock: Clock
 	/** default: `clock`; apart for tests, which hurry the work and must not hurry the lease, and cannot hurry a network */
 	leaseClock?: Clock | undefined
@@ -76,11 +78,10 @@ export interface Operator {
 	ready: Promise<void>
 }
 
-// A worker mostly waits, for a vault, Entra or the API server. 32 are four vaults' worth of the eight calls that a budget
-// lets be under way. Each holds the values of one binding, at most the 1 MiB of a Secret and what they are made of.
+// A worker mostly waits. 32 are four vaults' worth of the eight calls that a budget lets be under way. Each holds the values
+// of one binding, at most the 1 MiB of a Secret and what they are made of.
 const CONCURRENCY = 32
-// Of one vault: twice the calls that its budget lets be under way, because a pass also waits for the API server. A vault that
-// hangs holds that many workers and no more, whoever reads it.
+// Of one vault: twice those calls, because a pass also waits for the API server. One that hangs holds no more than these.
 const PER_VAULT = 16
 const LEASE = 'azure-secret-binding-operator'
 // Sessions nobody uses are looked for this often.
@@ -228,6 +229,7 @@ async function lead(
 		workedUntil: won.workedUntil,
 		podRefresher: refresherOf(options, transport),
 		observer: createObserver(metrics),
+		slices: createSlices(() => performance.now(), nextTurn),
 	})
 
 	const prune = async () => {

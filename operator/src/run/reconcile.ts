@@ -18,6 +18,7 @@ import type { Vaults } from '../ports/vault.ts'
 import { type Clock, momentOf } from '../process/clock.ts'
 import type { Logger } from '../process/log.ts'
 import type { Turn } from '../process/queue.ts'
+import { type Slices, unsliced } from '../process/slices.ts'
 import type { Account } from '../status/commands.ts'
 import { conclude, isPollDue } from '../status/conclude.ts'
 import { conditionOf } from '../status/outage.ts'
@@ -70,6 +71,8 @@ export interface ReconcileDeps {
 	workedUntil: number | undefined
 	log: Logger
 	random: () => number
+	/** in which the work of the main thread is done; default: at once */
+	slices?: Slices | undefined
 }
 
 export interface Reconciler {
@@ -92,7 +95,7 @@ export interface Reconciler {
  * 3. Pods that are due to be told once more.
  */
 export function createReconciler(deps: ReconcileDeps): Reconciler {
-	const { clock } = deps
+	const { clock, slices = unsliced } = deps
 	const startedAt = momentOf(clock)
 	const remembered = new Map<string, Remembered>()
 	return {
@@ -110,7 +113,7 @@ export function createReconciler(deps: ReconcileDeps): Reconciler {
 				remembered.set(key, next)
 				return next
 			}
-			const parsed = parseBinding(object)
+			const parsed = await slices(() => parseBinding(object))
 			const previous = presentStatus(reported, parsed.status, now.written)
 			const asked = parsed.kind === 'active' && isAsked(parsed.binding, previous.status, now.knowledge)
 			if (isPollDue(now.knowledge, parsed, asked, momentOf(clock)))
@@ -140,7 +143,7 @@ async function poll(
 	signal: AbortSignal,
 ): Promise<Remembered> {
 	const { reported, parsed, previous, keep } = polling
-	const { clock, vaults } = deps
+	const { clock, vaults, slices = unsliced } = deps
 	const key = `${reported.namespace}/${reported.name}`
 	const started = clock.monotonic()
 	let now = before
@@ -168,7 +171,7 @@ async function poll(
 	now = { ...now, pace: paceOf(now, parsed, outcome, polling.turn.lateMs, deps) }
 	const { slow } = now.pace
 	const given = { previous: previous.status, workedUntil: deps.workedUntil, at, random: deps.random(), slow }
-	const { summary, knowledge } = conclude(parsed, outcome, now.knowledge, given)
+	const { summary, knowledge } = await slices(() => conclude(parsed, outcome, now.knowledge, given))
 	const written = await report(reported, previous, summary, deps)
 	tell(key, outcome, previous.status, summary, (at.monotonic - started) / 1000, deps)
 	return keep({ ...now, knowledge, written: written ?? now.written })
@@ -213,7 +216,7 @@ async function runPass(
 	// Values wait for a thread that has turns of its own.
 	const lending: MakeForms = (...given) => turn.lend(() => forms(...given))
 	const answer = createAnswer({ binding, session, destination, makeForms: lending })
-	return drive(pass(input), { clock, networkClock: deps.networkClock, signal, answer })
+	return drive(pass(input), { clock, networkClock: deps.networkClock, signal, answer, slices: deps.slices })
 }
 
 /** Where a binding is delivered to, and what it is read with: of one that nodes deliver, no value is read here. */

@@ -22,10 +22,8 @@ describe('a binding that is delivered by Volume', () => {
 	test('is told of by lists alone, with times instead of versions', async () => {
 		const one = await open({ secrets: [{ name: 'db' }, { name: 'api' }] })
 		await one.reconcile()
-		expect(one.status.secrets).toEqual([
-			expect.objectContaining({ name: 'db', objectName: 'db', state: 'Current', updated: expect.any(String) }),
-			expect.objectContaining({ name: 'api' }),
-		])
+		expect(one.status.secrets).toMatchObject([{ name: 'db', objectName: 'db', state: 'Current' }, { name: 'api' }])
+		expect(one.shown('db')?.updated).toBeDefined()
 		expect(one.shown('db')).not.toHaveProperty('version')
 		expect(one.status).toMatchObject({ synced: '2/2', vault: 'https://a.vault.azure.net' })
 		expect(one.status).not.toHaveProperty('secretName')
@@ -74,7 +72,8 @@ describe('a binding that is delivered by Volume', () => {
 		one.restart()
 		one.vault('a').set('db', 'value of y', { tags: { team: 'y' } })
 		await one.pass(70_000)
-		expect(one.shown('db')).toMatchObject({ state: 'Deselected', updated: expect.any(String) })
+		expect(one.shown('db')?.state).toBe('Deselected')
+		expect(one.shown('db')?.updated).toBeDefined()
 		isWithoutValues(one)
 	})
 
@@ -90,8 +89,10 @@ describe('a binding that is delivered by Volume', () => {
 		one.vault('a').remove('api')
 		one.vault('a').remove('other')
 		await one.pass(90_000)
-		for (const name of ['api', 'other'])
-			expect(one.shown(name)).toMatchObject({ reason: 'RemovalsHeld', updated: expect.any(String) })
+		for (const name of ['api', 'other']) {
+			expect(one.shown(name)?.reason).toBe('RemovalsHeld')
+			expect(one.shown(name)?.updated).toBeDefined()
+		}
 		expect(one.condition('Fresh')).toMatchObject({ status: 'False', reason: 'RemovalsHeld' })
 		isWithoutValues(one)
 	})

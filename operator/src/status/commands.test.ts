@@ -30,7 +30,7 @@ describe('printed commands', () => {
 			`az keyvault set-policy --name payments --spn ${clientId} --secret-permissions get list`,
 		)
 		expect(adoptLine('ns', 'secret', 'secrets.purista.dev/binding', 'b')).toBe(
-			'kubectl -n ns label secret secret secrets.purista.dev/binding=b',
+			'kubectl -n ns label --overwrite secret secret secrets.purista.dev/binding=b',
 		)
 		expect(grantLine('payments', { namespace: 'system', name: 'op' })).toBe(
 			'kubectl -n payments create rolebinding azure-secret-binding --clusterrole=azure-secret-binding-tenant --serviceaccount=system:op',

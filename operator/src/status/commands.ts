@@ -67,7 +67,7 @@ export function accessPolicyLine(clientId: string, vault: string): string | unde
 /** Hands a Secret over to a binding. */
 export function adoptLine(namespace: string, secret: string, label: string, binding: string): string | undefined {
 	if (!safe(DNS_NAME, namespace, secret, binding)) return undefined
-	return `kubectl -n ${namespace} label secret ${secret} ${label}=${binding}`
+	return `kubectl -n ${namespace} label --overwrite secret ${secret} ${label}=${binding}`
 }
 
 /** A ServiceAccount. */

@@ -1,4 +1,5 @@
-import { isSecretBinding, type ParsedBinding } from '../api/parse.ts'
+import type { ManifestSecret } from 'purista-azure-mounted-secret-store/manifest'
+import { type Binding, isSecretBinding, type ParsedBinding } from '../api/parse.ts'
 import type { BindingStatus } from '../api/schema.ts'
 import { heldEntries, type Knowledge } from '../engine/knowledge.ts'
 import type { Outcome } from '../engine/outcome.ts'
@@ -29,24 +30,18 @@ export function conclude(
 	const { previous, workedUntil, at, random, slow } = given
 	const binding = parsed.kind === 'active' ? parsed.binding : undefined
 	const generation = parsed.kind === 'active' ? parsed.binding.generation : parsed.generation
-	// Of a source that was not found out, what the spec says of it is known.
-	const vaultUrl = outcome.kind === 'refused' ? (binding?.vaultUrl ?? known.source?.vaultUrl) : known.source?.vaultUrl
 	const summary = summarize({
 		outcome,
 		spec: binding && {
-			secrets: binding.secrets,
+			...binding,
 			secretName: isSecretBinding(binding) ? binding.delivery.name : undefined,
 			selects: binding.select.length > 0,
-			name: binding.name,
-			interval: binding.interval,
-			staleAfter: binding.staleAfter,
-			requested: binding.requested,
 		},
 		generation,
 		previous,
 		track: known.track,
 		// A poll has said by itself what they are.
-		held: outcome.kind === 'looked' || vaultUrl === undefined ? undefined : heldEntries(known, vaultUrl),
+		held: outcome.kind === 'looked' ? undefined : heldFor(binding, outcome, known, previous),
 		slow,
 		workedUntil,
 		now: at.now,
@@ -65,6 +60,24 @@ export function conclude(
 			nextPollAt: summary.nextLookAt ?? Number.POSITIVE_INFINITY,
 		},
 	}
+}
+
+/**
+ * What the files are known to be, for a poll that came to no end; undefined: what the status said of them goes on. A spec that
+ * no poll has followed yet is not said to be delivered by bytes of which it is not known what they are.
+ */
+function heldFor(
+	binding: Binding | undefined,
+	outcome: Outcome,
+	known: Knowledge,
+	{ observedGeneration }: BindingStatus,
+): ReadonlyMap<string, ManifestSecret> | undefined {
+	const isNew = binding !== undefined && observedGeneration !== binding.generation
+	// Of a source that was not found out, what the spec says of it is known; a ServiceAccount may name another vault by now.
+	const before = isNew && outcome.kind === 'refused' ? undefined : known.source?.vaultUrl
+	const vaultUrl = outcome.kind === 'refused' ? (binding?.vaultUrl ?? before) : before
+	const held = vaultUrl === undefined ? undefined : heldEntries(known, vaultUrl)
+	return held ?? (isNew ? new Map() : undefined)
 }
 
 /** Whether the binding is to be polled now, whatever called for it. */

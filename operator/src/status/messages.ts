@@ -185,6 +185,8 @@ const CERTIFICATE_RULES: Record<Extract<VaultFault, { kind: 'certificate' }>['ru
 		'its content type is neither application/x-pkcs12 nor application/x-pem-file. Create it as a certificate of the vault, or set the content type.',
 	pfx: 'it is not a PFX file in base64 without a password. Import it without one.',
 	pem: 'it is not PEM text with unencrypted blocks. Import it again.',
+	keyEncrypted:
+		'its private key is encrypted with a passphrase, which the vault does not hold. Store the key without one.',
 	rounds:
 		'its PFX file asks for more than 100000 rounds in all to derive its keys, which nothing without a password needs. Import it again.',
 	size: 'it is larger than 50000 characters. Store a shorter chain.',

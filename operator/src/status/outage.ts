@@ -1,12 +1,13 @@
+import type { Binding } from '../api/parse.ts'
 import type { BindingStatus, Condition } from '../api/schema.ts'
 import { parseTime } from '../api/time.ts'
 import { FOUND, TRANSIENT, traitsOf, type VaultFault } from '../engine/fault.ts'
 import type { Track } from '../engine/knowledge.ts'
 
-// Fresh turns False after max(3 intervals, 5 min) of an outage (design 6).
+// Fresh turns False after max(3 intervals, 5 min) of an outage: shorter ones hurt nobody.
 const GRACE_MS = 5 * 60_000
 const GRACE_INTERVALS = 3
-/** lastCheckTime is written at most every 15 min, and later by up to a tenth so that bindings do not write in step (design 3). */
+/** lastCheckTime is written at most every 15 min, and later by up to a tenth so that bindings do not write in step. */
 export const CHECK_MS = 15 * 60_000
 const MAX_CHECK_MS = CHECK_MS * 1.1
 
@@ -28,6 +29,9 @@ export interface Failing {
 	stale: boolean
 }
 
+/** What the spec says of how often the vault is polled, and what an outage of it means. */
+export type RefreshRules = Pick<Binding, 'interval' | 'staleAfter'>
+
 interface Now {
 	previous: BindingStatus
 	generation: number
@@ -38,7 +42,7 @@ interface Now {
 export function failingOf(
 	fault: VaultFault | undefined,
 	track: Track,
-	spec: { interval: number; staleAfter: number } | undefined,
+	spec: RefreshRules | undefined,
 	input: Now & { at: number },
 ): Failing {
 	const { previous, at } = input
@@ -62,7 +66,7 @@ export function failingOf(
 
 /** Faults that may be over at the next look, whoever has to mend them when they are not. */
 const mayPass = (fault: VaultFault) =>
-	// AKV10046 has been seen to pass (keyvault.md 1.6), and the next look has a client and a token of its own.
+	// AKV10046 has been seen to pass (FACTS.md#refusals), and the next look has a client and a token of its own.
 	traitsOf(fault).class === 'transient' || fault.kind === 'unauthorized'
 
 /**

@@ -23,7 +23,7 @@ export interface Slow {
 
 export const noPace: Pace = { polledAt: undefined, slow: undefined, calm: 0 }
 
-// A poll is late when the one after it would be due as well: the bar of design 12.
+// A poll is late when the one after it would be due as well.
 const LATE_INTERVALS = 2
 // A single poll in time does not mean that all are again.
 const CALM_POLLS = 10

@@ -43,7 +43,7 @@ export interface Summary {
 	level: 'debug' | 'info' | 'warn'
 }
 
-/** Whatever is wrong is tried again at least this often (design 6). */
+/** Whatever is wrong is tried again at least this often. */
 export const RETRY_MAX_MS = 5 * 60_000
 const DEFAULT_INTERVAL_MS = 60_000
 
@@ -85,7 +85,7 @@ export function summarize(input: SummaryInput): Summary {
 		...optional('lastCheckTime', previous.lastCheckTime),
 		...optional(
 			'lastChangeTime',
-			outcome.kind === 'looked' && outcome.changed ? formatTime(now) : previous.lastChangeTime,
+			outcome.kind === 'looked' && outcome.changed ? formatTime(changedAt(previous, now)) : previous.lastChangeTime,
 		),
 		...optional(
 			'lastHandledRequest',
@@ -116,6 +116,12 @@ export function summarize(input: SummaryInput): Summary {
 					? 'info'
 					: 'debug',
 	}
+}
+
+/** A revision that got lost is taken from it, so it goes on, also when the clock was set back. */
+function changedAt({ lastChangeTime }: BindingStatus, now: number): number {
+	const before = parseTime(lastChangeTime) ?? now
+	return before > now ? before + 1_000 : now
 }
 
 function causeOf(fault: VaultFault, { track, at }: SummaryInput): Track['cause'] {

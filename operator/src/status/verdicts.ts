@@ -7,7 +7,7 @@ import { type FaultKind, FOUND, traitsOf } from '../engine/fault.ts'
 import { breaksReady, type Outcome } from '../engine/outcome.ts'
 import { vaultNameOf } from './commands.ts'
 import { explainFault, explainHeldRemovals, explainNotes, listed } from './messages.ts'
-import { conditionOf, type Failing, tellsOfLook } from './outage.ts'
+import { conditionOf, type Failing, type RefreshRules, tellsOfLook } from './outage.ts'
 import { explainPace, type Slow } from './pace.ts'
 import { isAlike, type Worst } from './worst-fault.ts'
 
@@ -16,7 +16,7 @@ export interface Situation {
 	outcome: Outcome
 	/** undefined when the spec could not be read */
 	spec:
-		| {
+		| (RefreshRules & {
 				secrets: readonly WantedSecret[]
 				/** undefined: nodes deliver it into volumes */
 				secretName: string | undefined
@@ -24,10 +24,8 @@ export interface Situation {
 				selects: boolean
 				/** of the binding */
 				name: string
-				interval: number
-				staleAfter: number
 				requested: string | undefined
-		  }
+		  })
 		| undefined
 	generation: number
 	previous: BindingStatus
@@ -39,7 +37,7 @@ export interface Situation {
 	failing: Failing
 }
 
-/** Federation and role assignments take minutes to propagate (keyvault.md 3.3, 1.6): until then it is waiting, not failing. */
+/** Federation and role assignments take minutes to propagate (FACTS.md#propagation): until then it is waiting, not failing. */
 export const PROPAGATION_MS = 10 * 60_000
 
 export type Verdict = Pick<Condition, 'status' | 'reason' | 'message'>

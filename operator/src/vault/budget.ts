@@ -35,7 +35,7 @@ export interface BudgetOptions {
 	observeWait?: ((lane: Lane, seconds: number) => void) | undefined
 }
 
-/** A tenth of the 4,000 transactions in 10 s that a vault takes (keyvault.md 1.5): other clusters and people use it as well. */
+/** A tenth of the 4,000 transactions in 10 s that a vault takes (FACTS.md#throttling): other clusters and people use it as well. */
 export const VAULT_CALLS_PER_SECOND = 40
 // By Little's law 40 calls a second of 0.2 s each (a slow day; 50 ms is common) are 8 under way. A burst of 400 with 50 ms
 // each then takes 2.5 s instead of hitting the vault at once.

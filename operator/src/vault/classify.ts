@@ -1,8 +1,7 @@
-import { RestError } from '@azure/core-rest-pipeline'
 import type { VaultFault } from '../engine/fault.ts'
 import { VaultError } from '../ports/vault.ts'
 
-// 403 has at least six causes that ask for different reactions; the inner code tells them apart (keyvault.md 1.6).
+// 403 has at least six causes that ask for different reactions; the inner code tells them apart (FACTS.md#refusals).
 const INNER_CODES: Record<string, VaultFault> = {
 	ForbiddenByRbac: { kind: 'forbiddenRbac' },
 	AccessDenied: { kind: 'accessDenied' },
@@ -30,7 +29,8 @@ export function vaultFaultOf(error: unknown, answer: Answer | undefined): VaultF
 	if (error instanceof Error && (error.name === 'AbortError' || error.name === 'TimeoutError'))
 		return { kind: 'timeout' }
 	if (answer && answer.status >= 400) return httpFault(answer)
-	if (!answer && error instanceof RestError) return { kind: 'unreachable' }
+	// By name, as the library's own `isRestError` does: importing the class would load all of the library.
+	if (!answer && error instanceof Error && error.name === 'RestError') return { kind: 'unreachable' }
 	// A good status with a body that is no JSON or breaks off, a redirect, a challenge that names another host.
 	return { kind: 'garbage' }
 }
@@ -87,7 +87,7 @@ function waitOf(answer: Answer): { retryAfterMs?: number } {
 	return wait === undefined ? {} : { retryAfterMs: wait }
 }
 
-// Codes of Entra by what the user has to look at (keyvault.md 3.3). Others are told with their number.
+// Codes of Entra by what the user has to look at (FACTS.md#entra-codes). Others are told with their number.
 const FEDERATION = new Set(['70021', '700211', '700212', '700213', '7002138', '70025'])
 const IDENTITY = new Set(['700016', '90002'])
 const UNAVAILABLE = new Set(['90033', '50196'])

@@ -3,7 +3,7 @@ import type { KeyVaultSecret, SecretProperties } from '@azure/keyvault-secrets'
 import type { SecretFacts } from '../engine/probe.ts'
 import { type ListedSecret, VaultError, type VersionFacts } from '../ports/vault.ts'
 
-// keyvault.md 1.4, 1.5. Names go into URLs and commands, versions into status.
+// FACTS.md#names. Names go into URLs and commands, versions into status.
 const OBJECT_NAME = /^[0-9a-zA-Z-]{1,127}$/
 const VERSION = /^[0-9a-fA-F]{32}$/
 

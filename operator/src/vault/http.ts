@@ -1,5 +1,5 @@
 import type { Agent } from 'node:https'
-import { createDefaultHttpClient, type HttpClient } from '@azure/core-rest-pipeline'
+import type { HttpClient } from '@azure/core-rest-pipeline'
 import { VaultError } from '../ports/vault.ts'
 import { linkAbort } from '../process/abort.ts'
 import { isTooDeep } from '../process/json-depth.ts'
@@ -27,10 +27,7 @@ export interface BoundedOptions {
  * 3. Nothing packed is asked for, and none is unpacked: a gzip of 600 kB may be 600 MB. A vault answers with kilobytes.
  * 4. An answer that is too long or nested too deep is cut. With a status of 400 and above the status still counts.
  */
-export function createBoundedClient(
-	options: BoundedOptions,
-	inner: HttpClient = createDefaultHttpClient(),
-): HttpClient {
+export function createBoundedClient(options: BoundedOptions, inner: HttpClient): HttpClient {
 	return {
 		async sendRequest(request) {
 			const { origin, hostname } = new URL(request.url)

@@ -19,12 +19,12 @@ export interface Rate {
 	isFull(now: number): boolean
 }
 
-// The service counts transactions in windows of 10 s (keyvault.md 1.5), so ten seconds' worth may come at once: with the
+// The service counts transactions in windows of 10 s (FACTS.md#throttling), so ten seconds' worth may come at once: with the
 // default of 40 calls a second that is 400 of its 4,000, and 800 in the worst window (a full bucket and what flows in).
 const BURST_SECONDS = 10
 // Slower than a call a second nothing would be found out any more.
 const MIN_PER_SECOND = 1
-// What back-off guidance begins with (keyvault.md 1.5). Real 429s carry no Retry-After.
+// What back-off guidance begins with (FACTS.md#throttling). Real 429s carry no Retry-After.
 const BARE_WAIT_MS = 1_000
 
 /**

@@ -1,8 +1,8 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Agent } from 'node:https'
 import type { PipelinePolicy } from '@azure/core-rest-pipeline'
-import { ClientAssertionCredential, type TokenCredential } from '@azure/identity'
-import { SecretClient, type SecretProperties } from '@azure/keyvault-secrets'
+import type { TokenCredential } from '@azure/identity'
+import type { SecretClient, SecretProperties } from '@azure/keyvault-secrets'
 import type { Tokens } from '../ports/cluster.ts'
 import { KubeError } from '../ports/kube-error.ts'
 import {
@@ -52,7 +52,7 @@ export interface AzureOptions {
 
 // A healthy vault answers in a tenth of a second. Ten seconds tell a slow one from a dead one without holding a worker long.
 const TIMEOUT_MS = 10_000
-// A page of 25 secrets with 15 tags of 512 characters (keyvault.md 1.5), each escaped as six bytes, is 2.3 MB; a value 150 kB.
+// A page of 25 secrets with 15 tags of 512 characters (FACTS.md#limits), each escaped as six bytes, is 2.3 MB; a value 150 kB.
 const MAX_VAULT_BYTES = 4 * 1024 * 1024
 // A token has some kilobytes, and the answer of the discovery ten.
 const MAX_ENTRA_BYTES = 1024 * 1024
@@ -149,17 +149,15 @@ export function createSession(
 	// What the library makes of NO_PROXY is less than what curl does.
 	const direct = { to: bypass, agent: connections }
 	let exchanges = 0
-	const entraClient = createBoundedClient({
-		timeoutMs,
-		maxBytes: MAX_ENTRA_BYTES,
-		direct,
-		onSend() {
-			exchanges++
-		},
-	})
 	const { origin, hostname: vault } = new URL(key.vaultUrl)
-	const vaultClient = createBoundedClient({ timeoutMs, maxBytes: MAX_VAULT_BYTES, origin, direct })
-	const build = () => {
+	const build = async (): Promise<SecretClient> => {
+		const { ClientAssertionCredential, createDefaultHttpClient, SecretClient } = await import('./sdk.ts')
+		const inner = createDefaultHttpClient()
+		const onSend = () => {
+			exchanges++
+		}
+		const entraClient = createBoundedClient({ timeoutMs, maxBytes: MAX_ENTRA_BYTES, direct, onSend }, inner)
+		const vaultClient = createBoundedClient({ timeoutMs, maxBytes: MAX_VAULT_BYTES, origin, direct }, inner)
 		const { authorityHost, disableInstanceDiscovery, agent } = options
 		// One attempt each: the queue backs off, and two layers of retries multiply.
 		const retryOptions = { maxRetries: 0 }
@@ -179,15 +177,26 @@ export function createSession(
 				}),
 			observe: (result) => observeToken('entra', result),
 		})
-		const client = new SecretClient(key.vaultUrl, credential, {
+		return new SecretClient(key.vaultUrl, credential, {
 			retryOptions,
 			httpClient: vaultClient,
 			additionalPolicies: [{ policy: eachRequest, position: 'perRetry' }],
 			userAgentOptions: { userAgentPrefix: userAgent(options.clusterName, key) },
 		})
-		return { client, opening: createOpening() }
 	}
-	let { client, opening } = build()
+	let opening = createOpening()
+	// Made with the first call: an operator without a binding never loads the library.
+	let client: Promise<SecretClient> | undefined
+	const clientNow = () => {
+		if (client) return client
+		const building = build()
+		client = building
+		// The next call tries again.
+		building.catch(() => {
+			if (client === building) client = undefined
+		})
+		return building
+	}
 
 	const send = async <T>(kind: CallKind, at: Call, work: (at: Call) => Promise<T>): Promise<T> => {
 		const { signal } = at.ask
@@ -205,7 +214,8 @@ export function createSession(
 			if (at.sent) observeVault(vault, kind, fault.kind)
 			if (fault.kind === 'unauthorized') {
 				assertions.drop()
-				;({ client, opening } = build())
+				opening = createOpening()
+				client = undefined
 			}
 			throw new VaultError(fault)
 		}
@@ -218,16 +228,19 @@ export function createSession(
 	/** One call for each page. What is kept of an item is made of it at once: pages may hold much that nobody asked for. */
 	const pagesOf = async <T extends ListedSecret | VersionFacts>(
 		kind: CallKind,
-		pages: AsyncIterator<SecretProperties[]>,
+		pagesOfClient: (client: SecretClient) => AsyncIterator<SecretProperties[]>,
 		limit: PageLimit,
 		ask: Ask,
 		keep: (item: SecretProperties) => T,
 	) => {
 		let serverTime: number | undefined
+		// One client for all of it, also when a refused token has made a new one meanwhile.
+		let pages: AsyncIterator<SecretProperties[]> | undefined
 		const share = room.take()
 		try {
 			const found = await readPages(limit, () =>
 				call(kind, ask, async (at): Promise<IteratorResult<T[]>> => {
+					pages ??= pagesOfClient(await clientNow())
 					const page = await pages.next()
 					if (at.sent) serverTime = timeOf(at)
 					if (page.done) return { done: true, value: undefined }
@@ -248,11 +261,11 @@ export function createSession(
 		},
 		read: (objectName, version, ask) =>
 			call('get', ask, async (at): Promise<VaultSecret> => {
-				const secret = await client.getSecret(objectName, version === undefined ? {} : { version })
+				const secret = await (await clientNow()).getSecret(objectName, version === undefined ? {} : { version })
 				return { ...secretOf(secret, objectName, version), serverTime: timeOf(at) }
 			}),
 		async list(limit, ask): Promise<VaultListing> {
-			const pages = client.listPropertiesOfSecrets().byPage({ maxPageSize: PAGE_SIZE })
+			const pages = (of: SecretClient) => of.listPropertiesOfSecrets().byPage({ maxPageSize: PAGE_SIZE })
 			const {
 				complete,
 				pages: count,
@@ -264,7 +277,8 @@ export function createSession(
 			return { complete, pages: count, items: byName, serverTime }
 		},
 		async versions(objectName, limit, ask): Promise<VersionListing> {
-			const pages = client.listPropertiesOfSecretVersions(objectName).byPage({ maxPageSize: PAGE_SIZE })
+			const pages = (of: SecretClient) =>
+				of.listPropertiesOfSecretVersions(objectName).byPage({ maxPageSize: PAGE_SIZE })
 			const {
 				complete,
 				pages: count,

@@ -49,6 +49,7 @@ const manifestSecret: fc.Arbitrary<ManifestSecret> = fc
 				contentType: fc.string(),
 				form: fc.string(),
 				vault: fc.webUrl(),
+				selected: fc.constant(true),
 			},
 			{ requiredKeys: [] },
 		),

@@ -116,6 +116,7 @@ function secret(value: unknown): ManifestSecret {
 		version: string(fields, 'version'),
 		state: oneOf(fields, 'state', SECRET_STATES),
 		pinned: boolean(fields, 'pinned'),
+		...(own(fields, 'selected') === true ? { selected: true } : {}),
 		tags: strings(fields, 'tags'),
 		previous: list(fields, 'previous', previous),
 	}

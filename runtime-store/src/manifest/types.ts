@@ -39,6 +39,8 @@ export interface ManifestSecret {
 	state: SecretState
 	/** The binding names this version; a newer one in the vault is not wanted. */
 	pinned: boolean
+	/** A selector brought it, and no entry of the spec names it: it leaves when the selectors do not want it any more. Absent: an entry did. */
+	selected?: boolean
 	created?: string
 	updated?: string
 	notBefore?: string

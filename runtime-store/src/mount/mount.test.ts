@@ -1,5 +1,5 @@
 import { execFile, spawnSync } from 'node:child_process'
-import { chmod, mkdir, mkdtemp, realpath, rename, rm, symlink, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -10,7 +10,7 @@ import { AtomicWriter } from '../testing/atomic-writer.ts'
 import { Mount, type MountOptions, type MountProblem } from './mount.ts'
 import { readMount } from './read.ts'
 import type { MountSnapshot } from './snapshot.ts'
-import { watchDirectory } from './watch.ts'
+import { rootOf, watchDirectory } from './watch.ts'
 
 /** Some machines forbid user namespaces. */
 const mayUnshare =
@@ -37,7 +37,7 @@ function follow(options: Partial<MountOptions> = {}) {
 		clock: systemClock,
 		read: readMount,
 		turn: () => Promise.resolve(),
-		resolve: (directory) => realpath(directory),
+		resolve: rootOf,
 		watch: watchDirectory,
 		pollMs: 20,
 		trim: false,

@@ -2,7 +2,7 @@ import type { Clock } from '../clock.ts'
 import { codeOf } from './files.ts'
 import type { MountRead, ReadFiles } from './read.ts'
 import { type MountSnapshot, manifestOf, snapshotOf, wipe } from './snapshot.ts'
-import type { DirectoryWatch, WatchScope } from './watch.ts'
+import type { DirectoryWatch, WatchedRoot, WatchScope } from './watch.ts'
 
 /** What keeps a mount from being followed; the last good snapshot stays meanwhile. */
 export type MountProblem =
@@ -21,8 +21,8 @@ export interface MountOptions {
 	readonly read: (path: string, known: string | undefined) => Promise<MountRead>
 	/** Lets the event loop turn. */
 	readonly turn: () => Promise<void>
-	/** The path without links in it. */
-	readonly resolve: (path: string) => Promise<string>
+	/** The directory that a path leads to now. */
+	readonly resolve: (path: string) => Promise<WatchedRoot>
 	readonly watch: (
 		path: string,
 		scope: WatchScope,
@@ -107,9 +107,7 @@ export class Mount {
 			this.#again = true
 			return this.#looking
 		}
-		this.#looking = this.#lookWhileAsked().finally(() => {
-			this.#looking = undefined
-		})
+		this.#looking = this.#lookWhileAsked()
 		return this.#looking
 	}
 
@@ -136,6 +134,8 @@ export class Mount {
 			this.#again = false
 			await this.#look()
 		} while (this.#again && !this.#closed)
+		// In the turn in which nobody had asked again: who asks in a later one begins a look of his own.
+		this.#looking = undefined
 	}
 
 	async #look(): Promise<void> {
@@ -146,7 +146,14 @@ export class Mount {
 				await this.#unwatch()
 				return this.#options.absentIsFine ? this.#takeNothing() : this.#report('missing')
 			}
-			await this.#ensureWatch(read.kind)
+			const root = await this.#root()
+			if (this.#closed) return
+			if (root === undefined) {
+				// It went away since it was read: that is what the next look finds, and no fault of reading.
+				this.#again = true
+				return
+			}
+			await this.#ensureWatch(read.kind, root)
 			if (this.#closed) return
 			switch (read.kind) {
 				case 'unchanged':
@@ -223,13 +230,21 @@ export class Mount {
 		this.#options.onProblem(this.path, problem, code)
 	}
 
+	async #root(): Promise<WatchedRoot | undefined> {
+		try {
+			return await this.#options.resolve(this.path)
+		} catch (error) {
+			if (codeOf(error) === 'ENOENT') return undefined
+			throw error
+		}
+	}
+
 	/** Watches the directory that the path leads to now, for what its kind needs. */
-	async #ensureWatch(found: MountRead['kind']): Promise<void> {
-		const { clock, resolve, watch, onWatchLost } = this.#options
+	async #ensureWatch(found: MountRead['kind'], root: WatchedRoot): Promise<void> {
+		const { clock, watch, onWatchLost } = this.#options
 		const kind = found === 'unchanged' ? this.snapshot?.kind : found
 		const scope = kind === 'generation' ? 'swap' : 'files'
-		const root = await resolve(this.path)
-		const key = `${scope} ${root}`
+		const key = `${scope} ${root.id}`
 		if (this.#closed || this.#watch?.key === key) return
 		await this.#unwatch()
 		if (this.#closed || clock.monotonic() < this.#watchAgainAt) return
@@ -241,7 +256,7 @@ export class Mount {
 			void this.#unwatch()
 		}
 		const mine = Object.assign(
-			watch(root, scope, () => void this.check(), onError),
+			watch(root.path, scope, () => void this.check(), onError),
 			{ key },
 		)
 		this.#watch = mine

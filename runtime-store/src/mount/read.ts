@@ -128,7 +128,9 @@ async function readPlain(directory: string, known: string | undefined): Promise<
 			if (codeOf(error) !== 'ENOENT') throw error
 			if (!(await exists(directory))) return { kind: 'missing' }
 		}
-		if ((await linkOf(directory)) !== undefined) break
+		// A volume came to be here meanwhile.
+		const link = await linkOf(directory)
+		if (link !== undefined) return readGeneration(directory, link, known)
 	}
 	throw new MountBusyError('the directory changed faster than it could be read')
 }

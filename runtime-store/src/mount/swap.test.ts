@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { renameSync } from 'node:fs'
 import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -24,6 +25,33 @@ function follow(mountPath: string, pollMs = 3_600_000): AzureMountedSecretStore 
 	stores.push(store)
 	return store
 }
+
+describe('a directory that is replaced by another of the same name', () => {
+	it.each(['volume', 'plain'])('goes on to be followed by events (%s)', async (kind) => {
+		const mountPath = join(folder, 'mount')
+		const put = async (directory: string, value: string) => {
+			if (kind === 'volume') return void (await new AtomicWriter(directory).write({ a: value }))
+			await mkdir(directory, { recursive: true })
+			await writeFile(join(directory, 'a'), value)
+		}
+		await put(mountPath, '1')
+		const store = follow(mountPath)
+		const changed: string[] = []
+		store.onChange(async () => void changed.push((await store.getSecret('a')).a ?? ''))
+		await store.ready()
+		await expect.poll(() => store.status().mounts[0]?.watching).toBe(true)
+		for (const value of ['2', '3', '4', '5']) {
+			const next = join(folder, `next-${value}`)
+			await put(next, value)
+			// Between the two calls nobody can look.
+			renameSync(mountPath, join(folder, `old-${value}`))
+			renameSync(next, mountPath)
+			await expect.poll(async () => (await store.getSecret('a')).a).toBe(value)
+			await put(mountPath, `${value} again`)
+			await expect.poll(async () => (await store.getSecret('a')).a).toBe(`${value} again`)
+		}
+	})
+})
 
 describe('a swap', () => {
 	it('is seen by its link alone: the number of keys makes no events', async () => {

@@ -1,9 +1,24 @@
+import { realpath, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type FSWatcher, watch } from 'chokidar'
 
 /** A running watch on one directory. */
 export interface DirectoryWatch {
 	close(): Promise<void>
+}
+
+/** The directory that a path leads to now: its path without links, and an id that no other directory of that path has meanwhile. */
+export interface WatchedRoot {
+	readonly path: string
+	readonly id: string
+}
+
+/** Finds the directory of a path. */
+export async function rootOf(path: string): Promise<WatchedRoot> {
+	const root = await realpath(path)
+	// A watch stays with the inode: one of the same name in its place has to be watched anew.
+	const { dev, ino } = await stat(root, { bigint: true })
+	return { path: root, id: `${dev}:${ino} ${root}` }
 }
 
 /** `swap`: only the link `..data` of a volume; `files`: everything in the directory. */
@@ -30,6 +45,8 @@ export function watchDirectory(
 	const swapOnly = { followSymlinks: false, ignored: (path: string) => path !== directory && path !== link }
 	const watcher: FSWatcher = watch(directory, scope === 'swap' ? { ...options, ...swapOnly } : options)
 	watcher.on('all', onEvent)
+	// That a directory was put in the place of this one is no event of a file in it, if the names are the same.
+	if (scope === 'files') watcher.on('raw', onEvent)
 	watcher.on('error', onError)
 	// Between the read that came before and this moment a swap would have gone unseen.
 	watcher.on('ready', onEvent)

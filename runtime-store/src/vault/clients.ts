@@ -25,6 +25,7 @@ export class VaultClients {
 	readonly #options: ClientsOptions
 	readonly #made = new Map<string, Promise<SecretClient>>()
 	#credential: Promise<TokenCredential> | undefined
+	#closed = false
 
 	constructor(options: ClientsOptions, given: SecretClient | undefined) {
 		this.#options = options
@@ -45,9 +46,11 @@ export class VaultClients {
 	 * Client of a vault.
 	 *
 	 * @param url vault that the mount names; undefined for the configured one
-	 * @throws UnhandledError (501) when there is none
+	 * @throws UnhandledError (501) when there is none, 503 when the store is destroyed
 	 */
 	async of(url: string | undefined): Promise<SecretClient> {
+		// Whatever waited or repeats itself: nothing reaches a vault any more.
+		if (this.#closed) throw storeError('Destroyed')
 		const own = this.given?.vaultUrl
 		const wanted = url ?? this.#options.vaultUrl
 		if (this.given !== undefined && (own === undefined || wanted === undefined || normalUrl(own) === normalUrl(wanted)))
@@ -65,8 +68,9 @@ export class VaultClients {
 		}
 	}
 
-	/** Forgets clients and tokens. */
-	clear(): void {
+	/** Forgets clients and tokens, and makes no more. */
+	close(): void {
+		this.#closed = true
 		this.given = undefined
 		this.#made.clear()
 		this.#credential = undefined

@@ -1,4 +1,4 @@
-// Who may do what, and each 403 by its cause: keyvault.md 1.6 and 1.7.
+// Who may do what, and each 403 by its cause.
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Answer, API, addFederatedClient, type Bench, openBench, USER } from './kit.ts'

@@ -15,6 +15,16 @@ const CLI = join(import.meta.dirname, '../src/cli.ts')
 const folder = mkdtempSync(join(tmpdir(), 'emulator-cli-'))
 const caFolder = join(folder, 'ca')
 
+const EMPTY_STATE = {
+	schema: 1,
+	tenantId: '22222222-2222-4222-8222-222222222222',
+	backupKey: '',
+	vaults: [],
+	clients: [],
+	issuers: [],
+	access: { assignments: [], policies: [], roles: [] },
+}
+
 interface Ready {
 	authority: string
 	tenantId: string
@@ -243,6 +253,9 @@ describe('the command line', { timeout: 30_000 }, () => {
 		['no JSON', '{"schema":1,'],
 		['another schema', '{"schema":2}'],
 		['something else', '[]'],
+		['no access', JSON.stringify({ ...EMPTY_STATE, access: null })],
+		['a vault that lacks most', JSON.stringify({ ...EMPTY_STATE, vaults: [{ name: 'payments' }] })],
+		['a client that lacks all', JSON.stringify({ ...EMPTY_STATE, clients: [{}] })],
 	])('refuses a bad state file (%s) with a clear error and never overwrites it', async (_what, text) => {
 		const state = join(folder, 'bad.json')
 		writeFileSync(state, text)
@@ -259,6 +272,13 @@ describe('the command line', { timeout: 30_000 }, () => {
 		expect([code, out]).toEqual([1, ''])
 		expect(err).toContain(`the state file ${state} is not`)
 		expect(readFileSync(state, 'utf8')).toBe(text)
+	})
+
+	it('refuses a state file in a folder that is not there, and not only when something has to be kept', async () => {
+		const state = join(folder, 'nowhere', 'state.json')
+		const { code, err, out } = await fails(['--port', '0', '--ca-folder', caFolder, '--state', state])
+		expect([code, out]).toEqual([1, ''])
+		expect(err).toContain(`the state file ${state} cannot be written: make its folder`)
 	})
 
 	it('says so when the port is in use', async () => {

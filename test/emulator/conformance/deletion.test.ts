@@ -1,4 +1,4 @@
-// Soft delete, recover, purge, backup: keyvault.md 1.2 and 1.7.
+// Soft delete, recover, purge, backup.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Answer, API, type Bench, openBench } from './kit.ts'
 

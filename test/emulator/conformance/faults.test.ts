@@ -1,4 +1,4 @@
-// Throttling windows and faults on demand: keyvault.md 1.5, 2 and the checklist in 7.
+// Throttling windows and faults on demand.
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { AccessTokens } from '../src/tokens/access-tokens.ts'
 import { type Answer, API, type Bench, CLIENT, openBench } from './kit.ts'

@@ -161,6 +161,7 @@ describe('a seed', () => {
 		[`vaults: {payments: {a: {value: ${VALUE}, tags: {x: 1}}}}`, 'has a tag that is no string'],
 		[`vaults: {payments: {a: {value: ${VALUE}, expires: tomorrow}}}`, 'has a time'],
 		[`vaults: {payments: {a: "${VALUE}`, 'is not YAML'],
+		[`vaults: {payments: {db: x, DB: ${VALUE}}}`, 'vaults.payments.DB is the secret db'],
 		['identities: {}', 'identities has to be a list'],
 		['identities: [{serviceAccount: payments}]', 'identities[0] has a serviceAccount other than namespace/name'],
 		['identities: [{serviceAccount: a/b, roles: x}]', 'identities[0] has an unknown field roles'],

@@ -1,4 +1,4 @@
-// The unmodified JS SDK against the emulator: recipes A, B and C of keyvault.md 3.4, and every operation.
+// The unmodified JS SDK against the emulator: the ways to configure it that the README of the emulator names, and every operation.
 import { randomUUID } from 'node:crypto'
 import { ClientSecretCredential } from '@azure/identity'
 import { SecretClient } from '@azure/keyvault-secrets'

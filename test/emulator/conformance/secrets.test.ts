@@ -1,4 +1,4 @@
-// Bodies, key order, paging, limits and semantics: keyvault.md 1.3-1.7.
+// Bodies, key order, paging, limits and semantics.
 import { X509Certificate } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { type Answer, API, type Bench, openBench } from './kit.ts'

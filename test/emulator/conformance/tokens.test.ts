@@ -1,4 +1,4 @@
-// Entra: discovery, token endpoint, AADSTS codes, managed identity: keyvault.md 3.2 and 3.3.
+// Entra: discovery, token endpoint, AADSTS codes, managed identity.
 import { createHash, createPublicKey, randomUUID, X509Certificate } from 'node:crypto'
 import { ManagedIdentityCredential } from '@azure/identity'
 import { decodeJwt, decodeProtectedHeader, exportJWK, generateKeyPair, SignJWT, UnsecuredJWT } from 'jose'
@@ -223,6 +223,13 @@ describe('tokens', () => {
 					/Client assertion is not within its valid time range\. Current time: .*, assertion valid from .*, expiry time of assertion /,
 				)
 			}
+		})
+
+		it('claims of the wrong type are refused as the claims that they are not, and are no defect', async () => {
+			const odd = (claims: object) => ask(claims as Parameters<typeof ask>[0])
+			for (const sub of [7, null, ['x']]) refused(await odd({ sub }), 401, 'invalid_client', 700213, /subject/)
+			for (const exp of ['soon', 1e20, null, -1e20])
+				expect((await odd({ exp, nbf: now() + 600 })).entra.error_codes).toEqual([700024])
 		})
 
 		it('judges the times by the emulator clock', async () => {

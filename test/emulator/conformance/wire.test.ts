@@ -1,4 +1,4 @@
-// Requests and answers as bytes: keyvault.md 1.1-1.3, 1.6 and the wire quirks of the SDK.
+// Requests and answers as bytes.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { API, type Bench, openBench, type RawRequest } from './kit.ts'
 

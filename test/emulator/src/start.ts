@@ -7,14 +7,14 @@ import { systemTime, type TimeSource } from './clock.ts'
 import { createControl } from './control/control.ts'
 import { installProxy } from './control/proxy.ts'
 import { createControlServer } from './control/server.ts'
-import { applySnapshot, takeSnapshot } from './control/snapshot.ts'
-import { readStateFile, StateFile } from './control/state-file.ts'
+import { applySnapshot, type Snapshot, takeSnapshot } from './control/snapshot.ts'
+import { notUsable, readStateFile, StateFile } from './control/state-file.ts'
 import type { EmulatorControl } from './control/types.ts'
 import { listen } from './http/listen.ts'
 import { createSecureServer } from './http/secure-server.ts'
 import { PRODUCTION_NAMES, TEST_NAMES, VAULT_NAME } from './names.ts'
 import type { PagePlan } from './secrets/page-sizes.ts'
-import { addVault, createState } from './state.ts'
+import { addVault, createState, type EmulatorState } from './state.ts'
 import { createAuthority, loadAuthority } from './tls/authority.ts'
 import { LeafStore, localLeaf } from './tls/leaves.ts'
 
@@ -117,7 +117,7 @@ export async function startEmulator(options: EmulatorOptions = {}): Promise<Emul
 			if (!state.vaults.has(name)) addVault(state, { name, access, recoverableDays })
 		}
 	}
-	if (kept) applySnapshot(state, kept)
+	if (kept && options.stateFile !== undefined) restore(state, kept, options.stateFile)
 	configure()
 
 	const closing = new AbortController()
@@ -189,3 +189,12 @@ const LOOPBACK: ReadonlySet<string> = new Set(['127.0.0.1', 'localhost', '::1'])
 const ANY_ADDRESS: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' }
 
 const describe = (error: unknown): string => (error instanceof Error ? (error.stack ?? error.message) : String(error))
+
+/** A file that was edited by hand, or is of another version, fails somewhere deep inside. */
+function restore(state: EmulatorState, kept: Snapshot, file: string): void {
+	try {
+		applySnapshot(state, kept)
+	} catch (cause) {
+		throw new Error(notUsable(file), { cause })
+	}
+}

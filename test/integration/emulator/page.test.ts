@@ -179,6 +179,41 @@ describe.skipIf(why !== undefined)(`the page in Chromium${why === undefined ? ''
 		expect(problems).toEqual([])
 	})
 
+	it('never puts rows of one vault under another that was picked while it looked', async () => {
+		await emulator.control.setSecret({ vault: 'legacy', name: 'db', value: 'of legacy' })
+		const held: Array<() => void> = []
+		await page.route('**/listSecrets', async (route) => {
+			const input = route.request().postDataJSON() as { vault: string }
+			// The answers for the first vault are fetched, and come when the other has been picked.
+			const answer = await route.fetch()
+			if (input.vault === 'payments') await new Promise<void>((resolve) => held.push(resolve))
+			await route.fulfill({ response: answer })
+		})
+		await expect.poll(() => held.length).toBeGreaterThan(0)
+		await page.getByRole('button', { name: /^legacy/ }).click()
+		// Whatever is under the name of the new vault now is not of the old one.
+		expect(await page.getByRole('button', { name: /^Delete db/ }).count()).toBe(0)
+		for (const go of held) go()
+		await page.getByRole('button', { name: /^Delete db/ }).waitFor()
+		await click(/^Show value of db/)
+		await page.getByText('of legacy').waitFor()
+		await page.unrouteAll({ behavior: 'ignoreErrors' })
+	})
+
+	it('makes one version of a form that is sent twice', async () => {
+		await click('Rotate db')
+		await fills({ Value: 'second' })
+		await page.evaluate(() => {
+			const form = document.querySelector('dialog form') as HTMLFormElement
+			form.requestSubmit()
+			form.requestSubmit()
+		})
+		await dialog().waitFor({ state: 'hidden' })
+		await page.getByText('2 versions').waitFor()
+		const [listed] = (await emulator.control.listSecrets({ vault: 'payments' })).secrets
+		expect(listed?.versions.length).toBe(2)
+	})
+
 	it('moves the clock and brings it back', async () => {
 		await tab('Clock')
 		await click('+1 day')

@@ -303,7 +303,7 @@ describe.concurrent('a token that the vault refuses', () => {
 		expect(await tokens(row, since)).toHaveLength(1)
 	})
 
-	// AKV10046 has been seen as transient (keyvault.md 1.6).
+	// AKV10046 has been seen as transient (FACTS.md#refusals).
 	it('in one call is a hiccup of which nothing is said', async () => {
 		const { row } = await refuseTwice('hiccup')
 		await row.told(QUIET)

@@ -197,9 +197,9 @@ export const MUTANTS: readonly Mutant[] = [
 	{
 		broken: 'a lost answer of a write is taken for a yes',
 		file: 'engine/write.ts',
-		find: "		case 'away':\n			return",
+		find: "		case 'away': {\n",
 		replace:
-			"		case 'away':\n			if (change.on) return { kind: 'done', planned, holding: { ...change.on, content: undefined, manifest: change.manifest }, unwritten, at }\n			return",
+			"		case 'away': {\n			if (change.on) return { kind: 'done', planned, holding: { ...change.on, content: undefined, manifest: change.manifest }, unwritten, at }\n",
 	},
 	{
 		broken: 'a version that stands in is never looked at again',

@@ -61,7 +61,10 @@ function foreign({ namespace, name, delivery }: SecretBinding, owner: string | u
 	if (owner !== undefined) {
 		return refused(
 			'SecretOfOtherBinding',
-			`The Secret ${delivery.name} belongs to the binding ${owner}. Write another name in spec.delivery.secret.name of one of them.`,
+			withLine(
+				`The Secret ${delivery.name} belongs to the binding ${owner}. Write another name in spec.delivery.secret.name of one of them. If there is no binding ${owner} any more, take the Secret over:`,
+				adoptLine(namespace, delivery.name, OWNER_LABEL, name),
+			),
 		)
 	}
 	return refused(

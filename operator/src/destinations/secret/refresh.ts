@@ -8,7 +8,7 @@ import { backoffMs } from '../../status/requeue.ts'
 import { type FixedUse, fixedUses, needsRefresh, type PodObject } from './pods.ts'
 import { deliveredOf } from './secret-object.ts'
 
-// Each annotation is one etcd write and one sync of a pod; 5,000 of them at once would be felt (kubernetes.md 1.3).
+// Each annotation is one etcd write and one sync of a pod; 5,000 of them at once would be felt (FACTS.md#pod-annotations).
 const PER_SECOND = 20
 /** The second pass: for a kubelet whose watch of the Secret was slower than that of its pods. */
 export const AGAIN_MS = 3_000

@@ -80,6 +80,7 @@ export function readDelivered(secret: SecretObject): Delivered {
 	const ours = fields.filter(({ manager }) => manager === FIELD_MANAGER)
 	const manifestText = MANIFEST_FILE in data ? decodeText(data[MANIFEST_FILE] ?? '') : undefined
 	const parsed = manifestText === undefined ? undefined : parseManifest(manifestText)
+	const foreign = holders(fields)
 	const times = ours.flatMap(({ time }) => parseTime(time) ?? [])
 	return {
 		name: metadata.name,
@@ -93,7 +94,7 @@ export function readDelivered(secret: SecretObject): Delivered {
 		keys: new Map(
 			Object.entries(data).map(([key, value]) => [
 				key,
-				{ bytes: decodedLength(value), foreign: foreignHolder(fields, key) },
+				{ bytes: decodedLength(value), foreign: foreign.has(key) ? foreign.get(key) : 'nobody' },
 			]),
 		),
 		ownLabels: held(ours, 'f:metadata', 'f:labels'),
@@ -104,15 +105,20 @@ export function readDelivered(secret: SecretObject): Delivered {
 	}
 }
 
-/** Who holds a key instead of us. A change by somebody else moves the key out of our managed fields into theirs. */
-function foreignHolder(fields: readonly ManagedFields[], key: string): string | undefined {
-	let other: string | undefined
+/**
+ * Who holds each key instead of us; undefined: we do. A change by somebody else moves the key out of our managed fields into
+ * theirs.
+ */
+function holders(fields: readonly ManagedFields[]): Map<string, string | undefined> {
+	const holders = new Map<string, string | undefined>()
 	for (const at of fields) {
-		if (!held([at], 'f:data').includes(key)) continue
-		if (at.manager === FIELD_MANAGER) return undefined
-		other = `${at.manager ?? ''}@${at.time ?? ''}`
+		const isOurs = at.manager === FIELD_MANAGER
+		for (const key of held([at], 'f:data')) {
+			if (isOurs || !holders.has(key) || holders.get(key) !== undefined)
+				holders.set(key, isOurs ? undefined : `${at.manager ?? ''}@${at.time ?? ''}`)
+		}
 	}
-	return other ?? 'nobody'
+	return holders
 }
 
 /** Names under a path of managed fields: `f:name` each, and `.` for the map itself. */

@@ -120,6 +120,8 @@ function entryOf(shown: SecretStatus, { secrets, select }: VolumeBinding): Manif
 		...(updated === undefined ? {} : { updated }),
 		...(expires === undefined ? {} : { expires }),
 		...(form === undefined ? {} : { form }),
+		// Another one was an entry of a spec before.
+		...(selector ? { selected: true } : {}),
 		// It had the tags that its selector asks for when it was told.
 		tags: selector?.tags ?? {},
 		previous: (shown.previous ?? []).map((each) => ({ version: each })),

@@ -1,16 +1,27 @@
-import { readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { access, constants, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { SNAPSHOT_SCHEMA, type Snapshot } from './snapshot.ts'
 
 /** Changes within this time are one write. */
 const SAVE_DELAY_MS = 100
 
-/** The snapshot in a file; undefined when there is no such file. Rejects for a file that is none, and leaves it alone. */
+/** What is wrong with a file that is read and cannot be used. */
+export const notUsable = (file: string): string =>
+	`the state file ${file} is not one of this version of the emulator; move it away to start with an empty state (it was not changed)`
+
+/** The snapshot in a file; undefined when there is no such file yet. Rejects for a file that is none, and leaves it alone. */
 export async function readStateFile(file: string): Promise<Snapshot | undefined> {
 	let text: string
 	try {
 		text = await readFile(file, 'utf8')
 	} catch (error) {
-		if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+		if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
+			// Found out at the first change it would be a line in a log, and everything would be gone after a restart.
+			await access(dirname(file), constants.W_OK).catch((cause: unknown) => {
+				throw new Error(`the state file ${file} cannot be written: make its folder, writable for this user`, { cause })
+			})
+			return undefined
+		}
 		throw new Error(`the state file ${file} cannot be read`, { cause: error })
 	}
 	let parsed: Partial<Snapshot> | null
@@ -26,11 +37,10 @@ export async function readStateFile(file: string): Promise<Snapshot | undefined>
 		typeof parsed.tenantId === 'string' &&
 		typeof parsed.backupKey === 'string' &&
 		[parsed.vaults, parsed.clients, parsed.issuers].every(Array.isArray) &&
-		typeof parsed.access === 'object'
+		typeof parsed.access === 'object' &&
+		parsed.access !== null
 	if (!complete) {
-		throw new Error(
-			`the state file ${file} is not one of this version of the emulator; move it away to start with an empty state (it was not changed)`,
-		)
+		throw new Error(notUsable(file))
 	}
 	return parsed as Snapshot
 }

@@ -62,6 +62,13 @@ export function parseSeed(text: string, file: string): Seed {
 	for (const [vault, secrets] of Object.entries(given)) {
 		if (!VAULT_NAME.test(vault)) throw at(`vaults.${vault}`, 'is not 3-24 lower-case letters, digits and hyphens')
 		const named = objectOf(secrets ?? {}, () => at(`vaults.${vault}`, 'has to map names of secrets to values'))
+		const seen = new Map<string, string>()
+		for (const name of Object.keys(named)) {
+			const same = seen.get(name.toLowerCase())
+			if (same !== undefined)
+				throw at(`vaults.${vault}.${name}`, `is the secret ${same}: names in a vault have no case`)
+			seen.set(name.toLowerCase(), name)
+		}
 		vaults[vault] = Object.entries(named).map(([name, secret]) =>
 			secretOf(name, secret, (why) => at(`vaults.${vault}.${name}`, why)),
 		)

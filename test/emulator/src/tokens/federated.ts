@@ -71,7 +71,8 @@ function parse(assertion: string): { header: { kid?: string }; payload: JWTPaylo
 /** The credential that has issuer, subject and audience of the token, or the code of the first that differs. */
 function match(judge: FederatedJudge, client: Client, payload: JWTPayload, issuer: string): FederatedCredential {
 	const audiences = [payload.aud ?? []].flat()
-	const subject = payload.sub ?? ''
+	// Nobody has checked the types of claims so far.
+	const subject = typeof payload.sub === 'string' ? payload.sub : ''
 	const exact = (each: FederatedCredential): boolean =>
 		each.issuer === issuer && each.subject === subject && audiences.length === 1 && each.audience === audiences[0]
 	const credentials = judge.directory.federated(client)
@@ -88,7 +89,9 @@ function match(judge: FederatedJudge, client: Client, payload: JWTPayload, issue
 }
 
 function outsideItsTime(payload: JWTPayload, now: number): EntraError {
-	const shown = (seconds: number | undefined): string =>
-		seconds === undefined ? '(none)' : new Date(seconds * 1000).toISOString()
+	const shown = (seconds: unknown): string => {
+		const time = new Date(typeof seconds === 'number' ? seconds * 1000 : Number.NaN)
+		return Number.isNaN(time.getTime()) ? '(none)' : time.toISOString()
+	}
 	return entraError(700024, new Date(now).toISOString(), shown(payload.nbf ?? payload.iat), shown(payload.exp))
 }
