@@ -1,5 +1,6 @@
 import type { EntryResult } from './entry.ts'
 import { objectKey } from './known.ts'
+import { isRemovalTold, type Told } from './told.ts'
 
 /** Removals that would be more than the policy allows at once. */
 export interface HeldRemovals {
@@ -7,6 +8,26 @@ export interface HeldRemovals {
 	/** text for the annotation allow-removals; other removals have another one */
 	digest: string
 }
+
+/**
+ * Lets go only what the status says goes: the operator has counted removals for all nodes, and holds them for all.
+ *
+ * @param told what the status says
+ */
+export const holdUntold = (results: readonly EntryResult[], told: Told): EntryResult[] =>
+	results.map((result) => {
+		const entry = told.get(result.wanted.name)
+		return result.instead === undefined || isRemovalTold(entry) ? result : asKept(result)
+	})
+
+/** What would have gone stays. */
+const asKept = (result: EntryResult): EntryResult => ({
+	...result,
+	delivered: result.instead,
+	remove: false,
+	instead: undefined,
+	reason: 'RemovalsHeld',
+})
 
 /**
  * Holds removals when there are more than `max` in one look: a vault that lost all its secrets, or a tag that was renamed,
@@ -29,10 +50,6 @@ export function holdRemovals(
 	const lines = removals.map(({ wanted, instead }) => `${wanted.name}=${instead?.version ?? ''}`).sort()
 	const digest = digestOf(lines.join('\n'))
 	if (acknowledged?.trim() === digest) return { results: [...results], held: undefined }
-	const kept = results.map((result): EntryResult => {
-		const { instead } = result
-		if (!instead) return result
-		return { ...result, delivered: instead, remove: false, instead: undefined, reason: 'RemovalsHeld' }
-	})
+	const kept = results.map((result) => (result.instead ? asKept(result) : result))
 	return { results: kept, held: { names, digest } }
 }

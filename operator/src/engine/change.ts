@@ -9,7 +9,7 @@ import {
 } from 'purista-azure-mounted-secret-store/manifest'
 import type { Reason } from '../api/conditions.ts'
 import type { Binding } from '../api/parse.ts'
-import { type HeldRemovals, holdRemovals } from './brake.ts'
+import { type HeldRemovals, holdRemovals, holdUntold } from './brake.ts'
 import type { Content } from './decode.ts'
 import type { Change, DestinationRules, Holding, Verdict } from './destination.ts'
 import { type EntryResult, matches } from './entry.ts'
@@ -19,6 +19,7 @@ import { objectKey } from './known.ts'
 import type { Withheld } from './outcome.ts'
 import type { Poll } from './poll.ts'
 import { manifestSelectors } from './select.ts'
+import type { Told } from './told.ts'
 
 export interface ChangeInput {
 	readonly binding: Binding
@@ -30,6 +31,8 @@ export interface ChangeInput {
 	readonly revision: number
 	/** removals that the selectors of the spec asked for are held: the manifest goes on naming those of before */
 	readonly selectorsHeld?: boolean
+	/** what the status tells, when that is what is gone by: then its removals alone count */
+	readonly told?: Told | undefined
 }
 
 /** What is to be done, and what of it waits. */
@@ -55,7 +58,9 @@ export function planChange(
 	digestOf: (text: string) => string,
 ): Planned {
 	const { binding } = input
-	const { results, held } = holdRemovals(input.results, binding.policy.maxRemovals, binding.allowRemovals, digestOf)
+	const { results, held } = input.told
+		? { results: holdUntold(input.results, input.told), held: undefined }
+		: holdRemovals(input.results, binding.policy.maxRemovals, binding.allowRemovals, digestOf)
 	const bySelectors = results.some(({ wanted: { name } }) => {
 		const finding = poll.ones.get(name)?.finding
 		return held?.names.includes(name) && finding?.kind === 'leaves' && finding.why === 'selectors'

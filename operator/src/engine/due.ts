@@ -4,6 +4,7 @@ import { ABSENT_AFTER_MS, type Finding } from './entry.ts'
 import { traitsOf } from './fault.ts'
 import type { One } from './found.ts'
 import { deliveredSecret, drifted } from './held.ts'
+import type { PassInput } from './input.ts'
 import { holdingOf, type Knowledge } from './knowledge.ts'
 import type { Moment } from './questions.ts'
 
@@ -41,9 +42,11 @@ export function sinceOf(
 	knowledge: Knowledge,
 	asked: boolean,
 	due: ReadonlySet<string> | undefined,
-	{ at, startedAt }: { at: Moment; startedAt: Moment },
+	{ at, startedAt, learnFrom }: Pick<PassInput, 'at' | 'startedAt' | 'learnFrom'>,
 ): number {
 	const now = at.monotonic
+	// One status sets many pods of a node going, and they ask the same.
+	if (learnFrom && !due) return Math.min(learnFrom.seenAt, now)
 	if (due) return Math.max(...[...due].map((name) => knowledge.due.get(name) ?? now))
 	if (knowledge.polls === 0 && knowledge.generation === undefined)
 		return createdAt < startedAt.now ? startedAt.monotonic : now

@@ -120,6 +120,9 @@ const reasonsOf = (wanted: FaultClass): Reason[] =>
 /** Reasons of faults that are expected to pass by themselves. */
 export const TRANSIENT: ReadonlySet<string> = new Set(reasonsOf('transient'))
 
+/** Reasons that somebody has to change something for. */
+export const PERMISSION: ReadonlySet<string> = new Set(reasonsOf('permission'))
+
 /** Reasons that are found out by a look that works: what the vault says of a secret, what waits for a human, what cannot be written. */
 export const FOUND: ReadonlySet<string> = new Set<Reason>([
 	...reasonsOf('secret'),

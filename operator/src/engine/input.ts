@@ -19,6 +19,11 @@ export interface PassInput {
 	readonly at: Moment
 	/** when this process began to work: what was asked before that is as old as a binding that it found */
 	readonly startedAt: Moment
+	/**
+	 * Where it is learnt what changed in the vault: from the status, which this process received at `seenAt` (monotonic). What
+	 * it asks the vault for then is shared by all whom the same status set going. Absent: the vault is polled.
+	 */
+	readonly learnFrom?: { readonly kind: 'status'; readonly seenAt: number } | undefined
 }
 
 /** The pass ended without a result: whoever runs passes comes again after a while, and nothing is told. */

@@ -9,6 +9,7 @@ import type { Known } from './known.ts'
 import type { SelectorOutcome } from './outcome.ts'
 import type { Held } from './pin.ts'
 import type { Source } from './source.ts'
+import type { ToldKnown } from './told.ts'
 
 /** What the last whole poll found, without values: a later one of only some secrets repeats it about the others. */
 export interface LastPoll {
@@ -23,6 +24,8 @@ export interface OlderKnown {
 	readonly version: string
 	readonly count: number
 	readonly trouble: VaultFault | undefined
+	/** versions that the status told then, when that was what was gone by */
+	readonly told?: string | undefined
 }
 
 /** What is remembered between two passes of a binding, to tell a hiccup from an outage. */
@@ -80,6 +83,8 @@ export interface Knowledge {
 	readonly revision: number
 	/** failures in a row, to tell a hiccup from an outage */
 	readonly track: Track
+	/** what was last learnt from the status; undefined: nothing is learnt from there */
+	readonly told?: ToldKnown | undefined
 }
 
 /** What a process knows of a binding that it has not seen before. */

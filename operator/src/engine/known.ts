@@ -27,6 +27,8 @@ export interface Known {
 	turnAt: number | undefined
 	/** what was found, when it is to be said again while nothing changes; undefined: that nothing has changed */
 	finding: Finding | undefined
+	/** what the status of the binding told of it then, when that was what was gone by */
+	told?: string | undefined
 }
 
 // Vaults shrink and permissions come, so what was learnt about lists is forgotten. A list that turns out too long again costs

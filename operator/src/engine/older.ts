@@ -10,9 +10,11 @@ import type { Broke } from './found.ts'
 import { deliveredSecret, isIntact } from './held.ts'
 import type { OlderKnown } from './knowledge.ts'
 import { VERSIONS_EVERY } from './known.ts'
+import { toldVersion } from './listed-version.ts'
 import { type Asked, ask, type Piece } from './questions.ts'
+import type { Told } from './told.ts'
 import { contentsOf, listVersions } from './values.ts'
-import { previousVersions } from './versions.ts'
+import { newestVersion, previousVersions } from './versions.ts'
 
 /** What older versions are looked for by. */
 export interface OlderInput {
@@ -24,6 +26,8 @@ export interface OlderInput {
 	/** names of files of others that hold our own bytes */
 	readonly accepted: ReadonlyMap<string, string>
 	readonly known: ReadonlyMap<string, OlderKnown>
+	/** what the status tells, when that is what is gone by: it tells when the list of versions is worth a look */
+	readonly told?: Told | undefined
 }
 
 /** What became of the older versions of all secrets. `known` counts when the write that follows has succeeded. */
@@ -36,12 +40,13 @@ export interface Older {
 /** Whether the older versions of a secret have to be looked at: after each rotation, and every tenth time by the way. */
 export function isOlderDue(
 	{ wanted, delivered }: EntryResult,
-	{ known, polls, holding, accepted }: Omit<OlderInput, 'asked'>,
+	{ known, polls, holding, accepted, told }: Omit<OlderInput, 'asked'>,
 ): boolean {
 	const { name, previous: count = 0 } = wanted
 	if (count === 0 || !delivered) return false
 	const last = known.get(name)
-	if (last?.version !== delivered.version || last.count !== count || polls % VERSIONS_EVERY === 0) return true
+	if (last?.version !== delivered.version || last.count !== count) return true
+	if (told ? last.told !== toldOlder(told, name) && told.has(name) : polls % VERSIONS_EVERY === 0) return true
 	return delivered.previous.some((_, i) => !isIntact(holding, previousFileName(name, i + 1), accepted))
 }
 
@@ -71,6 +76,8 @@ export function* followOlder(given: readonly EntryResult[], input: OlderInput): 
 	return { results, known, broke }
 }
 
+const toldOlder = (told: Told | undefined, name: string) => told?.get(name)?.previous?.join(' ')
+
 interface OneOlder {
 	readonly result: EntryResult
 	readonly known?: OlderKnown
@@ -87,11 +94,16 @@ function* followOne(result: EntryResult, input: OlderInput): Piece<OneOlder> {
 		const trouble = listed.fault ?? { kind: 'historyTooLong' }
 		// A list of this length is not for free: it is read again with the next rotation or the tenth poll. A permission that is
 		// missing is asked for at each poll, for these are far apart by then and somebody waits for it.
-		const known = traitsOf(trouble).class === 'secret' ? { known: { version: delivered.version, count, trouble } } : {}
+		const known =
+			traitsOf(trouble).class === 'secret'
+				? { known: { version: delivered.version, count, trouble, told: toldOlder(input.told, wanted.name) } }
+				: {}
 		return { result: withTrouble(result, trouble), ...known }
 	}
 	const isCurrent = wanted.version === undefined && result.state === 'Current'
-	const { kept, tie } = previousVersions(listed.versions, { version: delivered.version, isCurrent }, count)
+	// Known by lists alone it is the newest one. Of two of the same second either: whoever reads it looks for itself.
+	const version = toldVersion(delivered.version) ?? newestVersion(listed.versions)
+	const { kept, tie } = previousVersions(listed.versions, { version, isCurrent }, count)
 	const versions: VersionFacts[] = []
 	const contents = new Map<number, Content>()
 	for (const version of kept) {
@@ -105,7 +117,12 @@ function* followOne(result: EntryResult, input: OlderInput): Piece<OneOlder> {
 	}
 	return {
 		result: { ...result, delivered: { ...delivered, previous: versions.map(describePrevious) }, previous: contents },
-		known: { version: delivered.version, count, trouble: tie ? { kind: 'versionTie' } : undefined },
+		known: {
+			version: delivered.version,
+			count,
+			trouble: tie ? { kind: 'versionTie' } : undefined,
+			told: toldOlder(input.told, wanted.name),
+		},
 	}
 }
 

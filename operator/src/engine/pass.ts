@@ -9,9 +9,11 @@ import { holdingOf, type Knowledge, knownOfNo } from './knowledge.ts'
 import { afterReadBack, afterRefusal, afterWrite, withManifest } from './learn.ts'
 import { followOlder, isOlderDue, type OlderInput } from './older.ts'
 import { madeOfTheSame, merged, type Poll, pollSome, pollWhole } from './poll.ts'
+import { pollTold, withTold } from './poll-told.ts'
 import { type Asked, type Away, ask, type Piece, type Refusal } from './questions.ts'
 import { ended, failed, looked, tooMany, writtenOf } from './result.ts'
 import { sameSource } from './source.ts'
+import { afterSeen, type Basis, basisOf } from './told.ts'
 import type { Polling } from './values.ts'
 import { removeFormer, write } from './write.ts'
 
@@ -35,7 +37,7 @@ export function* pass(input: PassInput): Piece<PassResult> {
 	const known: Knowledge = { ...(early?.knowledge ?? begun.knowledge), polls: begun.polls }
 
 	const polling = pollingOf(input, begun, known, early?.holding)
-	const polled = yield* poll(begun.due, polling, known)
+	const polled = yield* poll(begun, polling, known)
 	const found = early?.first ? early.holding : undefined
 	if (polled.broke && polled.broke.kind !== 'fault') return ended(known, polled.broke, found)
 	if (polled.tooMany !== undefined) return ended(known, tooMany(polled.tooMany), found)
@@ -93,22 +95,26 @@ interface Begun {
 	/** number of this whole poll, or of the last one */
 	readonly polls: number
 	readonly since: number
+	readonly basis: Basis
 }
 
 function begin(input: PassInput): Begun {
-	const { binding, status, source, at } = input
+	const { binding, status, source, at, learnFrom } = input
 	const isOther = !sameSource(input.knowledge.source, source)
 	const known = isOther ? knownOfNo(input.knowledge, source) : input.knowledge
 	const asked = isAsked(binding, status, known) || (isOther && input.knowledge.source !== undefined)
-	const due = asked ? undefined : namesDue(known, at.monotonic)
+	const told = learnFrom && afterSeen(known.told, status, binding.interval, at)
+	const isNews = told !== undefined && told.text !== known.told?.text
+	const due = asked || isNews ? undefined : namesDue(known, at.monotonic)
 	// Another policy judges anew what was flawed.
 	const secrets = asked ? new Map([...known.secrets].filter(([, { finding }]) => !finding)) : known.secrets
 	return {
-		knowledge: { ...known, secrets },
+		knowledge: { ...known, secrets, ...(told && { told }) },
 		readBack: isReadBackDue(known, asked, at),
 		due,
 		polls: due ? known.polls : known.polls + 1,
 		since: sinceOf(binding, known, asked, due, input),
+		basis: told ? basisOf(binding, status, source.vaultUrl, told, holdingOf(known) !== undefined, at) : { kind: 'own' },
 	}
 }
 
@@ -157,18 +163,16 @@ function pollingOf(
 }
 
 /** All, or only what is due: about the rest the last whole poll is repeated. */
-function* poll(
-	due: ReadonlySet<string> | undefined,
-	polling: Polling,
-	{ last, secrets, absentSince }: Knowledge,
-): Piece<Poll> {
-	if (!due || !last) return yield* pollWhole(polling)
+function* poll({ due, basis }: Begun, polling: Polling, { last, secrets, absentSince }: Knowledge): Piece<Poll> {
+	const toldOf = (found: Poll): Poll =>
+		basis.kind === 'own' ? found : { ...found, ones: withTold(found.ones, basis.entries) }
+	if (!due || !last) return toldOf(yield* basis.kind === 'own' ? pollWhole(polling) : pollTold(polling, basis))
 	const ones = [...last.findings].map(([name, finding]): [string, One] => [
 		name,
 		{ finding, known: secrets.get(name), absentSince: absentSince.get(name) },
 	])
 	const more = yield* pollSome(polling, madeOfTheSame(last.wanted, due))
-	return merged({ ...last, ones: new Map(ones), broke: undefined, tooMany: undefined }, more)
+	return merged({ ...last, ones: new Map(ones), broke: undefined, tooMany: undefined }, toldOf(more))
 }
 
 /** Reads what the read back showed as missing or edited, unless this poll has its value already. */
@@ -181,15 +185,16 @@ function* pollDrifted(polling: Polling, known: Knowledge, found: Poll): Piece<Po
 }
 
 /** What becomes of each secret by this poll, and what that changes. Older versions wait for a whole poll. */
-function plan(input: PassInput, { due }: Begun, known: Knowledge, present: Holding | undefined, found: Poll) {
+function plan(input: PassInput, { due, basis }: Begun, known: Knowledge, present: Holding | undefined, found: Poll) {
 	const { binding, source, rules } = input
 	const { vaultUrl } = source
 	const { accepted, polls, revision } = known
 	const holding = present ?? holdingOf(known)
 	const decided = decide(binding, vaultUrl, found, { holding, accepted })
-	const asked = { binding, vaultUrl, results: decided.results, holding, revision }
+	const told = basis.kind === 'own' ? undefined : basis.entries
+	const asked = { binding, vaultUrl, results: decided.results, holding, revision, told }
 	const planned = planChange(asked, found, rules, digestOf)
-	const older: Omit<OlderInput, 'asked'> = { vaultUrl, polls, holding, accepted, known: known.older }
+	const older: Omit<OlderInput, 'asked'> = { vaultUrl, polls, holding, accepted, known: known.older, told }
 	return {
 		decided,
 		asked,

@@ -1,7 +1,7 @@
 import type { ManifestSecret } from 'purista-azure-mounted-secret-store/manifest'
 import type { WantedSecret } from '../api/parse.ts'
 import { MAX_SECRETS } from '../api/schema.ts'
-import type { ListedSecret } from '../ports/vault.ts'
+import type { Demand, ListedSecret } from '../ports/vault.ts'
 import type { Finding } from './entry.ts'
 import type { VaultFault } from './fault.ts'
 import { type Broke, type Found, type Group, groupsOf, type One, together } from './found.ts'
@@ -23,7 +23,7 @@ export interface Poll extends Found, Omit<LastPoll, 'findings'> {
 }
 
 // A pass of one binding needs no more at once than this: a vault's budget lets eight run for all of them.
-const AT_ONCE = 4
+export const AT_ONCE = 4
 // Without an end for the list of a vault, only the session's own bound against endless lists counts.
 const ALL_PAGES = Number.POSITIVE_INFINITY
 
@@ -85,7 +85,7 @@ export function madeOfTheSame(wanted: readonly WantedSecret[], names: ReadonlySe
 }
 
 /** What selectors brought and is delivered: by what was wanted last, and after a restart by what the manifest says. */
-function selectedBefore({ holding, vaultUrl, binding, wanted }: Polling): WantedSecret[] {
+export function selectedBefore({ holding, vaultUrl, binding, wanted }: Polling): WantedSecret[] {
 	const manifest = holding?.manifest
 	if (!manifest) return []
 	const named = new Set(binding.secrets.map(({ name }) => name))
@@ -109,10 +109,15 @@ interface Listed {
 }
 const NOT_LISTED: Listed = { items: undefined, listedAt: undefined, selectors: undefined, broke: undefined }
 
+/** What the session is told that a binding follows. */
+export function followOf({ binding }: Polling, before: readonly WantedSecret[]): Demand {
+	const followed = [...binding.secrets, ...before].filter(({ version }) => version === undefined).map(objectKey)
+	return { objects: new Set(followed), tags: namedTags(binding.select), interval: binding.interval }
+}
+
 function* listIfWorth(polling: Polling, before: readonly WantedSecret[]): Piece<Listed> {
 	const { binding, asked, at } = polling
-	const followed = [...binding.secrets, ...before].filter(({ version }) => version === undefined).map(objectKey)
-	const follow = { objects: new Set(followed), tags: namedTags(binding.select), interval: binding.interval }
+	const follow = followOf(polling, before)
 	const { answer: session } = yield* ask({ ask: 'session', follow, interval: binding.interval })
 	const open = groupsOf(binding.secrets).filter(([first]) => first.version === undefined)
 	const needed = open.filter((group) => group.some((wanted) => mustReadNow(wanted, polling))).length
@@ -134,7 +139,7 @@ function* listIfWorth(polling: Polling, before: readonly WantedSecret[]): Piece<
 	return { ...NOT_LISTED, selectors: binding.select.length > 0 ? fault : undefined }
 }
 
-const mustReadNow = (wanted: WantedSecret, { force, known }: Polling) =>
+export const mustReadNow = (wanted: WantedSecret, { force, known }: Polling) =>
 	force.has(wanted.name) || mustRead(wanted, known.get(wanted.name))
 
 interface Selection {
@@ -208,7 +213,11 @@ function pieceOf(group: Group, polling: Polling): Piece<Found> {
 }
 
 // biome-ignore lint/correctness/useYield: a piece without questions
-function* unchanged(group: Group, listed: ListedSecret | undefined, { known, absentSince }: Polling): Piece<Found> {
+export function* unchanged(
+	group: Group,
+	listed: ListedSecret | undefined,
+	{ known, absentSince }: Polling,
+): Piece<Found> {
 	const shown = group[0].version === undefined ? listed : undefined
 	const ones = new Map<string, One>()
 	for (const { name } of group) {
@@ -224,7 +233,7 @@ function* unchanged(group: Group, listed: ListedSecret | undefined, { known, abs
 }
 
 /** Gives every secret that was not asked for the fault that ended the poll. What was known of them stays known. */
-function filledIn(poll: Poll, { known, absentSince }: Polling): Poll {
+export function filledIn(poll: Poll, { known, absentSince }: Polling): Poll {
 	if (poll.broke?.kind !== 'fault') return poll
 	const { fault } = poll.broke
 	const rest = poll.wanted

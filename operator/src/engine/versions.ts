@@ -11,6 +11,9 @@ export type ListedVersion = SecretFacts & { version: string }
 const createdOf = ({ created }: ListedVersion) => created ?? Number.NEGATIVE_INFINITY
 const newestFirst = (versions: readonly ListedVersion[]) => versions.toSorted((a, b) => createdOf(b) - createdOf(a))
 
+/** Id of the version that was created last; empty when there is none. */
+export const newestVersion = (versions: readonly ListedVersion[]): string => newestFirst(versions)[0]?.version ?? ''
+
 export type StandIn = { kind: 'version'; version: ListedVersion } | { kind: 'none' } | { kind: 'tie' }
 
 /**

@@ -22,7 +22,7 @@ const allowing = (allowed: readonly string[]) => {
 describe('a refusal for want of a permission', () => {
 	it('is NotGranted with the line of the RoleBinding where nothing is granted', async () => {
 		const { asked, permissions } = allowing([])
-		expect(await withGrant(refusal(account), { operator, permissions })).toEqual({
+		expect(await withGrant(refusal(account), 'Secret', { operator, permissions })).toEqual({
 			kind: 'refused',
 			reason: 'NotGranted',
 			message:
@@ -34,11 +34,19 @@ describe('a refusal for want of a permission', () => {
 		])
 	})
 
+	it('of a binding by Volume asks for no right on Secrets', async () => {
+		const { asked, permissions } = allowing(['create secrets'])
+		const { reason, message } = await withGrant(refusal(account), 'Volume', { operator, permissions })
+		expect(reason).toBe('NotGranted')
+		expect(message).toContain('--clusterrole=azure-secret-binding-tenant-volume ')
+		expect(asked.map(({ resource }) => resource)).toEqual(['serviceaccounts/token'])
+	})
+
 	it.each(['create secrets', 'create serviceaccounts/token'])(
 		'is the one permission where something is granted: %s',
 		async (granted) => {
 			const { permissions } = allowing([granted])
-			expect(await withGrant(refusal(account), { operator, permissions })).toMatchObject({
+			expect(await withGrant(refusal(account), 'Secret', { operator, permissions })).toMatchObject({
 				reason: 'TokenRequestRefused',
 				message: expect.stringContaining('--verb=get --resource=serviceaccounts --resource-name=app') as string,
 			})
@@ -48,13 +56,15 @@ describe('a refusal for want of a permission', () => {
 	it('asks nothing when something of the grant has worked already', async () => {
 		const { asked, permissions } = allowing([])
 		const token = { ...account, verb: 'create', resource: 'serviceaccounts/token' }
-		expect(await withGrant(refusal(token), { operator, permissions })).toMatchObject({ reason: 'TokenRequestRefused' })
+		expect(await withGrant(refusal(token), 'Secret', { operator, permissions })).toMatchObject({
+			reason: 'TokenRequestRefused',
+		})
 		expect(asked).toEqual([])
 	})
 
 	it('stays as it is when no permission is missing', async () => {
 		const { asked, permissions } = allowing([])
-		expect(await withGrant(refusal(undefined), { operator, permissions })).toEqual({
+		expect(await withGrant(refusal(undefined), 'Secret', { operator, permissions })).toEqual({
 			kind: 'refused',
 			reason: 'TokenRequestRefused',
 			message: 'no',

@@ -1,15 +1,18 @@
-import { type Binding, type ParsedBinding, parseBinding } from '../api/parse.ts'
+import { type Binding, isSecretBinding, isVolumeBinding, type ParsedBinding, parseBinding } from '../api/parse.ts'
 import type { BindingStatus } from '../api/schema.ts'
 import type { EventRecorder } from '../cluster/events.ts'
 import { createSecretDestination } from '../destinations/secret/destination.ts'
 import { type PodRefresher, refreshAfter } from '../destinations/secret/refresh.ts'
 import { bytesOf } from '../destinations/secret/secret-object.ts'
 import { warnOfFixed } from '../destinations/secret/warn.ts'
+import { createStatusDestination } from '../destinations/status/destination.ts'
 import { isAsked, sinceOf } from '../engine/due.ts'
 import type { PassResult } from '../engine/input.ts'
+import { objectKey } from '../engine/known.ts'
 import type { Outcome } from '../engine/outcome.ts'
 import { pass } from '../engine/pass.ts'
 import type { Moment } from '../engine/questions.ts'
+import type { Source } from '../engine/source.ts'
 import type { Bindings, Permissions, Secrets, ServiceAccounts } from '../ports/cluster.ts'
 import type { Vaults } from '../ports/vault.ts'
 import { type Clock, momentOf } from '../process/clock.ts'
@@ -20,6 +23,7 @@ import type { Account } from '../status/commands.ts'
 import { conclude, isPollDue } from '../status/conclude.ts'
 import { conditionOf } from '../status/outage.ts'
 import { type Pace, paceAfter } from '../status/pace.ts'
+import { withoutValues } from '../vault/without-values.ts'
 import { createAnswer, type MakeForms } from './answer.ts'
 import { drive } from './drive.ts'
 import { withGrant } from './grant.ts'
@@ -146,12 +150,17 @@ async function poll(
 	let outcome: Outcome
 	if (parsed.kind === 'active') {
 		const result = await runPass(parsed.binding, polling, now, deps, signal)
-		const { refreshPods: wanted } = parsed.binding.delivery
-		const refresh = refreshAfter(now.refresh, result, wanted, momentOf(clock))
+		const wanted = isSecretBinding(parsed.binding) && parsed.binding.delivery.refreshPods
+		const refresh = isSecretBinding(parsed.binding)
+			? refreshAfter(now.refresh, result, wanted, momentOf(clock))
+			: undefined
 		now = keep({ ...now, knowledge: result.knowledge, refresh })
 		if (result.outcome.kind === 'interrupted') throw result.outcome.error
-		outcome = result.outcome.kind === 'refused' ? await withGrant(result.outcome, deps) : result.outcome
-		observePass(result, deps)
+		outcome =
+			result.outcome.kind === 'refused'
+				? await withGrant(result.outcome, parsed.binding.delivery.type, deps)
+				: result.outcome
+		observePass(result, isSecretBinding(parsed.binding), deps)
 		// Before the status: pods wait for it, and a status can wait a moment.
 		now = keep(await refreshPods(parsed, now, deps, signal))
 	} else {
@@ -202,13 +211,36 @@ async function runPass(
 	}
 	const { source } = resolved
 	observer.uses(`${binding.namespace}/${binding.name}`, source.vaultUrl)
-	const destination = createSecretDestination(binding, secrets)
+	const { destination, session, forms } = placeOf(binding, status, source, { vaults, secrets, makeForms, clock })
 	const input = { binding, status, knowledge, source, rules: destination.rules, at: momentOf(clock), startedAt }
 	// Values wait for a thread that has turns of its own.
-	const lending: MakeForms = (...given) => turn.lend(() => makeForms(...given))
-	const answer = createAnswer({ binding, session: vaults.session(source), destination, makeForms: lending })
+	const lending: MakeForms = (...given) => turn.lend(() => forms(...given))
+	const answer = createAnswer({ binding, session, destination, makeForms: lending })
 	return drive(pass(input), { clock, networkClock: deps.networkClock, signal, answer, slices: deps.slices })
 }
+
+/** Where a binding is delivered to, and what it is read with: of one that nodes deliver, no value is read here. */
+function placeOf(
+	binding: Binding,
+	status: BindingStatus,
+	source: Source,
+	{ vaults, secrets, makeForms, clock }: Pick<ReconcileDeps, 'vaults' | 'secrets' | 'makeForms' | 'clock'>,
+) {
+	const session = vaults.session(source)
+	if (isVolumeBinding(binding)) {
+		const wanted = new Set(binding.secrets.filter(({ version }) => version === undefined).map(objectKey)).size
+		return {
+			destination: createStatusDestination(binding, status, source.vaultUrl, secrets),
+			session: withoutValues(session, { wanted, interval: binding.interval }, clock),
+			forms: noForms,
+		}
+	}
+	if (!isSecretBinding(binding)) throw new Error('a delivery that is none')
+	return { destination: createSecretDestination(binding, secrets), session, forms: makeForms }
+}
+
+/** There is no value to make anything of. */
+const noForms: MakeForms = async (_, __, forms) => forms.map(() => ({ kind: 'content', content: '' }))
 
 async function refreshPods(
 	parsed: ParsedBinding,
@@ -218,8 +250,8 @@ async function refreshPods(
 ): Promise<Remembered> {
 	const { refresh: pending } = now
 	if (!pending || pending.dueAt > clock.monotonic()) return now
-	if (parsed.kind !== 'active' || !parsed.binding.delivery.refreshPods) return { ...now, refresh: undefined }
-	const { binding } = parsed
+	const binding = parsed.kind === 'active' ? parsed.binding : undefined
+	if (!binding || !isSecretBinding(binding) || !binding.delivery.refreshPods) return { ...now, refresh: undefined }
 	let { warned } = now
 	const refresh = await podRefresher.run(binding, pending, signal, (pod, uses) => {
 		warned = warnOfFixed(binding, pod, uses, warned, events)
@@ -229,11 +261,13 @@ async function refreshPods(
 
 function observePass(
 	{ outcome, polled, written, knowledge, propagated }: PassResult,
+	isOfSecret: boolean,
 	{ observer }: ReconcileDeps,
 ): void {
 	const { source } = knowledge
 	if (polled && source && outcome.kind === 'looked') observer.looked(source.vaultUrl)
-	if (!written) return
+	// What nodes deliver they measure themselves.
+	if (!written || !isOfSecret) return
 	observer.written(bytesOf(written.holding))
 	for (const seconds of propagated) observer.propagated(seconds)
 }

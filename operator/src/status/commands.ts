@@ -8,6 +8,8 @@ export type { Permission } from '../engine/permission.ts'
 
 /** ClusterRole of deploy/kustomize/base that a namespace binds. */
 export const TENANT_ROLE = 'azure-secret-binding-tenant'
+/** The same for namespaces whose bindings are all delivered by Volume: no Secret, no pod. */
+export const TENANT_VOLUME_ROLE = 'azure-secret-binding-tenant-volume'
 
 const GUID = /^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$/
 const DNS_NAME = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/
@@ -92,9 +94,9 @@ export function permitLine({ verb, resource, namespace, name }: Permission, oper
 }
 
 /** Gives the operator in one namespace all that bindings there need. */
-export function grantLine(namespace: string, operator: Account): string | undefined {
+export function grantLine(namespace: string, operator: Account, role = TENANT_ROLE): string | undefined {
 	if (!safe(DNS_NAME, namespace, operator.namespace, operator.name)) return undefined
-	return `kubectl -n ${namespace} create rolebinding azure-secret-binding --clusterrole=${TENANT_ROLE} --serviceaccount=${operator.namespace}:${operator.name}`
+	return `kubectl -n ${namespace} create rolebinding azure-secret-binding --clusterrole=${role} --serviceaccount=${operator.namespace}:${operator.name}`
 }
 
 /** Annotates a binding. */

@@ -1,5 +1,5 @@
 import type { ManifestSecret } from 'purista-azure-mounted-secret-store/manifest'
-import type { Binding, ParsedBinding } from '../api/parse.ts'
+import { type Binding, isSecretBinding, type ParsedBinding } from '../api/parse.ts'
 import type { BindingStatus } from '../api/schema.ts'
 import { heldEntries, type Knowledge } from '../engine/knowledge.ts'
 import type { Outcome } from '../engine/outcome.ts'
@@ -32,7 +32,11 @@ export function conclude(
 	const generation = parsed.kind === 'active' ? parsed.binding.generation : parsed.generation
 	const summary = summarize({
 		outcome,
-		spec: binding && { ...binding, secretName: binding.delivery.name, selects: binding.select.length > 0 },
+		spec: binding && {
+			...binding,
+			secretName: isSecretBinding(binding) ? binding.delivery.name : undefined,
+			selects: binding.select.length > 0,
+		},
 		generation,
 		previous,
 		track: known.track,

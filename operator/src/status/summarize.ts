@@ -7,6 +7,8 @@ import { type EntryResult, matches } from '../engine/entry.ts'
 import { retryAfterOf, traitsOf, type VaultFault } from '../engine/fault.ts'
 import type { Track } from '../engine/knowledge.ts'
 import { helpLine } from './help.ts'
+import { toldVersion } from '../engine/listed-version.ts'
+import { toldEvery } from '../engine/told.ts'
 import { CHECK_MS, conditionOf, failingOf } from './outage.ts'
 import { statusPatch } from './patch.ts'
 import { backoffMs, spread } from './requeue.ts'
@@ -79,6 +81,7 @@ export function summarize(input: SummaryInput): Summary {
 		conditions,
 		secrets,
 		synced: `${secrets.filter(isDelivered).length}/${secrets.length}`,
+		...optional('vault', vaultOf(input)),
 		...optional('secretName', secretNameOf(input)),
 		...optional('lastCheckTime', previous.lastCheckTime),
 		...optional(
@@ -92,7 +95,8 @@ export function summarize(input: SummaryInput): Summary {
 				: previous.lastHandledRequest,
 		),
 	}
-	const checkDue = (parseTime(previous.lastCheckTime) ?? Number.NEGATIVE_INFINITY) + spread(CHECK_MS, input.random)
+	const checkMs = spec && isOfVolume(spec) ? toldEvery(spec.interval) : spread(CHECK_MS, input.random)
+	const checkDue = (parseTime(previous.lastCheckTime) ?? Number.NEGATIVE_INFINITY) + checkMs
 	const otherwiseChanged = statusPatch(previous, status) !== undefined
 	// With the change that tells of an outage the time is exact, for whoever looks at it and for the process after this one.
 	if (track.lastLook !== undefined && (otherwiseChanged || (outcome.kind === 'looked' && now >= checkDue))) {
@@ -137,17 +141,21 @@ function putRight(shown: SecretStatus, entry: ManifestSecret | undefined): Secre
 	const { version: _, vault: __, ...rest } = shown
 	if (!entry) return shown.version === undefined ? shown : { ...rest, state: 'Pending' }
 	const { version, vault, state } = entry
-	if (vault !== undefined) return { ...rest, version, vault, state: 'Pending' }
+	if (vault !== undefined) return { ...rest, ...optional('version', toldVersion(version)), vault, state: 'Pending' }
 	// Bytes of another secret under this name, back in the vault that they are of: not what is asked for.
 	if (entry.objectName.toLowerCase() !== shown.objectName.toLowerCase()) return { ...rest, state: 'Pending' }
-	const isOver = shown.vault !== undefined || (shown.version !== undefined && shown.version !== version)
-	return isOver ? { ...rest, version, state } : shown
+	const isOver =
+		shown.vault !== undefined ||
+		(shown.version !== undefined && shown.version !== (toldVersion(version) ?? shown.version))
+	return isOver ? { ...rest, ...optional('version', toldVersion(version)), state } : shown
 }
 
 function shownOf({ outcome, spec, previous }: SummaryInput): SecretStatus[] {
 	// What a selector brought and a policy took away is gone.
 	if (outcome.kind === 'looked')
-		return outcome.results.filter(({ wanted, remove }) => !(remove && wanted.selected)).map(statusOf)
+		return outcome.results
+			.filter(({ wanted, remove }) => !(remove && wanted.selected))
+			.map((each) => statusOf(each, isOfVolume(spec)))
 	if (!spec) return previous.secrets ?? []
 	const before = new Map((previous.secrets ?? []).map((secret) => [secret.name, secret]))
 	const named = new Set(spec.secrets.map(({ name }) => name))
@@ -162,14 +170,18 @@ function shownOf({ outcome, spec, previous }: SummaryInput): SecretStatus[] {
 }
 
 /** Versions under a name are shown only when they are of what is wanted there, or with the vault that they are of. */
-function statusOf({ wanted, delivered, state, reason }: EntryResult): SecretStatus {
+function statusOf({ wanted, delivered, state, reason }: EntryResult, isVolume: boolean): SecretStatus {
 	const isIt = matches(delivered, wanted) || state === 'Deselected'
 	const shown = (state !== 'Pending' && isIt) || delivered?.vault !== undefined ? delivered : undefined
 	return {
 		name: wanted.name,
 		objectName: wanted.objectName,
-		...optional('version', shown?.version),
+		...optional('version', toldVersion(shown?.version)),
 		...optional('vault', shown?.vault),
+		...optional(
+			'previous',
+			isVolume && shown?.previous.length ? shown.previous.map(({ version }) => version) : undefined,
+		),
 		...optional('updated', shown?.updated),
 		...optional('expires', shown?.expires),
 		state,
@@ -185,9 +197,19 @@ function condition(type: ConditionType, v: Verdict, { previous, generation, now 
 	return { type, ...v, message, lastTransitionTime, observedGeneration: generation }
 }
 
+/** Nodes deliver it. */
+const isOfVolume = (spec: SummaryInput['spec']) => spec !== undefined && spec.secretName === undefined
+
+/** Of which vault nodes are told. */
+const vaultOf = ({ outcome, spec, previous }: SummaryInput): string | undefined => {
+	if (!isOfVolume(spec)) return undefined
+	return outcome.kind === 'looked' ? outcome.at.vaultUrl : previous.vault
+}
+
 function secretNameOf({ outcome, spec, previous }: SummaryInput): string | undefined {
 	// Forgotten, it would stay for ever.
 	if (outcome.kind === 'looked' && outcome.formerName !== undefined) return outcome.formerName
+	if (outcome.kind === 'looked' && isOfVolume(spec)) return undefined
 	const written = outcome.kind === 'looked' && outcome.results.some(({ delivered }) => delivered !== undefined)
 	return written ? (spec?.secretName ?? previous.secretName) : previous.secretName
 }

@@ -3,7 +3,7 @@ import { HOLD_ANNOTATION } from '../api/constants.ts'
 import type { WantedSecret } from '../api/parse.ts'
 import type { BindingStatus, Condition, SecretStatus } from '../api/schema.ts'
 import { formatTime } from '../api/time.ts'
-import { FOUND, traitsOf } from '../engine/fault.ts'
+import { type FaultKind, FOUND, traitsOf } from '../engine/fault.ts'
 import { breaksReady, type Outcome } from '../engine/outcome.ts'
 import { vaultNameOf } from './commands.ts'
 import { explainFault, explainHeldRemovals, explainNotes, listed } from './messages.ts'
@@ -18,7 +18,8 @@ export interface Situation {
 	spec:
 		| (RefreshRules & {
 				secrets: readonly WantedSecret[]
-				secretName: string
+				/** undefined: nodes deliver it into volumes */
+				secretName: string | undefined
 				/** it has selectors, so more may be delivered than it names */
 				selects: boolean
 				/** of the binding */
@@ -41,7 +42,9 @@ export const PROPAGATION_MS = 10 * 60_000
 
 export type Verdict = Pick<Condition, 'status' | 'reason' | 'message'>
 /** Whether the bytes are there that the spec asks for; those of another vault are not. */
-export const isDelivered = ({ version, vault }: SecretStatus): boolean => version !== undefined && vault === undefined
+export const isDelivered = ({ version, vault, updated, state }: SecretStatus): boolean =>
+	// What is known by lists has a time in place of a version.
+	vault === undefined && (version !== undefined || (updated !== undefined && state !== 'Pending'))
 const asBefore = ({ status, reason, message }: Condition): Verdict => ({ status, reason, message })
 const verdict = (status: Condition['status'], reason: Reason, message: string): Verdict => ({ status, reason, message })
 
@@ -61,10 +64,21 @@ export function freshOf({ outcome, previous, generation, spec, worst, failing, s
 			if (failing.hiccup && before && (before.status === 'True' || before.observedGeneration === generation))
 				return asBefore(before)
 			if (failing.told && before) return asBefore(before)
+			if (isUnlisted(spec, worst)) return verdict('False', traitsOf(worst.fault).reason, explainUnlisted(worst))
 			return verdict('False', traitsOf(worst.fault).reason, explainFault(worst.fault, worst.at, worst.names))
 		}
 	}
 }
+
+// Answers to a list that say nothing of reading single secrets.
+const UNLISTED: ReadonlySet<FaultKind> = new Set(['forbiddenRbac', 'accessDenied', 'forbidden', 'listTooLarge'])
+
+/** Of a binding that nodes deliver nothing is known here without lists, and single secrets may be readable all the same. */
+const isUnlisted = (spec: Situation['spec'], { fault }: Worst): boolean =>
+	spec !== undefined && spec.secretName === undefined && UNLISTED.has(fault.kind)
+
+const explainUnlisted = ({ fault, at }: Worst) =>
+	`The identity does not get the list of the vault, so each node asks for single secrets by itself and tells at its pods what it finds. ${explainFault(fault, at)}`
 
 const AS_THE_VAULT = 'What is delivered is what the vault says.'
 
@@ -114,6 +128,7 @@ export function readyOf({ outcome, spec, previous, generation, shown, worst, fai
 	const never = spec.selects && shown.length === 0 && before?.status !== 'True'
 	if (never && worst)
 		return verdict('False', traitsOf(worst.fault).reason, explainFault(worst.fault, worst.at, worst.names))
+	if (worst && isUnlisted(spec, worst)) return verdict('Unknown', traitsOf(worst.fault).reason, explainUnlisted(worst))
 	const missing = missingOf(spec, shown)
 	if (missing.length > 0) return notDelivered(missing, outcome, worst)
 	if (outcome.kind === 'looked' && outcome.withheld)
@@ -125,7 +140,9 @@ export function readyOf({ outcome, spec, previous, generation, shown, worst, fai
 			`The vault could not be looked at for longer than spec.refresh.staleAfter. ${worst ? explainFault(worst.fault, worst.at) : ''}`.trim(),
 		)
 	}
-	return verdict('True', 'Delivered', `All secrets that the spec asks for are in the Secret ${spec.secretName}.`)
+	return spec.secretName === undefined
+		? verdict('True', 'Available', 'The vault has all secrets that the spec asks for, and pods may mount the volume.')
+		: verdict('True', 'Delivered', `All secrets that the spec asks for are in the Secret ${spec.secretName}.`)
 }
 
 /** What the spec asks for and is not there. */
@@ -173,6 +190,8 @@ function textOfMissing(missing: readonly SecretStatus[], outcome: Outcome): stri
 export function progressOf({ outcome, worst, failing }: Situation, ready: Verdict): [ConditionType, Verdict][] {
 	// A delivered binding is done, also while the vault is away: kstatus would make a waiting rollout of it.
 	if (ready.status === 'True') return []
+	// Only nodes know: there is nothing under way here.
+	if (ready.status === 'Unknown') return []
 	const { reason, message } = ready
 	const on = (type: 'Reconciling' | 'Stalled'): [ConditionType, Verdict][] => [
 		[type, { status: 'True', reason, message }],

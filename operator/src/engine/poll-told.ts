@@ -1,0 +1,103 @@
+import type { ManifestSecret } from 'purista-azure-mounted-secret-store/manifest'
+import type { WantedSecret } from '../api/parse.ts'
+import { MAX_SECRETS, type SecretStatus } from '../api/schema.ts'
+import { type Found, type Group, groupsOf, type One, together } from './found.ts'
+import { deliveredSecret } from './held.ts'
+import type { Known } from './known.ts'
+import { applyHold } from './pin.ts'
+import { AT_ONCE, filledIn, followOf, mustReadNow, type Poll, selectedBefore, unchanged } from './poll.ts'
+import { ask, type Piece } from './questions.ts'
+import { selectedSecret } from './select.ts'
+import { sideBySide } from './side-by-side.ts'
+import { type Basis, itemsOf, type Told, textOf } from './told.ts'
+import { type Polling, readGroup } from './values.ts'
+
+type Given = Exclude<Basis, { kind: 'own' }>
+
+/**
+ * What a whole poll is when the status of the binding tells what changed: no list, and reads of what changed alone.
+ *
+ * 1. What selectors bring is what the status names besides the spec. What it names no more leaves, if it is complete.
+ * 2. Read is what is not known, what is unsettled, what time has turned, and of what something else is told than before.
+ * 3. What is told as absent is asked for until the vault itself has said so for long enough.
+ */
+export function* pollTold(begun: Polling, basis: Given): Piece<Poll> {
+	const { binding } = begun
+	const before = selectedBefore(begun)
+	yield* ask({ ask: 'session', follow: followOf(begun, before), interval: binding.interval })
+	// Our own clock: of what cannot be read only the state counts, and that is told anew when it changes.
+	const polling: Polling = { ...begun, items: itemsOf(basis.entries), listedAt: begun.at.now }
+	const selection = selectionOf(polling, before, basis)
+	const { secrets: wanted, ...held } = applyHold(selection.wanted, binding.hold, begun.at.now)
+	const decided = new Map([...selection.ones].filter(([name]) => !held.names.includes(name)))
+	const isListed = basis.kind === 'told' && basis.complete && binding.select.length > 0
+	const about = { wanted, selectors: isListed ? ('listed' as const) : ('none' as const), held, tooMany: undefined }
+	const count = wanted.filter(({ form }) => form?.kind !== 'certificate').length
+	if (count > MAX_SECRETS) return { ...about, ones: decided, broke: undefined, tooMany: count }
+	const groups = groupsOf(wanted.filter(({ name }) => !decided.has(name)))
+	const pieces = groups.map((group) => pieceOf(group, polling, basis.entries))
+	const found = together(yield* sideBySide(pieces, AT_ONCE, ({ broke }) => broke !== undefined))
+	return filledIn({ ...about, ones: new Map([...decided, ...found.ones]), broke: found.broke }, polling)
+}
+
+/** What the status says of what is known, remembered with it: the next time only something else asks for a read. */
+export function withTold(ones: ReadonlyMap<string, One>, entries: Told): ReadonlyMap<string, One> {
+	return new Map(
+		[...ones].map(([name, one]) => {
+			const entry = entries.get(name)
+			return [name, one.known && entry ? { ...one, known: { ...one.known, told: textOf(entry) } } : one]
+		}),
+	)
+}
+
+function selectionOf(
+	{ binding, known }: Polling,
+	before: readonly WantedSecret[],
+	basis: Given,
+): { wanted: readonly WantedSecret[]; ones: ReadonlyMap<string, One> } {
+	const explicit = binding.secrets
+	const named = new Set(explicit.map(({ name }) => name))
+	const entries = binding.select.length === 0 ? [] : [...basis.entries.values()].filter(({ name }) => !named.has(name))
+	const told = entries.map(({ name, objectName }) => selectedSecret(name, objectName))
+	const taken = new Set([...named, ...told.map(({ name }) => name)])
+	const rest = before.filter(({ name }) => !taken.has(name))
+	const isOver = binding.select.length === 0 || (basis.kind === 'told' && basis.complete)
+	const ones = new Map<string, One>([
+		...entries.flatMap((entry): [string, One][] => {
+			const finding = findingOf(entry)
+			return finding ? [[entry.name, { finding, known: known.get(entry.name) }]] : []
+		}),
+		...rest.map(({ name }): [string, One] => [
+			name,
+			isOver
+				? { finding: { kind: 'leaves', why: 'selectors' } }
+				: { finding: { kind: 'unchanged' }, known: known.get(name) },
+		]),
+	])
+	return { wanted: [...explicit, ...told, ...rest], ones }
+}
+
+/** What only a list shows of a selected secret. */
+function findingOf({ state, reason }: SecretStatus): One['finding'] | undefined {
+	if (reason === 'NameCollision') return { kind: 'collision' }
+	return state === 'Deselected' ? { kind: 'leaves', why: 'deselected' } : undefined
+}
+
+function pieceOf(group: Group, polling: Polling, entries: Told): Piece<Found> {
+	const { known, holding, vaultUrl, at } = polling
+	const isChanged = (wanted: WantedSecret) => {
+		const one = known.get(wanted.name)
+		if (!one || mustReadNow(wanted, polling)) return true
+		if (one.turnAt !== undefined && one.turnAt <= at.now) return true
+		const entry = entries.get(wanted.name)
+		return entry !== undefined && isOther(one, entry, deliveredSecret(holding, wanted.name, vaultUrl))
+	}
+	return group.some(isChanged) ? readGroup(group, polling) : unchanged(group, undefined, polling)
+}
+
+/** Whether something else is told than before, and than what is held. */
+function isOther({ told }: Known, entry: SecretStatus, held: ManifestSecret | undefined): boolean {
+	if (entry.state === 'Pending' || told === textOf(entry)) return false
+	const isHeld = held?.updated === entry.updated && held?.state === entry.state && held.vault === undefined
+	return !isHeld || (entry.version !== undefined && entry.version !== held.version)
+}

@@ -1,0 +1,250 @@
+import { describe, expect, test } from 'vitest'
+import type { BindingStatus, SecretStatus } from '../api/schema.ts'
+import type { Change, Holding } from './destination.ts'
+import type { Knowledge } from './knowledge.ts'
+import { pass } from './pass.ts'
+import type { Answer, Question } from './questions.ts'
+import { SAMPLE_VAULT, sampleBinding } from './testing/binding.ts'
+import { at, FACTS, holdingWith, inputOf, listingOf, runWith, secretOf } from './testing/world.ts'
+import { afterSeen, basisOf, isNews, isPassDue, toldEvery, toldFor } from './told.ts'
+
+const MINUTE = 60_000
+const timeOf = (seconds: number) => new Date(seconds * 1000).toISOString().replace('.000Z', 'Z')
+const UPDATED = 1_700_000_000
+const entry = (name: string, more: Partial<SecretStatus> = {}): SecretStatus => ({
+	name,
+	objectName: name,
+	state: 'Current',
+	updated: timeOf(UPDATED),
+	...more,
+})
+const fresh = (reason: string, status: 'True' | 'False' = 'False') => ({
+	conditions: [{ type: 'Fresh', status, reason, message: 'm', lastTransitionTime: timeOf(UPDATED) }],
+})
+/** What the operator tells: all is well, of this generation and vault, and it looked just now. */
+const statusOf = (secrets: SecretStatus[], more: Partial<BindingStatus> = {}): BindingStatus => ({
+	observedGeneration: 1,
+	vault: SAMPLE_VAULT,
+	lastCheckTime: timeOf(at(0).now / 1000),
+	...fresh('Current', 'True'),
+	secrets,
+	...more,
+})
+
+describe('by what a node goes', () => {
+	const spec = { generation: 1, interval: MINUTE }
+	const told = statusOf([entry('a')])
+	test.each<[string, BindingStatus, { holds?: boolean; ms?: number; vault?: string }, string]>([
+		['a status of now is gone by', told, {}, 'told'],
+		['and for three intervals after it was last said', told, { ms: 3 * MINUTE }, 'told'],
+		['but not for longer', told, { ms: 3 * MINUTE + 1 }, 'own'],
+		['one of another generation is waited for', { ...told, observedGeneration: 0 }, {}, 'awaited'],
+		['but not with nothing in hand', { ...told, observedGeneration: 0 }, { holds: false }, 'own'],
+		['nor for ever', { ...told, observedGeneration: 0 }, { ms: 4 * MINUTE }, 'own'],
+		['one of another vault is not gone by', told, { vault: 'https://b.vault.azure.net' }, 'awaited'],
+		['one without any look is not either', { ...told, lastCheckTime: undefined }, { holds: false }, 'own'],
+		['where the operator may not list, nodes ask', { ...told, ...fresh('ForbiddenByRbac') }, {}, 'own'],
+		['an outage is no cause to ask more', { ...told, ...fresh('VaultUnreachable') }, {}, 'told'],
+		['no status at all', {}, { holds: false }, 'own'],
+	])('%s', (_, status, { holds = true, ms = 0, vault = SAMPLE_VAULT }, kind) => {
+		const known = afterSeen(undefined, status, spec.interval, at(0))
+		expect(basisOf(spec, status, vault, known, holds, at(ms)).kind).toBe(kind)
+	})
+
+	test('a clock that is an hour off counts at first sight alone', () => {
+		const early = afterSeen(undefined, told, MINUTE, at(60 * MINUTE))
+		expect(basisOf(spec, told, SAMPLE_VAULT, early, true, at(60 * MINUTE)).kind).toBe('own')
+		const next = { ...told, lastCheckTime: timeOf(at(2 * MINUTE).now / 1000) }
+		const later = afterSeen(early, next, MINUTE, at(61 * MINUTE))
+		expect(basisOf(spec, next, SAMPLE_VAULT, later, true, at(63 * MINUTE)).kind).toBe('told')
+	})
+
+	test.each([5_000, 20_000, 60_000, 600_000, 86_400_000])(
+		'of an interval of %s ms the status says at least once that somebody looked before nodes give it up',
+		(interval) => {
+			// The first look after the time has come, and a pass of a minute.
+			const last = Math.ceil(toldEvery(interval) / interval) * interval + Math.min(MINUTE, interval)
+			expect(toldFor(interval)).toBeGreaterThanOrEqual(last)
+		},
+	)
+})
+
+/** A node with one volume: its vault, what it holds, and what it asked. */
+function node(spec: Record<string, unknown> = {}) {
+	const binding = sampleBinding(spec)
+	const vault = new Map<string, { version: string; value: string; updated: number; enabled?: boolean }>()
+	let knowledge: Knowledge | undefined
+	let holding: Holding | undefined
+	const write = ({ manifest, set, drop }: Change): Answer => {
+		const gone = new Set(drop)
+		holding = holdingWith(
+			Object.fromEntries(Object.entries(manifest.secrets).filter(([name]) => !gone.has(name))),
+			manifest,
+		)
+		for (const name of set.keys()) values.set(name, String(set.get(name)))
+		for (const name of gone) values.delete(name)
+		return { kind: 'written', holding }
+	}
+	const values = new Map<string, string>()
+	const answer = (question: Question): Answer | undefined => {
+		if (question.ask === 'readBack') return holding ? { kind: 'ours', holding } : { kind: 'none' }
+		if (question.ask === 'write') return write(question.change)
+		if (question.ask === 'list')
+			return listingOf([...vault].map(([objectName, { updated }]) => ({ ...FACTS, updated, objectName })))
+		if (question.ask !== 'read') return undefined
+		const found = vault.get(question.objectName)
+		if (!found) return { kind: 'fault', fault: { kind: 'absent' } }
+		if (found.enabled === false) return { kind: 'fault', fault: { kind: 'disabled' } }
+		return { kind: 'secret', secret: secretOf(found.version, found.value, { updated: found.updated }) }
+	}
+	return {
+		binding,
+		vault,
+		values,
+		get knowledge() {
+			return knowledge ?? expect.fail('no pass yet')
+		},
+		manifest: () => holding?.manifest?.secrets ?? {},
+		/** One pass. @returns what was asked of the vault, and with which `since` */
+		pass(status: BindingStatus, ms: number, seenAt = ms) {
+			const input = inputOf(binding, {
+				status,
+				at: at(ms),
+				learnFrom: { kind: 'status', seenAt },
+				...(knowledge && { knowledge }),
+			})
+			const { result, asked } = runWith(pass(input), answer, at(ms))
+			knowledge = {
+				...result.knowledge,
+				generation: binding.generation,
+				overrides: binding.overrides,
+				wholePollAt: ms + MINUTE,
+				nextPollAt: ms + MINUTE,
+			}
+			return asked.flatMap((question) =>
+				question.ask === 'read'
+					? [question.objectName]
+					: question.ask === 'list' || question.ask === 'versions'
+						? [question.ask]
+						: [],
+			)
+		},
+	}
+}
+const two = { secrets: [{ name: 'a' }, { name: 'b' }] }
+const filled = (spec: Record<string, unknown> = two) => {
+	const one = node(spec)
+	for (const name of ['a', 'b']) one.vault.set(name, { version: 'v1', value: `${name}1`, updated: UPDATED })
+	return one
+}
+
+describe('a node that learns from the status', () => {
+	test('reads what is new once, and nothing while nothing is told', () => {
+		const one = filled()
+		const status = statusOf([entry('a'), entry('b')])
+		expect(one.pass(status, 0)).toEqual(['a', 'b'])
+		expect(isPassDue(one.knowledge, one.binding, status, at(1))).toBe(false)
+		expect(one.pass(status, MINUTE)).toEqual([])
+		expect([...one.values]).toEqual([
+			['a', 'a1'],
+			['b', 'b1'],
+		])
+	})
+
+	test('reads only what is told to have changed, once, as old as the telling', () => {
+		const one = filled()
+		one.pass(statusOf([entry('a'), entry('b')]), 0)
+		one.vault.set('b', { version: 'v2', value: 'b2', updated: UPDATED + 9 })
+		const news = statusOf([entry('a'), entry('b', { updated: timeOf(UPDATED + 9) })])
+		expect(isNews(one.knowledge, news)).toBe(true)
+		expect(one.pass(news, 5_000, 4_000)).toEqual(['b'])
+		expect(one.values.get('b')).toBe('b2')
+		expect(one.pass(news, MINUTE)).toEqual([])
+	})
+
+	test('does not read for a change that it has seen by itself, nor for a reason', () => {
+		const one = filled()
+		const status = statusOf([entry('a'), entry('b')])
+		one.pass(status, 0)
+		expect(
+			one.pass(statusOf([entry('a', { reason: 'SecretExpired' }), entry('b', { reason: 'Unsettled' })]), 1),
+		).toEqual([])
+	})
+
+	test('reads again by itself what it has read within two seconds of its change', () => {
+		const one = filled({ secrets: [{ name: 'a' }] })
+		const now = at(0).now / 1000
+		one.vault.set('a', { version: 'v1', value: 'a1', updated: now })
+		const status = statusOf([entry('a', { updated: timeOf(now), reason: 'Unsettled' })])
+		one.pass(status, 0)
+		// Within the same second, so the list tells nothing.
+		one.vault.set('a', { version: 'v2', value: 'a2', updated: now })
+		expect(one.pass(status, 3_000)).toEqual(['a'])
+		expect(one.values.get('a')).toBe('a2')
+	})
+
+	test('takes what selectors bring from the status, and lets go what a status of a good look names no more', () => {
+		const one = filled({ secrets: [], select: [{ prefix: 'a' }, { prefix: 'b' }] })
+		expect(one.pass(statusOf([entry('a'), entry('b')]), 0)).toEqual(['a', 'b'])
+		expect(one.pass(statusOf([entry('a')], fresh('VaultUnreachable')), 1_000)).toEqual([])
+		expect([...one.values.keys()]).toEqual(['a', 'b'])
+		expect(one.pass(statusOf([entry('a')], { observedGeneration: 0 }), 2_000)).toEqual([])
+		expect([...one.values.keys()]).toEqual(['a', 'b'])
+		expect(one.pass(statusOf([entry('a')]), 3_000)).toEqual([])
+		expect([...one.values.keys()]).toEqual(['a'])
+	})
+
+	test.each<[string, Partial<SecretStatus>, string[]]>([
+		['still there', {}, ['a', 'b']],
+		['held', { state: 'Absent', reason: 'RemovalsHeld' }, ['a', 'b']],
+		['gone', { state: 'Absent', reason: 'SecretAbsent', updated: undefined }, ['b']],
+	])('removes what is absent when its own reads say so and the status tells it as %s', (_, told, left) => {
+		const one = filled({ ...two, policy: { absent: 'Remove', maxRemovals: 0 } })
+		one.pass(statusOf([entry('a'), entry('b')]), 0)
+		one.vault.delete('a')
+		const gone = statusOf([entry('a', { state: 'Absent', reason: 'SecretAbsent' }), entry('b')])
+		expect(one.pass(gone, 1_000)).toEqual(['a'])
+		expect([...one.values.keys()]).toEqual(['a', 'b'])
+		one.pass(statusOf([entry('a', told), entry('b')]), 12_000)
+		one.pass(statusOf([entry('a', told), entry('b')]), 30_000)
+		expect([...one.values.keys()]).toEqual(left)
+		// While the two disagree, each interval asks again.
+		expect(one.pass(statusOf([entry('a', told), entry('b')]), 100_000)).toEqual(told.state ? [] : ['a'])
+	})
+
+	test('keeps what is told as gone while the vault gives it', () => {
+		const one = filled({ ...two, policy: { absent: 'Remove' } })
+		one.pass(statusOf([entry('a'), entry('b')]), 0)
+		const status = statusOf([entry('a', { state: 'Absent', updated: undefined }), entry('b')])
+		one.pass(status, 1_000)
+		one.pass(status, 90_000)
+		expect([...one.values.keys()]).toEqual(['a', 'b'])
+	})
+
+	test('lists by itself when nobody has looked for three intervals, and goes by the status again when somebody does', () => {
+		const one = filled({ secrets: [{ name: 'a' }, { name: 'b' }, { name: 'c', optional: true }] })
+		one.vault.set('c', { version: 'v1', value: 'c1', updated: UPDATED })
+		const all = [entry('a'), entry('b'), entry('c')]
+		one.pass(statusOf(all), 0)
+		one.vault.set('a', { version: 'v2', value: 'a2', updated: UPDATED + 9 })
+		expect(one.pass(statusOf(all), 4 * MINUTE, 0)).toEqual(['list', 'a'])
+		expect(one.values.get('a')).toBe('a2')
+		const back = statusOf([entry('a', { updated: timeOf(UPDATED + 9) }), entry('b'), entry('c')], {
+			lastCheckTime: timeOf(at(5 * MINUTE).now / 1000),
+		})
+		expect(one.pass(back, 5 * MINUTE)).toEqual([])
+	})
+
+	test('follows a version that is disabled, and enabled again', () => {
+		const one = filled()
+		one.pass(statusOf([entry('a'), entry('b')]), 0)
+		one.vault.set('a', { version: 'v1', value: 'a1', updated: UPDATED + 5, enabled: false })
+		const off = statusOf([entry('a', { state: 'Disabled' }), entry('b')])
+		expect(one.pass(off, 1_000)).toEqual(['a'])
+		expect(one.manifest()['a']).toMatchObject({ state: 'Disabled' })
+		expect(one.pass(off, MINUTE)).toEqual([])
+		one.vault.set('a', { version: 'v1', value: 'a1', updated: UPDATED + 9 })
+		expect(one.pass(statusOf([entry('a', { updated: timeOf(UPDATED + 9) }), entry('b')]), 2 * MINUTE)).toEqual(['a'])
+		expect(one.manifest()['a']).toMatchObject({ state: 'Current' })
+	})
+})

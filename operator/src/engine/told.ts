@@ -1,0 +1,127 @@
+import type { Binding } from '../api/parse.ts'
+import type { BindingStatus, SecretStatus } from '../api/schema.ts'
+import { parseTime } from '../api/time.ts'
+import type { ListedSecret } from '../ports/vault.ts'
+import { isAsked } from './due.ts'
+import { FOUND, PERMISSION } from './fault.ts'
+import type { Knowledge } from './knowledge.ts'
+import type { Moment } from './questions.ts'
+
+// What a node learns from the status of a binding, instead of asking the vault what changed: the operator lists each vault once
+// for all nodes, and reads no value; nodes read values, and only of what changed.
+
+const MINUTE_MS = 60_000
+const QUARTER_MS = 15 * MINUTE_MS
+
+/**
+ * How often the status of a binding says that its vault was looked at, for nodes that go by it: at every second look, not more
+ * often than each minute, and at least each quarter of an hour. Each is one small write and one event for each node that
+ * follows it.
+ */
+export const toldEvery = (interval: number): number => Math.min(Math.max(1.5 * interval, MINUTE_MS), QUARTER_MS)
+
+/** For how long nodes go by a status that does not say again that somebody looked: three intervals, or three of its writes. */
+export const toldFor = (interval: number): number => Math.max(3 * interval, 3 * MINUTE_MS)
+
+/** What a node knows of being told. */
+export interface ToldKnown {
+	/** all that was followed of the status, as one text */
+	readonly text: string
+	/** its lastCheckTime, and when (monotonic) this process saw it first. Clocks of two machines are not compared after that */
+	readonly checked: string | undefined
+	readonly checkedAt: number
+}
+
+/** By what a pass goes. */
+export type Basis =
+	/** The operator looked. `complete`: what it does not name is not wanted any more */
+	| { readonly kind: 'told'; readonly entries: Told; readonly complete: boolean }
+	/** The operator is about to look: what the spec names anew is read, and all else stays. `entries`: as it was last told */
+	| { readonly kind: 'awaited'; readonly entries: Told }
+	/** Nobody looks for this process: it polls the vault by itself. */
+	| { readonly kind: 'own' }
+
+export type Told = ReadonlyMap<string, SecretStatus>
+
+const freshOf = ({ conditions = [] }: BindingStatus) => conditions.find(({ type }) => type === 'Fresh')
+
+/** All of a status that a node follows. The time of the look is not among it. */
+export const textOfStatus = (status: BindingStatus): string => {
+	const { observedGeneration, vault, secrets = [] } = status
+	const said = secrets.map((each) => [each.name, each.objectName, each.reason, textOf(each)])
+	return JSON.stringify([observedGeneration, vault, freshOf(status)?.reason, said])
+}
+
+/** What the status says of one secret, as far as it asks for a read. A reason does not: who reads settles by the read itself. */
+export const textOf = ({ version, updated, expires, state }: SecretStatus): string =>
+	JSON.stringify([version, updated, expires, state])
+
+/** What is known of being told once this status was seen. */
+export function afterSeen(
+	before: ToldKnown | undefined,
+	status: BindingStatus,
+	interval: number,
+	at: Moment,
+): ToldKnown {
+	const { lastCheckTime: checked } = status
+	const text = textOfStatus(status)
+	if (before && before.checked === checked) return { ...before, text }
+	// At first sight it may be old. A clock that is wrong costs a few polls, or is heard of three intervals later.
+	const age = before ? 0 : at.now - (parseTime(checked) ?? at.now)
+	const past = Math.min(Math.max(age, 0), toldFor(interval) + 1)
+	return { text, checked, checkedAt: at.monotonic - past }
+}
+
+/**
+ * By what the next poll goes.
+ *
+ * 1. Where the operator may not ask, it has nothing to tell; and when it does not look any more, nobody does for us.
+ * 2. A status of this generation and this vault tells what changed.
+ * 3. Otherwise the operator has not followed the spec yet. Who holds something waits for it, who holds nothing asks.
+ *
+ * @param holds there are files already
+ */
+export function basisOf(
+	{ generation, interval }: Pick<Binding, 'generation' | 'interval'>,
+	status: BindingStatus,
+	vaultUrl: string,
+	{ checked, checkedAt }: ToldKnown,
+	holds: boolean,
+	at: Moment,
+): Basis {
+	const fresh = freshOf(status)
+	const isDenied = fresh?.status === 'False' && PERMISSION.has(fresh.reason)
+	if (isDenied || at.monotonic - checkedAt > toldFor(interval)) return { kind: 'own' }
+	const entries = new Map((status.secrets ?? []).map((each) => [each.name, each]))
+	const isOfNow = status.observedGeneration === generation && status.vault === vaultUrl && checked !== undefined
+	if (isOfNow) {
+		const complete = fresh !== undefined && (fresh.status === 'True' || FOUND.has(fresh.reason))
+		return { kind: 'told', entries, complete }
+	}
+	return holds ? { kind: 'awaited', entries } : { kind: 'own' }
+}
+
+/** The vault as the status shows it, in place of a list: what it has, and nothing of what it lacks. */
+export function itemsOf(entries: Told): ReadonlyMap<string, ListedSecret> {
+	const items = [...entries.values()].flatMap(({ objectName, updated, expires, state }): [string, ListedSecret][] => {
+		const [changed, ends] = [parseTime(updated), parseTime(expires)]
+		if (changed === undefined || state === 'Absent' || state === 'Pending') return []
+		const facts = { updated: changed / 1000, ...(ends === undefined ? {} : { expires: ends / 1000 }) }
+		return [[objectName.toLowerCase(), { objectName, enabled: state !== 'Disabled', tags: {}, ...facts }]]
+	})
+	return new Map(items)
+}
+
+/** Whether the operator agrees that a secret goes: it is not told any more, or as one that nothing is delivered of. */
+export const isRemovalTold = (entry: SecretStatus | undefined): boolean =>
+	entry === undefined || (entry.updated === undefined && entry.reason !== 'RemovalsHeld')
+
+/** Whether a status tells a node something that it has not followed. */
+export const isNews = ({ told }: Knowledge, status: BindingStatus): boolean => told?.text !== textOfStatus(status)
+
+/** Whether a node is to begin a pass now: its time has come, the user asked, or the operator told something. */
+export const isPassDue = (knowledge: Knowledge, binding: Binding, status: BindingStatus, at: Moment): boolean =>
+	knowledge.nextPollAt === undefined ||
+	at.monotonic >= knowledge.nextPollAt ||
+	isAsked(binding, status, knowledge) ||
+	isNews(knowledge, status)
