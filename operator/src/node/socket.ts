@@ -21,13 +21,12 @@ export async function listen(path: string, routes: (router: ConnectRouter) => vo
 	await mkdir(dirname(path), { recursive: true })
 	await rm(path, { force: true })
 	const server = createServer(connectNodeAdapter({ routes, connect: false, grpcWeb: false }))
+	const listening = once(server, 'listening')
+	// Bound before listen returns, so no other file is made with this mask.
 	const before = process.umask(0o077)
-	try {
-		server.listen(path)
-		await once(server, 'listening')
-	} finally {
-		process.umask(before)
-	}
+	server.listen(path)
+	process.umask(before)
+	await listening
 	const { ino, dev } = await stat(path)
 	return {
 		async withdraw() {
