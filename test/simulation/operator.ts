@@ -1,5 +1,5 @@
 // The operator of a history: reconciles the one binding as run/ does, on virtual time and without a promise.
-import { parseBinding } from '../../operator/src/api/parse.ts'
+import { isSecretBinding, parseBinding } from '../../operator/src/api/parse.ts'
 import type { BindingStatus } from '../../operator/src/api/schema.ts'
 import { isAsked } from '../../operator/src/engine/due.ts'
 import type { PassResult } from '../../operator/src/engine/input.ts'
@@ -122,6 +122,7 @@ export class SimulatedOperator implements Process {
 
 	#pass(parsed: Active, previous: Present, source: Parameters<typeof pass>[0]['source']): void {
 		const { binding } = parsed
+		if (!isSecretBinding(binding)) throw new Error('a binding of another delivery')
 		const destination = secretDestination(this.#world, binding, () => this.life)
 		const { rules } = destination
 		const piece = pass({

@@ -1,5 +1,5 @@
 // The simulated Secret as a place to deliver to: the operator's own rules and words, the simulated API server behind them.
-import type { Binding } from '../../operator/src/api/parse.ts'
+import type { SecretBinding } from '../../operator/src/api/parse.ts'
 import { planWrite, secretRules } from '../../operator/src/destinations/secret/rules.ts'
 import { holdingOf } from '../../operator/src/destinations/secret/secret-object.ts'
 import type { Change, DestinationRules } from '../../operator/src/engine/destination.ts'
@@ -19,7 +19,7 @@ export interface SimulatedDestination {
 /** The operator's field manager, as the API server is told. */
 const OPERATOR = 'azure-secret-binding'
 
-export function secretDestination(world: World, binding: Binding, alive: () => Life): SimulatedDestination {
+export function secretDestination(world: World, binding: SecretBinding, alive: () => Life): SimulatedDestination {
 	const { network, secrets, requests } = world
 	const { name } = binding.delivery
 	return {

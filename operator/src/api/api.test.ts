@@ -52,6 +52,7 @@ describe('the CRD', () => {
 			'spec.select',
 			'previous',
 			'spec.delivery',
+			'delivery.volume',
 			'spec.refresh',
 			'spec.policy',
 			'spec.suspend',
@@ -126,6 +127,12 @@ describe('a binding', () => {
 		],
 		['a name twice', { secrets: [{ name: 'a' }, { name: 'a' }] }, 'twice'],
 		['a field that this version does not know', { decode: 'None' }, 'decode'],
+		['a Secret of no name', { delivery: { type: 'Secret' } }, 'name of the Secret'],
+		['a Secret for a volume', { delivery: { type: 'Volume', secret: { name: 's' } } }, 'leave out secret'],
+		['a volume for a Secret', { delivery: { secret: { name: 's' }, volume: {} } }, 'write type: Volume'],
+		['refreshed pods of volumes', { delivery: { type: 'Volume', refreshPods: false } }, 'leave it out'],
+		['a mode without its zero', { delivery: { type: 'Volume', volume: { mode: 440 } } }, 'leading zero'],
+		['a mode that writes', { delivery: { type: 'Volume', volume: { mode: '0640' } } }, 'leading zero'],
 		[
 			'our own label',
 			{ delivery: { secret: { name: 's', labels: { 'secrets.purista.dev/binding': 'x' } } } },
@@ -135,6 +142,16 @@ describe('a binding', () => {
 		const parsed = parseBinding(object(spec))
 		expect(parsed.kind).toBe('invalid')
 		expect(parsed.kind === 'invalid' && parsed.problem).toContain(text)
+	})
+	it.each([
+		['nothing', {}, undefined, 0],
+		['a text', { mode: '0440' }, 0o440, 0],
+		['a text without its zero', { mode: '400' }, 0o400, 0],
+		['what YAML makes of 0444', { mode: 292 }, 0o444, 0],
+		['a time offline', { offlineFor: '1h' }, undefined, 3_600_000],
+	])('delivered into volumes, with %s', (_, volume, mode, offlineFor) => {
+		const parsed = parseBinding(object({ delivery: { type: 'Volume', volume } }))
+		expect(parsed.kind === 'active' && parsed.binding.delivery).toEqual({ type: 'Volume', mode, offlineFor })
 	})
 	it('with certificates wants each of their files, in a form that says which', () => {
 		const parsed = parseBinding(

@@ -12,6 +12,7 @@ export type ConditionType =
 /** Every reason that a condition (or a secret in status) may carry, with what it means. `crds/README.md` shows each. */
 export const REASONS = {
 	Delivered: 'all that the spec asks for is in the Secret',
+	Available: 'the vault has all that the spec asks for, and pods may mount the volume (delivery by Volume)',
 	Current: 'what is delivered is what the vault says',
 	Suspended: 'spec.suspend is true: nothing is read, written or removed',
 	InvalidSpec: 'the spec breaks a rule that the API server could not check',

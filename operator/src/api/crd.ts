@@ -13,6 +13,8 @@ function structural(schema: z.ZodType): Schema {
 		override: ({ jsonSchema }) => {
 			// Unknown fields are pruned (and refused by kubectl's strict validation); closed objects cannot be said here.
 			if (jsonSchema.additionalProperties === false) delete jsonSchema.additionalProperties
+			// One of two types is said by a word of its own.
+			if (jsonSchema['x-kubernetes-int-or-string'] === true) delete jsonSchema.anyOf
 			// zod writes the range of safe integers; the API server's own int64 is what counts.
 			if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum
 		},
@@ -59,12 +61,18 @@ export function buildCrd(): object {
 						column('Last change', 'date', '.status.lastChangeTime', 'When what is delivered last changed'),
 						column('Age', 'date', '.metadata.creationTimestamp', 'Age of the binding'),
 						column('Reason', 'string', '.status.conditions[?(@.type=="Fresh")].reason', 'Reason of Fresh', 1),
-						column('Secret', 'string', '.spec.delivery.secret.name', 'Name of the Secret', 1),
+						column(
+							'Secret',
+							'string',
+							'.spec.delivery.secret.name',
+							'Name of the Secret; none with delivery by Volume',
+							1,
+						),
 					],
 					schema: {
 						openAPIV3Schema: {
 							type: 'object',
-							description: `Mirrors secrets of an Azure Key Vault into a Kubernetes Secret of the same namespace (${API_VERSION}).`,
+							description: `Brings secrets of an Azure Key Vault to the pods of a namespace: by a Kubernetes Secret, or by a volume in memory (${API_VERSION}).`,
 							required: ['spec'],
 							properties: {
 								apiVersion: { type: 'string', description: 'Version of this representation.' },

@@ -8,6 +8,7 @@ import {
 	REQUESTED_ANNOTATION,
 	type SecretType,
 } from './constants.ts'
+import { DELIVERY_RULES, VOLUME_MODES } from './delivery-schema.ts'
 import { type Hold, parseHold } from './hold.ts'
 import {
 	type BindingStatus,
@@ -54,11 +55,19 @@ export interface SecretDelivery {
 	refreshPods: boolean
 }
 
-/** How the secrets get to the pods. A union by `type`; there is one kind so far. */
-export type Delivery = SecretDelivery
+export interface VolumeDelivery {
+	type: 'Volume'
+	/** permission bits of the files; undefined: 0440 when the pod has a group, else 0444 */
+	mode: number | undefined
+	/** milliseconds for which a node may start pods from memory while vault or Entra is away; 0: never */
+	offlineFor: number
+}
+
+/** How the secrets get to the pods. A union by `type`. */
+export type Delivery = SecretDelivery | VolumeDelivery
 
 /** A binding as the operator works with it. Vault and identity may still be completed by the ServiceAccount. */
-export interface Binding {
+export interface Binding<D extends Delivery = Delivery> {
 	namespace: string
 	name: string
 	uid: string
@@ -74,7 +83,7 @@ export interface Binding {
 		audience: Audience
 	}
 	secrets: WantedSecret[]
-	delivery: Delivery
+	delivery: D
 	/** milliseconds */
 	interval: number
 	/** milliseconds */
@@ -89,6 +98,14 @@ export interface Binding {
 	/** when it was created, milliseconds since the epoch; undefined when the API server did not say */
 	createdAt: number | undefined
 }
+
+/** A binding that is delivered by a Kubernetes Secret. */
+export type SecretBinding = Binding<SecretDelivery>
+/** A binding that nodes deliver into volumes. */
+export type VolumeBinding = Binding<VolumeDelivery>
+
+export const isSecretBinding = (binding: Binding): binding is SecretBinding => binding.delivery.type === 'Secret'
+export const isVolumeBinding = (binding: Binding): binding is VolumeBinding => binding.delivery.type === 'Volume'
 
 /** What an object of the API turned out to be. `status` is what it says, empty when it cannot be read. */
 export type ParsedBinding =
@@ -144,11 +161,11 @@ export function parseBinding(object: unknown): ParsedBinding {
 	const spec = read.data
 	if (spec.suspend) return { kind: 'suspended', generation, status }
 
-	if (spec.delivery.type !== 'Secret')
-		return invalid('spec.delivery.type: there is no delivery by Volume yet: write Secret')
 	const problem = problemOf(spec)
 	if (problem !== undefined) return invalid(problem)
-	return { kind: 'active', binding: bindingOf(metadata, spec), status }
+	const delivery = deliveryOf(spec.delivery)
+	if (typeof delivery === 'string') return invalid(delivery)
+	return { kind: 'active', binding: bindingOf(metadata, spec, delivery), status }
 }
 
 type Spec = z.output<typeof specSchema>
@@ -167,14 +184,44 @@ function problemOf({ secrets, certificates, delivery }: Spec): string | undefine
 			names.add(name)
 		}
 	}
-	const { labels, annotations } = delivery.secret
+	const { labels = {}, annotations = {} } = delivery.secret ?? {}
 	if ([labels, annotations].some((keys) => Object.hasOwn(keys, OWNER_LABEL)))
 		return `spec.delivery.secret: ${OWNER_LABEL} is the operator's own: leave it out`
 	return undefined
 }
 
-function bindingOf(metadata: z.output<typeof metadataSchema>, spec: Spec): Binding {
-	const { secret } = spec.delivery
+/** @returns or what is wrong with it */
+function deliveryOf({ type, secret, volume, refreshPods }: Spec['delivery']): Delivery | string {
+	const refused = ({ message }: { message: string }) => `spec.delivery: ${message}`
+	if (type === 'Volume') {
+		if (secret) return refused(DELIVERY_RULES.secretTooMuch)
+		if (!refreshPods) return refused(DELIVERY_RULES.refreshTooMuch)
+		const mode = modeOf(volume?.mode)
+		if (mode === 'none') return 'spec.delivery.volume.mode: write 0400, 0440 or 0444, with the leading zero'
+		return { type, mode, offlineFor: parseDuration(volume?.offlineFor ?? '0s') }
+	}
+	if (volume) return refused(DELIVERY_RULES.volumeTooMuch)
+	if (!secret) return refused(DELIVERY_RULES.secretMissing)
+	return {
+		type,
+		name: secret.name,
+		secretType: secret.type,
+		labels: secret.labels,
+		annotations: secret.annotations,
+		manifest: secret.manifest,
+		onDelete: secret.onDelete,
+		refreshPods,
+	}
+}
+
+/** A number is what YAML made of an octal one; a text is read as octal, with or without its leading zero. */
+function modeOf(mode: string | number | undefined): number | undefined | 'none' {
+	if (mode === undefined) return undefined
+	const bits = typeof mode === 'number' ? mode : /^0?[0-7]{3}$/.test(mode) ? Number.parseInt(mode, 8) : Number.NaN
+	return Object.values(VOLUME_MODES).find((each) => each === bits) ?? 'none'
+}
+
+function bindingOf(metadata: z.output<typeof metadataSchema>, spec: Spec, delivery: Delivery): Binding {
 	const { annotations = {} } = metadata
 	return {
 		namespace: metadata.namespace,
@@ -200,16 +247,7 @@ function bindingOf(metadata: z.output<typeof metadataSchema>, spec: Spec): Bindi
 			})),
 			...spec.certificates.flatMap(filesOf),
 		],
-		delivery: {
-			type: 'Secret',
-			name: secret.name,
-			secretType: secret.type,
-			labels: secret.labels,
-			annotations: secret.annotations,
-			manifest: secret.manifest,
-			onDelete: secret.onDelete,
-			refreshPods: spec.delivery.refreshPods,
-		},
+		delivery,
 		interval: parseDuration(spec.refresh.interval),
 		staleAfter: parseDuration(spec.refresh.staleAfter),
 		select: spec.select,

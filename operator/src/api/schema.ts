@@ -1,33 +1,16 @@
 import { z } from 'zod'
-import {
-	ALLOW_REMOVALS_ANNOTATION,
-	AUDIENCES,
-	GROUP,
-	SECRET_TYPES,
-	type SecretType,
-	VAULT_SUFFIXES,
-	VAULT_URL,
-} from './constants.ts'
+import { ALLOW_REMOVALS_ANNOTATION, AUDIENCES, GROUP, VAULT_SUFFIXES, VAULT_URL } from './constants.ts'
+import { delivery, typeRules } from './delivery-schema.ts'
+import { DNS_NAME, duration, OBJECT_NAME, type Rule, rules } from './schema-parts.ts'
 
 // The only place where the shape of the resource is written down. `crd.ts` makes the CRD of it, `parse.ts` reads with it.
 // It is flat: structural schemas know no unions, so a `type` enum stands beside optional blocks and CEL says what fits.
 
-interface Rule {
-	rule: string
-	/** Says what to write instead. */
-	message: string
-}
-const rules = (...list: Rule[]) => ({ 'x-kubernetes-validations': list })
-
 const GUID = /^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$/
-// Key Vault's own rule for object names.
-const OBJECT_NAME = /^[0-9a-zA-Z-]{1,127}$/
 // The same rule for CEL, whose strings want no backslash.
 const VAULT_URL_CEL = VAULT_URL.source.replaceAll('\\/', '/').replaceAll('\\.', '[.]')
 // A host name has 253 characters at most.
 const MAX_VAULT_URL = 'https://'.length + 253 + 1
-const DNS_NAME = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/
-const DURATION = /^([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?$/
 
 /** Secrets of one binding, selected ones included: 500 entries of status and manifest stay far below 1 MiB. */
 export const MAX_SECRETS = 500
@@ -219,75 +202,6 @@ const selector = z
 		),
 	)
 
-// Room for what teams and their tools put there; Kubernetes itself allows 256 KiB of annotations for one object.
-const metadataMap = (what: string, maxValue: number) =>
-	z
-		.record(z.string(), z.string().max(maxValue))
-		.prefault({})
-		.meta({
-			description: `${what} of the Secret. Nothing is copied from the binding.`,
-			maxProperties: 32,
-			...rules({
-				rule: `self.all(key, !key.startsWith('${GROUP}/'))`,
-				message: `keys that start with ${GROUP}/ are the operator's own: leave them out`,
-			}),
-		})
-
-const deliverySecret = z
-	.strictObject({
-		name: z.string().regex(DNS_NAME).min(1).max(253).meta({
-			description:
-				"Name of the Secret in the binding's namespace. A Secret of that name that is not ours is refused, not overwritten.",
-		}),
-		type: z
-			.enum(Object.keys(SECRET_TYPES) as [SecretType, ...SecretType[]])
-			.default('Opaque')
-			.meta({ description: 'Type of the Secret. Types other than Opaque ask for certain names in secrets.' }),
-		labels: metadataMap('Labels', 63),
-		annotations: metadataMap('Annotations', 4096),
-		manifest: z.boolean().default(true).meta({
-			description:
-				'Adds the key .binding.json: which version each file is, without values. The PURISTA store needs it to map names and to see its own writes; without it a restart of the operator reads all values again.',
-		}),
-		onDelete: z.enum(['Delete', 'Retain']).default('Delete').meta({
-			description:
-				'What happens to the Secret when the binding is deleted. A retained Secret is taken up again by a binding of the same name.',
-		}),
-	})
-	.meta({ description: 'The Secret that is written.' })
-
-const delivery = z
-	.strictObject({
-		type: z
-			.enum(['Secret', 'Volume'])
-			.default('Secret')
-			.meta({
-				description: 'How the secrets get to the pods: by a Kubernetes Secret. Volume is kept for a delivery to come.',
-				...rules({ rule: "self == 'Secret'", message: 'there is no delivery by Volume yet: write Secret' }),
-			}),
-		secret: deliverySecret,
-		refreshPods: z.boolean().default(true).meta({
-			description:
-				'Annotates the pods that mount the Secret after it was written, so that the kubelet refreshes their files at once instead of within 90 seconds. Nothing restarts.',
-		}),
-	})
-	.meta({ description: 'Where the secrets go.' })
-
-const duration = (text: string, description: string, min: string, max: string) =>
-	z
-		.string()
-		.regex(DURATION)
-		.min(2)
-		.max(21)
-		.default(text)
-		.meta({
-			description,
-			...rules({
-				rule: `duration(self) >= duration('${min}') && duration(self) <= duration('${max}')`,
-				message: `write a time from ${min} to ${max}, such as ${text}`,
-			}),
-		})
-
 const refresh = z
 	.strictObject({
 		interval: duration('60s', 'Time between two looks at the vault, from 5s to 24h.', '5s', '24h'),
@@ -346,7 +260,7 @@ const contentRules: Rule[] = [
 		message: 'there is nothing to deliver: add secrets, certificates or select',
 	},
 	{
-		rule: 'self.select.size() == 0 || self.delivery.secret.manifest',
+		rule: 'self.select.size() == 0 || !has(self.delivery.secret) || self.delivery.secret.manifest',
 		message: 'what was selected is remembered in the manifest: leave out manifest: false, or select',
 	},
 	{
@@ -359,21 +273,6 @@ const contentRules: Rule[] = [
 		message: 'files of two certificates have the same name: write each name once',
 	},
 ]
-
-const typeRules = Object.entries(SECRET_TYPES)
-	.filter(([type]) => type !== 'Opaque')
-	.map(([type, { all, any }]): Rule => {
-		const has = (name: string) =>
-			`(self.secrets.exists(s, s.name == '${name}') || self.certificates.exists(c, c.cert == '${name}' || c.key == '${name}'))`
-		const test = [...all.map(has).join(' && '), ...(any.length > 0 ? [`(${any.map(has).join(' || ')})`] : [])].join('')
-		const words = all.length > 0 ? all.join(' and ') : any.join(' or ')
-		// Selectors may bring a name along that a vault can have; then the operator says when it is missing.
-		const bySelector = [...all, ...any].every((name) => OBJECT_NAME.test(name)) ? 'self.select.size() > 0 || ' : ''
-		return {
-			rule: `self.delivery.secret.type != '${type}' || ${bySelector}${all.length > 1 ? `(${test})` : test}`,
-			message: `a Secret of type ${type} needs ${words}: add secrets or certificates with that name, or write type: Opaque`,
-		}
-	})
 
 /** `spec` of an AzureSecretBinding. */
 export const specSchema = z

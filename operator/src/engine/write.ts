@@ -1,3 +1,4 @@
+import { isSecretBinding } from '../api/parse.ts'
 import { asHeld, isChange, type Planned, withoutRefused } from './change.ts'
 import type { Holding, Verdict } from './destination.ts'
 import type { EntryResult } from './entry.ts'
@@ -100,7 +101,9 @@ export type Former = { readonly kind: 'done' } | { readonly kind: 'waits'; reado
 
 export function* removeFormer({ binding, status, source }: PassInput, known: Knowledge): Piece<Former> {
 	const { secretName: name } = status
-	if (name === undefined || name === binding.delivery.name) return { kind: 'done' }
+	// Of a binding that is delivered into volumes now, the Secret of before is a former place.
+	const present = isSecretBinding(binding) ? binding.delivery.name : undefined
+	if (name === undefined || name === present) return { kind: 'done' }
 	const isThere = (file: string) => deliveredSecret(holdingOf(known), file, source.vaultUrl) !== undefined
 	if (!binding.secrets.every((each) => each.optional || isThere(each.name))) return { kind: 'waits', name }
 	return (yield* ask({ ask: 'removeFormer', formerName: name })).answer

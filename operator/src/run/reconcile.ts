@@ -1,4 +1,4 @@
-import { type Binding, type ParsedBinding, parseBinding } from '../api/parse.ts'
+import { type Binding, isSecretBinding, type ParsedBinding, parseBinding } from '../api/parse.ts'
 import type { BindingStatus } from '../api/schema.ts'
 import type { EventRecorder } from '../cluster/events.ts'
 import { createSecretDestination } from '../destinations/secret/destination.ts'
@@ -143,7 +143,7 @@ async function poll(
 	let outcome: Outcome
 	if (parsed.kind === 'active') {
 		const result = await runPass(parsed.binding, polling, now, deps, signal)
-		const { refreshPods: wanted } = parsed.binding.delivery
+		const wanted = isSecretBinding(parsed.binding) && parsed.binding.delivery.refreshPods
 		const refresh = refreshAfter(now.refresh, result, wanted, momentOf(clock))
 		now = keep({ ...now, knowledge: result.knowledge, refresh })
 		if (result.outcome.kind === 'interrupted') throw result.outcome.error
@@ -199,6 +199,13 @@ async function runPass(
 	}
 	const { source } = resolved
 	observer.uses(`${binding.namespace}/${binding.name}`, source.vaultUrl)
+	if (!isSecretBinding(binding)) {
+		const outcome = {
+			kind: 'invalid' as const,
+			problem: 'spec.delivery.type: this operator does not deliver by Volume yet',
+		}
+		return { knowledge, outcome, found: undefined, written: undefined, polled: false, propagated: [] }
+	}
 	const destination = createSecretDestination(binding, secrets)
 	const input = { binding, status, knowledge, source, rules: destination.rules, at: momentOf(clock), startedAt }
 	// Values wait for a thread that has turns of its own.
@@ -215,8 +222,8 @@ async function refreshPods(
 ): Promise<Remembered> {
 	const { refresh: pending } = now
 	if (!pending || pending.dueAt > clock.monotonic()) return now
-	if (parsed.kind !== 'active' || !parsed.binding.delivery.refreshPods) return { ...now, refresh: undefined }
-	const { binding } = parsed
+	const binding = parsed.kind === 'active' ? parsed.binding : undefined
+	if (!binding || !isSecretBinding(binding) || !binding.delivery.refreshPods) return { ...now, refresh: undefined }
 	let { warned } = now
 	const refresh = await podRefresher.run(binding, pending, signal, (pod, uses) => {
 		warned = warnOfFixed(binding, pod, uses, warned, events)

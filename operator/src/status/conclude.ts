@@ -1,4 +1,4 @@
-import type { ParsedBinding } from '../api/parse.ts'
+import { isSecretBinding, type ParsedBinding } from '../api/parse.ts'
 import type { BindingStatus } from '../api/schema.ts'
 import { heldEntries, type Knowledge } from '../engine/knowledge.ts'
 import type { Outcome } from '../engine/outcome.ts'
@@ -35,7 +35,7 @@ export function conclude(
 		outcome,
 		spec: binding && {
 			secrets: binding.secrets,
-			secretName: binding.delivery.name,
+			secretName: isSecretBinding(binding) ? binding.delivery.name : undefined,
 			selects: binding.select.length > 0,
 			name: binding.name,
 			interval: binding.interval,

@@ -18,7 +18,8 @@ export interface Situation {
 	spec:
 		| {
 				secrets: readonly WantedSecret[]
-				secretName: string
+				/** undefined: nodes deliver it into volumes */
+				secretName: string | undefined
 				/** it has selectors, so more may be delivered than it names */
 				selects: boolean
 				/** of the binding */
@@ -127,7 +128,9 @@ export function readyOf({ outcome, spec, previous, generation, shown, worst, fai
 			`The vault could not be looked at for longer than spec.refresh.staleAfter. ${worst ? explainFault(worst.fault, worst.at) : ''}`.trim(),
 		)
 	}
-	return verdict('True', 'Delivered', `All secrets that the spec asks for are in the Secret ${spec.secretName}.`)
+	return spec.secretName === undefined
+		? verdict('True', 'Available', 'The vault has all secrets that the spec asks for, and pods may mount the volume.')
+		: verdict('True', 'Delivered', `All secrets that the spec asks for are in the Secret ${spec.secretName}.`)
 }
 
 /** What the spec asks for and is not there. */

@@ -1,5 +1,5 @@
 import { OWNER_LABEL } from '../../api/constants.ts'
-import type { Binding } from '../../api/parse.ts'
+import type { SecretBinding } from '../../api/parse.ts'
 import type { Change } from '../../engine/destination.ts'
 import type { Answers, Away, Refusal } from '../../engine/questions.ts'
 import { refused, refusedBy } from '../../engine/refusal.ts'
@@ -12,7 +12,7 @@ import { CHECKED_KEYS, planWrite, secretRules } from './rules.ts'
 import { controllerOf, holdingOf, type SecretObject } from './secret-object.ts'
 
 /** The Secret of a binding as a place to deliver to. Each refusal is named by the call that met it. */
-export function createSecretDestination(binding: Binding, secrets: Secrets): Destination {
+export function createSecretDestination(binding: SecretBinding, secrets: Secrets): Destination {
 	const { namespace, name: owner, delivery } = binding
 	return {
 		rules: secretRules(binding),
@@ -57,7 +57,7 @@ export function createSecretDestination(binding: Binding, secrets: Secrets): Des
 }
 
 /** A Secret of that name that is not ours: another binding's, or nobody's whom we know. */
-function foreign({ namespace, name, delivery }: Binding, owner: string | undefined): Refusal {
+function foreign({ namespace, name, delivery }: SecretBinding, owner: string | undefined): Refusal {
 	if (owner !== undefined) {
 		return refused(
 			'SecretOfOtherBinding',
@@ -74,7 +74,7 @@ function foreign({ namespace, name, delivery }: Binding, owner: string | undefin
 }
 
 /** Our label, and a controller that would take every change back. */
-function controlled({ delivery }: Binding, secret: SecretObject): Refusal | undefined {
+function controlled({ delivery }: SecretBinding, secret: SecretObject): Refusal | undefined {
 	const controller = controllerOf(secret)
 	return controller
 		? refused(

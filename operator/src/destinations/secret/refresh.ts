@@ -1,4 +1,4 @@
-import type { Binding } from '../../api/parse.ts'
+import type { SecretBinding } from '../../api/parse.ts'
 import type { PassResult } from '../../engine/input.ts'
 import type { Moment } from '../../engine/questions.ts'
 import type { Pods } from '../../ports/cluster.ts'
@@ -86,7 +86,7 @@ export interface PodRefresher {
 	 * @returns what is left to do, or undefined when the refresh has ended
 	 */
 	run(
-		binding: Binding,
+		binding: SecretBinding,
 		pending: PendingRefresh,
 		signal: AbortSignal,
 		onFixed: (pod: PodObject, uses: FixedUse[]) => void,
@@ -98,7 +98,7 @@ export interface PodRefresherOptions {
 	clock: Clock
 	random: () => number
 	observe: (result: 'ok' | 'gone' | 'failed') => void
-	onError: (error: Error, binding: Binding) => void
+	onError: (error: Error, binding: SecretBinding) => void
 }
 
 /** Annotates pods, those of all bindings at one pace. */

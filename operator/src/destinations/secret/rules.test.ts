@@ -1,6 +1,6 @@
 import { type Manifest, serializeManifest } from 'purista-azure-mounted-secret-store/manifest'
 import { describe, expect, it } from 'vitest'
-import { type ParsedBinding, parseBinding } from '../../api/parse.ts'
+import { isSecretBinding, type ParsedBinding, parseBinding } from '../../api/parse.ts'
 import { buildManifest, changeOf } from '../../engine/change.ts'
 import { decideEntry, type EntryResult } from '../../engine/entry.ts'
 import { deliveredSecret, drifted } from '../../engine/held.ts'
@@ -20,7 +20,7 @@ function bindingOf(secret: object = {}, names = ['a', 'b']) {
 			delivery: { secret: { name: 's', ...secret } },
 		},
 	})
-	if (parsed.kind !== 'active') throw new Error(JSON.stringify(parsed))
+	if (parsed.kind !== 'active' || !isSecretBinding(parsed.binding)) throw new Error(JSON.stringify(parsed))
 	return parsed.binding
 }
 

@@ -1,6 +1,6 @@
 import { MANIFEST_FILE, serializeManifest } from 'purista-azure-mounted-secret-store/manifest'
 import { API_VERSION, KIND, MAX_SECRET_BYTES, OWNER_LABEL, SECRET_TYPES } from '../../api/constants.ts'
-import type { Binding } from '../../api/parse.ts'
+import type { SecretBinding } from '../../api/parse.ts'
 import type { Content } from '../../engine/decode.ts'
 import type { Change, DestinationRules, Verdict } from '../../engine/destination.ts'
 import { deleteSecretLine } from '../../status/commands.ts'
@@ -21,7 +21,7 @@ export type SecretWrite =
 	| { kind: 'valueInvalid'; key: string; rule: string }
 
 /** Rules of Kubernetes Secrets for the Secret of a binding. */
-export const secretRules = (binding: Binding): DestinationRules => ({
+export const secretRules = (binding: SecretBinding): DestinationRules => ({
 	judge: (change) => verdictOf(binding, planWrite(binding, change), change),
 })
 
@@ -33,7 +33,7 @@ export const secretRules = (binding: Binding): DestinationRules => ({
  *    nothing is written.
  * 3. Only what differs is sent, with the resourceVersion that was seen: a lost race is a conflict, not an overwrite.
  */
-export function planWrite(binding: Binding, change: Change): SecretWrite {
+export function planWrite(binding: SecretBinding, change: Change): SecretWrite {
 	const { delivery } = binding
 	const delivered = change.on && deliveredOf(change.on)
 	if (delivered && delivered.type !== delivery.secretType) return { kind: 'typeDiffers', type: delivered.type }
@@ -75,7 +75,7 @@ export function planWrite(binding: Binding, change: Change): SecretWrite {
 }
 
 /** What is said of a write before it is done. */
-function verdictOf({ namespace, delivery }: Binding, write: SecretWrite, { drop }: Change): Verdict {
+function verdictOf({ namespace, delivery }: SecretBinding, write: SecretWrite, { drop }: Change): Verdict {
 	const { name, secretType } = delivery
 	switch (write.kind) {
 		case 'none':
@@ -145,7 +145,7 @@ function isJsonObject(content: Content): boolean {
 	}
 }
 
-function createBody(binding: Binding, data: Record<string, string>): object {
+function createBody(binding: SecretBinding, data: Record<string, string>): object {
 	const { delivery, namespace } = binding
 	const owners = wantedOwners(binding, [])
 	return {
@@ -164,7 +164,7 @@ function createBody(binding: Binding, data: Record<string, string>): object {
 }
 
 /** The metadata to change, or undefined when all is as wanted. */
-function metadataPatch(binding: Binding, delivered: Delivered): object | undefined {
+function metadataPatch(binding: SecretBinding, delivered: Delivered): object | undefined {
 	const { delivery } = binding
 	const labels = mapPatch({ ...delivery.labels, [OWNER_LABEL]: binding.name }, delivered.labels, delivered.ownLabels)
 	const annotations = mapPatch(delivery.annotations, delivered.annotations, delivered.ownAnnotations)
@@ -190,7 +190,7 @@ function mapPatch(
 }
 
 /** Owner references as they should be: those of others, and ours exactly when the Secret goes with the binding. */
-function wantedOwners(binding: Binding, present: readonly OwnerReference[]): OwnerReference[] {
+function wantedOwners(binding: SecretBinding, present: readonly OwnerReference[]): OwnerReference[] {
 	const isOurs = ({ apiVersion, kind, name }: OwnerReference) =>
 		apiVersion === API_VERSION && kind === KIND && name === binding.name
 	const others = present.filter((owner) => !isOurs(owner))

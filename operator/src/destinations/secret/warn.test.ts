@@ -1,18 +1,9 @@
 import { expect, test } from 'vitest'
-import { parseBinding } from '../../api/parse.ts'
 import type { EventInput } from '../../cluster/events.ts'
+import { sampleBinding } from '../../engine/testing/binding.ts'
 import { warnOfFixed } from './warn.ts'
 
-const parsed = parseBinding({
-	metadata: { namespace: 'ns', name: 'payments', uid: 'u', generation: 1 },
-	spec: {
-		identity: { serviceAccountName: 'sa' },
-		secrets: [{ name: 'a' }],
-		delivery: { secret: { name: 'mine' } },
-	},
-})
-if (parsed.kind !== 'active') throw new Error(`not active: ${JSON.stringify(parsed)}`)
-const { binding } = parsed
+const binding = sampleBinding()
 const podOf = (name: string) => ({ metadata: { name } })
 
 test('each owner is told once, and the first twenty only', () => {

@@ -1,6 +1,6 @@
 import type { EventReason } from '../../api/conditions.ts'
 import { API_VERSION, KIND } from '../../api/constants.ts'
-import type { Binding } from '../../api/parse.ts'
+import type { SecretBinding } from '../../api/parse.ts'
 import type { EventRecorder } from '../../cluster/events.ts'
 import { type FixedUse, fixedMessage, ownerOf, type PodObject } from './pods.ts'
 
@@ -14,7 +14,7 @@ const REASON: EventReason = 'PodsKeepOldValues'
  * @param warned owners that were told before @returns those that were told by now
  */
 export function warnOfFixed(
-	{ namespace, name, uid, delivery }: Binding,
+	{ namespace, name, uid, delivery }: SecretBinding,
 	pod: PodObject,
 	uses: readonly FixedUse[],
 	warned: ReadonlySet<string>,

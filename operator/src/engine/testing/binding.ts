@@ -1,9 +1,9 @@
-import { type Binding, parseBinding } from '../../api/parse.ts'
+import { isSecretBinding, parseBinding, type SecretBinding } from '../../api/parse.ts'
 
 export const SAMPLE_VAULT = 'https://payments.vault.azure.net'
 
 /** A binding of one secret `a` and a whole identity, changed as given. */
-export function sampleBinding(spec: Record<string, unknown> = {}): Binding {
+export function sampleBinding(spec: Record<string, unknown> = {}): SecretBinding {
 	const parsed = parseBinding({
 		metadata: { namespace: 'ns', name: 'payments', uid: 'u', generation: 1 },
 		spec: {
@@ -19,5 +19,6 @@ export function sampleBinding(spec: Record<string, unknown> = {}): Binding {
 		},
 	})
 	if (parsed.kind !== 'active') throw new Error(`not active: ${JSON.stringify(parsed)}`)
+	if (!isSecretBinding(parsed.binding)) throw new Error('no delivery by Secret')
 	return parsed.binding
 }
