@@ -80,4 +80,6 @@ process.on('unhandledRejection', (error) => {
 	process.exit(1)
 })
 
-process.exit(await main())
+const [role, ...rest] = process.argv.slice(2)
+// Loaded only where it runs: the controller needs no protocol of the kubelet.
+process.exit(role === 'node' ? await (await import('./node/main.ts')).main(rest) : await main())

@@ -51,7 +51,7 @@ interface Watched {
 // that falls into them shows in the status, or with the next poll.
 const SHARE_MS = 5_000
 
-type BindingObject = KubeObject & { status?: { secrets?: unknown } }
+type BindingObject = KubeObject & { metadata: { annotations?: Record<string, string> }; status?: { secrets?: unknown } }
 
 /** One watch for each binding that volumes of this node use, and none for others. */
 export function createBindingWatches(options: BindingWatchesOptions): BindingWatches {
@@ -124,12 +124,7 @@ function viewOf(watched: Watched, clock: Clock, release: () => void): Followed {
 	}
 }
 
-async function watch(
-	options: BindingWatchesOptions,
-	namespace: string,
-	name: string,
-	watched: Watched,
-): Promise<void> {
+async function watch(options: BindingWatchesOptions, namespace: string, name: string, watched: Watched): Promise<void> {
 	const { clock } = options
 	const query = { fieldSelector: `metadata.name=${name}` }
 	const signal = AbortSignal.any([options.signal, watched.ending.signal])

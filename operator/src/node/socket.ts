@@ -7,6 +7,8 @@ import { connectNodeAdapter } from '@connectrpc/connect-node'
 
 /** A gRPC server on a unix socket. */
 export interface Socket {
+	/** Whether nobody else has bound the path since. */
+	isOurs(): Promise<boolean>
 	/** Removes the socket, if it is still the one that was bound here. The server goes on for whoever is connected. */
 	withdraw(): Promise<void>
 	/** Ends it. Only for tests: libuv then unlinks the path, whoever has bound it since. */
@@ -28,10 +30,14 @@ export async function listen(path: string, routes: (router: ConnectRouter) => vo
 	process.umask(before)
 	await listening
 	const { ino, dev } = await stat(path)
+	const isOurs = async () => {
+		const now = await stat(path).catch(() => undefined)
+		return now?.ino === ino && now.dev === dev
+	}
 	return {
+		isOurs,
 		async withdraw() {
-			const now = await stat(path).catch(() => undefined)
-			if (now?.ino === ino && now.dev === dev) await rm(path, { force: true })
+			if (await isOurs()) await rm(path, { force: true })
 		},
 		close: () => void server.close(),
 	}
