@@ -44,6 +44,7 @@ const NAMESPACE_NAME = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/
 const SERVICE_ACCOUNT_FOLDER = '/var/run/secrets/kubernetes.io/serviceaccount'
 
 const HELP = `azure-secret-binding-operator: mirrors Azure Key Vault secrets into Kubernetes Secrets
+azure-secret-binding-operator node: brings them into memory volumes of pods (node --help lists its flags)
 
   --namespace NAME                 namespace of the operator (POD_NAMESPACE)
   --service-account NAME           ServiceAccount of the operator (POD_SERVICE_ACCOUNT)

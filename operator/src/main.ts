@@ -83,4 +83,6 @@ for (const event of ['unhandledRejection', 'uncaughtException'] as const)
 		process.exit(1)
 	})
 
-process.exit(await main())
+const [role, ...rest] = process.argv.slice(2)
+// Loaded only where it runs: the controller needs no protocol of the kubelet.
+process.exit(role === 'node' ? await (await import('./node/main.ts')).main(rest) : await main())

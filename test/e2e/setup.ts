@@ -19,6 +19,7 @@ export const VAULTS = [
 		'dead',
 		'kubelet',
 		'lab',
+		'volume',
 	],
 ]
 

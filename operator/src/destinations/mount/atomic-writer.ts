@@ -1,4 +1,6 @@
 import {
+	chmod,
+	chown,
 	copyFile,
 	lstat,
 	mkdir,
@@ -27,6 +29,8 @@ export class ForeignLayout extends Error {
 export interface Modes {
 	readonly directory: number
 	readonly file: number
+	/** owns files and directory of each generation; undefined: the group of this process */
+	readonly group?: number | undefined
 }
 
 export interface Generation {
@@ -66,6 +70,7 @@ export async function writeGeneration(
 	const root = await mkdtemp(join(directory, `..${stamp}.`))
 	for (const name of keep) if (before !== undefined) await copyFile(join(directory, before, name), join(root, name))
 	for (const [name, content] of set) await writeFile(join(root, name), content, { mode: modes.file })
+	await setPermissions(root, [...keep, ...set.keys()], modes)
 
 	if (!isCurrent(await currentGeneration(directory))) {
 		await rm(root, { recursive: true, force: true })
@@ -77,6 +82,20 @@ export async function writeGeneration(
 	await linkNames(directory, new Set([...keep, ...set.keys()]))
 	if (before !== undefined) await rm(join(directory, before), { recursive: true, force: true })
 	return generation
+}
+
+/** Before the commit: the umask, and what a copy was, say nothing about what the files of this generation shall be. */
+async function setPermissions(
+	root: string,
+	names: readonly string[],
+	{ directory, file, group }: Modes,
+): Promise<void> {
+	const one = async (path: string, mode: number) => {
+		if (group !== undefined) await chown(path, process.getuid?.() ?? 0, group)
+		await chmod(path, mode)
+	}
+	for (const name of names) await one(join(root, name), file)
+	await one(root, directory)
 }
 
 /** Name of the directory that `..data` names; undefined when there is none. @throws ForeignLayout */

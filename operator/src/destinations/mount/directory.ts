@@ -1,0 +1,140 @@
+import { chmod, mkdir, readdir, readFile, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import {
+	MANIFEST_FILE,
+	type Manifest,
+	parseManifest,
+	serializeManifest,
+} from 'purista-azure-mounted-secret-store/manifest'
+import type { Content } from '../../engine/decode.ts'
+import type { Change, Holding, Verdict } from '../../engine/destination.ts'
+import type { Destination } from '../../ports/destination.ts'
+import { currentGeneration, isMissing, isOurLink, type Modes, writeGeneration } from './atomic-writer.ts'
+
+export interface DirectoryOptions {
+	readonly path: string
+	readonly modes: Modes
+	readonly clock: { now(): number }
+	/** Asked before bytes are written for the first time. Rejects to end it all. */
+	readonly beforeFirst?: ((change: Change) => Promise<void>) | undefined
+	/** Says no to a change that would come to so many bytes. Pure. */
+	readonly limit?:
+		| ((bytes: ReadonlyMap<string, number>) => Extract<Verdict, { kind: 'refused' }> | undefined)
+		| undefined
+}
+
+/** What the directory needs to know with the next change. */
+interface Token {
+	readonly generation: string
+	readonly manifestText: string | undefined
+}
+
+/**
+ * A directory as a place to deliver to, in the layout of a mounted volume. It knows what is there by reading it.
+ *
+ * A file counts as edited when it is younger than the manifest, which is written last, or when something else lies in the
+ * place of its link.
+ */
+export function createDirectoryDestination(options: DirectoryOptions): Destination {
+	const { path, clock, modes, beforeFirst, limit } = options
+	let isAsked = beforeFirst === undefined
+	const readBack = async (): Promise<Holding | undefined> => {
+		for (;;) {
+			const generation = await currentGeneration(path)
+			if (generation === undefined) return undefined
+			const holding = await readHolding(path, generation)
+			// Read again until nobody swapped it meanwhile, as every reader of a mount does.
+			if (holding && (await currentGeneration(path)) === generation) return holding
+		}
+	}
+	return {
+		rules: {
+			judge(change) {
+				const { set, drop, manifest, on, create } = change
+				const files = set.size > 0 || drop.length > 0
+				const tooMuch = limit?.(sizesAfter(change))
+				if (tooMuch) return tooMuch
+				if (on === undefined) return create ? { kind: 'fits', files: true } : { kind: 'nothing' }
+				const isSame = serializeManifest(manifest) === tokenOf(on).manifestText
+				return files || !isSame ? { kind: 'fits', files } : { kind: 'nothing' }
+			},
+		},
+		async readBack() {
+			const holding = await readBack()
+			return holding ? { kind: 'ours', holding } : { kind: 'none' }
+		},
+		async write(change) {
+			if (!isAsked && change.set.size > 0) {
+				await beforeFirst?.(change)
+				isAsked = true
+			}
+			const { set, drop, manifest, on } = change
+			const before = on && tokenOf(on).generation
+			const kept = [...(on?.files.keys() ?? [])].filter(
+				(name) => name !== MANIFEST_FILE && !set.has(name) && !drop.includes(name),
+			)
+			await mkdir(path, { recursive: true, mode: modes.directory })
+			// One that was there keeps its mode otherwise, and shows the names of secrets to others.
+			await chmod(path, modes.directory)
+			const files = new Map<string, Content>([...set, [MANIFEST_FILE, serializeManifest(manifest)]])
+			const generation = { set: files, keep: kept, now: clock.now() }
+			const written = await writeGeneration(path, generation, modes, (current) => current === before)
+			const holding = written === undefined ? undefined : await readBack()
+			return holding ? { kind: 'written', holding } : { kind: 'lostRace' }
+		},
+		// Whoever names the directory names one, so it has no former name.
+		removeFormer: async () => ({ kind: 'done' }),
+	}
+}
+
+/** Bytes of each file once the change is made. */
+function sizesAfter({ set, drop, manifest, on }: Change): Map<string, number> {
+	const sizes = new Map([...(on?.files ?? [])].map(([name, { bytes }]) => [name, bytes]))
+	for (const name of drop) sizes.delete(name)
+	for (const [name, content] of set) sizes.set(name, Buffer.byteLength(content))
+	return sizes.set(MANIFEST_FILE, Buffer.byteLength(serializeManifest(manifest)))
+}
+
+// Made by `readHolding` alone, for this destination alone.
+const tokenOf = ({ token }: Holding): Token => token as Token
+
+/** One generation as a whole; undefined when it went away meanwhile. */
+async function readHolding(path: string, generation: string): Promise<Holding | undefined> {
+	const root = join(path, generation)
+	try {
+		const names = await readdir(root)
+		const manifest = await readManifest(root, names)
+		const written = names.includes(MANIFEST_FILE) ? (await stat(join(root, MANIFEST_FILE))).mtimeMs : undefined
+		const contents = new Map<string, Uint8Array>()
+		const files = new Map<string, { bytes: number; foreign: string | undefined }>()
+		for (const name of names) {
+			const { mtimeMs } = await stat(join(root, name))
+			const content = await readFile(join(root, name))
+			const isEdited = written === undefined || mtimeMs > written || !(await isOurLink(path, name))
+			contents.set(name, content)
+			files.set(name, { bytes: content.length, foreign: isEdited ? `somebody@${mtimeMs}` : undefined })
+		}
+		const { ino, dev } = await stat(path)
+		return {
+			id: `${dev}:${ino}`,
+			files,
+			manifest: manifest.value,
+			revision: manifest.value?.revision ?? 0,
+			content: (name) => contents.get(name),
+			token: { generation, manifestText: manifest.text } satisfies Token,
+		}
+	} catch (error) {
+		if (isMissing(error)) return undefined
+		throw error
+	}
+}
+
+async function readManifest(
+	root: string,
+	names: readonly string[],
+): Promise<{ text: string | undefined; value: Manifest | undefined }> {
+	if (!names.includes(MANIFEST_FILE)) return { text: undefined, value: undefined }
+	const text = await readFile(join(root, MANIFEST_FILE), 'utf8')
+	const parsed = parseManifest(text)
+	return { text, value: parsed.kind === 'ok' ? parsed.manifest : undefined }
+}

@@ -1,0 +1,145 @@
+import { type ParsedBinding, parseBinding } from '../api/parse.ts'
+import { bindingsPath, keptOf } from '../cluster/bindings.ts'
+import type { KubeTransport } from '../cluster/transport.ts'
+import { type KubeObject, watchCollection } from '../cluster/watch.ts'
+import type { WatchObserver } from '../ports/observe.ts'
+import type { Clock, Random } from '../process/clock.ts'
+
+/** A binding as it is now, for one volume of it. */
+export interface Followed {
+	/** undefined: there is none of that name, or nobody knows yet (`synced`) */
+	readonly object: ParsedBinding | undefined
+	readonly synced: boolean
+	/** counts changes of `object` and `synced` */
+	readonly version: number
+	/** Monotonic: when what its status says of the vault last changed. Answers of before say nothing of it. */
+	readonly changedAt: number
+	/** Monotonic: from when on answers of the vault will do for a first look, so that pods that start together share them. */
+	since(): number
+	/** Resolves when `version` is another one. */
+	changed(version: number, signal: AbortSignal): Promise<void>
+	release(): void
+}
+
+export interface BindingWatches {
+	follow(namespace: string, name: string): Followed
+	/** watches that are open */
+	readonly size: number
+}
+
+export interface BindingWatchesOptions {
+	readonly transport: KubeTransport
+	readonly clock: Clock
+	readonly random: Random
+	readonly signal: AbortSignal
+	readonly observer?: WatchObserver | undefined
+}
+
+interface Watched {
+	users: number
+	object: ParsedBinding | undefined
+	synced: boolean
+	version: number
+	changedAt: number
+	sharedSince: number
+	said: string
+	readonly waiting: Set<() => void>
+	readonly ending: AbortController
+}
+
+// The pods of a rollout come within seconds, and what a vault said five seconds ago is what a poll would have found: a change
+// that falls into them shows in the status, or with the next poll.
+const SHARE_MS = 5_000
+
+type BindingObject = KubeObject & { metadata: { annotations?: Record<string, string> }; status?: { secrets?: unknown } }
+
+/** One watch for each binding that volumes of this node use, and none for others. */
+export function createBindingWatches(options: BindingWatchesOptions): BindingWatches {
+	const { clock } = options
+	const watches = new Map<string, Watched>()
+	const start = (namespace: string, name: string): Watched => {
+		const watched: Watched = {
+			users: 0,
+			object: undefined,
+			synced: false,
+			version: 0,
+			changedAt: clock.monotonic(),
+			sharedSince: Number.NEGATIVE_INFINITY,
+			said: '',
+			waiting: new Set(),
+			ending: new AbortController(),
+		}
+		// Ends by its signal alone; what it throws is a bug, and must not pass unseen.
+		void watch(options, namespace, name, watched)
+		return watched
+	}
+	return {
+		follow(namespace, name) {
+			const key = `${namespace}/${name}`
+			const watched = watches.get(key) ?? start(namespace, name)
+			watches.set(key, watched)
+			watched.users++
+			let isReleased = false
+			return viewOf(watched, clock, () => {
+				if (isReleased) return
+				isReleased = true
+				if (--watched.users > 0) return
+				watches.delete(key)
+				watched.ending.abort()
+			})
+		},
+		get size() {
+			return watches.size
+		},
+	}
+}
+
+function viewOf(watched: Watched, clock: Clock, release: () => void): Followed {
+	return {
+		get object() {
+			return watched.object
+		},
+		get synced() {
+			return watched.synced
+		},
+		get version() {
+			return watched.version
+		},
+		get changedAt() {
+			return watched.changedAt
+		},
+		since() {
+			const now = clock.monotonic()
+			if (now - watched.sharedSince > SHARE_MS) watched.sharedSince = now
+			return Math.max(watched.sharedSince, watched.changedAt)
+		},
+		changed(version, signal) {
+			if (watched.version !== version || signal.aborted) return Promise.resolve()
+			const { promise, resolve } = Promise.withResolvers<void>()
+			watched.waiting.add(resolve)
+			signal.addEventListener('abort', () => resolve(), { once: true })
+			return promise.finally(() => watched.waiting.delete(resolve))
+		},
+		release,
+	}
+}
+
+async function watch(options: BindingWatchesOptions, namespace: string, name: string, watched: Watched): Promise<void> {
+	const { clock } = options
+	const query = { fieldSelector: `metadata.name=${name}` }
+	const signal = AbortSignal.any([options.signal, watched.ending.signal])
+	const told = (object: BindingObject | undefined) => {
+		watched.synced = true
+		watched.object = object && parseBinding(keptOf(object))
+		watched.version++
+		const said = JSON.stringify(object?.status?.secrets ?? [])
+		if (said !== watched.said) watched.changedAt = clock.monotonic()
+		watched.said = said
+		for (const wake of watched.waiting) wake()
+	}
+	const path = bindingsPath(namespace)
+	for await (const event of watchCollection<BindingObject>({ ...options, signal, path, query })) {
+		if (event.kind === 'synced') told(event.items[0])
+		else told(event.kind === 'applied' ? event.item : undefined)
+	}
+}

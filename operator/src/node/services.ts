@@ -1,0 +1,114 @@
+import { create } from '@bufbuild/protobuf'
+import { Code, ConnectError, type ConnectRouter, type HandlerContext } from '@connectrpc/connect'
+import type { Logger } from '../process/log.ts'
+import { printable } from './messages.ts'
+import {
+	Identity,
+	Node,
+	type NodePublishVolumeRequest,
+	NodePublishVolumeRequestSchema,
+	NodeServiceCapability_RPC_Type,
+	NodeServiceCapabilitySchema,
+	type NodeUnpublishVolumeRequest,
+} from './proto/csi_pb.ts'
+import { Registration } from './proto/pluginregistration_pb.ts'
+import { BadRequest, checkTarget, checkVolume, readRequest } from './request.ts'
+import { NotDelivered, type Volumes } from './volumes.ts'
+
+export interface ServicesOptions {
+	readonly driver: string
+	readonly version: string
+	readonly nodeName: string
+	readonly podsRoot: string
+	readonly volumes: Pick<Volumes, 'publish' | 'unpublish'>
+	readonly log: Logger
+	observe(call: 'publish' | 'unpublish', result: 'ok' | 'refused' | 'waits' | 'error', seconds: number): void
+}
+
+// csiTimeout of the kubelet; who sends no deadline waits as long.
+const CALL_MS = 120_000
+// So that the answer with the reason arrives before the caller has given up.
+const MARGIN_MS = 3_000
+
+/** CSI identity and node service. What is not here is answered UNIMPLEMENTED. */
+export function csiRoutes(options: ServicesOptions): (router: ConnectRouter) => void {
+	const { driver, version, nodeName, volumes, podsRoot } = options
+	return (router) => {
+		router.service(Identity, {
+			getPluginInfo: () => ({ name: driver, vendorVersion: version }),
+			getPluginCapabilities: () => ({}),
+			probe: () => ({ ready: true }),
+		})
+		router.service(Node, {
+			nodeGetInfo: () => ({ nodeId: nodeName }),
+			nodeGetCapabilities: () => ({
+				capabilities: [
+					create(NodeServiceCapabilitySchema, {
+						type: { case: 'rpc', value: { type: NodeServiceCapability_RPC_Type.VOLUME_MOUNT_GROUP } },
+					}),
+				],
+			}),
+			nodePublishVolume: (request, context) => answering('publish', request, options, () => publish(request, context)),
+			nodeUnpublishVolume: (request) => answering('unpublish', request, options, () => unpublish(request)),
+		})
+	}
+
+	async function publish(request: NodePublishVolumeRequest, context: HandlerContext) {
+		const wanted = readRequest(request, podsRoot)
+		const left = Math.max((context.timeoutMs() ?? CALL_MS) - MARGIN_MS, 0)
+		await volumes.publish(wanted, AbortSignal.any([context.signal, AbortSignal.timeout(left)]))
+		return {}
+	}
+	async function unpublish({ volumeId, targetPath }: NodeUnpublishVolumeRequest) {
+		checkVolume(volumeId)
+		checkTarget(targetPath, podsRoot)
+		await volumes.unpublish(volumeId, targetPath)
+		return {}
+	}
+}
+
+async function answering<T>(
+	call: 'publish' | 'unpublish',
+	request: NodePublishVolumeRequest | NodeUnpublishVolumeRequest,
+	{ log, observe }: ServicesOptions,
+	work: () => Promise<T>,
+): Promise<T> {
+	const started = performance.now()
+	const told = call === 'publish' ? printable(NodePublishVolumeRequestSchema, request) : { volumeId: request.volumeId }
+	const seconds = () => (performance.now() - started) / 1000
+	try {
+		const answer = await work()
+		observe(call, 'ok', seconds())
+		log.debug({ call, volume: told }, 'served')
+		return answer
+	} catch (error) {
+		const isBad = error instanceof BadRequest
+		const isWaiting = error instanceof NotDelivered
+		observe(call, isBad ? 'refused' : isWaiting ? 'waits' : 'error', seconds())
+		log.warn({ call, volume: told, err: error }, 'not served')
+		if (isBad) throw new ConnectError(error.message, Code.InvalidArgument)
+		// None that the kubelet takes for the end: it keeps what it has and asks again.
+		if (isWaiting) throw new ConnectError(error.message, Code.Unavailable)
+		throw new ConnectError(`${call} failed; the log of the node role says more`, Code.Unavailable)
+	}
+}
+
+/** How the kubelet learns of the driver. */
+export function registrationRoutes(options: {
+	readonly driver: string
+	/** of the CSI socket, as the kubelet sees it */
+	readonly endpoint: string
+	onRegistered(problem: string | undefined): void
+}): (router: ConnectRouter) => void {
+	const { driver, endpoint, onRegistered } = options
+	return (router) => {
+		router.service(Registration, {
+			// The oldest and only version: CSI 1.x.
+			getInfo: () => ({ type: 'CSIPlugin', name: driver, endpoint, supportedVersions: ['1.0.0'] }),
+			notifyRegistrationStatus({ pluginRegistered, error }) {
+				onRegistered(pluginRegistered ? undefined : error || 'the kubelet gave no reason')
+				return {}
+			},
+		})
+	}
+}

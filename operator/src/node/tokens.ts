@@ -1,0 +1,34 @@
+import type { Tokens } from '../ports/cluster.ts'
+import { KubeError } from '../ports/kube-error.ts'
+import type { PodToken, VolumeRequest } from './request.ts'
+
+/** The tokens of the pods that have volumes here. */
+export interface PodTokens extends Tokens {
+	/** What the kubelet sent last for this volume. */
+	set(request: VolumeRequest): void
+	delete(volumeId: string): void
+}
+
+/**
+ * Tokens for the exchange at Entra come from the kubelet and from nowhere else: this role may not ask the API server for any.
+ * Pods of one ServiceAccount are one identity, so the one that lives longest does for all of them.
+ */
+export function createPodTokens(clock: { now(): number }): PodTokens {
+	const volumes = new Map<string, Pick<VolumeRequest, 'namespace' | 'serviceAccount' | 'tokens'>>()
+	return {
+		set: ({ volumeId, namespace, serviceAccount, tokens }) =>
+			void volumes.set(volumeId, { namespace, serviceAccount, tokens }),
+		delete: (volumeId) => void volumes.delete(volumeId),
+		async request(namespace, serviceAccount, audience) {
+			let latest: PodToken | undefined
+			for (const each of volumes.values()) {
+				if (each.namespace !== namespace || each.serviceAccount !== serviceAccount) continue
+				const token = each.tokens.get(audience)
+				if (token && token.expiresAt > (latest?.expiresAt ?? clock.now())) latest = token
+			}
+			if (latest) return latest
+			// Told as an outage: the kubelet comes again within a minute and a half, with new ones.
+			throw new KubeError('unreachable', `the kubelet has sent no valid token for the audience ${audience} yet`)
+		},
+	}
+}

@@ -1,0 +1,299 @@
+import { isVolumeBinding, type ParsedBinding, type VolumeBinding } from '../api/parse.ts'
+import type { BindingStatus } from '../api/schema.ts'
+import type { MountStrategy } from '../destinations/volume/strategy.ts'
+import { createVolumeDestination, type NodeMemory } from '../destinations/volume/volume.ts'
+import { isAsked } from '../engine/due.ts'
+import { traitsOf } from '../engine/fault.ts'
+import { holdingOf, type Knowledge, nothingKnown } from '../engine/knowledge.ts'
+import { pass } from '../engine/pass.ts'
+import type { ServiceAccounts } from '../ports/cluster.ts'
+import type { Vaults } from '../ports/vault.ts'
+import { type Clock, momentOf, type Random } from '../process/clock.ts'
+import { describeError } from '../process/log.ts'
+import { createAnswer, type MakeForms } from '../run/answer.ts'
+import { drive } from '../run/drive.ts'
+import { resolveSource } from '../run/source.ts'
+import { conclude } from '../status/conclude.ts'
+import { conditionOf } from '../status/outage.ts'
+import type { Followed } from './bindings.ts'
+import { fillOffline, keepOffline } from './keep-offline.ts'
+import type { OfflineValues } from './offline.ts'
+import type { VolumeRequest } from './request.ts'
+
+/** What becomes of a volume, for events and metrics. */
+export type VolumeNews =
+	| { readonly kind: 'delivered' }
+	| { readonly kind: 'offline' }
+	/** the pod waits; `reason` and `message` are our own words */
+	| { readonly kind: 'waits'; readonly reason: string; readonly message: string }
+	/** the pod runs with what it has */
+	| { readonly kind: 'stale'; readonly reason: string; readonly message: string }
+	| { readonly kind: 'fresh' }
+
+export interface VolumeDeps {
+	readonly clock: Clock
+	readonly random: Random
+	readonly serviceAccounts: ServiceAccounts
+	readonly vaults: Pick<Vaults, 'session' | 'isAllowed' | 'suffixes'>
+	readonly makeForms: MakeForms
+	readonly strategy: MountStrategy
+	readonly memory: NodeMemory
+	readonly offline: OfflineValues
+	/** whether this process still is the one that serves the node: another one writes to the same volumes otherwise */
+	isServing(): Promise<boolean>
+	onNews(request: VolumeRequest, news: VolumeNews): void
+}
+
+export interface Volume {
+	readonly request: VolumeRequest
+	/** everything that the binding asks for is in the volume */
+	readonly isDelivered: boolean
+	/** why it is not, for people */
+	readonly problem: string
+	/** Resolves when it is, or when the signal aborts. */
+	delivered(signal: AbortSignal): Promise<void>
+	/** Resolves when nothing is written any more. */
+	stop(): Promise<void>
+}
+
+// Who waits for a pod looks at it: what somebody has just mended is found soon, and a vault that is away is asked by one session.
+const FIRST_RETRY_MS = 5_000
+// Somebody else wrote to the directory, or the API server is away: a moment later it may be well.
+const AGAIN_MS = 1_000
+// Nothing that is due now is left undone, so this only keeps a mistake of ours from spinning.
+const MIN_MS = 50
+
+interface State {
+	readonly request: VolumeRequest
+	readonly followed: Followed
+	knowledge: Knowledge
+	status: BindingStatus
+	isDelivered: boolean
+	problem: string
+	/** `changedAt` of the binding at the last look; undefined: the last step came to none */
+	seenAt: number | undefined
+	/** what was told last, so that it is told once */
+	told: string
+	readonly delivered: PromiseWithResolvers<void>
+}
+
+/**
+ * Follows one volume: the passes of the operator, one after the other, with the pod's own token. A pass begins when the last one
+ * said so, or when the binding says something new of the vault or of what it wants.
+ *
+ * @param isDelivered by an earlier process: the pod runs
+ */
+export function startVolume(
+	request: VolumeRequest,
+	followed: Followed,
+	isDelivered: boolean,
+	deps: VolumeDeps,
+): Volume {
+	const ending = new AbortController()
+	const state: State = {
+		request,
+		followed,
+		knowledge: nothingKnown(''),
+		status: {},
+		isDelivered,
+		problem: 'the volume is being prepared',
+		seenAt: undefined,
+		told: '',
+		delivered: Promise.withResolvers(),
+	}
+	if (isDelivered) state.delivered.resolve()
+	const running = follow(state, deps, ending.signal).finally(() => followed.release())
+	// Ends by its signal alone; a bug of ours is told as the volume's problem.
+	running.catch((error: unknown) => {
+		if (!ending.signal.aborted) state.problem = describeError(error).name
+	})
+	return {
+		request,
+		get isDelivered() {
+			return state.isDelivered
+		},
+		get problem() {
+			return state.problem
+		},
+		async delivered(signal) {
+			const { promise, resolve } = Promise.withResolvers<void>()
+			signal.addEventListener('abort', () => resolve(), { once: true })
+			if (!signal.aborted) await Promise.race([state.delivered.promise, promise])
+		},
+		async stop() {
+			ending.abort(new Error('the volume is gone'))
+			await running.catch(() => {})
+		},
+	}
+}
+
+async function follow(state: State, deps: VolumeDeps, signal: AbortSignal): Promise<void> {
+	const { followed } = state
+	const { clock } = deps
+	let next = clock.monotonic()
+	while (!signal.aborted && (await deps.isServing())) {
+		const { version } = followed
+		if (clock.monotonic() >= next || isNew(state)) {
+			const wanted = (await step(state, deps, signal)) ?? Number.POSITIVE_INFINITY
+			const soonest = clock.monotonic() + MIN_MS
+			next = Math.max(state.isDelivered ? wanted : Math.min(wanted, soonest + FIRST_RETRY_MS), soonest)
+		}
+		const timer = new AbortController()
+		const waking = AbortSignal.any([signal, timer.signal])
+		// Rejects when it is taken back; the loop looks at the signal.
+		const time = clock.sleep(next - clock.monotonic(), waking).catch(() => {})
+		await Promise.race([time, followed.changed(version, waking)])
+		timer.abort()
+	}
+}
+
+/** Whether the binding says anything that calls for a look before it is due: not each write of its status does. */
+function isNew({ followed, seenAt, status, knowledge }: State): boolean {
+	const { object, changedAt } = followed
+	if (seenAt === undefined || object?.kind !== 'active') return true
+	return seenAt !== changedAt || isAsked(object.binding, status, knowledge)
+}
+
+/** @returns monotonic time of the next one; undefined: when the binding changes */
+async function step(state: State, deps: VolumeDeps, signal: AbortSignal): Promise<number | undefined> {
+	const { followed, request, seenAt } = state
+	state.seenAt = undefined
+	if (!followed.synced) {
+		state.problem = `the API server has not shown the binding ${request.namespace}/${request.binding} yet`
+		return undefined
+	}
+	const parsed = followed.object
+	const refused = whyNot(parsed, request)
+	if (refused !== undefined) {
+		tell(state, deps, { reason: 'VolumeRefused', message: refused })
+		return undefined
+	}
+	try {
+		if (parsed?.kind === 'active' && isVolumeBinding(parsed.binding))
+			return await look(state, parsed.binding, seenAt, deps, signal)
+		return undefined
+	} catch (error) {
+		if (signal.aborted) throw error
+		const { name, code } = describeError(error)
+		tell(state, deps, {
+			reason: 'VolumeFailed',
+			message: `The volume could not be written: ${name} ${code ?? ''}`.trim(),
+		})
+		return deps.clock.monotonic() + AGAIN_MS
+	}
+}
+
+/** What is true of the pod and its binding before anything is asked of a vault. */
+function whyNot(parsed: ParsedBinding | undefined, request: VolumeRequest): string | undefined {
+	const { namespace, binding: name, serviceAccount } = request
+	if (!parsed)
+		return `The namespace ${namespace} has no AzureSecretBinding ${name}. Create it, or correct volumeAttributes.binding of the pod.`
+	if (parsed.kind === 'suspended') return `The AzureSecretBinding ${name} is suspended: take spec.suspend away.`
+	if (parsed.kind === 'invalid') return `The AzureSecretBinding ${name} is not valid: ${parsed.problem}.`
+	const { binding } = parsed
+	if (binding.delivery.type !== 'Volume')
+		return `The AzureSecretBinding ${name} is delivered by a Secret: write delivery.type: Volume, or mount the Secret.`
+	const wanted = binding.identity.serviceAccountName
+	if (wanted !== serviceAccount)
+		return `The AzureSecretBinding ${name} is for the ServiceAccount ${wanted}, and the pod runs as ${serviceAccount}. Write serviceAccountName: ${wanted} into the pod.`
+	return undefined
+}
+
+async function look(
+	state: State,
+	binding: VolumeBinding,
+	seenAt: number | undefined,
+	deps: VolumeDeps,
+	signal: AbortSignal,
+): Promise<number> {
+	const { clock, serviceAccounts, vaults, random, offline } = deps
+	const { request, followed } = state
+	if (state.knowledge.uid !== binding.uid) state.knowledge = nothingKnown(binding.uid)
+	const since = followed.since()
+	const resolved = await resolveSource(binding, serviceAccounts, vaults.isAllowed, since, vaults.suffixes)
+	signal.throwIfAborted()
+	if (resolved.kind === 'away') {
+		tell(state, deps, { reason: 'ApiServerAway', message: resolved.error.message })
+		return clock.monotonic() + AGAIN_MS
+	}
+	if (resolved.kind === 'refused') {
+		tell(state, deps, resolved)
+		return clock.monotonic() + binding.interval
+	}
+	const { source } = resolved
+	const destination = destinationOf(request, binding, deps)
+	const session = vaults.session(source)
+	const { status } = state
+	const isChanged = seenAt !== undefined && seenAt !== followed.changedAt
+	// What the status says is new was asked by the controller then: answers of later do for all volumes of the binding.
+	const knowledge = isChanged ? { ...state.knowledge, wholePollAt: followed.changedAt } : state.knowledge
+	state.seenAt = followed.changedAt
+	const input = {
+		binding,
+		status,
+		knowledge,
+		source,
+		rules: destination.rules,
+		at: momentOf(clock),
+		// Whenever the binding was made, the first look takes what other volumes of it were told just now.
+		startedAt: { now: Number.POSITIVE_INFINITY, monotonic: since },
+	}
+	const answer = createAnswer({ binding, session, destination, makeForms: deps.makeForms })
+	const result = await drive(pass(input), { clock, signal, answer })
+	state.knowledge = result.knowledge
+	if (result.outcome.kind === 'interrupted') {
+		tell(state, deps, { reason: 'Interrupted', message: describeError(result.outcome.error).message })
+		return clock.monotonic() + AGAIN_MS
+	}
+	const given = { previous: status, workedUntil: undefined, at: momentOf(clock), random: random() }
+	const concluded = conclude({ kind: 'active', binding, status }, result.outcome, state.knowledge, given)
+	state.knowledge = concluded.knowledge
+	state.status = concluded.summary.status
+	const { outcome } = result
+	const away = outcome.kind === 'failed' && traitsOf(outcome.fault).class === 'transient'
+	const place = { binding, source, destination, offline, signal }
+	if (!state.isDelivered && away && (await fillOffline(place, holdingOf(state.knowledge)))) {
+		// What the directory holds now is read back by the next pass.
+		state.knowledge = { ...state.knowledge, holding: undefined, readBefore: false }
+		deliver(state, deps, 'offline')
+	}
+	judge(state, deps)
+	if (outcome.kind === 'looked' && conditionOf(state.status, 'Fresh')?.status === 'True') await keepOffline(place)
+	return state.knowledge.nextPollAt ?? clock.monotonic()
+}
+
+const destinationOf = ({ volumeId, target, group }: VolumeRequest, { delivery }: VolumeBinding, deps: VolumeDeps) =>
+	createVolumeDestination({
+		volumeId,
+		path: deps.strategy.directoryOf(volumeId, target),
+		group,
+		mode: delivery.mode,
+		memory: deps.memory,
+		clock: deps.clock,
+	})
+
+/** Whether the pod may start, by what was concluded; and what is told of it. */
+function judge(state: State, deps: VolumeDeps): void {
+	const ready = conditionOf(state.status, 'Ready')
+	const fresh = conditionOf(state.status, 'Fresh')
+	if (!state.isDelivered && ready?.status === 'True') deliver(state, deps, 'delivered')
+	const trouble = fresh?.status === 'False' ? fresh : ready?.status === 'True' ? undefined : ready
+	if (trouble) tell(state, deps, trouble)
+	else if (state.told !== '') {
+		state.told = ''
+		deps.onNews(state.request, { kind: 'fresh' })
+	}
+}
+
+function deliver(state: State, deps: VolumeDeps, kind: 'delivered' | 'offline'): void {
+	state.isDelivered = true
+	state.delivered.resolve()
+	deps.onNews(state.request, { kind })
+}
+
+function tell(state: State, deps: VolumeDeps, { reason, message }: { reason: string; message: string }): void {
+	state.problem = message
+	if (state.told === message) return
+	state.told = message
+	deps.onNews(state.request, { kind: state.isDelivered ? 'stale' : 'waits', reason, message })
+}
