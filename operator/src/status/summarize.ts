@@ -94,11 +94,9 @@ export function summarize(input: SummaryInput): Summary {
 				: previous.lastHandledRequest,
 		),
 	}
-	const checkMs = spec && isOfVolume(spec) ? toldEvery(spec.interval) : spread(CHECK_MS, input.random)
-	const checkDue = (parseTime(previous.lastCheckTime) ?? Number.NEGATIVE_INFINITY) + checkMs
 	const otherwiseChanged = statusPatch(previous, status) !== undefined
 	// With the change that tells of an outage the time is exact, for whoever looks at it and for the process after this one.
-	if (track.lastLook !== undefined && (otherwiseChanged || (outcome.kind === 'looked' && now >= checkDue))) {
+	if (track.lastLook !== undefined && (otherwiseChanged || (outcome.kind === 'looked' && now >= checkDueAt(input)))) {
 		status.lastCheckTime = formatTime(track.lastLook)
 	}
 	return {
@@ -192,6 +190,12 @@ function condition(type: ConditionType, v: Verdict, { previous, generation, now 
 	const before = conditionOf(previous, type)
 	const lastTransitionTime = before?.status === v.status ? before.lastTransitionTime : formatTime(now)
 	return { type, ...v, lastTransitionTime, observedGeneration: generation }
+}
+
+/** When the time of the last look is written again though nothing else changed. */
+function checkDueAt({ spec, previous, random }: SummaryInput): number {
+	const everyMs = spec && isOfVolume(spec) ? toldEvery(spec.interval) : spread(CHECK_MS, random)
+	return (parseTime(previous.lastCheckTime) ?? Number.NEGATIVE_INFINITY) + everyMs
 }
 
 /** Nodes deliver it. */
