@@ -61,13 +61,7 @@ export function buildCrd(): object {
 						column('Last change', 'date', '.status.lastChangeTime', 'When what is delivered last changed'),
 						column('Age', 'date', '.metadata.creationTimestamp', 'Age of the binding'),
 						column('Reason', 'string', '.status.conditions[?(@.type=="Fresh")].reason', 'Reason of Fresh', 1),
-						column(
-							'Secret',
-							'string',
-							'.spec.delivery.secret.name',
-							'Name of the Secret; none with delivery by Volume',
-							1,
-						),
+						column('Secret', 'string', '.spec.delivery.secret.name', 'Name of the Secret, if there is one', 1),
 					],
 					schema: {
 						openAPIV3Schema: {

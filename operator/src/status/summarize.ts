@@ -95,11 +95,9 @@ export function summarize(input: SummaryInput): Summary {
 				: previous.lastHandledRequest,
 		),
 	}
-	const checkMs = spec && isOfVolume(spec) ? toldEvery(spec.interval) : spread(CHECK_MS, input.random)
-	const checkDue = (parseTime(previous.lastCheckTime) ?? Number.NEGATIVE_INFINITY) + checkMs
 	const otherwiseChanged = statusPatch(previous, status) !== undefined
 	// With the change that tells of an outage the time is exact, for whoever looks at it and for the process after this one.
-	if (track.lastLook !== undefined && (otherwiseChanged || (outcome.kind === 'looked' && now >= checkDue))) {
+	if (track.lastLook !== undefined && (otherwiseChanged || (outcome.kind === 'looked' && now >= checkDueAt(input)))) {
 		status.lastCheckTime = formatTime(track.lastLook)
 	}
 	return {
@@ -195,6 +193,12 @@ function condition(type: ConditionType, v: Verdict, { previous, generation, now 
 	// Where somebody looks for the way out; the line that mends it stands alone above it, so that it can be copied.
 	const message = v.status === 'False' ? `${v.message}\n${helpLine(v.reason)}` : v.message
 	return { type, ...v, message, lastTransitionTime, observedGeneration: generation }
+}
+
+/** When the time of the last look is written again though nothing else changed. */
+function checkDueAt({ spec, previous, random }: SummaryInput): number {
+	const everyMs = spec && isOfVolume(spec) ? toldEvery(spec.interval) : spread(CHECK_MS, random)
+	return (parseTime(previous.lastCheckTime) ?? Number.NEGATIVE_INFINITY) + everyMs
 }
 
 /** Nodes deliver it. */
