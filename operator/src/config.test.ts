@@ -29,7 +29,7 @@ describe('the configuration', () => {
 	})
 	it('outside a pod needs a kubeconfig', () => {
 		const { KUBERNETES_SERVICE_HOST: _, ...outside } = env
-		expect(parseConfig([], outside)).toMatchObject({ problem: expect.stringContaining('write --kubeconfig') })
+		expect(parseConfig([], outside)).toMatchObject({ problem: expect.stringContaining('write --kubeconfig') as string })
 		expect(parseConfig(['--kubeconfig', 'f'], outside)).toMatchObject({ config: { kubeconfig: 'f', pod: undefined } })
 	})
 	it('takes authorisation of metrics from a flag or the environment, where only true is true', () => {

@@ -2,6 +2,7 @@
 // loopback that knows the lease and an empty list. Memory, unlike time, is the same on a busy machine.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer, type Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -43,7 +44,7 @@ export async function startApiServer(): Promise<ApiServer> {
 	const server: Server = createServer(createLeaf(authority, ['127.0.0.1'], Date.now()))
 	let lease: unknown
 	let watches = 0
-	server.on('request', async (request, response) => {
+	const serve = async (request: IncomingMessage, response: ServerResponse) => {
 		const { pathname, searchParams } = new URL(request.url ?? '', 'https://api')
 		const answer = (status: number, body: object) => {
 			response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
@@ -67,7 +68,8 @@ export async function startApiServer(): Promise<ApiServer> {
 			lease = { ...sent, metadata: { ...sent.metadata, uid: 'lease', resourceVersion: String(performance.now()) } }
 		}
 		answer(200, lease as object)
-	})
+	}
+	server.on('request', (request, response) => void serve(request, response))
 	await new Promise<void>((resolve) => {
 		server.listen(0, '127.0.0.1', resolve)
 	})

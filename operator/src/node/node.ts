@@ -3,7 +3,7 @@ import type { KubeConfig } from '@kubernetes/client-node'
 import { GROUP } from '../api/constants.ts'
 import { createEventRecorder } from '../cluster/events.ts'
 import { createServiceAccounts } from '../cluster/serviceaccounts.ts'
-import { createKubeTransport } from '../cluster/transport.ts'
+import { createKubeTransport, type KubeTransport } from '../cluster/transport.ts'
 import { createSymlinkStrategy, createTmpfsStrategy } from '../destinations/volume/strategy.ts'
 import { createNodeMemory } from '../destinations/volume/volume.ts'
 import { createForms } from '../forms/forms.ts'
@@ -37,6 +37,26 @@ export interface NodeOptions {
 // Sessions nobody uses, and what pods left behind, are looked for this often.
 const TIDY_MS = 60_000
 
+async function strategyOf({ mount, memoryRoot }: NodeOptions['config']) {
+	const strategy = mount === 'symlink' ? createSymlinkStrategy(memoryRoot) : createTmpfsStrategy(memoryRoot)
+	const problem = await strategy.problem()
+	if (problem !== undefined) throw new Unservable(problem)
+	return strategy
+}
+
+function eventsOf({ clock, config, metrics, log }: NodeOptions, transport: KubeTransport) {
+	return createEventRecorder({
+		transport,
+		clock,
+		reportingController: `${GROUP}/node`,
+		reportingInstance: config.podName,
+		// Of two processes in an upgrade, events of one time must not have one name.
+		unique: () => randomUUID().replaceAll('-', '').slice(0, 16),
+		observe: (result) => metrics.events.inc({ result }),
+		onError: (error) => log.warn({ err: error }, 'event not recorded'),
+	})
+}
+
 /**
  * The node role: serves the kubelet of one node. Resolves when it was asked to stop and nothing is written any more; the files of
  * pods stay, and the process is to be ended without closing the servers.
@@ -45,10 +65,7 @@ const TIDY_MS = 60_000
  */
 export async function runNode(options: NodeOptions): Promise<void> {
 	const { config, clock, random, log, metrics, signal } = options
-	const strategy =
-		config.mount === 'symlink' ? createSymlinkStrategy(config.memoryRoot) : createTmpfsStrategy(config.memoryRoot)
-	const problem = await strategy.problem()
-	if (problem !== undefined) throw new Unservable(problem)
+	const strategy = await strategyOf(config)
 
 	const transport = createKubeTransport({
 		kubeConfig: options.kubeConfig,
@@ -67,16 +84,7 @@ export async function runNode(options: NodeOptions): Promise<void> {
 	})
 	const vaults = createVaults({ ...vaultOptions(options), tokens })
 	const forms = createForms({ clock, observe: (result, seconds) => metrics.formSeconds.observe({ result }, seconds) })
-	const events = createEventRecorder({
-		transport,
-		clock,
-		reportingController: `${GROUP}/node`,
-		reportingInstance: config.podName,
-		// Of two processes in an upgrade, events of one time must not have one name.
-		unique: () => randomUUID().replaceAll('-', '').slice(0, 16),
-		observe: (result) => metrics.events.inc({ result }),
-		onError: (error) => log.warn({ err: error }, 'event not recorded'),
-	})
+	const events = eventsOf(options, transport)
 	const memory = createNodeMemory(config.nodeMemory)
 	const offline = createOfflineValues(clock)
 	const volumes = createVolumes({

@@ -5,6 +5,7 @@ import { createVolumeDestination, type NodeMemory } from '../destinations/volume
 import { isAsked } from '../engine/due.ts'
 import { traitsOf } from '../engine/fault.ts'
 import { holdingOf, type Knowledge, nothingKnown } from '../engine/knowledge.ts'
+import type { Outcome } from '../engine/outcome.ts'
 import { pass } from '../engine/pass.ts'
 import type { ServiceAccounts } from '../ports/cluster.ts'
 import type { Vaults } from '../ports/vault.ts'
@@ -249,9 +250,18 @@ async function look(
 	const concluded = conclude({ kind: 'active', binding, status }, result.outcome, state.knowledge, given)
 	state.knowledge = concluded.knowledge
 	state.status = concluded.summary.status
-	const { outcome } = result
+	await useOffline(state, result.outcome, { binding, source, destination, offline, signal }, deps)
+	return state.knowledge.nextPollAt ?? clock.monotonic()
+}
+
+/** A pod starts with what the node has kept where the vault is away; what is fresh is kept for the next one. */
+async function useOffline(
+	state: State,
+	outcome: Outcome,
+	place: Parameters<typeof fillOffline>[0],
+	deps: VolumeDeps,
+): Promise<void> {
 	const away = outcome.kind === 'failed' && traitsOf(outcome.fault).class === 'transient'
-	const place = { binding, source, destination, offline, signal }
 	if (!state.isDelivered && away && (await fillOffline(place, holdingOf(state.knowledge)))) {
 		// What the directory holds now is read back by the next pass.
 		state.knowledge = { ...state.knowledge, holding: undefined, readBefore: false }
@@ -259,7 +269,6 @@ async function look(
 	}
 	judge(state, deps)
 	if (outcome.kind === 'looked' && conditionOf(state.status, 'Fresh')?.status === 'True') await keepOffline(place)
-	return state.knowledge.nextPollAt ?? clock.monotonic()
 }
 
 const destinationOf = ({ volumeId, target, group }: VolumeRequest, { delivery }: VolumeBinding, deps: VolumeDeps) =>
