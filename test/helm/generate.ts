@@ -71,7 +71,10 @@ function generated(): Map<string, string> {
 	const readme = `${CHART}/README.md`
 	files.set(
 		readme,
-		read(readme).replace(/(<!-- values -->\n)[\s\S]*(\n<!-- end of values -->)/, (_, start, end) => start + table() + end),
+		read(readme).replace(
+			/(<!-- values -->\n)[\s\S]*(\n<!-- end of values -->)/,
+			(_, start, end) => start + table() + end,
+		),
 	)
 	return files
 }
@@ -80,7 +83,6 @@ const check = process.argv.includes('--check')
 for (const [file, content] of generated()) {
 	if (!check) writeFileSync(join(ROOT, file), content)
 	else if (content !== readFileSync(join(ROOT, file), 'utf8')) {
-		console.error(`${file} differs from its sources: npm run generate`)
 		process.exitCode = 1
 	}
 }
