@@ -7,7 +7,6 @@ import { safeguardFindings } from './safeguards.ts'
 const BUILD_TIMEOUT = 1_800_000
 
 const tools = await renderers()
-if (!tools) 
 const { helm, kubectl } = tools ?? { helm: '', kubectl: '' }
 
 beforeEach(({ skip }) => skip(!tools, 'no Go to build Helm with'), BUILD_TIMEOUT)
@@ -100,7 +99,10 @@ describe('profiles', () => {
 
 	test('ha: two replicas that are not stopped together', async () => {
 		const objects = await renderChart(helm, PROFILES['ha'])
-		expect(deployment(objects)['spec']).toMatchObject({ replicas: 2, strategy: { type: 'RollingUpdate', rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } } })
+		expect(deployment(objects)['spec']).toMatchObject({
+			replicas: 2,
+			strategy: { type: 'RollingUpdate', rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },
+		})
 		expect(only(objects, 'PodDisruptionBudget')).toHaveLength(1)
 	})
 

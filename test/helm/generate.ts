@@ -43,8 +43,10 @@ function schemaAndValues(): { schema: object; values: object } {
 		let at = schema
 		let into = values
 		for (const step of steps) {
-			at = (at.properties[step] ??= node()) as Node
-			into = (into[step] ??= {}) as Record<string, unknown>
+			at.properties[step] ??= node()
+			at = at.properties[step] as Node
+			into[step] ??= {}
+			into = into[step] as Record<string, unknown>
 		}
 		at.properties[last] = { ...entry.schema, description: entry.text }
 		into[last] = entry.value
@@ -83,6 +85,7 @@ const check = process.argv.includes('--check')
 for (const [file, content] of generated()) {
 	if (!check) writeFileSync(join(ROOT, file), content)
 	else if (content !== readFileSync(join(ROOT, file), 'utf8')) {
+		process.stderr.write(`${file} differs from its sources: npm run generate\n`)
 		process.exitCode = 1
 	}
 }
