@@ -79,11 +79,38 @@ describe('a plugin as the kubelet meets it', () => {
 		expect(await readdir(join(plugin.root, 'pods', 'csi-1'))).toEqual([])
 	})
 
-	it('follows the binding: what its status says is new is read at once', async () => {
+	/** What the operator would write of a vault that it looked at now. */
+	const statusOf = (updated: Date, lastCheckTime = new Date()) => ({
+		observedGeneration: 1,
+		vault: tenant.key.vaultUrl,
+		lastCheckTime: lastCheckTime.toISOString(),
+		conditions: [
+			{ type: 'Fresh', status: 'True', reason: 'Current', message: '', lastTransitionTime: updated.toISOString() },
+		],
+		secrets: [{ name: 'db', objectName: 'db', state: 'Current', updated: updated.toISOString() }],
+	})
+	const reads = async () =>
+		(await tenant.emulator.control.requests()).filter(({ route }) => route === 'getSecret').length
+
+	it('reads at once what the status says is new, asks nothing for one that says the same, and never lists', async () => {
 		const target = await publish('csi-1')
 		await set('second')
-		bindings.told()
+		bindings.told('payments', statusOf(new Date(Date.now() + 1_000)))
 		await until('the new value', async () => (await readFile(join(target, 'db'), 'utf8')) === 'second')
+		// What was read within two seconds of its change is read once more, which is no news either.
+		await until(
+			'all is settled',
+			async () => {
+				const before = await reads()
+				await new Promise((resolve) => setTimeout(resolve, 3_000))
+				return before === (await reads())
+			},
+			{ timeoutMs: 20_000 },
+		)
+		const before = await reads()
+		bindings.told('payments', statusOf(new Date(Date.now() + 1_000), new Date(Date.now() + 60_000)))
+		await until('a read for what is told as newer', async () => (await reads()) === before + 1)
+		expect((await tenant.emulator.control.requests()).filter(({ route }) => route === 'listSecrets')).toEqual([])
 	})
 
 	it('fifty pods of one identity cost one read and one token', async () => {
@@ -149,6 +176,8 @@ describe('a plugin as the kubelet meets it', () => {
 		const target = await targetOf('csi-1')
 		await kubelet.node.nodeUnpublishVolume({ volumeId: 'csi-1', targetPath: target })
 		await tenant.emulator.control.addFault({ match: { vault: 'payments' }, action: 'reset' })
+		// What was answered before this says nothing of now.
+		bindings.told('payments', statusOf(new Date(Date.now() + 1_000)))
 		const again = await publish('csi-2')
 		expect(await readFile(join(again, 'db'), 'utf8')).toBe(VALUE)
 		expect(plugin.news).toContainEqual({ kind: 'offline' })

@@ -18,7 +18,7 @@ import { createVolumes } from '../volumes.ts'
 
 /** Bindings of the namespace `team` as a test has them, in place of watches. */
 export function createTestBindings() {
-	const objects = new Map<string, { metadata: { generation: number }; spec: object }>()
+	const objects = new Map<string, { metadata: { generation: number }; spec: object; status?: object }>()
 	let version = 0
 	let changedAt = systemClock.monotonic()
 	const waiting = new Set<() => void>()
@@ -61,8 +61,12 @@ export function createTestBindings() {
 			objects.set(name, { metadata, spec })
 			told()
 		},
-		/** The controller writes something new of the vault into the status. */
-		told,
+		/** The operator writes what it found in the vault into the status. */
+		told(name: string, status: object) {
+			const object = objects.get(name)
+			if (object) objects.set(name, { ...object, status })
+			told()
+		},
 	}
 }
 
