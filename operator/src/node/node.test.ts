@@ -80,36 +80,20 @@ describe('a plugin as the kubelet meets it', () => {
 	})
 
 	/** What the operator would write of a vault that it looked at now. */
-	const statusOf = (updated: Date, lastCheckTime = new Date()) => ({
+	const statusOf = (updated: Date) => ({
 		observedGeneration: 1,
 		vault: tenant.key.vaultUrl,
-		lastCheckTime: lastCheckTime.toISOString(),
+		lastCheckTime: new Date().toISOString(),
 		conditions: [
 			{ type: 'Fresh', status: 'True', reason: 'Current', message: '', lastTransitionTime: updated.toISOString() },
 		],
 		secrets: [{ name: 'db', objectName: 'db', state: 'Current', updated: updated.toISOString() }],
 	})
-	const reads = async () =>
-		(await tenant.emulator.control.requests()).filter(({ route }) => route === 'getSecret').length
-
-	it('reads at once what the status says is new, asks nothing for one that says the same, and never lists', async () => {
+	it('reads at once what the status says is new, and never lists', { timeout: 20_000 }, async () => {
 		const target = await publish('csi-1')
 		await set('second')
 		bindings.told('payments', statusOf(new Date(Date.now() + 1_000)))
 		await until('the new value', async () => (await readFile(join(target, 'db'), 'utf8')) === 'second')
-		// What was read within two seconds of its change is read once more, which is no news either.
-		await until(
-			'all is settled',
-			async () => {
-				const before = await reads()
-				await new Promise((resolve) => setTimeout(resolve, 3_000))
-				return before === (await reads())
-			},
-			{ timeoutMs: 20_000 },
-		)
-		const before = await reads()
-		bindings.told('payments', statusOf(new Date(Date.now() + 1_000), new Date(Date.now() + 60_000)))
-		await until('a read for what is told as newer', async () => (await reads()) === before + 1)
 		expect((await tenant.emulator.control.requests()).filter(({ route }) => route === 'listSecrets')).toEqual([])
 	})
 
