@@ -121,7 +121,7 @@ describe('a plugin as the kubelet meets it', () => {
 			[publishRequest({ volumeId: 'csi-1', target, token: await token(), podUid: 'pod-2' }), 'of another pod'],
 		] as const) {
 			const error = await kubelet.node.nodePublishVolume(request).catch((thrown: unknown) => thrown)
-			expect(error).toMatchObject({ code: Code.InvalidArgument, rawMessage: expect.stringContaining(text) })
+			expect(error).toMatchObject({ code: Code.InvalidArgument, rawMessage: expect.stringContaining(text) as string })
 		}
 		expect(await readdir(plugin.memoryRoot)).toEqual([])
 	})
@@ -135,7 +135,7 @@ describe('a plugin as the kubelet meets it', () => {
 		['of no binding', { binding: 'nothing' }, 'has no AzureSecretBinding nothing'],
 	])('a pod %s gets nothing, and the call ends in time with the reason', async (_, more, text) => {
 		const error = await publish('csi-1', more, 3_500).catch((thrown: unknown) => thrown)
-		expect(error).toMatchObject({ code: Code.Unavailable, rawMessage: expect.stringContaining(text) })
+		expect(error).toMatchObject({ code: Code.Unavailable, rawMessage: expect.stringContaining(text) as string })
 		expect(plugin.news).toMatchObject([{ kind: 'waits' }])
 	})
 
@@ -151,7 +151,7 @@ describe('a plugin as the kubelet meets it', () => {
 		await plugin.close()
 		await start({ nodeMemory: 100 })
 		const error = await publish('csi-1', {}, 3_500).catch((thrown: unknown) => thrown)
-		expect(error).toMatchObject({ rawMessage: expect.stringContaining('--node-memory') })
+		expect(error).toMatchObject({ rawMessage: expect.stringContaining('--node-memory') as string })
 	})
 
 	it('offline, a pod starts from memory if the binding allows it, and one of another identity does not', async () => {
