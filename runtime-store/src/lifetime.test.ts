@@ -6,7 +6,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { ChangeListeners } from './changes.ts'
 import { systemClock } from './clock.ts'
 import { Followed } from './followed.ts'
-import { AzureMountedSecretStore, type SecretChange } from './index.ts'
+import { AzureMountedSecretStore } from './index.ts'
 import { initLogger } from './purista.ts'
 import { createTestStore } from './testing/index.ts'
 
