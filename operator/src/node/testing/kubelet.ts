@@ -1,5 +1,5 @@
 import { connect } from 'node:net'
-import { type Client, createClient } from '@connectrpc/connect'
+import { createClient } from '@connectrpc/connect'
 import { createGrpcTransport } from '@connectrpc/connect-node'
 import { Identity, Node } from '../proto/csi_pb.ts'
 import { Registration } from '../proto/pluginregistration_pb.ts'
@@ -16,8 +16,6 @@ export function dial(path: string) {
 		registration: createClient(Registration, transport),
 	}
 }
-
-export type NodeClient = Client<typeof Node>
 
 export interface PodOptions {
 	readonly volumeId: string
