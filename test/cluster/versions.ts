@@ -13,6 +13,8 @@ export const VERSIONS = {
 	KIND: 'v0.33.0',
 	/** kind's default node image, as its release names it: used when an image registry answers. */
 	KINDEST_NODE: 'kindest/node:v1.37.0@sha256:a1ed56cfb0e7b93589bdf97c8cd566405a265939e3620fc4f5de89adff580ae5',
+	/** Helm of the chart's tests, built from the Go module proxy. */
+	HELM: 'v4.3.2',
 	/** Newest local-path-provisioner that the Go module proxy serves (kind ships v0.0.34). */
 	LOCAL_PATH_PROVISIONER: 'v0.0.30',
 	/** Oldest Go that Kubernetes' go.mod accepts. */

@@ -13,6 +13,7 @@ const steps: ReadonlyArray<readonly [name: string, command: string, ...args: str
 	['fields and facts', 'node', '--conditions=asb-source', 'test/tools/fields.ts'],
 	['generated CRD', 'node', '--conditions=asb-source', 'operator/src/api/generate.ts', '--check'],
 	['generated API reference', 'node', '--conditions=asb-source', 'test/apidoc/generate.ts', '--check'],
+	['generated parts of the chart', 'node', 'test/helm/generate.ts', '--check'],
 ]
 
 const run = ([name, command, ...args]: (typeof steps)[number]) =>

@@ -1,0 +1,187 @@
+import { beforeEach, describe, expect, test } from 'vitest'
+import { renderers } from './program.ts'
+import { type Rendered, renderChart, renderKustomize } from './render.ts'
+import { safeguardFindings } from './safeguards.ts'
+
+// The first run builds Helm: five minutes of one core, twenty on a busy machine.
+const BUILD_TIMEOUT = 1_800_000
+
+const tools = await renderers()
+if (!tools) 
+const { helm, kubectl } = tools ?? { helm: '', kubectl: '' }
+
+beforeEach(({ skip }) => skip(!tools, 'no Go to build Helm with'), BUILD_TIMEOUT)
+
+const EMULATOR = { 'emulator.enabled': true, 'image.tag': 'dev' }
+const PROFILES: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
+	default: {},
+	everywhere: { 'rbac.scope': 'everywhere' },
+	namespaces: { 'rbac.scope': 'namespaces', 'rbac.namespaces': ['payments', 'orders'] },
+	tenants: { tenants: ['payments'], volumeTenants: ['payments', 'orders'] },
+	ha: { ha: true, priorityClassName: 'system-cluster-critical' },
+	metrics: {
+		'metrics.podMonitor.enabled': true,
+		'metrics.alerts.enabled': true,
+		'metrics.dashboard.enabled': true,
+		'networkPolicy.enabled': true,
+	},
+	metricsAuth: { 'metrics.auth': true },
+	emulator: EMULATOR,
+	volume: { 'volume.enabled': true },
+}
+
+const keyOf = ({ apiVersion, kind, metadata }: Rendered) =>
+	`${apiVersion} ${kind} ${metadata.namespace ?? ''}/${metadata.name}`
+
+/** By key, without what Helm's way adds: its label, and the annotation that keeps the CRD. */
+function comparable(objects: readonly Rendered[]): Record<string, unknown> {
+	const entries = objects.map((object) => {
+		const { 'helm.sh/chart': _chart, ...labels } = object.metadata.labels ?? {}
+		const { 'helm.sh/resource-policy': _keep, ...annotations } = object.metadata.annotations ?? {}
+		return [keyOf(object), { ...object, metadata: { ...object.metadata, labels, annotations } }] as const
+	})
+	expect(new Set(entries.map(([key]) => key)).size).toBe(entries.length)
+	return Object.fromEntries(entries)
+}
+
+const only = (objects: readonly Rendered[], kind: string) => objects.filter((object) => object.kind === kind)
+const deployment = (objects: readonly Rendered[]) => only(objects, 'Deployment')[0] as Rendered
+const withoutNamespace = (objects: readonly Rendered[]) =>
+	objects.filter(({ kind, metadata }) => kind !== 'Namespace' || metadata.name !== 'azure-secret-binding-system')
+
+describe('the chart and kustomize say the same', () => {
+	const plain = { 'image.tag': 'dev', 'rbac.aggregate': false }
+
+	test('by default; the namespace is made by --create-namespace', async () => {
+		const [chart, kustomize] = await Promise.all([renderChart(helm, plain), renderKustomize(kubectl, '.')])
+		expect(kustomize.length).toBeGreaterThan(10)
+		expect(comparable(chart)).toEqual(comparable(withoutNamespace(kustomize)))
+	})
+
+	test('the node role, but for the image', async () => {
+		const values = { ...plain, 'volume.enabled': true, 'image.tag': 'latest-is-refused' }
+		const [chart, without, node] = await Promise.all([
+			renderChart(helm, values),
+			renderChart(helm, { ...values, 'volume.enabled': false }),
+			renderKustomize(kubectl, 'node'),
+		])
+		const before = new Set(without.map(keyOf))
+		const added = chart.filter((object) => !before.has(keyOf(object)))
+		const text = JSON.stringify(comparable(added)).replaceAll(':latest-is-refused', ':latest')
+		expect(JSON.parse(text)).toEqual(comparable(node))
+	})
+})
+
+describe('conditions and subjects come from the release', () => {
+	test('in another namespace nothing names the usual one', async () => {
+		for (const values of Object.values(PROFILES)) {
+			const objects = await renderChart(helm, values, 'platform')
+			expect(JSON.stringify(only(objects, 'ValidatingAdmissionPolicy'))).toContain(
+				"'system:serviceaccount:platform:azure-secret-binding-operator'",
+			)
+			// Keys only: a failure prints names, not the dashboard.
+			const named = objects.filter((object) => JSON.stringify(object).includes('azure-secret-binding-system'))
+			expect(named.map(keyOf)).toEqual([])
+		}
+	}, 60_000)
+})
+
+describe('profiles', () => {
+	test('namespaces: no ClusterRoleBinding, the flag, and grants in each', async () => {
+		const objects = await renderChart(helm, PROFILES['namespaces'])
+		expect(only(objects, 'ClusterRoleBinding')).toEqual([])
+		expect(JSON.stringify(deployment(objects))).toContain('"args":["--namespaces=payments,orders"]')
+		const bindings = only(objects, 'RoleBinding').map(({ metadata }) => `${metadata.namespace}/${metadata.name}`)
+		expect(bindings.filter((each) => each.startsWith('orders/'))).toEqual([
+			'orders/azure-secret-binding-bindings',
+			'orders/azure-secret-binding',
+		])
+	})
+
+	test('ha: two replicas that are not stopped together', async () => {
+		const objects = await renderChart(helm, PROFILES['ha'])
+		expect(deployment(objects)['spec']).toMatchObject({ replicas: 2, strategy: { type: 'RollingUpdate', rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } } })
+		expect(only(objects, 'PodDisruptionBudget')).toHaveLength(1)
+	})
+
+	test('metrics: PodMonitor, alerts, dashboard, NetworkPolicy', async () => {
+		const objects = await renderChart(helm, PROFILES['metrics'])
+		for (const kind of ['PodMonitor', 'PrometheusRule', 'NetworkPolicy', 'ConfigMap'])
+			expect(only(objects, kind)).toHaveLength(1)
+	})
+
+	test('emulator: names of production lead to it', async () => {
+		const text = JSON.stringify(deployment(await renderChart(helm, EMULATOR)))
+		expect(text).toContain('"hostnames":["login.microsoftonline.com","payments.vault.azure.net"]')
+		expect(text).toContain('"NODE_EXTRA_CA_CERTS"')
+	})
+
+	test('the CRD is kept at uninstall', async () => {
+		const [crd] = only(await renderChart(helm), 'CustomResourceDefinition')
+		expect(crd?.metadata.annotations?.['helm.sh/resource-policy']).toBe('keep')
+		expect(only(await renderChart(helm, { 'crds.enabled': false }), 'CustomResourceDefinition')).toEqual([])
+	})
+
+	test('a digest takes the place of the tag', async () => {
+		const digest = `sha256:${'0'.repeat(64)}`
+		const text = JSON.stringify(
+			deployment(await renderChart(helm, { 'image.registry': 'r.example', 'image.digest': digest })),
+		)
+		expect(text).toContain(`"r.example/azure-secret-binding-operator@${digest}"`)
+	})
+})
+
+test.each([
+	['a misspelt value', { 'image.tga': '1' }, "additional properties 'tga' not allowed"],
+	['latest', { 'image.tag': 'latest' }, '/image/tag'],
+	['an unknown scope', { 'rbac.scope': 'cluster' }, '/rbac/scope'],
+	['a wrong type', { ha: 'yes' }, '/ha'],
+	['no namespaces', { 'rbac.scope': 'namespaces' }, 'name them in rbac.namespaces'],
+	['namespaces of another scope', { 'rbac.namespaces': ['a'] }, 'set tenants'],
+	[
+		'scrapes without a token',
+		{ 'metrics.auth': true, 'metrics.podMonitor.enabled': true },
+		'set metrics.podMonitor.authorization',
+	],
+])('refuses %s', async (_title, values, message) => {
+	await expect(renderChart(helm, values)).rejects.toThrow(message)
+})
+
+describe('AKS deployment safeguards', () => {
+	test.each(Object.entries(PROFILES))(
+		'%s: refuse and change nothing but host paths of the node role',
+		async (name, values) => {
+			const objects = await renderChart(helm, values)
+			const findings = objects.flatMap(safeguardFindings)
+			if (name === 'volume') expect(findings.every((each) => each.startsWith('denied: hostPath '))).toBe(true)
+			expect(findings.length).toBe(name === 'volume' ? 4 : 0)
+		},
+	)
+
+	test('the rules find what they are for', () => {
+		const container = {
+			image: 'a:latest',
+			ports: [{ hostPort: 1 }],
+			securityContext: { capabilities: { add: ['SYS_ADMIN'] } },
+		}
+		const pod = { containers: [container], hostPID: true, tolerations: [{ operator: 'Exists' }] }
+		const object = {
+			apiVersion: 'apps/v1',
+			kind: 'Deployment',
+			metadata: { name: 'a' },
+			spec: { template: { spec: pod } },
+		}
+		expect(safeguardFindings(object)).toEqual([
+			'changed: cpu request undefined',
+			'changed: memory request undefined',
+			'denied: image a:latest',
+			'denied: hostPort',
+			'denied: capability SYS_ADMIN',
+			'warned: no readinessProbe',
+			'warned: no livenessProbe',
+			'denied: namespaces of the host',
+			'changed: neither podAntiAffinity nor topologySpread',
+			'denied: toleration of everything',
+		])
+	})
+})
