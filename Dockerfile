@@ -64,6 +64,6 @@ FROM base AS operator
 COPY --from=operator-bundle /out /
 EXPOSE 8080 8081
 # V8 lets its heap grow by what the machine has, to some times of what is in use: 1,000 bindings took 370 MB. This way they take
-# a third, for a tenth more CPU (`npm run bench -- scale`): collect when the heap has grown by 30 %, and let 8 MB pass for young.
+# 200, for a tenth more CPU (`npm run bench -- scale`): collect when the heap has grown by 30 %, and let 8 MB pass for young.
 # Without --enable-source-maps (15 MB of 85 when idle): the operator looks up its own lines when it logs an error.
 ENTRYPOINT ["/usr/local/bin/node", "--max-semi-space-size=8", "--heap-growing-percent=30", "/app/main.mjs"]

@@ -18,7 +18,7 @@ export default defineConfig({
 					include: [
 						'operator/src/**/*.test.ts',
 						'runtime-store/src/**/*.test.ts',
-						'test/{emulator,canary,cluster,tools,images,deploy,helm,kit,demo,oracle,simulation}/**/*.test.ts',
+						'test/{csi,helm,emulator,canary,cluster,tools,images,deploy,kit,demo,oracle,simulation}/**/*.test.ts',
 					],
 					exclude,
 				},

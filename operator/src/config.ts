@@ -1,7 +1,7 @@
 import { hostname } from 'node:os'
 import { parseArgs } from 'node:util'
 import { VAULT_SUFFIXES } from './api/constants.ts'
-import type { PodAccessOptions } from './cluster/pod-access.ts'
+import { type PodAccessOptions, podOf, SERVICE_ACCOUNT_FOLDER } from './cluster/pod-access.ts'
 import type { LogLevel } from './process/log.ts'
 
 /** What the process was told, by flags first, then by the environment. This file alone reads either. */
@@ -40,8 +40,6 @@ const LOG_LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error', 'sile
 
 // RFC 1123 label, as the API server asks of namespaces. The names become parts of paths.
 const NAMESPACE_NAME = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/
-
-const SERVICE_ACCOUNT_FOLDER = '/var/run/secrets/kubernetes.io/serviceaccount'
 
 const HELP = `azure-secret-binding-operator: mirrors Azure Key Vault secrets into Kubernetes Secrets
 azure-secret-binding-operator node: brings them into memory volumes of pods (node --help lists its flags)
@@ -180,11 +178,6 @@ export function parseConfig(
 			pod,
 		},
 	}
-}
-
-function podOf(env: NodeJS.ProcessEnv, folder: string): PodAccessOptions | undefined {
-	const [host, port] = [env['KUBERNETES_SERVICE_HOST'], env['KUBERNETES_SERVICE_PORT']]
-	return host && port ? { host, port, folder } : undefined
 }
 
 const invalid = (problem: string): ParsedConfig => ({ kind: 'invalid', problem })

@@ -1,5 +1,5 @@
-import { createPodAccess, type KubeAccess } from './cluster/pod-access.ts'
-import { type Config, parseConfig } from './config.ts'
+import { accessOf } from './cluster/pod-access.ts'
+import { parseConfig } from './config.ts'
 import { systemClock } from './process/clock.ts'
 import { ownFrames } from './process/frames.ts'
 import { createLogger } from './process/log.ts'
@@ -9,13 +9,6 @@ import { startOperator } from './run/operator.ts'
 
 // The kubelet kills after 30 s; running reconciles end within their request deadlines, and the rest is given up before.
 const STOP_MS = 20_000
-
-/** In a pod what the kubelet gives it; the library for kubeconfig files is loaded only for one. */
-async function accessOf({ kubeconfig, context, pod }: Config): Promise<KubeAccess> {
-	if (kubeconfig) return (await import('./cluster/kubeconfig.ts')).readKubeconfig(kubeconfig, context)
-	if (!pod) throw new Error('neither a kubeconfig nor a pod')
-	return createPodAccess(pod, systemClock)
-}
 
 /** @returns the exit code */
 async function main(): Promise<number> {
@@ -40,7 +33,7 @@ async function main(): Promise<number> {
 		const { vaultSuffixes, namespace, serviceAccount, identity, port, allowUnfenced } = config
 		log.info({ namespace, identity, node: process.version }, 'starting')
 		const operator = await startOperator({
-			kubeConfig: await accessOf(config),
+			kubeConfig: await accessOf(config, systemClock),
 			clock: systemClock,
 			random: Math.random,
 			log,

@@ -45,8 +45,11 @@ export function sinceOf(
 	{ at, startedAt, learnFrom }: Pick<PassInput, 'at' | 'startedAt' | 'learnFrom'>,
 ): number {
 	const now = at.monotonic
-	// One status sets many pods of a node going, and they ask the same.
-	if (learnFrom && !due) return Math.min(learnFrom.seenAt, now)
+	if (learnFrom && !due) {
+		// One status sets many pods of a node going, and they ask the same. What is due by its time takes what was asked since then.
+		const { wholePollAt = Number.POSITIVE_INFINITY } = knowledge
+		return Math.min(wholePollAt <= now ? Math.max(learnFrom.seenAt, wholePollAt) : learnFrom.seenAt, now)
+	}
 	if (due) return Math.max(...[...due].map((name) => knowledge.due.get(name) ?? now))
 	if (knowledge.polls === 0 && knowledge.generation === undefined)
 		return createdAt < startedAt.now ? startedAt.monotonic : now

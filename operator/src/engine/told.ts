@@ -75,7 +75,7 @@ export function afterSeen(
 /**
  * By what the next poll goes.
  *
- * 1. Where the operator may not ask, it has nothing to tell; and when it does not look any more, nobody does for us.
+ * 1. Where the operator may not ask, or never did, it has nothing to tell; and when it does not look any more, nobody does for us.
  * 2. A status of this generation and this vault tells what changed.
  * 3. Otherwise the operator has not followed the spec yet. Who holds something waits for it, who holds nothing asks.
  *
@@ -91,9 +91,9 @@ export function basisOf(
 ): Basis {
 	const fresh = freshOf(status)
 	const isDenied = fresh?.status === 'False' && PERMISSION.has(fresh.reason)
-	if (isDenied || at.monotonic - checkedAt > toldFor(interval)) return { kind: 'own' }
+	if (isDenied || checked === undefined || at.monotonic - checkedAt > toldFor(interval)) return { kind: 'own' }
 	const entries = new Map((status.secrets ?? []).map((each) => [each.name, each]))
-	const isOfNow = status.observedGeneration === generation && status.vault === vaultUrl && checked !== undefined
+	const isOfNow = status.observedGeneration === generation && status.vault === vaultUrl
 	if (isOfNow) {
 		const complete = fresh !== undefined && (fresh.status === 'True' || FOUND.has(fresh.reason))
 		return { kind: 'told', entries, complete }

@@ -2,6 +2,7 @@ import { type ParsedBinding, parseBinding } from '../api/parse.ts'
 import { bindingsPath, keptOf } from '../cluster/bindings.ts'
 import type { KubeTransport } from '../cluster/transport.ts'
 import { type KubeObject, watchCollection } from '../cluster/watch.ts'
+import { textOfStatus } from '../engine/told.ts'
 import type { WatchObserver } from '../ports/observe.ts'
 import type { Clock, Random } from '../process/clock.ts'
 
@@ -12,7 +13,7 @@ export interface Followed {
 	readonly synced: boolean
 	/** counts changes of `object` and `synced` */
 	readonly version: number
-	/** Monotonic: when what its status says of the vault last changed. Answers of before say nothing of it. */
+	/** Monotonic: when its spec, or what its status says of the vault, last changed. Answers of before say nothing of it. */
 	readonly changedAt: number
 	/** Monotonic: from when on answers of the vault will do for a first look, so that pods that start together share them. */
 	since(): number
@@ -42,7 +43,7 @@ interface Watched {
 	version: number
 	changedAt: number
 	sharedSince: number
-	said: string
+	said: string | undefined
 	readonly waiting: Set<() => void>
 	readonly ending: AbortController
 }
@@ -51,7 +52,7 @@ interface Watched {
 // that falls into them shows in the status, or with the next poll.
 const SHARE_MS = 5_000
 
-type BindingObject = KubeObject & { metadata: { annotations?: Record<string, string> }; status?: { secrets?: unknown } }
+type BindingObject = KubeObject & { metadata: { annotations?: Record<string, string>; generation?: number } }
 
 /** One watch for each binding that volumes of this node use, and none for others. */
 export function createBindingWatches(options: BindingWatchesOptions): BindingWatches {
@@ -65,7 +66,7 @@ export function createBindingWatches(options: BindingWatchesOptions): BindingWat
 			version: 0,
 			changedAt: clock.monotonic(),
 			sharedSince: Number.NEGATIVE_INFINITY,
-			said: '',
+			said: undefined,
 			waiting: new Set(),
 			ending: new AbortController(),
 		}
@@ -132,7 +133,7 @@ async function watch(options: BindingWatchesOptions, namespace: string, name: st
 		watched.synced = true
 		watched.object = object && parseBinding(keptOf(object))
 		watched.version++
-		const said = JSON.stringify(object?.status?.secrets ?? [])
+		const said = object && JSON.stringify([object.metadata.generation, textOfStatus(watched.object?.status ?? {})])
 		if (said !== watched.said) watched.changedAt = clock.monotonic()
 		watched.said = said
 		for (const wake of watched.waiting) wake()

@@ -1,22 +1,14 @@
-import { KubeConfig } from '@kubernetes/client-node'
+import { accessOf, podOf, SERVICE_ACCOUNT_FOLDER } from '../cluster/pod-access.ts'
 import { systemClock } from '../process/clock.ts'
 import { createLogger } from '../process/log.ts'
 import { createMetrics } from '../process/metrics.ts'
 import { createShutdown } from '../process/shutdown.ts'
-import { type NodeConfig, parseNodeConfig } from './config.ts'
+import { parseNodeConfig } from './config.ts'
 import { runNode, Unservable } from './node.ts'
 
 // The kubelet kills after 30 s; a write ends within milliseconds, and a call to a vault that hangs is not waited for.
 const STOP_MS = 10_000
 const VERSION = '0.1.0'
-
-function loadKubeConfig({ kubeconfig, context }: NodeConfig): KubeConfig {
-	const kubeConfig = new KubeConfig()
-	if (kubeconfig) kubeConfig.loadFromFile(kubeconfig)
-	else kubeConfig.loadFromCluster()
-	if (context) kubeConfig.setCurrentContext(context)
-	return kubeConfig
-}
 
 /** The command `node`. @returns the exit code; the caller ends the process with it, servers open or not */
 export async function main(args: readonly string[]): Promise<number> {
@@ -39,7 +31,9 @@ export async function main(args: readonly string[]): Promise<number> {
 	})
 	try {
 		log.info({ node: config.nodeName, driver: config.driver, mount: config.mount }, 'starting')
-		const kubeConfig = loadKubeConfig(config)
+		const { kubeconfig, context } = config
+		const pod = podOf(process.env, SERVICE_ACCOUNT_FOLDER)
+		const kubeConfig = await accessOf({ kubeconfig, context, pod }, systemClock)
 		const { signal } = shutdown
 		await runNode({
 			config,

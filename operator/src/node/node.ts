@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import type { KubeConfig } from '@kubernetes/client-node'
 import { GROUP } from '../api/constants.ts'
 import { createEventRecorder } from '../cluster/events.ts'
+import type { KubeAccess } from '../cluster/pod-access.ts'
 import { createServiceAccounts } from '../cluster/serviceaccounts.ts'
 import { createKubeTransport, type KubeTransport } from '../cluster/transport.ts'
 import { createSymlinkStrategy, createTmpfsStrategy } from '../destinations/volume/strategy.ts'
@@ -24,7 +24,7 @@ import { createVolumes, type Volumes } from './volumes.ts'
 
 export interface NodeOptions {
 	readonly config: NodeConfig
-	readonly kubeConfig: KubeConfig
+	readonly kubeConfig: KubeAccess
 	readonly version: string
 	readonly clock: Clock
 	readonly random: Random

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { mkdir, rm, stat } from 'node:fs/promises'
 import { createServer } from 'node:http2'
 import { dirname } from 'node:path'
-import type { ConnectRouter } from '@connectrpc/connect'
+import type { ConnectRouter, Interceptor } from '@connectrpc/connect'
 import { connectNodeAdapter } from '@connectrpc/connect-node'
 
 /** A gRPC server on a unix socket. */
@@ -18,11 +18,17 @@ export interface Socket {
 /**
  * Listens on a path, in place of whoever did before: in an upgrade the old process still runs. Its socket is unlinked by name
  * and serves those that are connected to it; what it unlinks when it ends must be its own, which its inode says.
+ *
+ * @param interceptors see each request before it is served; for tests
  */
-export async function listen(path: string, routes: (router: ConnectRouter) => void): Promise<Socket> {
+export async function listen(
+	path: string,
+	routes: (router: ConnectRouter) => void,
+	interceptors: Interceptor[] = [],
+): Promise<Socket> {
 	await mkdir(dirname(path), { recursive: true })
 	await rm(path, { force: true })
-	const server = createServer(connectNodeAdapter({ routes, connect: false, grpcWeb: false }))
+	const server = createServer(connectNodeAdapter({ routes, interceptors, connect: false, grpcWeb: false }))
 	const listening = once(server, 'listening')
 	// Bound before listen returns, so no other file is made with this mask.
 	const before = process.umask(0o077)

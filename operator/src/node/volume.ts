@@ -2,11 +2,11 @@ import { isVolumeBinding, type ParsedBinding, type VolumeBinding } from '../api/
 import type { BindingStatus } from '../api/schema.ts'
 import type { MountStrategy } from '../destinations/volume/strategy.ts'
 import { createVolumeDestination, type NodeMemory } from '../destinations/volume/volume.ts'
-import { isAsked } from '../engine/due.ts'
 import { traitsOf } from '../engine/fault.ts'
 import { holdingOf, type Knowledge, nothingKnown } from '../engine/knowledge.ts'
 import type { Outcome } from '../engine/outcome.ts'
 import { pass } from '../engine/pass.ts'
+import { isPassDue } from '../engine/told.ts'
 import type { ServiceAccounts } from '../ports/cluster.ts'
 import type { Vaults } from '../ports/vault.ts'
 import { type Clock, momentOf, type Random } from '../process/clock.ts'
@@ -71,8 +71,8 @@ interface State {
 	status: BindingStatus
 	isDelivered: boolean
 	problem: string
-	/** `changedAt` of the binding at the last look; undefined: the last step came to none */
-	seenAt: number | undefined
+	/** whether the last step came to a pass */
+	isPassed: boolean
 	/** what was told last, so that it is told once */
 	told: string
 	readonly delivered: PromiseWithResolvers<void>
@@ -98,7 +98,7 @@ export function startVolume(
 		status: {},
 		isDelivered,
 		problem: 'the volume is being prepared',
-		seenAt: undefined,
+		isPassed: false,
 		told: '',
 		delivered: Promise.withResolvers(),
 	}
@@ -134,7 +134,7 @@ async function follow(state: State, deps: VolumeDeps, signal: AbortSignal): Prom
 	let next = clock.monotonic()
 	while (!signal.aborted && (await deps.isServing())) {
 		const { version } = followed
-		if (clock.monotonic() >= next || isNew(state)) {
+		if (clock.monotonic() >= next || isNew(state, deps)) {
 			const wanted = (await step(state, deps, signal)) ?? Number.POSITIVE_INFINITY
 			const soonest = clock.monotonic() + MIN_MS
 			next = Math.max(state.isDelivered ? wanted : Math.min(wanted, soonest + FIRST_RETRY_MS), soonest)
@@ -148,17 +148,17 @@ async function follow(state: State, deps: VolumeDeps, signal: AbortSignal): Prom
 	}
 }
 
-/** Whether the binding says anything that calls for a look before it is due: not each write of its status does. */
-function isNew({ followed, seenAt, status, knowledge }: State): boolean {
-	const { object, changedAt } = followed
-	if (seenAt === undefined || object?.kind !== 'active') return true
-	return seenAt !== changedAt || isAsked(object.binding, status, knowledge)
+/** Whether the binding says anything that calls for a pass before it is due: not each write of its status does. */
+function isNew({ followed, isPassed, knowledge }: State, { clock }: VolumeDeps): boolean {
+	const { object } = followed
+	if (!isPassed || object?.kind !== 'active') return true
+	return isPassDue(knowledge, object.binding, object.status, momentOf(clock))
 }
 
 /** @returns monotonic time of the next one; undefined: when the binding changes */
 async function step(state: State, deps: VolumeDeps, signal: AbortSignal): Promise<number | undefined> {
-	const { followed, request, seenAt } = state
-	state.seenAt = undefined
+	const { followed, request } = state
+	state.isPassed = false
 	if (!followed.synced) {
 		state.problem = `the API server has not shown the binding ${request.namespace}/${request.binding} yet`
 		return undefined
@@ -171,7 +171,7 @@ async function step(state: State, deps: VolumeDeps, signal: AbortSignal): Promis
 	}
 	try {
 		if (parsed?.kind === 'active' && isVolumeBinding(parsed.binding))
-			return await look(state, parsed.binding, seenAt, deps, signal)
+			return await look(state, parsed.binding, parsed.status, deps, signal)
 		return undefined
 	} catch (error) {
 		if (signal.aborted) throw error
@@ -203,7 +203,8 @@ function whyNot(parsed: ParsedBinding | undefined, request: VolumeRequest): stri
 async function look(
 	state: State,
 	binding: VolumeBinding,
-	seenAt: number | undefined,
+	/** of the binding, as the operator wrote it */
+	status: BindingStatus,
 	deps: VolumeDeps,
 	signal: AbortSignal,
 ): Promise<number> {
@@ -224,20 +225,18 @@ async function look(
 	const { source } = resolved
 	const destination = destinationOf(request, binding, deps)
 	const session = vaults.session(source)
-	const { status } = state
-	const isChanged = seenAt !== undefined && seenAt !== followed.changedAt
-	// What the status says is new was asked by the controller then: answers of later do for all volumes of the binding.
-	const knowledge = isChanged ? { ...state.knowledge, wholePollAt: followed.changedAt } : state.knowledge
-	state.seenAt = followed.changedAt
+	state.isPassed = true
 	const input = {
 		binding,
 		status,
-		knowledge,
+		knowledge: state.knowledge,
 		source,
 		rules: destination.rules,
 		at: momentOf(clock),
 		// Whenever the binding was made, the first look takes what other volumes of it were told just now.
 		startedAt: { now: Number.POSITIVE_INFINITY, monotonic: since },
+		// What changed is learnt from what the operator wrote: it lists the vault once for all nodes.
+		learnFrom: { kind: 'status' as const, seenAt: followed.changedAt },
 	}
 	const answer = createAnswer({ binding, session, destination, makeForms: deps.makeForms })
 	const result = await drive(pass(input), { clock, signal, answer })
@@ -246,8 +245,8 @@ async function look(
 		tell(state, deps, { reason: 'Interrupted', message: describeError(result.outcome.error).message })
 		return clock.monotonic() + AGAIN_MS
 	}
-	const given = { previous: status, workedUntil: undefined, at: momentOf(clock), random: random() }
-	const concluded = conclude({ kind: 'active', binding, status }, result.outcome, state.knowledge, given)
+	const given = { previous: state.status, workedUntil: undefined, at: momentOf(clock), random: random() }
+	const concluded = conclude({ kind: 'active', binding, status: state.status }, result.outcome, state.knowledge, given)
 	state.knowledge = concluded.knowledge
 	state.status = concluded.summary.status
 	await useOffline(state, result.outcome, { binding, source, destination, offline, signal }, deps)

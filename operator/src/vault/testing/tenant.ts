@@ -27,6 +27,8 @@ function createIssuer(): Tokens & { issued: number } {
 				iat: now,
 				nbf: now,
 				exp: now + 600,
+				// As in a token of a pod; Entra does not read it.
+				'kubernetes.io': { namespace, pod: { name: 'app', uid: 'pod-1' }, serviceaccount: { name: serviceAccount } },
 			}
 			const text = `${part({ alg: 'RS256', kid: 'one', typ: 'JWT' })}.${part(claims)}`
 			const signature = sign('sha256', Buffer.from(text), privateKey).toString('base64url')

@@ -1,0 +1,154 @@
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { ConnectRouter, Interceptor } from '@connectrpc/connect'
+import { parseBinding } from '../../api/parse.ts'
+import { createSymlinkStrategy } from '../../destinations/volume/strategy.ts'
+import { createNodeMemory } from '../../destinations/volume/volume.ts'
+import type { VaultSession, Vaults } from '../../ports/vault.ts'
+import { systemClock } from '../../process/clock.ts'
+import { createLogger } from '../../process/log.ts'
+import { makeFormsHere } from '../../run/testing/forms-here.ts'
+import type { BindingWatches, Followed } from '../bindings.ts'
+import { createOfflineValues } from '../offline.ts'
+import { csiRoutes, registrationRoutes } from '../services.ts'
+import { listen } from '../socket.ts'
+import { createPodTokens, type PodTokens } from '../tokens.ts'
+import type { VolumeNews } from '../volume.ts'
+import { createVolumes } from '../volumes.ts'
+
+/** Bindings of the namespace `team` as a test has them, in place of watches. */
+export function createTestBindings() {
+	const objects = new Map<string, { metadata: { generation: number }; spec: object; status?: object }>()
+	let version = 0
+	let changedAt = systemClock.monotonic()
+	const waiting = new Set<() => void>()
+	const told = () => {
+		version++
+		changedAt = systemClock.monotonic()
+		for (const wake of waiting) wake()
+	}
+	const watches: BindingWatches = {
+		size: 0,
+		follow: (_, name): Followed => ({
+			get object() {
+				const object = objects.get(name)
+				return object && parseBinding(object)
+			},
+			synced: true,
+			get version() {
+				return version
+			},
+			get changedAt() {
+				return changedAt
+			},
+			since: () => changedAt,
+			async changed(seen, signal) {
+				if (seen !== version) return
+				const { promise, resolve } = Promise.withResolvers<void>()
+				waiting.add(resolve)
+				signal.addEventListener('abort', () => resolve(), { once: true })
+				await promise
+				waiting.delete(resolve)
+			},
+			release() {},
+		}),
+	}
+	return {
+		watches,
+		apply(name: string, spec: object) {
+			const generation = (objects.get(name)?.metadata.generation ?? 0) + 1
+			const metadata = { namespace: 'team', name, uid: `uid-${name}`, generation }
+			objects.set(name, { metadata, spec })
+			told()
+		},
+		/** The operator writes what it found in the vault into the status. */
+		told(name: string, status: object) {
+			const object = objects.get(name)
+			if (object) objects.set(name, { ...object, status })
+			told()
+		},
+	}
+}
+
+export interface PluginOptions {
+	readonly bindings: BindingWatches
+	readonly clientId: string
+	readonly tenantId: string
+	vaults(tokens: PodTokens): Pick<Vaults, 'isAllowed' | 'suffixes' | 'leave'> & { session(key: never): VaultSession }
+	readonly routes?: (router: ConnectRouter) => void
+	readonly interceptors?: Interceptor[]
+	readonly root?: string
+	readonly print?: (text: string) => void
+	readonly nodeMemory?: number
+}
+
+/** The node role without a cluster: its sockets, volumes and sessions, in a directory of its own on a tmpfs. */
+export async function startPlugin(options: PluginOptions) {
+	const root = options.root ?? (await mkdtemp('/dev/shm/asb-node-'))
+	await mkdir(join(root, 'pods'), { recursive: true })
+	await mkdir(join(root, 'memory'), { recursive: true })
+	const tokens = createPodTokens(systemClock)
+	const news: VolumeNews[] = []
+	const memoryRoot = join(root, 'memory')
+	const volumes = createVolumes({
+		clock: systemClock,
+		random: () => 0,
+		serviceAccounts: {
+			get: async () => ({
+				uid: 'sa-1',
+				annotations: {
+					'azure.workload.identity/client-id': options.clientId,
+					'azure.workload.identity/tenant-id': options.tenantId,
+				},
+			}),
+		},
+		// The emulator of a test has a port, which no vault has.
+		vaults: { ...(options.vaults(tokens) as Vaults), isAllowed: () => true },
+		makeForms: makeFormsHere,
+		strategy: createSymlinkStrategy(memoryRoot),
+		memory: createNodeMemory(options.nodeMemory ?? 64 * 1024 * 1024),
+		offline: createOfflineValues(systemClock),
+		bindings: options.bindings,
+		tokens,
+		root: memoryRoot,
+		isServing: async () => true,
+		onNews: (_, each) => news.push(each),
+	})
+	const { print } = options
+	const log = createLogger({ level: print ? 'debug' : 'silent', ...(print ? { destination: { write: print } } : {}) })
+	const csi = join(root, 'csi.sock')
+	const registration = join(root, 'reg.sock')
+	const driver = 'secrets.purista.dev'
+	const node = { driver, version: '0.1.0', nodeName: 'node-1', podsRoot: join(root, 'pods') }
+	const routes = csiRoutes({ ...node, volumes, log, observe() {} })
+	const registered: (string | undefined)[] = []
+	const sockets = [
+		await listen(
+			csi,
+			(router) => {
+				routes(router)
+				options.routes?.(router)
+			},
+			options.interceptors,
+		),
+		await listen(
+			registration,
+			registrationRoutes({ driver, endpoint: csi, onRegistered: (problem) => registered.push(problem) }),
+		),
+	]
+	return {
+		root,
+		memoryRoot,
+		csi,
+		registration,
+		registered,
+		news,
+		volumes,
+		sockets,
+		async close() {
+			await volumes.stop()
+			for (const socket of sockets) socket.close()
+			if (options.root === undefined) await rm(root, { recursive: true, force: true })
+		},
+	}
+}
