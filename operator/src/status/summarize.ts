@@ -8,7 +8,7 @@ import { retryAfterOf, traitsOf, type VaultFault } from '../engine/fault.ts'
 import type { Track } from '../engine/knowledge.ts'
 import { toldVersion } from '../engine/listed-version.ts'
 import { toldEvery } from '../engine/told.ts'
-import { helpLine } from './help.ts'
+import { withHelp } from './help.ts'
 import { CHECK_MS, conditionOf, failingOf } from './outage.ts'
 import { statusPatch } from './patch.ts'
 import { backoffMs, spread } from './requeue.ts'
@@ -191,7 +191,7 @@ function condition(type: ConditionType, v: Verdict, { previous, generation, now 
 	const before = conditionOf(previous, type)
 	const lastTransitionTime = before?.status === v.status ? before.lastTransitionTime : formatTime(now)
 	// Where somebody looks for the way out; the line that mends it stands alone above it, so that it can be copied.
-	const message = v.status === 'False' ? `${v.message}\n${helpLine(v.reason)}` : v.message
+	const message = v.status === 'False' ? withHelp(v.message, v.reason) : v.message
 	return { type, ...v, message, lastTransitionTime, observedGeneration: generation }
 }
 
