@@ -69,7 +69,9 @@ describe('the kustomization', () => {
 	})
 	it('goes with an example that the API server accepts as it stands', async () => {
 		const folder = join(import.meta.dirname, '../../deploy/examples')
-		for (const file of readdirSync(folder)) {
+		for (const file of readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((each) =>
+			each.endsWith('.yaml'),
+		)) {
 			const objects = parseAllDocuments(readFileSync(join(folder, file), 'utf8')).map(
 				(each) => each.toJS() as { kind: string },
 			)

@@ -30,7 +30,7 @@ export interface Connections {
 }
 
 /**
- * Connections of node's own client: it is in the process anyway, for the vaults, and another one beside it takes 20 MB. One set of them
+ * Connections of node's own client: it is in the process anyway, for the vaults, and another one beside it takes more memory. One set of them
  * for each set of TLS options seen last; those of an older one finish their requests and are closed.
  */
 export function createConnections(): Connections {
@@ -84,7 +84,10 @@ export function createConnections(): Connections {
 			return new Promise((resolve, reject) => {
 				const isPlain = url.protocol === 'http:'
 				const agent = isPlain ? agents.plain : agents.secure
-				const request = (isPlain ? http : https).request(url, { method, headers, signal, agent })
+				// Stated, because node leaves it out of a DELETE, and the body is then taken for the next request.
+				const length = body === undefined ? {} : { 'content-length': String(Buffer.byteLength(body)) }
+				const framed = { ...headers, ...length }
+				const request = (isPlain ? http : https).request(url, { method, headers: framed, signal, agent })
 				// What comes after the answer has begun is told by the answer.
 				request.on('error', reject)
 				request.once('response', (response) => {
