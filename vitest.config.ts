@@ -18,7 +18,7 @@ export default defineConfig({
 					include: [
 						'operator/src/**/*.test.ts',
 						'runtime-store/src/**/*.test.ts',
-						'test/{csi,helm,emulator,canary,cluster,tools,images,deploy,kit,demo,oracle,simulation}/**/*.test.ts',
+						'test/{emulator,canary,cluster,tools,images,deploy,kit,demo,oracle,simulation}/**/*.test.ts',
 					],
 					exclude,
 				},
@@ -28,7 +28,8 @@ export default defineConfig({
 				ssr,
 				test: {
 					name: 'integration',
-					include: ['test/integration/**/*.test.ts'],
+					// csi and helm build programs of Go, as the cluster does: after it, and one after the other.
+					include: ['test/{integration,csi,helm}/**/*.test.ts'],
 					exclude,
 					// Real API server: namespaces, admission and watches take seconds, a first image pull of nothing takes none.
 					testTimeout: 120_000,

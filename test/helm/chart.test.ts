@@ -3,13 +3,10 @@ import { renderers } from './program.ts'
 import { type Rendered, renderChart, renderKustomize } from './render.ts'
 import { safeguardFindings } from './safeguards.ts'
 
-// The first run builds Helm: five minutes of one core, twenty on a busy machine.
-const BUILD_TIMEOUT = 1_800_000
-
 const tools = await renderers()
 const { helm, kubectl } = tools ?? { helm: '', kubectl: '' }
 
-beforeEach(({ skip }) => skip(!tools, 'no Go to build Helm with'), BUILD_TIMEOUT)
+beforeEach(({ skip }) => skip(!tools, 'no Go to build Helm with'))
 
 const EMULATOR = { 'emulator.enabled': true, 'image.tag': 'dev' }
 const PROFILES: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {

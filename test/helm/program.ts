@@ -1,14 +1,14 @@
 import { join } from 'node:path'
 import { findGo } from '../cluster/build/go.ts'
-import { buildKubernetes } from '../cluster/build/kubernetes.ts'
 import { buildProgram } from '../cluster/build/programs.ts'
-import { contextOf } from '../cluster/index.ts'
+import { contextOf, ensureCluster } from '../cluster/index.ts'
 import { createProgress } from '../cluster/progress.ts'
 import { VERSIONS } from '../cluster/versions.ts'
 
-/** Helm and kubectl, built once into the cache (Helm takes five minutes of one core). @returns undefined: no Go here */
+/** The cluster's kubectl, and Helm, built once into the cache (five minutes of one core). @returns undefined: no Go here */
 export async function renderers(): Promise<{ helm: string; kubectl: string } | undefined> {
-	const context = contextOf(createProgress())
+	const progress = createProgress()
+	const context = contextOf(progress)
 	const go = await findGo(context).catch(() => undefined)
 	if (!go) return undefined
 	const folder = await buildProgram(context, go, {
@@ -16,5 +16,6 @@ export async function renderers(): Promise<{ helm: string; kubectl: string } | u
 		version: VERSIONS.HELM,
 		outputs: { helm: 'helm.sh/helm/v4/cmd/helm' },
 	})
-	return { helm: join(folder, 'helm'), kubectl: await buildKubernetes(context, go, 'kubectl') }
+	const { kubectl } = await ensureCluster({ progress, holder: 'tests of the chart' })
+	return { helm: join(folder, 'helm'), kubectl }
 }
