@@ -54,8 +54,8 @@ describe('the chart and kustomize say the same', () => {
 		expect(comparable(chart)).toEqual(comparable(withoutNamespace(kustomize)))
 	})
 
-	test('the node role, but for the image', async () => {
-		const values = { ...plain, 'volume.enabled': true, 'image.tag': 'latest-is-refused' }
+	test('the node role', async () => {
+		const values = { ...plain, 'volume.enabled': true, 'image.tag': 'dev' }
 		const [chart, without, node] = await Promise.all([
 			renderChart(helm, values),
 			renderChart(helm, { ...values, 'volume.enabled': false }),
@@ -63,8 +63,7 @@ describe('the chart and kustomize say the same', () => {
 		])
 		const before = new Set(without.map(keyOf))
 		const added = chart.filter((object) => !before.has(keyOf(object)))
-		const text = JSON.stringify(comparable(added)).replaceAll(':latest-is-refused', ':latest')
-		expect(JSON.parse(text)).toEqual(comparable(node))
+		expect(comparable(added)).toEqual(comparable(node))
 	})
 })
 
