@@ -110,7 +110,7 @@ class Observed {
 	#observe(): void {
 		if (this.#observing) return
 		this.#observing = true
-		void import('@opentelemetry/api').then(
+		void import('./meter.ts').then(
 			({ metrics }) => {
 				const meter = metrics.getMeter('purista-azure-mounted-secret-store')
 				for (const instrument of INSTRUMENTS)

@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { PFX } from '../../operator/src/pki/testing/fixtures.ts'
@@ -73,4 +74,25 @@ it('the log of a bundle names the lines that we wrote, and none of a library', {
 	expect(err.stack[0]).toMatch(/parseBinding \(.*\/operator\/src\/api\/parse\.ts:\d+:\d+\)$/)
 	expect(err.stack.at(-1)).toMatch(/thrower\.ts:5:\d+$/)
 	expect(err.stack.join()).not.toMatch(/\.mjs|zod/)
+})
+
+it('what the store imports later has its names in a bundle too', { timeout: BUNDLING }, async () => {
+	const entry = join(folder, 'later.ts')
+	const store = join(import.meta.dirname, '../../runtime-store/src')
+	const packages = ['@azure/keyvault-secrets', '@azure/identity'].map((each) =>
+		fileURLToPath(import.meta.resolve(each)),
+	)
+	const modules = [join(store, 'meter.ts'), ...packages]
+	const names = ['metrics', 'SecretClient', 'DefaultAzureCredential']
+	writeFileSync(
+		entry,
+		[
+			`const all = await Promise.all([${modules.map((each) => `import(${JSON.stringify(each)})`).join(', ')}])`,
+			`process.stdout.write(JSON.stringify(${JSON.stringify(names)}.map((name, i) => typeof all[i][name])))`,
+		].join('\n'),
+	)
+	const out = join(folder, 'later', 'main.mjs')
+	await bundle(entry, out)
+	const { stdout } = await promisify(execFile)(process.execPath, [out], { cwd: folder })
+	expect(JSON.parse(stdout)).toEqual(['object', 'function', 'function'])
 })
