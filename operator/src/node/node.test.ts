@@ -1,9 +1,12 @@
 import { mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
+import { create } from '@bufbuild/protobuf'
 import { Code } from '@connectrpc/connect'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { until } from '../../../test/kit/until.ts'
 import { useTenant } from '../vault/testing/tenant.ts'
+import { NodePublishVolumeRequestSchema } from './proto/csi_pb.ts'
+import { readRequest } from './request.ts'
 import { dial, type PodOptions, publishRequest } from './testing/kubelet.ts'
 import { createTestBindings, type PluginOptions, startPlugin } from './testing/plugin.ts'
 
@@ -167,15 +170,31 @@ describe('a plugin as the kubelet meets it', () => {
 		expect(plugin.news).toContainEqual({ kind: 'offline' })
 	})
 
-	it('what was left behind is swept, and what pods have is not', async () => {
-		const target = await publish('csi-1')
-		await mkdir(join(plugin.memoryRoot, 'csi-dead', 'data'), { recursive: true })
+	it('what was left behind is swept, and what pods have, or what is not ours, is not', async () => {
+		const [id, dead] = [`csi-${'1'.repeat(64)}`, `csi-${'d'.repeat(64)}`]
+		const target = await publish(id)
 		const old = new Date(Date.now() - 3_600_000)
-		await utimes(join(plugin.memoryRoot, 'csi-dead'), old, old)
-		await utimes(join(plugin.memoryRoot, 'csi-1', 'volume.json'), old, old)
+		for (const name of [dead, 'systemd']) {
+			await mkdir(join(plugin.memoryRoot, name, 'data'), { recursive: true })
+			await utimes(join(plugin.memoryRoot, name), old, old)
+		}
+		await utimes(join(plugin.memoryRoot, id, 'volume.json'), old, old)
 		await plugin.volumes.sweep()
-		expect(await readdir(plugin.memoryRoot)).toEqual(['csi-1'])
+		expect((await readdir(plugin.memoryRoot)).toSorted()).toEqual([id, 'systemd'])
 		expect(await readFile(join(target, 'db'), 'utf8')).toBe(VALUE)
+	})
+
+	it('an unpublish that comes while a volume is opened leaves nothing of it', async () => {
+		const target = await targetOf('csi-1')
+		const message = create(
+			NodePublishVolumeRequestSchema,
+			publishRequest({ volumeId: 'csi-1', target, token: await token() }),
+		)
+		const request = readRequest(message, join(plugin.root, 'pods'))
+		const publishing = plugin.volumes.publish(request, AbortSignal.timeout(3_000)).catch(() => {})
+		await plugin.volumes.unpublish('csi-1', target)
+		await publishing
+		expect(plugin.volumes.size).toBe(0)
 	})
 
 	it('an older process that ends leaves the socket of its successor', async () => {

@@ -40,10 +40,13 @@ export class NotDelivered extends Error {
 // nobody has asked for, was left behind. Another process of this role may be at it until then.
 const ABANDONED_MS = 5 * 60_000
 const ABOUT = 'volume.json'
+// As the kubelet names ephemeral volumes: nothing else in the directory is ours to remove.
+const VOLUME_ID = /^csi-[0-9a-f]{64}$/
 
 export function createVolumes(options: VolumesOptions): Volumes {
 	const { root, strategy, bindings, tokens, memory, vaults } = options
 	const volumes = new Map<string, Volume>()
+	const inTurn = createTurns()
 
 	const open = async (request: VolumeRequest): Promise<Volume> => {
 		const { volumeId, target, namespace, binding, pod, podUid } = request
@@ -52,9 +55,6 @@ export function createVolumes(options: VolumesOptions): Volumes {
 		await strategy.prepare(volumeId, target)
 		const isThere = (await currentGeneration(strategy.directoryOf(volumeId, target))) !== undefined
 		const isDelivered = isThere && (await strategy.isAttached(volumeId, target))
-		// A call that came meanwhile for the same volume has begun it.
-		const other = volumes.get(volumeId)
-		if (other) return other
 		const volume = startVolume(request, bindings.follow(namespace, binding), isDelivered, options)
 		volumes.set(volumeId, volume)
 		return volume
@@ -78,21 +78,30 @@ export function createVolumes(options: VolumesOptions): Volumes {
 	return {
 		async publish(request, signal) {
 			const { volumeId, target } = request
-			tokens.set(request)
-			const volume = volumes.get(volumeId) ?? (await open(request))
-			if (!isSame(volume.request, request)) throw new BadRequest('the volume is one of another pod')
+			const volume = await inTurn(volumeId, async () => {
+				const known = volumes.get(volumeId)
+				if (known && !isSame(known.request, request)) throw new BadRequest('the volume is one of another pod')
+				tokens.set(request)
+				return known ?? (await open(request))
+			})
 			await volume.delivered(signal)
 			if (!volume.isDelivered) throw new NotDelivered(volume.problem)
 			await strategy.attach(volumeId, target)
 		},
-		unpublish: close,
+		unpublish: (volumeId, target) => inTurn(volumeId, () => close(volumeId, target)),
 		async sweep() {
-			for (const volumeId of await readdir(root)) {
-				const target = await abandoned(join(root, volumeId), volumes.has(volumeId), (found) =>
-					strategy.isAttached(volumeId, found),
-				)
-				if (target !== undefined) await close(volumeId, target)
+			const failures: unknown[] = []
+			for (const volumeId of (await readdir(root)).filter((name) => VOLUME_ID.test(name))) {
+				const sweeping = inTurn(volumeId, async () => {
+					const target = await abandoned(join(root, volumeId), volumes.has(volumeId), (found) =>
+						strategy.isAttached(volumeId, found),
+					)
+					if (target !== undefined) await close(volumeId, target)
+				})
+				// One that cannot be removed keeps none of the others.
+				await sweeping.catch((error: unknown) => failures.push(error))
 			}
+			if (failures.length > 0) throw failures[0]
 		},
 		async stop() {
 			await Promise.all([...volumes.values()].map((volume) => volume.stop()))
@@ -103,6 +112,21 @@ export function createVolumes(options: VolumesOptions): Volumes {
 		get waiting() {
 			return [...volumes.values()].filter(({ isDelivered }) => !isDelivered).length
 		},
+	}
+}
+
+/** Work on one volume is done one after the other: an unpublish that comes while a volume is opened closes what was opened. */
+function createTurns(): <T>(volumeId: string, work: () => Promise<T>) => Promise<T> {
+	const last = new Map<string, Promise<unknown>>()
+	return (volumeId, work) => {
+		const next = (last.get(volumeId) ?? Promise.resolve()).then(work)
+		const ended = next
+			.catch(() => {})
+			.finally(() => {
+				if (last.get(volumeId) === ended) last.delete(volumeId)
+			})
+		last.set(volumeId, ended)
+		return next
 	}
 }
 
