@@ -50,7 +50,7 @@ describe('the store behind a real kubelet', () => {
 		world = await connectWorld()
 		folder = await mkdtemp(join(tmpdir(), 'asb-reader-'))
 		const script = join(folder, 'reader.mjs')
-		await bundle(join(import.meta.dirname, '../../runtime-store/test/kubelet-reader.ts'), script)
+		await bundle(join(import.meta.dirname, '../../runtime-store/test/kubelet-reader.ts'), script, { split: false })
 		const reader = gzipSync(await readFile(script)).toString('base64')
 		// A ConfigMap holds 1 MiB, the bundle with @purista/core is larger.
 		const start = `import { gunzipSync } from 'node:zlib'; import { readFileSync, writeFileSync } from 'node:fs'

@@ -76,8 +76,11 @@ const workersBeside = (found: Set<string>): Plugin => ({
 })
 const WORKER = /new URL\('\.\/([\w-]+\.worker)\.ts', import\.meta\.url\)/g
 
-/** @returns the files that were written, without their maps */
-export async function bundle(entry: string, outfile: string): Promise<string[]> {
+/**
+ * @param split false: one file, also of what is imported later
+ * @returns the files that were written, without their maps
+ */
+export async function bundle(entry: string, outfile: string, { split = true } = {}): Promise<string[]> {
 	const workers = new Set<string>()
 	const folder = dirname(outfile)
 	const { metafile } = await build({
@@ -86,7 +89,7 @@ export async function bundle(entry: string, outfile: string): Promise<string[]> 
 		outExtension: { '.js': '.mjs' },
 		bundle: true,
 		// What is imported when it is needed becomes a file of its own, which nobody reads before.
-		splitting: true,
+		splitting: split,
 		chunkNames: '[name]-[hash]',
 		metafile: true,
 		plugins: [ourSourcesOnly, workersBeside(workers), builtinsByName],
