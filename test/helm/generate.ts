@@ -71,13 +71,10 @@ function generated(): Map<string, string> {
 	files.set(`${CHART}/values.yaml`, head + stringify(values))
 	files.set(`${CHART}/values.schema.json`, `${JSON.stringify(schema, undefined, '\t')}\n`)
 	const readme = `${CHART}/README.md`
-	files.set(
-		readme,
-		read(readme).replace(
-			/(<!-- values -->\n)[\s\S]*(\n<!-- end of values -->)/,
-			(_, start, end) => start + table() + end,
-		),
-	)
+	const [before, rest] = read(readme).split('<!-- values -->\n')
+	const [, after] = rest?.split('<!-- end of values -->') ?? []
+	if (after === undefined) throw new Error(`${readme} has no place for the table of values`)
+	files.set(readme, `${before}<!-- values -->\n${table()}\n<!-- end of values -->${after}`)
 	return files
 }
 
