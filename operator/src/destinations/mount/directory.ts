@@ -1,4 +1,4 @@
-import { chmod, mkdir, readdir, readFile, stat } from 'node:fs/promises'
+import { chmod, chown, mkdir, readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
 	MANIFEST_FILE,
@@ -74,7 +74,8 @@ export function createDirectoryDestination(options: DirectoryOptions): Destinati
 				(name) => name !== MANIFEST_FILE && !set.has(name) && !drop.includes(name),
 			)
 			await mkdir(path, { recursive: true, mode: modes.directory })
-			// One that was there keeps its mode otherwise, and shows the names of secrets to others.
+			// One that was there keeps its mode otherwise, and shows the names of secrets to others; without the group its pod cannot list it.
+			if (modes.group !== undefined) await chown(path, process.getuid?.() ?? 0, modes.group)
 			await chmod(path, modes.directory)
 			const files = new Map<string, Content>([...set, [MANIFEST_FILE, serializeManifest(manifest)]])
 			const generation = { set: files, keep: kept, now: clock.now() }
