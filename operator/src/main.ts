@@ -5,6 +5,7 @@ import { ownFrames } from './process/frames.ts'
 import { createLogger } from './process/log.ts'
 import { createMetrics } from './process/metrics.ts'
 import { createShutdown } from './process/shutdown.ts'
+import { tellUsage } from './process/usage.ts'
 import { startOperator } from './run/operator.ts'
 
 // The kubelet kills after 30 s; running reconciles end within their request deadlines, and the rest is given up before.
@@ -13,14 +14,7 @@ const STOP_MS = 20_000
 /** @returns the exit code */
 async function main(): Promise<number> {
 	const parsed = parseConfig()
-	if (parsed.kind === 'help') {
-		process.stdout.write(parsed.text)
-		return 0
-	}
-	if (parsed.kind === 'invalid') {
-		process.stderr.write(`${parsed.problem} (--help lists the flags)\n`)
-		return 2
-	}
+	if (parsed.kind !== 'run') return tellUsage(parsed)
 	const { config } = parsed
 	const log = createLogger({ level: config.logLevel })
 	const metrics = createMetrics({ clock: systemClock })

@@ -7,6 +7,7 @@ import { ForeignLayout } from '../destinations/mount/atomic-writer.ts'
 import { createForms } from '../forms/forms.ts'
 import { systemClock } from '../process/clock.ts'
 import { createShutdown } from '../process/shutdown.ts'
+import { tellUsage } from '../process/usage.ts'
 import { runLocal } from './local.ts'
 import { parseOptions } from './options.ts'
 
@@ -16,14 +17,7 @@ const STOP_MS = 10_000
 /** The command `local`. @returns the exit code */
 export async function main(args: readonly string[]): Promise<number> {
 	const parsed = parseOptions(args, process.env)
-	if (parsed.kind === 'help') {
-		process.stdout.write(parsed.text)
-		return 0
-	}
-	if (parsed.kind === 'invalid') {
-		process.stderr.write(`${parsed.problem} (--help lists the flags)\n`)
-		return 2
-	}
+	if (parsed.kind !== 'run') return tellUsage(parsed)
 	const { options } = parsed
 	const shutdown = createShutdown({ deadlineMs: STOP_MS, onDeadline: () => process.exit(1) })
 	const { authorityHost, disableInstanceDiscovery } = options

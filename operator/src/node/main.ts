@@ -3,24 +3,18 @@ import { systemClock } from '../process/clock.ts'
 import { createLogger } from '../process/log.ts'
 import { createMetrics } from '../process/metrics.ts'
 import { createShutdown } from '../process/shutdown.ts'
+import { tellUsage } from '../process/usage.ts'
 import { parseNodeConfig } from './config.ts'
 import { runNode, Unservable } from './node.ts'
 
-// The kubelet kills after 30 s; a write ends within milliseconds, and a call to a vault that hangs is not waited for.
+// The kubelet kills after 15 s (deploy/kustomize/node); a write ends within milliseconds, and a call to a vault that hangs is not waited for.
 const STOP_MS = 10_000
 const VERSION = '0.1.0'
 
 /** The command `node`. @returns the exit code; the caller ends the process with it, servers open or not */
 export async function main(args: readonly string[]): Promise<number> {
 	const parsed = parseNodeConfig(args, process.env)
-	if (parsed.kind === 'help') {
-		process.stdout.write(parsed.text)
-		return 0
-	}
-	if (parsed.kind === 'invalid') {
-		process.stderr.write(`${parsed.problem} (--help lists the flags)\n`)
-		return 2
-	}
+	if (parsed.kind !== 'run') return tellUsage(parsed)
 	const { config } = parsed
 	const log = createLogger({ level: config.logLevel })
 	const metrics = createMetrics({ clock: systemClock })

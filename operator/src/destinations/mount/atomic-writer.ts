@@ -90,12 +90,14 @@ async function setPermissions(
 	names: readonly string[],
 	{ directory, file, group }: Modes,
 ): Promise<void> {
-	const one = async (path: string, mode: number) => {
-		if (group !== undefined) await chown(path, process.getuid?.() ?? 0, group)
-		await chmod(path, mode)
-	}
-	for (const name of names) await one(join(root, name), file)
-	await one(root, directory)
+	for (const name of names) await setPermission(join(root, name), file, group)
+	await setPermission(root, directory, group)
+}
+
+/** Mode and group of one path. @param group undefined: it stays what it is */
+export async function setPermission(path: string, mode: number, group: number | undefined): Promise<void> {
+	if (group !== undefined) await chown(path, process.getuid?.() ?? 0, group)
+	await chmod(path, mode)
 }
 
 /** Name of the directory that `..data` names; undefined when there is none. @throws ForeignLayout */

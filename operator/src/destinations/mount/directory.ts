@@ -1,4 +1,4 @@
-import { chmod, chown, mkdir, readdir, readFile, stat } from 'node:fs/promises'
+import { mkdir, readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
 	MANIFEST_FILE,
@@ -9,7 +9,7 @@ import {
 import type { Content } from '../../engine/decode.ts'
 import type { Change, Holding, Verdict } from '../../engine/destination.ts'
 import type { Destination } from '../../ports/destination.ts'
-import { currentGeneration, isMissing, isOurLink, type Modes, writeGeneration } from './atomic-writer.ts'
+import { currentGeneration, isMissing, isOurLink, type Modes, setPermission, writeGeneration } from './atomic-writer.ts'
 
 export interface DirectoryOptions {
 	readonly path: string
@@ -75,8 +75,7 @@ export function createDirectoryDestination(options: DirectoryOptions): Destinati
 			)
 			await mkdir(path, { recursive: true, mode: modes.directory })
 			// One that was there keeps its mode otherwise, and shows the names of secrets to others; without the group its pod cannot list it.
-			if (modes.group !== undefined) await chown(path, process.getuid?.() ?? 0, modes.group)
-			await chmod(path, modes.directory)
+			await setPermission(path, modes.directory, modes.group)
 			const files = new Map<string, Content>([...set, [MANIFEST_FILE, serializeManifest(manifest)]])
 			const generation = { set: files, keep: kept, now: clock.now() }
 			const written = await writeGeneration(path, generation, modes, (current) => current === before)
