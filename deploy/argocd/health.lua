@@ -5,7 +5,7 @@
 -- 3. Degraded: Stalled is True. Somebody has to change something.
 -- 4. Healthy: Ready is True. Fresh False (an outage, a lost role) does not count: pods have what they had, and a sync
 --    must not be blocked by it; its message is shown.
--- 5. Degraded: not Ready because no look has worked for spec.refresh.staleAfter.
+-- 5. Degraded: not Ready because no poll has worked for spec.refresh.staleAfter.
 -- 6. Progressing: otherwise; Reconciling says why.
 local hs = {}
 local spec = obj.spec or {}

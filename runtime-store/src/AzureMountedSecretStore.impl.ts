@@ -250,10 +250,10 @@ export class AzureMountedSecretStore extends SecretStoreBaseClass<AzureMountedSe
 		checkNames(names ?? [])
 		if (this.#state.destroyed) return () => {}
 		const end = this.#state.onChange(listener, names)
-		const endLooking = this.#followed.listen(names)
+		const endPolling = this.#followed.listen(names)
 		return () => {
 			end()
-			endLooking()
+			endPolling()
 		}
 	}
 

@@ -55,7 +55,7 @@ describe('a change is told', () => {
 		await expect.poll(() => told.map(({ name }) => name).toSorted()).toStrictEqual(['B', 'b'])
 	})
 
-	it('of names beyond the mount: when they come, change and go, with one GET for each look', async () => {
+	it('of names beyond the mount: when they come, change and go, with one GET for each poll', async () => {
 		const { test, told, listener } = await start()
 		const { store } = test
 		await store.getSecret('beyond-read')

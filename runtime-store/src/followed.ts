@@ -4,7 +4,7 @@ import type { Clock } from './clock.ts'
 
 export interface FollowedOptions {
 	readonly clock: Clock
-	/** Milliseconds between looks at a name beyond the mounts. */
+	/** Milliseconds between polls of a name beyond the mounts. */
 	readonly intervalMs: number
 	/** File that the name leads to; undefined when no mount covers it. */
 	readonly fileOf: (name: string) => string | undefined

@@ -44,7 +44,7 @@ export type AzureMountedSecretStoreConfig = {
 	 */
 	readyTimeoutMs?: number
 	/**
-	 * Milliseconds between looks at the mount that no file event asked for.
+	 * Milliseconds between checks of the mount that no file event asked for.
 	 *
 	 * @default 5000
 	 */

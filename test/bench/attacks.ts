@@ -117,7 +117,7 @@ async function measure(attack: Attack, operator: Program, forMs: number): Promis
 			`  lease renewals      ${missed} missed, longest pause ${s(longestMs)} of ${s(LEASE_DURATION_MS)} (${bar(longestMs < LEASE_DURATION_MS)})`,
 		)
 		console.log(
-			`  victim's longest gap between looks  ${s(gap)} = ${(gap / INTERVAL_MS).toFixed(1)} intervals (bar ${BAR_INTERVALS}: ${bar(gap <= BAR_INTERVALS * INTERVAL_MS)})`,
+			`  victim's longest gap between polls  ${s(gap)} = ${(gap / INTERVAL_MS).toFixed(1)} intervals (bar ${BAR_INTERVALS}: ${bar(gap <= BAR_INTERVALS * INTERVAL_MS)})`,
 		)
 		for (const what of ['value', 'certificate'] as const) {
 			const all = rotations[what]

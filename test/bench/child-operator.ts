@@ -29,7 +29,7 @@ const operator = await startOperator({
 	serviceAccount: 'default',
 	identity: options.identity,
 	port: 0,
-	// The administrator of the cluster, whom the fence does not bind.
+	// The administrator of the cluster, whom the admission policies do not bind.
 	allowUnfenced: true,
 	clusterName: 'bench',
 	agent: agentOf(options),

@@ -2,8 +2,8 @@ import { parseArgs } from 'node:util'
 import type { Bench } from './cli.ts'
 import {
 	type CostPlan,
-	type LookCost,
 	openCost,
+	type PollCost,
 	plannedBindings,
 	plannedIdentities,
 	type RotationCost,
@@ -12,7 +12,7 @@ import {
 import { peers, type Wants } from './peers.ts'
 
 const BINDINGS = 20
-const LOOKS = 10
+const POLLS = 10
 const IDENTITIES = [1, 10, 100]
 
 /** One row of the table. */
@@ -67,7 +67,7 @@ export const bench: Bench = {
 				modes: list(Object.keys(modes)),
 				sizes: list(['100', '1000', '10000']),
 				identities: list(IDENTITIES.map(String)),
-				looks: { type: 'string', default: String(LOOKS) },
+				looks: { type: 'string', default: String(POLLS) },
 			},
 		})
 		const among = <T extends string>(all: Readonly<Record<T, string>>, text: string) =>
@@ -127,7 +127,7 @@ function header(labels: readonly [string, string]): void {
 	line(labels, [...COLUMNS, ...peers.flatMap(({ name }) => [name, 'x'])])
 }
 
-function print(labels: readonly [string, string], wants: Wants, look: LookCost, rotation: RotationCost): void {
+function print(labels: readonly [string, string], wants: Wants, look: PollCost, rotation: RotationCost): void {
 	const each = (count: number) => (count / look.looks).toFixed(1).replace(/\.0$/, '')
 	const calls = look.lists + look.versions + look.gets + look.challenges
 	line(labels, [

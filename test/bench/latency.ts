@@ -20,7 +20,7 @@ interface Shares {
 	poll: number
 	/** From that look to the Secret written: read of the value, merge patch. */
 	write: number
-	/** From the Secret written to the swap of the mounted directory: nudge, kubelet. */
+	/** From the Secret written to the swap of the mounted directory: pod refresh, kubelet. */
 	kubelet: number
 	/** From the swap to `onChange` in the service: watcher, read of the generation. */
 	watcher: number
@@ -70,14 +70,14 @@ export const bench: Bench = {
 				const log = await world.control.requests({ since: written })
 				const swapped = change.swappedAt
 				const patched = swapped && secretPatchedAt(world.auditLog, tenant.namespace, { written, swapped })
-				const looked = patched && lookThatFound(log, patched)
-				if (looked === undefined || patched === undefined || swapped === undefined) {
+				const polled = patched && lookThatFound(log, patched)
+				if (polled === undefined || patched === undefined || swapped === undefined) {
 					console.log(`rotation ${rotation}: incomplete record, left out`)
 					continue
 				}
 				all.push({
-					poll: looked - written,
-					write: patched - looked,
+					poll: polled - written,
+					write: patched - polled,
 					kubelet: swapped - patched,
 					watcher: change.at - swapped,
 				})
@@ -100,7 +100,7 @@ function print(all: readonly Shares[]): void {
 	row('vault write → onChange', (s) => s.poll + s.write + s.kubelet + s.watcher)
 	row('  poll wait', (s) => s.poll)
 	row('  value read, Secret write', (s) => s.write)
-	row('  nudge, kubelet', (s) => s.kubelet)
+	row('  refresh, kubelet', (s) => s.kubelet)
 	row('  watcher, read of the generation', (s) => s.watcher)
 	row('without the poll wait', (s) => s.write + s.kubelet + s.watcher)
 }

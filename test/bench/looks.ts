@@ -55,7 +55,7 @@ export function plannedBindings(
 export const plannedIdentities = (count: number): PlannedBinding[] =>
 	plannedBindings('all', { count }).map((each, i) => ({ ...each, serviceAccount: `reader-${i}` }))
 
-export interface LookCost {
+export interface PollCost {
 	/** looks of all bindings together: reconciles by number of bindings */
 	readonly looks: number
 	/** vault calls in these looks, answers of 401 to a new client left out */
@@ -83,7 +83,7 @@ export interface CostStage {
 	readonly stage: Stage
 	readonly operator: RunningOperator
 	/** Waits for so many looks of all bindings and counts. */
-	looks(count: number): Promise<LookCost>
+	looks(count: number): Promise<PollCost>
 	/** Writes a new version of app-0, settled at once, and waits until `holders` Secrets were patched. */
 	rotate(holders: number): Promise<RotationCost>
 	close(): Promise<void>
@@ -94,12 +94,12 @@ const GET_ONLY = {
 	name: 'Get Only',
 	dataActions: ['Microsoft.KeyVault/vaults/secrets/getSecret/action'],
 }
-/** Nothing asked and nothing done for this long is between two looks: they are ten times as far apart, also when hurried. */
+/** Nothing asked and nothing done for this long is between two polls: they are ten times as far apart, also when hurried. */
 const QUIET_MS = 60
 /** A look that takes longer than the interval leaves no gap; then the edges of the count are off by a look at most. */
 const QUIET_WITHIN_MS = 5_000
-/** The first look reads all values, the next one learns how long lists are or that they are denied: both once in hours. */
-const LEARN_LOOKS = 2
+/** The first poll reads all values, the next one learns how long lists are or that they are denied: both once in hours. */
+const LEARN_POLLS = 2
 /** What is younger than 2 s would be read again, and versions of one second have no order. */
 const SETTLE_S = 10
 
@@ -160,17 +160,17 @@ async function fill(stage: Stage, { vaultSize, bindings, listDenied = false, int
 		throw new Error(`${String(error)}; the first that is not: ${JSON.stringify(first?.status?.conditions)}`)
 	})
 
-	const looked = async () => {
+	const polled = async () => {
 		const { values } = await operator.metrics.reconciles.get()
 		return values.reduce((sum, { value }) => sum + value, 0)
 	}
 	const quiet = async () => {
 		const deadline = performance.now() + QUIET_WITHIN_MS
 		for (;;) {
-			const [before, since] = [await looked(), Date.now()]
+			const [before, since] = [await polled(), Date.now()]
 			await sleep(QUIET_MS)
 			const asked = await control.requests({ since })
-			if (asked.length === 0 && (await looked()) === before) return
+			if (asked.length === 0 && (await polled()) === before) return
 			if (performance.now() > deadline) return
 		}
 	}
@@ -183,17 +183,17 @@ async function fill(stage: Stage, { vaultSize, bindings, listDenied = false, int
 	const scrape = async () => parseMetrics(await operator.metrics.text())
 
 	const wait = async (count: number) => {
-		const start = await looked()
-		const done = async () => ((await looked()) - start) / bindings.length
+		const start = await polled()
+		const done = async () => ((await polled()) - start) / bindings.length
 		await until(`${count} looks`, async () => (await done()) >= count, { timeoutMs: 600_000, everyMs: 20 })
 		return done
 	}
-	await wait(LEARN_LOOKS)
+	await wait(LEARN_POLLS)
 
 	return {
 		stage,
 		operator,
-		async looks(count: number): Promise<LookCost> {
+		async looks(count: number): Promise<PollCost> {
 			await quiet()
 			const [before, there, since] = [await scrape(), await objects(), Date.now()]
 			const done = await wait(count)

@@ -34,7 +34,7 @@ interface Seen {
 	readonly rotation: number
 	/** vault write to the swap of the mounted directory */
 	readonly total: number
-	/** Secret written to the swap: nudge, its queue, kubelet; undefined without an audit log */
+	/** Secret written to the swap: pod refresh, its queue, kubelet; undefined without an audit log */
 	readonly lastHop: number | undefined
 }
 
@@ -123,9 +123,9 @@ async function rotate(world: World, tenant: Tenant, of: Case, pods: number, rand
 			})),
 		)
 		const log = (await world.control.requests({ since: written })).filter((each) => each.clientId === tenant.clientId)
-		const looked = patched === undefined ? undefined : lookThatFound(log, patched)
+		const polled = patched === undefined ? undefined : lookThatFound(log, patched)
 		console.log(
-			`${of.title}, rotation ${rotation}: look after ${text(looked, written)}, Secret after ${text(patched, written)}, pods after ${text(Math.min(...swaps), written)} to ${text(Math.max(...swaps), written)}`,
+			`${of.title}, rotation ${rotation}: look after ${text(polled, written)}, Secret after ${text(patched, written)}, pods after ${text(Math.min(...swaps), written)} to ${text(Math.max(...swaps), written)}`,
 		)
 	}
 	return all

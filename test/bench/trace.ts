@@ -2,17 +2,17 @@
 import { readFileSync } from 'node:fs'
 
 /** A look is a list and then the read of what it shows changed; the two are milliseconds apart, and looks are seconds apart. */
-const ONE_LOOK = 1_000
+const ONE_POLL = 1_000
 
 /**
- * When the look began whose value was written: the last read before the patch, or the list just before it. The first look
+ * When the look began whose value was written: the last read before the patch, or the list just before it. The first poll
  * after the write would be wrong now and then: it may fall between our note of the time and the vault's write.
  */
 export function lookThatFound(log: ReadonlyArray<{ at: number; route: string }>, patched: number): number | undefined {
 	const read = log.findLast((each) => each.route === 'getSecret' && each.at <= patched)?.at
 	if (read === undefined) return undefined
 	const list = log.findLast((each) => each.route === 'listSecrets' && each.at <= read)?.at
-	return list !== undefined && read - list < ONE_LOOK ? list : read
+	return list !== undefined && read - list < ONE_POLL ? list : read
 }
 
 /**

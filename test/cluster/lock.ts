@@ -22,7 +22,7 @@ export interface LockOptions {
 	/** Told who holds it, at once and then every half minute. */
 	readonly onWait: (holder: Holder) => void
 	readonly signal?: AbortSignal | undefined
-	/** Milliseconds between looks. */
+	/** Milliseconds between polls. */
 	readonly pollMs?: number
 }
 

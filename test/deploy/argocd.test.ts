@@ -5,7 +5,7 @@ import type { EntryResult } from '../../operator/src/engine/entry.ts'
 import type { VaultFault } from '../../operator/src/engine/fault.ts'
 import { NEW_TRACK } from '../../operator/src/engine/knowledge.ts'
 import type { Outcome } from '../../operator/src/engine/outcome.ts'
-import { entryOf, lookedOf } from '../../operator/src/engine/testing/samples.ts'
+import { entryOf, polledOf } from '../../operator/src/engine/testing/samples.ts'
 import { type SummaryInput, summarize } from '../../operator/src/status/summarize.ts'
 import { runHealth } from './lua.ts'
 
@@ -24,7 +24,7 @@ const at = {
 }
 const wanted = { name: 'apiKey', objectName: 'apiKey', optional: false }
 const entry = (rest: Partial<EntryResult>): EntryResult => entryOf({ wanted, ...rest })
-const looked = (result: EntryResult): Outcome => lookedOf({ results: [result], at })
+const polled = (result: EntryResult): Outcome => polledOf({ results: [result], at })
 const failed = (fault: VaultFault): Outcome => ({ kind: 'failed', fault, at })
 const current = entry({
 	state: 'Current',
@@ -62,10 +62,10 @@ function statusOf(outcome: Outcome, previous: BindingStatus = {}, rest: Partial<
 		...rest,
 	}).status
 }
-const failingFor = (ms: number, lastLook?: number): Partial<SummaryInput> => ({
-	track: { ...NEW_TRACK, failures: 9, failingSince: DAY - ms, lastLook },
+const failingFor = (ms: number, lastPoll?: number): Partial<SummaryInput> => ({
+	track: { ...NEW_TRACK, failures: 9, failingSince: DAY - ms, lastPoll },
 })
-const delivered = statusOf(looked(current))
+const delivered = statusOf(polled(current))
 const health = (status: BindingStatus | undefined, spec: object = {}, generation: number | undefined = 3) =>
 	runHealth(script, { metadata: { name: 'payments', generation }, spec, ...(status ? { status } : {}) })
 
@@ -106,7 +106,7 @@ test.each<[string, BindingStatus | undefined, string, RegExp]>([
 	],
 	[
 		'a secret that the vault does not have',
-		statusOf(looked(entry({ state: 'Absent', reason: 'SecretAbsent', fault: { kind: 'absent' } }))),
+		statusOf(polled(entry({ state: 'Absent', reason: 'SecretAbsent', fault: { kind: 'absent' } }))),
 		'Degraded',
 		/does not have/,
 	],

@@ -34,7 +34,7 @@ describe('an operator that is killed', () => {
 		const since = Date.now()
 		const value = world.canary('killed-second')
 		const { version } = await world.control.setSecret({ vault: 'killed', name: 'apiKey', value })
-		await until('a look that hangs', async () =>
+		await until('a poll that hangs', async () =>
 			(await world.control.requests({ since })).some((each) => each.vault === 'killed'),
 		)
 		await killOperator(world)
@@ -43,9 +43,9 @@ describe('an operator that is killed', () => {
 		expect(decoded(await getSecret(world, tenant), 'apiKey')).toBe(value)
 	})
 
-	it('between the write of the Secret and the nudge: the next one finishes the nudge', async () => {
-		// The API server refuses nudges in this namespace until the operator is dead.
-		const policy = `no-nudges-${tenant.namespace}`
+	it('between the write of the Secret and the pod refresh: the next one finishes the pod refresh', async () => {
+		// The API server refuses pod refreshes in this namespace until the operator is dead.
+		const policy = `no-refreshes-${tenant.namespace}`
 		await applyObjects(world.target, [
 			{
 				apiVersion: 'admissionregistration.k8s.io/v1',
@@ -65,7 +65,7 @@ describe('an operator that is killed', () => {
 							expression: `request.userInfo.username.startsWith('system:serviceaccount:${world.operator.namespace}:')`,
 						},
 					],
-					validations: [{ expression: 'false', message: 'no nudges for now' }],
+					validations: [{ expression: 'false', message: 'no pod refreshes for now' }],
 				},
 			},
 			{
@@ -84,7 +84,7 @@ describe('an operator that is killed', () => {
 			await until('the policy in force', async () => {
 				const contentType = 'application/merge-patch+json'
 				const { text } = await asOperator({ method: 'PATCH', path, body: {}, contentType })
-				return text.includes('no nudges for now')
+				return text.includes('no pod refreshes for now')
 			})
 			const value = world.canary('killed-third')
 			await world.control.setSecret({ vault: 'killed', name: 'apiKey', value })
@@ -102,7 +102,7 @@ describe('an operator that is killed', () => {
 			])
 		}
 		const { metadata } = await getSecret(world, tenant)
-		await until('the nudge of the new Secret on the pod', async () => {
+		await until('the pod refresh of the new Secret on the pod', async () => {
 			const annotation = await kubectl(world.target, [
 				...['-n', tenant.namespace, 'get', 'pod', await world.servicePod(tenant), '-o'],
 				'jsonpath={.metadata.annotations.secrets\\.purista\\.dev/refreshed}',

@@ -19,21 +19,21 @@ describe('a vault in which nothing changes', () => {
 	afterAll(() => tenant?.remove())
 
 	it('costs no write of any kind and no read of a value that is settled', async () => {
-		const looksSince = async (since: number) =>
+		const pollsSince = async (since: number) =>
 			(await world.control.requests({ since })).filter((each) => each.vault === 'quiet')
 		// A secret younger than 2 s is looked at again; begin when the first sync has settled.
 		const first = Date.now()
 		await until(
 			'two looks after the first sync',
-			async () => (await looksSince(first)).filter((each) => each.route === 'listSecrets').length >= 2,
+			async () => (await pollsSince(first)).filter((each) => each.route === 'listSecrets').length >= 2,
 		)
 		const [secret, binding, since] = [await getSecret(world, tenant), await getBinding(world, tenant), Date.now()]
 		await until(
 			'three more looks',
-			async () => (await looksSince(since)).filter((each) => each.route === 'listSecrets').length >= 3,
+			async () => (await pollsSince(since)).filter((each) => each.route === 'listSecrets').length >= 3,
 		)
 		expect(await getSecret(world, tenant)).toEqual(secret)
 		expect(await getBinding(world, tenant)).toEqual(binding)
-		expect((await looksSince(since)).filter((each) => each.route === 'getSecret')).toEqual([])
+		expect((await pollsSince(since)).filter((each) => each.route === 'getSecret')).toEqual([])
 	})
 })

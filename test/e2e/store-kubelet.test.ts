@@ -133,8 +133,8 @@ describe('the store behind a real kubelet', () => {
 		})
 		for (let update = 1; update <= MANY_UPDATES; update++) {
 			await patch('/secrets/many', { data: data(update, MANY_KEYS) })
-			const nudge = { metadata: { annotations: { 'secrets.purista.dev/refreshed': String(update) } } }
-			await patch(`/pods/${MANY}`, nudge)
+			const refresh = { metadata: { annotations: { 'secrets.purista.dev/refreshed': String(update) } } }
+			await patch(`/pods/${MANY}`, refresh)
 			found = await until(`update ${update} in ${MANY}`, async () => {
 				const now = await lines(MANY)
 				return now.at(-1)?.update === update && now
@@ -165,8 +165,8 @@ describe('the store behind a real kubelet', () => {
 		for (let update = 1; update <= UPDATES; update++) {
 			await patch('/secrets/numbers', { data: data(update) })
 			// What the operator does after a write: a changed annotation makes the kubelet look at the pod's volumes at once.
-			const nudge = { metadata: { annotations: { 'secrets.purista.dev/refreshed': String(update) } } }
-			await Promise.all(READERS.map((pod) => patch(`/pods/${pod}`, nudge)))
+			const refresh = { metadata: { annotations: { 'secrets.purista.dev/refreshed': String(update) } } }
+			await Promise.all(READERS.map((pod) => patch(`/pods/${pod}`, refresh)))
 			if (update % CATCH_UP === 0) all = await seenByAll(update)
 			// Between bursts up to 300 ms: shorter and longer than a sync of the kubelet.
 			else if (update % BURST === 0) await pause(random() * 300)

@@ -36,7 +36,7 @@ async function run(options: ChildOptions): Promise<number> {
 			namespace,
 			serviceAccount: 'payments',
 			identity,
-			// The gateway acts as the tests do: as an administrator, whom the fence does not bind.
+			// The gateway acts as the tests do: as an administrator, whom the admission policies do not bind.
 			allowUnfenced: true,
 			namespaces,
 			clusterName: 'integration',

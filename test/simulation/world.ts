@@ -43,7 +43,7 @@ const ABSENT_MS = 10_000
 export const POLL_MS = 60_000
 /** All that is healed has had its time after this: three of the longest pauses between two attempts. */
 const HEALED_MS = 15 * 60_000
-const LOOK_EVERY_MS = 5_000
+const POLL_EVERY_MS = 5_000
 const WATCH_MS = 20
 
 export class World {
@@ -259,7 +259,7 @@ export class World {
 		while (why !== undefined && this.agenda.monotonic < until && this.judge.problems.length === 0) {
 			const { binding, watching } = this
 			const { texts } = watching
-			this.run(LOOK_EVERY_MS)
+			this.run(POLL_EVERY_MS)
 			// Nothing was written, so nothing is other than it was, unless time itself turned something.
 			if (binding !== this.binding || texts !== watching.texts || this.agenda.monotonic >= until)
 				why = this.difference()

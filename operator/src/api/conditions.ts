@@ -2,7 +2,7 @@
 export type ConditionType =
 	/** What the spec asks for is delivered. An outage of the vault does not turn it, until `refresh.staleAfter`. */
 	| 'Ready'
-	/** The last look at the vault worked and what is delivered is what the vault says under the policy. */
+	/** The last poll of the vault worked and what is delivered is what the vault says under the policy. */
 	| 'Fresh'
 	/** Work is under way or waits for something that is expected to come by itself. */
 	| 'Reconciling'
@@ -65,7 +65,7 @@ export const REASONS = {
 	VaultTimeout: 'the vault does not answer in time',
 	VaultError: 'the vault answers with a server error',
 	VaultGarbage: 'something answers in place of the vault, or its answer is broken',
-	Stale: 'no look has worked for longer than refresh.staleAfter',
+	Stale: 'no poll has worked for longer than refresh.staleAfter',
 	Unsettled: 'the secret changed within the last two seconds, or was absent once, and will be read once more',
 } as const satisfies Record<string, string>
 export type Reason = keyof typeof REASONS

@@ -25,7 +25,7 @@ export const TENANT_ID_ANNOTATION = 'azure.workload.identity/tenant-id'
 /** Under this name our changes stand in `managedFields`. */
 export const FIELD_MANAGER = 'azure-secret-binding'
 
-/** Audiences for which the operator may ask tokens of other ServiceAccounts; the fence allows the same two. */
+/** Audiences for which the operator may ask tokens of other ServiceAccounts; the admission policies allow the same two. */
 export const AUDIENCES = ['api://AzureADTokenExchange', 'api://AKSIdentityBinding'] as const
 export type Audience = (typeof AUDIENCES)[number]
 

@@ -84,7 +84,7 @@ const deliveryVolume = z
 			}),
 		offlineFor: duration(
 			'0s',
-			'How long after the last good look at the vault a node that still has the values in memory may start another pod of the same ServiceAccount while the vault or Entra is away, at most 24h. 0s: never. During that time also an identity that was revoked meanwhile starts pods; values are never kept on disk.',
+			'How long after the last good poll of the vault a node that still has the values in memory may start another pod of the same ServiceAccount while the vault or Entra is away, at most 24h. 0s: never. During that time also an identity that was revoked meanwhile starts pods; values are never kept on disk.',
 			'0s',
 			'24h',
 		),

@@ -14,7 +14,7 @@ const MAX_VAULT_URL = 'https://'.length + 253 + 1
 
 /** Secrets of one binding, selected ones included: 500 entries of status and manifest stay far below 1 MiB. */
 export const MAX_SECRETS = 500
-// Each is compared with each secret of the vault at each look.
+// Each is compared with each secret of the vault at each poll.
 const MAX_SELECTORS = 16
 
 const vault = z
@@ -204,16 +204,16 @@ const selector = z
 
 const refresh = z
 	.strictObject({
-		interval: duration('60s', 'Time between two looks at the vault, from 5s to 24h.', '5s', '24h'),
+		interval: duration('60s', 'Time between two polls of the vault, from 5s to 24h.', '5s', '24h'),
 		staleAfter: duration(
 			'24h',
-			'Without a successful look for this long the binding is no longer Ready, from 5m to 720h. Until then an outage of the vault only turns Fresh to False.',
+			'Without a successful poll for this long the binding is no longer Ready, from 5m to 720h. Until then an outage of the vault only turns Fresh to False.',
 			'5m',
 			'720h',
 		),
 	})
 	.prefault({})
-	.meta({ description: 'How often the vault is looked at.' })
+	.meta({ description: 'How often the vault is polled.' })
 
 const keepOrRemove = (description: string) => z.enum(['Keep', 'Remove']).default('Keep').meta({ description })
 const keepRemoveOrPrevious = (description: string) =>
@@ -242,7 +242,7 @@ const policy = z
 			.max(MAX_SECRETS)
 			.default(5)
 			.meta({
-				description: `How many secrets one look may remove by policy. More are held until the annotation ${ALLOW_REMOVALS_ANNOTATION} acknowledges them; 0 holds each.`,
+				description: `How many secrets one poll may remove by policy. More are held until the annotation ${ALLOW_REMOVALS_ANNOTATION} acknowledges them; 0 holds each.`,
 			}),
 	})
 	.prefault({})
@@ -360,7 +360,7 @@ const secretStatus = z.strictObject({
 export const statusSchema = z
 	.strictObject({
 		observedGeneration: z.int().min(-1).optional().meta({
-			description: 'Generation of the spec that this status is about; -1 before the first look.',
+			description: 'Generation of the spec that this status is about; -1 before the first poll.',
 			format: 'int64',
 		}),
 		conditions: z
@@ -386,7 +386,7 @@ export const statusSchema = z
 		synced: z.string().max(16).optional().meta({ description: 'Delivered of wanted secrets, such as 9/10.' }),
 		secretName: z.string().max(253).optional().meta({ description: 'Name of the Secret that was written last.' }),
 		lastCheckTime: time(
-			'When the vault was last looked at with success; written at most every 15 minutes when nothing else changes.',
+			'When the vault was last polled with success; written at most every 15 minutes when nothing else changes.',
 		),
 		lastChangeTime: time('When what is delivered last changed.'),
 		lastHandledRequest: z.string().max(256).optional().meta({

@@ -8,7 +8,7 @@ import { KubeError } from '../ports/kube-error.ts'
 const KEEP_ALIVE_MS = 30_000
 // TCP's own probes on an open one: a peer that is gone is told of before a watch notices.
 const PROBE_MS = 15_000
-// Watches hold one each (fewer than ten), workers one each (about ten): room for both and for a burst of nudges.
+// Watches hold one each (fewer than ten), workers one each (about ten): room for both and for a burst of pod refreshes.
 const MAX_CONNECTIONS = 64
 
 export interface Sent {

@@ -297,7 +297,7 @@ test('model: whatever networks, clocks and restarts do, never two lead; healed, 
 				for (const e of events) {
 					switch (e.do) {
 						case 'advance':
-							// In small steps, so that a short overlap cannot hide between two looks.
+							// In small steps, so that a short overlap cannot hide between two polls.
 							for (let left = e.ms; left > 0; left -= 500) {
 								await clock.advance(Math.min(left, 500))
 								check()

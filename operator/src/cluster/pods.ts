@@ -91,7 +91,7 @@ export function createPods(transport: Pick<KubeTransport, 'request'>): Pods {
 		},
 		async annotate(namespace, name, value) {
 			try {
-				// Through the status: `patch pods` would also allow other images. The fence allows this annotation only.
+				// Through the status: `patch pods` would also allow other images. The admission policies allow this annotation only.
 				const path = `/api/v1/namespaces/${namespace}/pods/${name}/status`
 				await transport.request({
 					method: 'PATCH',

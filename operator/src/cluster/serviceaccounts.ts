@@ -5,7 +5,7 @@ import { isKubeError, KubeError } from '../ports/kube-error.ts'
 import type { Clock } from '../process/clock.ts'
 import type { KubeTransport } from './transport.ts'
 
-// Bindings that look at a common time ask within seconds; the first looks of a process may take a minute.
+// Bindings that look at a common time ask within seconds; the first polls of a process may take a minute.
 const KEEP_MS = 60_000
 
 /**

@@ -9,7 +9,7 @@ import { type Flaw, policyFor } from './flaw.ts'
 import { nameOfForm } from './form.ts'
 import type { SecretFacts } from './probe.ts'
 
-/** What a look found out about one wanted secret. */
+/** What a poll found out about one wanted secret. */
 export type Finding =
 	/** nothing has changed since it was delivered; `flaw`: what is the matter with it all the same; `tags`: as a list has them */
 	| { kind: 'unchanged'; flaw?: Flaw | undefined; tags?: Record<string, string> | undefined }

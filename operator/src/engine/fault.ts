@@ -97,7 +97,7 @@ const TRAITS: Record<FaultKind, FaultTraits> = {
 	firewall: permission('ForbiddenByFirewall', true),
 	connection: permission('ForbiddenByConnection', true),
 	forbidden: permission('Forbidden', false),
-	// Seen as transient (AKV10046) and after a grant; a new client and credential are tried at the next look.
+	// Seen as transient (AKV10046) and after a grant; a new client and credential are tried at the next poll.
 	unauthorized: permission('Unauthorized', true),
 	federation: permission('FederationNotFound', true),
 	federationRefused: permission('FederationRefused', true),
@@ -123,7 +123,7 @@ export const TRANSIENT: ReadonlySet<string> = new Set(reasonsOf('transient'))
 /** Reasons that somebody has to change something for. */
 export const PERMISSION: ReadonlySet<string> = new Set(reasonsOf('permission'))
 
-/** Reasons that are found out by a look that works: what the vault says of a secret, what waits for a human, what cannot be written. */
+/** Reasons that are found out by a poll that works: what the vault says of a secret, what waits for a human, what cannot be written. */
 export const FOUND: ReadonlySet<string> = new Set<Reason>([
 	...reasonsOf('secret'),
 	'NothingSelected',

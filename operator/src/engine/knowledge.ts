@@ -37,10 +37,10 @@ export interface Track {
 	/** what has failed without anything else between, and since when (monotonic) */
 	readonly cause: { reason: Reason; since: number } | undefined
 	/** last successful poll of this process, milliseconds since the epoch */
-	readonly lastLook: number | undefined
+	readonly lastPoll: number | undefined
 }
 
-export const NEW_TRACK: Track = { failures: 0, failingSince: undefined, cause: undefined, lastLook: undefined }
+export const NEW_TRACK: Track = { failures: 0, failingSince: undefined, cause: undefined, lastPoll: undefined }
 
 /**
  * Everything that is remembered of one binding. One immutable value: a pass receives it and returns the next one, and

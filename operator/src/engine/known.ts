@@ -8,7 +8,7 @@ import { type Flaw, flawOf, nextTurn, policyFor } from './flaw.ts'
 import { nameOfForm } from './form.ts'
 import { agrees, probeOf, type SecretFacts } from './probe.ts'
 
-/** What we remember of a wanted secret between two looks. */
+/** What we remember of a wanted secret between two polls. */
 export interface Known {
 	objectName: string
 	pin: string | undefined

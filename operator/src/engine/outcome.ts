@@ -35,11 +35,11 @@ export type Outcome =
 	| { kind: 'invalid'; problem: string }
 	/** somebody has to change something in the cluster before anything can be done */
 	| { kind: 'refused'; reason: Reason; message: string; missing?: Permission | undefined }
-	/** the look at the vault failed as a whole */
+	/** the poll of the vault failed as a whole */
 	| { kind: 'failed'; fault: VaultFault; at: FaultContext }
-	/** the vault was looked at, and the Secret is as far along as the results say */
+	/** the vault was polled, and the Secret is as far along as the results say */
 	| {
-			kind: 'looked'
+			kind: 'polled'
 			results: readonly EntryResult[]
 			at: FaultContext
 			/** bytes of the Secret came, changed or went */
@@ -47,7 +47,7 @@ export type Outcome =
 			/** a look at a few secrets is due soon, in milliseconds: unsettled or absent for the first time */
 			again: number | undefined
 			/**
-			 * Monotonic time of the next whole look: the common one of the session, or when something turns. To the fraction: it is
+			 * Monotonic time of the next whole poll: the common one of the session, or when something turns. To the fraction: it is
 			 * how bindings of a session know that they ask the same question.
 			 */
 			nextAt: number

@@ -24,7 +24,7 @@ test('a first pass reads back, reads, writes once, and asks when to come again',
 	expect(kinds(asked)).toEqual(['readBack', 'session', 'read', 'write', 'session'])
 	const write = asked.find((question) => question.ask === 'write')
 	expect(write).toMatchObject({ change: { on: undefined, create: true, drop: [], set: new Map([['a', 'value']]) } })
-	expect(result).toMatchObject({ polled: true, outcome: { kind: 'looked', changed: true, nextAt: 60_000 } })
+	expect(result).toMatchObject({ polled: true, outcome: { kind: 'polled', changed: true, nextAt: 60_000 } })
 	expect(result.knowledge).toMatchObject({ source: SOURCE, polls: 1, holding: { id: 'h' } })
 })
 
@@ -38,7 +38,7 @@ test('a quiet pass asks for the list alone', () => {
 		at(60_000),
 	)
 	expect(kinds(asked)).toEqual(['session', 'list', 'session'])
-	expect(result).toMatchObject({ written: undefined, outcome: { kind: 'looked', changed: false } })
+	expect(result).toMatchObject({ written: undefined, outcome: { kind: 'polled', changed: false } })
 })
 
 test('a restart asks for no value of a settled secret that agrees with the list', () => {

@@ -11,7 +11,7 @@ import { followOlder, isOlderDue, type OlderInput } from './older.ts'
 import { madeOfTheSame, merged, type Poll, pollSome, pollWhole } from './poll.ts'
 import { pollTold, withTold } from './poll-told.ts'
 import { type Asked, type Away, ask, type Piece, type Refusal } from './questions.ts'
-import { ended, failed, looked, tooMany, writtenOf } from './result.ts'
+import { ended, failed, polledResult, tooMany, writtenOf } from './result.ts'
 import { sameSource } from './source.ts'
 import { afterSeen, type Basis, basisOf } from './told.ts'
 import type { Polling } from './values.ts'
@@ -71,7 +71,7 @@ export function* pass(input: PassInput): Piece<PassResult> {
 	const learnt = afterWrite(seen, { poll: all, older, accepted, written: holding, unwritten }, at)
 	const former = yield* removeFormer(input, learnt)
 	if (former.kind === 'refused' || former.kind === 'away') return ended(learnt, former, found, writtenOf(written))
-	return yield* looked(
+	return yield* polledResult(
 		input,
 		{
 			partly: begun.due !== undefined,

@@ -82,7 +82,7 @@ export interface Done {
 }
 
 /** The vault was polled, and what could be delivered is. */
-export function* looked(input: PassInput, done: Done, known: Knowledge): Piece<PassResult> {
+export function* polledResult(input: PassInput, done: Done, known: Knowledge): Piece<PassResult> {
 	const { binding, source } = input
 	const {
 		planned,
@@ -93,7 +93,7 @@ export function* looked(input: PassInput, done: Done, known: Knowledge): Piece<P
 	const { answer: session, at } = yield* ask({ ask: 'session', follow: undefined, interval: binding.interval })
 	const { change, removals, withheld, results } = planned
 	const outcome: Outcome = {
-		kind: 'looked',
+		kind: 'polled',
 		results: results.map((result) => repeatTrouble(result, done.older)),
 		at: contextOf(source, session),
 		changed: written.holding !== undefined && change.set.size + change.drop.length > 0,

@@ -62,7 +62,7 @@ describe('by what a node goes', () => {
 	test.each([5_000, 20_000, 60_000, 600_000, 86_400_000])(
 		'of an interval of %s ms the status says at least once that somebody looked before nodes give it up',
 		(interval) => {
-			// The first look after the time has come, and a pass of a minute.
+			// The first poll after the time has come, and a pass of a minute.
 			const last = Math.ceil(toldEvery(interval) / interval) * interval + Math.min(MINUTE, interval)
 			expect(toldFor(interval)).toBeGreaterThanOrEqual(last)
 		},
@@ -183,7 +183,7 @@ describe('a node that learns from the status', () => {
 		expect(one.values.get('a')).toBe('a2')
 	})
 
-	test('takes what selectors bring from the status, and lets go what a status of a good look names no more', () => {
+	test('takes what selectors bring from the status, and lets go what a status of a good poll names no more', () => {
 		const one = filled({ secrets: [], select: [{ prefix: 'a' }, { prefix: 'b' }] })
 		expect(one.pass(statusOf([entry('a'), entry('b')]), 0)).toEqual(['a', 'b'])
 		expect(one.pass(statusOf([entry('a')], fresh('VaultUnreachable')), 1_000)).toEqual([])

@@ -15,7 +15,7 @@ export interface Followed {
 	readonly version: number
 	/** Monotonic: when its spec, or what its status says of the vault, last changed. Answers of before say nothing of it. */
 	readonly changedAt: number
-	/** Monotonic: from when on answers of the vault will do for a first look, so that pods that start together share them. */
+	/** Monotonic: from when on answers of the vault will do for a first poll, so that pods that start together share them. */
 	since(): number
 	/** Resolves when `version` is another one. */
 	changed(version: number, signal: AbortSignal): Promise<void>

@@ -233,7 +233,7 @@ async function look(
 		source,
 		rules: destination.rules,
 		at: momentOf(clock),
-		// Whenever the binding was made, the first look takes what other volumes of it were told just now.
+		// Whenever the binding was made, the first poll takes what other volumes of it were told just now.
 		startedAt: { now: Number.POSITIVE_INFINITY, monotonic: since },
 		// What changed is learnt from what the operator wrote: it lists the vault once for all nodes.
 		learnFrom: { kind: 'status' as const, seenAt: followed.changedAt },
@@ -267,7 +267,7 @@ async function useOffline(
 		deliver(state, deps, 'offline')
 	}
 	judge(state, deps)
-	if (outcome.kind === 'looked' && conditionOf(state.status, 'Fresh')?.status === 'True') await keepOffline(place)
+	if (outcome.kind === 'polled' && conditionOf(state.status, 'Fresh')?.status === 'True') await keepOffline(place)
 }
 
 const destinationOf = ({ volumeId, target, group }: VolumeRequest, { delivery }: VolumeBinding, deps: VolumeDeps) =>

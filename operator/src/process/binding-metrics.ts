@@ -44,7 +44,7 @@ export function createBindingMetrics({ clock, registers, onUnused }: BindingMetr
 	})
 	new Gauge({
 		name: 'asb_vault_reachable',
-		help: '1 when the vault answered the last look, 0 with the reason when it did not; a refusal is an answer',
+		help: '1 when the vault answered the last poll, 0 with the reason when it did not; a refusal is an answer',
 		labelNames: ['vault', 'reason'],
 		registers,
 		collect() {

@@ -15,7 +15,7 @@ export interface QueueGauges {
 const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60]
 // From no wait to the 30 s after which a call gives up. Few steps: each is a series for each vault and lane.
 const WAIT_SECONDS = [0.01, 0.1, 0.5, 1, 2.5, 5, 10, 30]
-// From a 5 s interval with nudged pods up to the 24 h that an interval may be.
+// From a 5 s interval with refreshed pods up to the 24 h that an interval may be.
 const PROPAGATION_SECONDS = [0.25, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 900, 3_600, 14_400, 86_400]
 
 // From one password to the mebibyte that Kubernetes takes; close steps at the end, where somebody has to act.
@@ -88,7 +88,7 @@ export function deliveryInstruments(registers: Registry[]) {
 		buckets: BYTES,
 		registers,
 	})
-	const nudges = new Counter({
+	const podRefreshes = new Counter({
 		name: 'asb_nudges_total',
 		help: 'Pods touched so that the kubelet refreshes their volumes at once, by result',
 		labelNames: ['result'],
@@ -100,7 +100,7 @@ export function deliveryInstruments(registers: Registry[]) {
 		labelNames: ['result'],
 		registers,
 	})
-	return { reconciles, reconcileSeconds, propagation, secretWrites, secretBytes, nudges, events }
+	return { reconciles, reconcileSeconds, propagation, secretWrites, secretBytes, podRefreshes, events }
 }
 
 /** Requests to the API server. */

@@ -31,8 +31,8 @@ const facts = (reason: string, expires?: number) => ({
 	expires,
 })
 
-test('the age of the last look grows by itself', async () => {
-	metrics.looked('payments')
+test('the age of the last poll grows by itself', async () => {
+	metrics.polled('payments')
 	await clock.advance(90_000)
 	expect(await lines()).toContain('asb_vault_last_look_age_seconds{vault="payments"} 90')
 })
@@ -100,7 +100,7 @@ test('the series of a vault end with the last binding that uses it', async () =>
 		metrics.bindingUses(key, 'payments')
 		metrics.bindingIs(key, facts('Current', clock.now() + 1_000))
 	}
-	metrics.looked('payments')
+	metrics.polled('payments')
 	metrics.vaultAnswered('payments', undefined)
 	metrics.vaultCalls.inc({ vault: 'payments', kind: 'list', result: 'ok' })
 	metrics.vaultWait.observe({ vault: 'payments', lane: 'first' }, 0.2)

@@ -82,7 +82,7 @@ export function createMetrics({ clock, process: ofProcess = true }: MetricsOptio
 			rates = next
 		},
 		/** A vault was read successfully just now. */
-		looked(vault: string): void {
+		polled(vault: string): void {
 			looks.set(vault, clock.monotonic())
 		},
 	}

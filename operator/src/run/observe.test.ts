@@ -3,7 +3,7 @@ import type { BindingStatus } from '../api/schema.ts'
 import type { EntryResult } from '../engine/entry.ts'
 import type { VaultFault } from '../engine/fault.ts'
 import type { Outcome } from '../engine/outcome.ts'
-import { AT as at, entryOf, lookedOf } from '../engine/testing/samples.ts'
+import { AT as at, entryOf, polledOf } from '../engine/testing/samples.ts'
 import { createMetrics, type Metrics } from '../process/metrics.ts'
 import { FakeClock } from '../process/testing/fake-clock.ts'
 import { createObserver, type Observer } from './observe.ts'
@@ -38,7 +38,7 @@ const result = (fault: VaultFault | undefined, expires?: string): EntryResult =>
 		state: 'Current',
 		fault,
 	})
-const looked = (...results: EntryResult[]): Outcome => lookedOf({ results, at })
+const polled = (...results: EntryResult[]): Outcome => polledOf({ results, at })
 const failed = (fault: VaultFault): Outcome => ({ kind: 'failed', fault, at })
 const status: BindingStatus = {
 	conditions: (['Ready', 'Fresh', 'Stalled'] as const).map((type) => ({
@@ -57,11 +57,11 @@ const reconcile = (outcome: Outcome) => {
 const series = async (name: string) => (await metrics.text()).split('\n').filter((line) => line.startsWith(`${name}{`))
 
 test.each<[string, Outcome, string | undefined]>([
-	['a look that worked', looked(result(undefined)), 'reason="Reachable"} 1'],
-	['a secret that is absent', looked(result({ kind: 'absent' })), 'reason="Reachable"} 1'],
+	['a poll that worked', polled(result(undefined)), 'reason="Reachable"} 1'],
+	['a secret that is absent', polled(result({ kind: 'absent' })), 'reason="Reachable"} 1'],
 	['one identity without a role', failed({ kind: 'forbiddenRbac' }), 'reason="Reachable"} 1'],
 	['a timeout', failed({ kind: 'timeout' }), 'reason="VaultTimeout"} 0'],
-	['a look that broke off', looked(result(undefined), result({ kind: 'unreachable' })), 'reason="VaultUnreachable"} 0'],
+	['a poll that broke off', polled(result(undefined), result({ kind: 'unreachable' })), 'reason="VaultUnreachable"} 0'],
 	['a firewall', failed({ kind: 'firewall' }), 'reason="ForbiddenByFirewall"} 0'],
 	['Entra away: the vault was not asked', failed({ kind: 'entraUnavailable' }), undefined],
 	['no federated credential', failed({ kind: 'federation', code: '70021' }), undefined],
@@ -74,7 +74,7 @@ test.each<[string, Outcome, string | undefined]>([
 
 test('expiry: the earliest of what is delivered, kept while the vault is away, gone with the binding', async () => {
 	reconcile(
-		looked(result(undefined, '2026-01-03T00:00:00Z'), result(undefined, '2026-01-02T00:00:00Z'), result(undefined)),
+		polled(result(undefined, '2026-01-03T00:00:00Z'), result(undefined, '2026-01-02T00:00:00Z'), result(undefined)),
 	)
 	const expected = [`asb_vault_earliest_expiry_seconds{namespace="ns",vault="${host}"} 86400`]
 	expect(await series('asb_vault_earliest_expiry_seconds')).toEqual(expected)
@@ -85,15 +85,15 @@ test('expiry: the earliest of what is delivered, kept while the vault is away, g
 })
 
 test('a suspended binding uses no vault', async () => {
-	reconcile(looked(result(undefined, '2026-01-02T00:00:00Z')))
+	reconcile(polled(result(undefined, '2026-01-02T00:00:00Z')))
 	observer.reconciled('ns/payments', { kind: 'suspended' }, status, 0.1)
 	expect(await metrics.text()).not.toContain(host)
 	expect(await series('asb_bindings')).toHaveLength(2)
 })
 
 test('neither name nor value of a secret, nor the binding, is in the page', async () => {
-	reconcile(looked(result(undefined, '2026-01-02T00:00:00Z')))
-	observer.looked(vaultUrl)
+	reconcile(polled(result(undefined, '2026-01-02T00:00:00Z')))
+	observer.polled(vaultUrl)
 	observer.written(2_000)
 	observer.propagated(1)
 	const text = await metrics.text()

@@ -8,8 +8,8 @@ import { earliestExpiry, reachedOf } from '../status/reachable.ts'
 export interface Observer {
 	/** the binding `key` reads this vault */
 	uses(key: string, vaultUrl: string): void
-	/** a look at the vault found out everything it wanted to know */
-	looked(vaultUrl: string): void
+	/** a poll of the vault found out everything it wanted to know */
+	polled(vaultUrl: string): void
 	/** a Secret was written; bytes of all its values together */
 	written(bytes: number): void
 	/** seconds from the change in the vault until it was applied */
@@ -28,7 +28,7 @@ const hostOf = (vaultUrl: string) => new URL(vaultUrl).hostname
 export function createObserver(metrics: Metrics): Observer {
 	return {
 		uses: (key, vaultUrl) => metrics.bindingUses(key, hostOf(vaultUrl)),
-		looked: (vaultUrl) => metrics.looked(hostOf(vaultUrl)),
+		polled: (vaultUrl) => metrics.polled(hostOf(vaultUrl)),
 		written: (bytes) => metrics.secretBytes.observe(bytes),
 		propagated: (seconds) => metrics.propagation.observe(seconds),
 		reconciled(key, outcome, { conditions = [] }, seconds) {
@@ -40,7 +40,7 @@ export function createObserver(metrics: Metrics): Observer {
 			metrics.bindingIs(key, {
 				conditions: conditions.filter(({ type }) => type === 'Ready' || type === 'Fresh'),
 				// A look that failed changes nothing that was delivered.
-				expires: outcome.kind === 'looked' ? earliestExpiry(outcome.results) : 'as before',
+				expires: outcome.kind === 'polled' ? earliestExpiry(outcome.results) : 'as before',
 			})
 		},
 		late: (by) => metrics.latePolls.inc({ by }),

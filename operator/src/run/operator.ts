@@ -23,9 +23,9 @@ import { KeyedQueue } from '../process/queue.ts'
 import { createSlices } from '../process/slices.ts'
 import { createStore, type Store } from '../process/store.ts'
 import { createVaults } from '../vault/pool.ts'
-import { waitForFence } from './fence.ts'
 import { createObserver } from './observe.ts'
 import { createOutages } from './outages.ts'
+import { waitForPolicies } from './policies.ts'
 import { type BindingObject, createReconciler } from './reconcile.ts'
 
 /** Everything an operator needs; nothing is read from the environment or from module state. */
@@ -87,7 +87,7 @@ const LEASE = 'azure-secret-binding-operator'
 const PRUNE_MS = 60_000
 
 /**
- * Starts an operator: probes, fence check, lease, watch, workers. Rejects when it cannot start; after that `done` tells.
+ * Starts an operator: probes, admission policies, lease, watch, workers. Rejects when it cannot start; after that `done` tells.
  */
 export async function startOperator(options: OperatorOptions): Promise<Operator> {
 	const { log, metrics, signal, clock } = options
@@ -97,7 +97,7 @@ export async function startOperator(options: OperatorOptions): Promise<Operator>
 		observe: metrics.observeRequest,
 	})
 	try {
-		const state = { fenced: false, leading: false, synced: false, lost: false }
+		const state = { policiesStand: false, leading: false, synced: false, lost: false }
 		const probes =
 			options.port === undefined
 				? undefined
@@ -108,7 +108,7 @@ export async function startOperator(options: OperatorOptions): Promise<Operator>
 						live: () => (state.lost ? 'the lease was lost' : undefined),
 						// A replica that waits for the lease is ready: it does what it is there for.
 						ready: () => {
-							if (!state.fenced) return 'the admission policies are not in force'
+							if (!state.policiesStand) return 'the admission policies are not in force'
 							return state.leading && !state.synced ? 'the bindings are being listed' : undefined
 						},
 						metrics,
@@ -118,8 +118,8 @@ export async function startOperator(options: OperatorOptions): Promise<Operator>
 		ready.promise.catch(() => {})
 		const run = async () => {
 			try {
-				if (!(await isFenced(options, transport))) return
-				state.fenced = true
+				if (!(await policiesStand(options, transport))) return
+				state.policiesStand = true
 				await runLeaderElection(
 					{
 						transport,
@@ -167,9 +167,9 @@ export async function startOperator(options: OperatorOptions): Promise<Operator>
 }
 
 /** @returns when the operator may work; false: it was stopped before */
-async function isFenced(options: OperatorOptions, transport: KubeTransport): Promise<boolean> {
+async function policiesStand(options: OperatorOptions, transport: KubeTransport): Promise<boolean> {
 	try {
-		await waitForFence({ ...options, clock: options.leaseClock ?? options.clock, transport, pod: options.identity })
+		await waitForPolicies({ ...options, clock: options.leaseClock ?? options.clock, transport, pod: options.identity })
 		return true
 	} catch (error) {
 		if (options.signal.aborted) return false
@@ -270,9 +270,9 @@ const refresherOf = ({ clock, random, metrics, log }: OperatorOptions, transport
 		pods: createPods(transport),
 		clock,
 		random,
-		observe: (result) => metrics.nudges.inc({ result }),
+		observe: (result) => metrics.podRefreshes.inc({ result }),
 		onError: (error, { namespace, name }) =>
-			log.warn({ binding: `${namespace}/${name}`, err: error }, 'pods not nudged'),
+			log.warn({ binding: `${namespace}/${name}`, err: error }, 'pods not refreshed'),
 	})
 
 const vaultsOf = (options: OperatorOptions, transport: KubeTransport) => {

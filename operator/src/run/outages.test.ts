@@ -4,7 +4,7 @@ import type { Condition } from '../api/schema.ts'
 import type { EventInput } from '../cluster/events.ts'
 import type { VaultFault } from '../engine/fault.ts'
 import type { Outcome } from '../engine/outcome.ts'
-import { AT as at, lookedOf } from '../engine/testing/samples.ts'
+import { AT as at, polledOf } from '../engine/testing/samples.ts'
 import { createOutages, type Outages } from './outages.ts'
 
 const lease = { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', namespace: 'system', name: 'operator' }
@@ -32,7 +32,7 @@ const report = (key: string, outcome: Outcome, reason: Reason) => {
 	conditions.set(key, after)
 }
 const works = (key: string, vaultUrl = at.vaultUrl) =>
-	report(key, lookedOf({ at: { ...at, vaultUrl }, results: [] }), 'Current')
+	report(key, polledOf({ at: { ...at, vaultUrl }, results: [] }), 'Current')
 const fails = (key: string, fault: VaultFault, reason: Reason) => report(key, { kind: 'failed', fault, at }, reason)
 /** Not yet told at the binding. */
 const hiccups = (key: string) => fails(key, { kind: 'server' }, 'Current')
@@ -54,7 +54,7 @@ test('an outage is told when the first binding is told of it, with how many fail
 			type: 'Warning',
 			reason: 'VaultUnreachable',
 			action: 'Look',
-			note: 'The vault payments.vault.azure.net is not reached (VaultError): 3 of 4 bindings that read it could not at their last look. What they delivered stays.',
+			note: 'The vault payments.vault.azure.net is not reached (VaultError): 3 of 4 bindings that read it could not at their last poll. What they delivered stays.',
 		},
 	])
 	works('a')

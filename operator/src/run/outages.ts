@@ -13,7 +13,7 @@ export interface Outages {
 }
 
 interface Vault {
-	/** bindings that read it, and whether they reached it at their last look */
+	/** bindings that read it, and whether they reached it at their last poll */
 	readers: Map<string, boolean>
 	/** bindings whose Fresh says that it is away */
 	told: Set<string>
@@ -67,7 +67,7 @@ export function createOutages(events: Pick<EventRecorder, 'record'>, regarding: 
 				vault.told.add(key)
 				if (!inherited && vault.state !== 'away') {
 					const failing = [...vault.readers.values()].filter((ok) => !ok).length
-					const note = `The vault ${host} is not reached (${after.reason}): ${failing} of ${vault.readers.size} bindings that read it could not at their last look. What they delivered stays.`
+					const note = `The vault ${host} is not reached (${after.reason}): ${failing} of ${vault.readers.size} bindings that read it could not at their last poll. What they delivered stays.`
 					tell('Warning', 'VaultUnreachable', host, note)
 				}
 				if (!inherited || vault.state === 'unknown') vault.state = 'away'

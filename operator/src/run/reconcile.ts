@@ -185,7 +185,7 @@ function paceOf(
 	lateMs: number,
 	{ clock, observer }: ReconcileDeps,
 ): Pace {
-	if (parsed.kind !== 'active' || outcome.kind !== 'looked') return { ...pace, polledAt: undefined }
+	if (parsed.kind !== 'active' || outcome.kind !== 'polled') return { ...pace, polledAt: undefined }
 	const { isLate, ...next } = paceAfter(pace, clock.monotonic(), parsed.binding.interval, lateMs)
 	if (isLate) observer.late(next.slow?.by ?? 'vault')
 	return next
@@ -265,7 +265,7 @@ function observePass(
 	{ observer }: ReconcileDeps,
 ): void {
 	const { source } = knowledge
-	if (polled && source && outcome.kind === 'looked') observer.looked(source.vaultUrl)
+	if (polled && source && outcome.kind === 'polled') observer.polled(source.vaultUrl)
 	// What nodes deliver they measure themselves.
 	if (!written || !isOfSecret) return
 	observer.written(bytesOf(written.holding))
@@ -289,7 +289,7 @@ function tell(
 			...(outcome.kind === 'failed' ? { fault: outcome.fault.kind } : {}),
 			reason: fresh?.reason,
 			synced: status.synced,
-			...(outcome.kind === 'looked' && outcome.changed ? { versions: versionsOf(status) } : {}),
+			...(outcome.kind === 'polled' && outcome.changed ? { versions: versionsOf(status) } : {}),
 		},
 		'reconciled',
 	)

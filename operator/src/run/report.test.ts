@@ -22,8 +22,8 @@ const fresh = (status: Condition['status'], second: number): BindingStatus => ({
 const summaryOf = (status: BindingStatus): Summary => ({
 	status,
 	track: NEW_TRACK,
-	nextLookAt: undefined,
-	wholeLookAt: undefined,
+	nextPollAt: undefined,
+	wholePollAt: undefined,
 	transitions: [],
 	level: 'debug',
 })
@@ -50,7 +50,7 @@ test('after an answer that got lost, nothing is written on top of a status that 
 	const write = (status: BindingStatus, present = shown) => report(object, present, summaryOf(status), deps)
 
 	await expect(write(fresh('True', 1))).rejects.toThrow('got lost')
-	// The watch has not shown it yet, so the next look takes the turn for its own.
+	// The watch has not shown it yet, so the next poll takes the turn for its own.
 	await expect(write(fresh('True', 2))).rejects.toMatchObject({ kind: 'conflict' })
 	expect(stored.status).toEqual(fresh('True', 1))
 	// Then it has.

@@ -39,9 +39,9 @@ describe('a binding that is delivered by Volume', () => {
 		one.vault('a').set('db', 'value of a rotation')
 		await one.pass(65_000)
 		expect(one.shown('db')?.updated).not.toBe(before)
-		const looked = one.status.lastCheckTime
+		const polled = one.status.lastCheckTime
 		await one.pass(130_000)
-		expect(one.status.lastCheckTime).not.toBe(looked)
+		expect(one.status.lastCheckTime).not.toBe(polled)
 		isWithoutValues(one)
 	})
 

@@ -41,7 +41,7 @@ export function conclude(
 		previous,
 		track: known.track,
 		// A poll has said by itself what they are.
-		held: outcome.kind === 'looked' ? undefined : heldFor(binding, outcome, known, previous),
+		held: outcome.kind === 'polled' ? undefined : heldFor(binding, outcome, known, previous),
 		slow,
 		workedUntil,
 		now: at.now,
@@ -56,8 +56,8 @@ export function conclude(
 			generation,
 			requested: binding?.requested ?? known.requested,
 			overrides: binding?.overrides ?? known.overrides,
-			wholePollAt: summary.wholeLookAt ?? Number.POSITIVE_INFINITY,
-			nextPollAt: summary.nextLookAt ?? Number.POSITIVE_INFINITY,
+			wholePollAt: summary.wholePollAt ?? Number.POSITIVE_INFINITY,
+			nextPollAt: summary.nextPollAt ?? Number.POSITIVE_INFINITY,
 		},
 	}
 }

@@ -14,8 +14,8 @@ const MAX_CHECK_MS = CHECK_MS * 1.1
 export const conditionOf = ({ conditions }: BindingStatus, type: string): Condition | undefined =>
 	conditions?.find((each) => each.type === type)
 
-/** Whether the condition was written after a look that worked: good, or with a reason that the vault's answer was. */
-export const tellsOfLook = ({ status, reason }: Condition): boolean => status === 'True' || FOUND.has(reason)
+/** Whether the condition was written after a poll that worked: good, or with a reason that the vault's answer was. */
+export const tellsOfPoll = ({ status, reason }: Condition): boolean => status === 'True' || FOUND.has(reason)
 
 /** How an outcome continues what went before. */
 export interface Failing {
@@ -25,7 +25,7 @@ export interface Failing {
 	hiccup: boolean
 	/** the outage that was told already shows itself in another way */
 	told: boolean
-	/** no look has worked for longer than staleAfter */
+	/** no poll has worked for longer than staleAfter */
 	stale: boolean
 }
 
@@ -56,7 +56,7 @@ export function failingOf(
 		forMs,
 		stale,
 		// What is stale is not fresh, however short the outage: staleAfter may be as short as the grace.
-		hiccup: forMs < grace && !stale && before !== undefined && tellsOfLook(before),
+		hiccup: forMs < grace && !stale && before !== undefined && tellsOfPoll(before),
 		told:
 			before?.status === 'False' &&
 			TRANSIENT.has(before.reason) &&
@@ -64,35 +64,35 @@ export function failingOf(
 	}
 }
 
-/** Faults that may be over at the next look, whoever has to mend them when they are not. */
+/** Faults that may be over at the next poll, whoever has to mend them when they are not. */
 const mayPass = (fault: VaultFault) =>
-	// AKV10046 has been seen to pass (FACTS.md#refusals), and the next look has a client and a token of its own.
+	// AKV10046 has been seen to pass (FACTS.md#refusals), and the next poll has a client and a token of its own.
 	traitsOf(fault).class === 'transient' || fault.kind === 'unauthorized'
 
 /**
- * Ready turns False when no look has worked for `staleAfter`, and never earlier. A process that has not yet looked with
+ * Ready turns False when no poll has worked for `staleAfter`, and never earlier. A process that has not yet looked with
  * success knows only the status, which hides the looks since `lastCheckTime`: for as long as that is written at the latest,
  * but none after Fresh said that they fail, and none after the last operator before this one. Only without its lease
- * Stale may come late, by what the status hides. The alternative, to write each look, would be a write for each binding at
+ * Stale may come late, by what the status hides. The alternative, to write each poll, would be a write for each binding at
  * each interval.
  */
 function isStale(
-	{ lastLook }: Track,
+	{ lastPoll }: Track,
 	staleAfter: number,
 	{ previous, generation, workedUntil = Number.POSITIVE_INFINITY, now }: Now,
 ): boolean {
-	if (lastLook !== undefined) return now - lastLook > staleAfter
+	if (lastPoll !== undefined) return now - lastPoll > staleAfter
 	const written = parseTime(previous.lastCheckTime)
 	if (written === undefined) return false
 	// Who wrote it knew. It must not be Ready again only because a new process knows less.
 	const ready = conditionOf(previous, 'Ready')
 	if (ready?.reason === 'Stale' && ready.observedGeneration === generation) return true
 	const fresh = conditionOf(previous, 'Fresh')
-	const failing = fresh?.status === 'False' && !tellsOfLook(fresh)
-	// Older than the last look it is the time of another reason, from which Fresh went over to this one.
+	const failing = fresh?.status === 'False' && !tellsOfPoll(fresh)
+	// Older than the last poll it is the time of another reason, from which Fresh went over to this one.
 	const turned = failing ? parseTime(fresh.lastTransitionTime) : undefined
 	const known = turned !== undefined && turned >= written ? turned : Number.POSITIVE_INFINITY
 	// Written later than the lease says: clocks of two nodes differ.
-	const looked = Math.max(written, Math.min(written + MAX_CHECK_MS, known, workedUntil))
-	return now - looked > staleAfter
+	const polledUntil = Math.max(written, Math.min(written + MAX_CHECK_MS, known, workedUntil))
+	return now - polledUntil > staleAfter
 }

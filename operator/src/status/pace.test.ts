@@ -30,7 +30,7 @@ describe('the pace of a binding', () => {
 
 	it('is told with what helps', () => {
 		expect(explainPace({ intervals: 8, by: 'workers' }, 5_000)).toBe(
-			'The interval of 5s is not kept: up to 40s lie between looks, because bindings wait for workers of the operator. A longer interval or fewer secrets help.',
+			'The interval of 5s is not kept: up to 40s lie between polls, because bindings wait for workers of the operator. A longer interval or fewer secrets help.',
 		)
 	})
 })

@@ -54,4 +54,4 @@ const CAUSES: Record<LateBy, string> = {
 
 /** A sentence for the condition. */
 export const explainPace = ({ intervals, by }: Slow, intervalMs: number): string =>
-	`The interval of ${intervalMs / 1000}s is not kept: up to ${(intervals * intervalMs) / 1000}s lie between looks, because ${CAUSES[by]}. A longer interval or fewer secrets help.`
+	`The interval of ${intervalMs / 1000}s is not kept: up to ${(intervals * intervalMs) / 1000}s lie between polls, because ${CAUSES[by]}. A longer interval or fewer secrets help.`

@@ -52,7 +52,7 @@ export const isAway = (condition: Condition | undefined): condition is Condition
 
 /** What an outcome tells of its vault: `down` is the reason why it was not reached. Undefined: it tells nothing. */
 export function reachedOf(outcome: Outcome): { vaultUrl: string; down: Reason | undefined } | undefined {
-	if (outcome.kind !== 'looked' && outcome.kind !== 'failed') return undefined
+	if (outcome.kind !== 'polled' && outcome.kind !== 'failed') return undefined
 	const { vaultUrl } = outcome.at
 	const faults = outcome.kind === 'failed' ? [outcome.fault] : outcome.results.flatMap(({ fault }) => fault ?? [])
 	// A look that broke off gives its fault to every secret it did not come to: it is younger than the answers before.

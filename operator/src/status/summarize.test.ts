@@ -4,7 +4,7 @@ import { decideEntry, type Finding } from '../engine/entry.ts'
 import type { VaultFault } from '../engine/fault.ts'
 import { NEW_TRACK, type Track } from '../engine/knowledge.ts'
 import type { Outcome } from '../engine/outcome.ts'
-import { contextOf, lookedOf } from '../engine/testing/samples.ts'
+import { contextOf, polledOf } from '../engine/testing/samples.ts'
 import { type SummaryInput, summarize } from './summarize.ts'
 
 const NOW = Date.UTC(2026, 0, 1, 12)
@@ -28,8 +28,8 @@ const value: Finding = {
 }
 const fault = (of: VaultFault, confirmed = true): Finding => ({ kind: 'fault', fault: of, confirmed })
 
-const looked = (...findings: [ReturnType<typeof wanted>, Finding][]): Outcome =>
-	lookedOf({
+const polled = (...findings: [ReturnType<typeof wanted>, Finding][]): Outcome =>
+	polledOf({
 		at,
 		changed: true,
 		results: findings.map(([want, finding]) => decideEntry(want, finding, undefined, contextOf())),
@@ -80,13 +80,13 @@ function checkConditions({ conditions = [], observedGeneration }: BindingStatus)
 	for (const each of conditions) expect(each.observedGeneration).toBe(observedGeneration)
 }
 
-const good = run(looked([wanted('a'), value], [wanted('b'), value])).status
-const goodTrack: Track = { ...NEW_TRACK, lastLook: NOW - MINUTE }
+const good = run(polled([wanted('a'), value], [wanted('b'), value])).status
+const goodTrack: Track = { ...NEW_TRACK, lastPoll: NOW - MINUTE }
 
 describe('conditions', () => {
 	it('explain one rule with the names that break it; each secret has its own reason', () => {
 		const { status } = run(
-			looked(
+			polled(
 				[wanted('a'), fault({ kind: 'decode', rule: 'Hex' })],
 				[wanted('b'), fault({ kind: 'decode', rule: 'Base64' })],
 				[wanted('c'), fault({ kind: 'property', rule: 'json' })],
@@ -113,9 +113,9 @@ describe('conditions', () => {
 	const selected = (name: string) => ({ ...wanted(name, true), selected: true as const })
 	it('of selected secrets one may fail, but not all: then there is no Secret', () => {
 		const broken = fault({ kind: 'disabled' })
-		const some = run(looked([selected('a'), value], [selected('b'), broken]), { names: [], selects: true }).status
+		const some = run(polled([selected('a'), value], [selected('b'), broken]), { names: [], selects: true }).status
 		expect(shown(some)).toEqual({ Ready: 'True Delivered', Fresh: 'False SecretDisabled' })
-		const none = run(looked([selected('a'), broken], [selected('b'), broken]), { names: [], selects: true }).status
+		const none = run(polled([selected('a'), broken], [selected('b'), broken]), { names: [], selects: true }).status
 		expect(shown(none)).toEqual({
 			Ready: 'False SecretDisabled',
 			Fresh: 'False SecretDisabled',
@@ -128,28 +128,28 @@ describe('conditions', () => {
 	const cases: [string, Outcome, Parameters<typeof run>[1], Record<string, string>, string][] = [
 		[
 			'all delivered',
-			looked([wanted('a'), value], [wanted('b'), value]),
+			polled([wanted('a'), value], [wanted('b'), value]),
 			{},
 			{ Ready: 'True Delivered', Fresh: 'True Current' },
 			'2/2',
 		],
 		[
 			'one absent and wanted: not Ready, yet as fresh as the vault',
-			looked([wanted('a'), value], [wanted('b'), fault({ kind: 'absent' })]),
+			polled([wanted('a'), value], [wanted('b'), fault({ kind: 'absent' })]),
 			{},
 			{ Ready: 'False SecretAbsent', Fresh: 'True Current', Stalled: 'True SecretAbsent' },
 			'1/2',
 		],
 		[
 			'one absent and optional: Ready',
-			looked([wanted('a'), value], [wanted('b', true), fault({ kind: 'absent' })]),
+			polled([wanted('a'), value], [wanted('b', true), fault({ kind: 'absent' })]),
 			{ names: [wanted('a'), wanted('b', true)] },
 			{ Ready: 'True Delivered', Fresh: 'True Current' },
 			'1/2',
 		],
 		[
 			'one forbidden: the other is delivered, and waiting for the role counts as reconciling',
-			looked([wanted('a'), value], [wanted('b'), fault({ kind: 'forbiddenRbac' })]),
+			polled([wanted('a'), value], [wanted('b'), fault({ kind: 'forbiddenRbac' })]),
 			{},
 			{ Ready: 'False ForbiddenByRbac', Fresh: 'False ForbiddenByRbac', Reconciling: 'True ForbiddenByRbac' },
 			'1/2',
@@ -185,7 +185,7 @@ describe('conditions', () => {
 		[
 			'the vault away for longer than staleAfter: Ready turns',
 			failed({ kind: 'unreachable' }),
-			{ previous: good, track: { ...NEW_TRACK, failures: 9, failingSince: 0, lastLook: NOW - 61 * MINUTE } },
+			{ previous: good, track: { ...NEW_TRACK, failures: 9, failingSince: 0, lastPoll: NOW - 61 * MINUTE } },
 			{ Ready: 'False Stale', Fresh: 'False VaultUnreachable', Reconciling: 'True Stale' },
 			'2/2',
 		],
@@ -248,7 +248,7 @@ describe('conditions', () => {
 
 	it('name what is missing and print one line that mends it', () => {
 		const { status } = run(
-			looked([wanted('a'), fault({ kind: 'forbiddenRbac' })], [wanted('b'), fault({ kind: 'forbiddenRbac' })]),
+			polled([wanted('a'), fault({ kind: 'forbiddenRbac' })], [wanted('b'), fault({ kind: 'forbiddenRbac' })]),
 		)
 		expect(message(status, 'Ready')).toContain('Not delivered: a, b.')
 		expect(
@@ -259,7 +259,7 @@ describe('conditions', () => {
 	})
 
 	it('keep their transition time while their status stays', () => {
-		const later = run(looked([wanted('a'), value], [wanted('b'), value]), { previous: good, now: NOW + MINUTE })
+		const later = run(polled([wanted('a'), value], [wanted('b'), value]), { previous: good, now: NOW + MINUTE })
 		expect(later.status.conditions?.map((each: Condition) => each.lastTransitionTime)).toEqual([
 			'2026-01-01T12:00:00Z',
 			'2026-01-01T12:00:00Z',
@@ -279,7 +279,7 @@ describe('a fault that may pass', () => {
 		})
 	}
 	const [fine, gone] = ['True Current', { Ready: 'True Delivered', Fresh: 'False SecretAbsent' }]
-	const kept: Outcome = lookedOf({
+	const kept: Outcome = polledOf({
 		at,
 		results: [
 			decideEntry(wanted('a'), value, undefined, contextOf()),
@@ -322,13 +322,13 @@ describe('a fault that may pass', () => {
 	it('leaves a binding Stalled for what is missing', () => {
 		const away = failed({ kind: 'unreachable' })
 		const missing = { Ready: 'False SecretAbsent', Fresh: fine, Stalled: 'True SecretAbsent' }
-		const absent = looked([wanted('a'), value], [wanted('b'), fault({ kind: 'absent' })])
+		const absent = polled([wanted('a'), value], [wanted('b'), fault({ kind: 'absent' })])
 		expect(follow([0, absent], [1, away], [2, absent])).toEqual([missing, missing, missing])
 	})
 })
 
 describe('a process that begins in an outage', () => {
-	// It knows the status, whose time of the last look may be a quarter of an hour old, and jitter.
+	// It knows the status, whose time of the last poll may be a quarter of an hour old, and jitter.
 	const away = failed({ kind: 'unreachable' })
 	const checked: BindingStatus = { ...good, lastCheckTime: '2026-01-01T12:00:00Z' }
 	const names = [wanted('a'), wanted('b')]
@@ -336,7 +336,7 @@ describe('a process that begins in an outage', () => {
 	const begin = (minute: number, previous: BindingStatus, staleAfter = 5 * MINUTE, workedUntil?: number) =>
 		run(away, { previous, now: NOW + minute * MINUTE, workedUntil, spec: { ...spec, staleAfter } }).status
 
-	it.each([6, 14, 21])('says nothing at its first look, %s minutes after the time in the status', (minute) => {
+	it.each([6, 14, 21])('says nothing at its first poll, %s minutes after the time in the status', (minute) => {
 		expect(shown(begin(minute, checked))).toEqual({ Ready: 'True Delivered', Fresh: 'True Current' })
 	})
 	it('says Stale when that is sure, whatever the status hides', () => {
@@ -346,7 +346,7 @@ describe('a process that begins in an outage', () => {
 			Reconciling: 'True Stale',
 		})
 	})
-	it('knows that no look worked after the operator before it had ended', () => {
+	it('knows that no poll worked after the operator before it had ended', () => {
 		const ready = (minute: number, workedUntil: number) =>
 			shown(begin(minute, checked, undefined, NOW + workedUntil * MINUTE))['Ready']
 		expect([ready(8, 3), ready(9, 3)]).toEqual(['True Delivered', 'False Stale'])
@@ -355,8 +355,8 @@ describe('a process that begins in an outage', () => {
 		// It worked on until now: what the status hides is no more than that.
 		expect([ready(21, 21), ready(22, 21)]).toEqual(['True Delivered', 'False Stale'])
 	})
-	it('knows that no look worked after Fresh had turned', () => {
-		const track = { ...goodTrack, lastLook: NOW + MINUTE, failingSince: 1_000_000 - 5 * MINUTE }
+	it('knows that no poll worked after Fresh had turned', () => {
+		const track = { ...goodTrack, lastPoll: NOW + MINUTE, failingSince: 1_000_000 - 5 * MINUTE }
 		const told = run(away, { previous: checked, now: NOW + 6 * MINUTE, track }).status
 		// Exact, for it is written together with the change.
 		expect(told.lastCheckTime).toBe('2026-01-01T12:01:00Z')
@@ -364,7 +364,7 @@ describe('a process that begins in an outage', () => {
 		expect(shown(begin(12, told))['Ready']).toBe('False Stale')
 	})
 	it('leaves Stale what another process knew to be', () => {
-		const track = { ...goodTrack, lastLook: NOW, failingSince: 0 }
+		const track = { ...goodTrack, lastPoll: NOW, failingSince: 0 }
 		const stale = run(away, {
 			previous: checked,
 			now: NOW + 6 * MINUTE,
@@ -384,9 +384,9 @@ describe('a process that begins in an outage', () => {
 	})
 })
 
-describe('the time of the last look', () => {
+describe('the time of the last poll', () => {
 	const quiet: Outcome = {
-		...(looked([wanted('a'), value], [wanted('b'), value]) as Extract<Outcome, { kind: 'looked' }>),
+		...(polled([wanted('a'), value], [wanted('b'), value]) as Extract<Outcome, { kind: 'polled' }>),
 		changed: false,
 	}
 	const previous: BindingStatus = { ...good, lastCheckTime: '2026-01-01T12:00:00Z' }
@@ -402,24 +402,24 @@ describe('the time of the last look', () => {
 		const { status } = run(failed({ kind: 'unreachable' }), {
 			previous,
 			now: NOW + 60 * MINUTE,
-			track: { ...goodTrack, lastLook: NOW },
+			track: { ...goodTrack, lastPoll: NOW },
 		})
 		expect(status.lastCheckTime).toBe('2026-01-01T12:00:00Z')
 	})
 })
 
-describe('the next look', () => {
-	const ok = looked([wanted('a'), value], [wanted('b'), value])
+describe('the next poll', () => {
+	const ok = polled([wanted('a'), value], [wanted('b'), value])
 	it('comes with the next common look of the session', () => {
-		expect(run({ ...(ok as Extract<Outcome, { kind: 'looked' }>), nextAt: 1_012_345 })).toMatchObject({
-			nextLookAt: 1_012_345,
-			wholeLookAt: 1_012_345,
+		expect(run({ ...(ok as Extract<Outcome, { kind: 'polled' }>), nextAt: 1_012_345 })).toMatchObject({
+			nextPollAt: 1_012_345,
+			wholePollAt: 1_012_345,
 		})
 	})
 	it('comes sooner when something is unsettled', () => {
-		expect(run({ ...(ok as Extract<Outcome, { kind: 'looked' }>), again: 2_500 })).toMatchObject({
-			nextLookAt: 1_002_500,
-			wholeLookAt: 1_060_000,
+		expect(run({ ...(ok as Extract<Outcome, { kind: 'polled' }>), again: 2_500 })).toMatchObject({
+			nextPollAt: 1_002_500,
+			wholePollAt: 1_060_000,
 		})
 	})
 	it.each([
@@ -429,14 +429,14 @@ describe('the next look', () => {
 		[4, 60_000],
 		[40, 60_000],
 	])('after %s failures comes after %s ms', (failures, ms) => {
-		expect(run(failed({ kind: 'unreachable' }), { track: { ...goodTrack, failures } }).nextLookAt).toBe(1_000_000 + ms)
+		expect(run(failed({ kind: 'unreachable' }), { track: { ...goodTrack, failures } }).nextPollAt).toBe(1_000_000 + ms)
 	})
 	it('is never more than five minutes away when it fails for long', () => {
 		const track = { ...goodTrack, failures: 40, failingSince: 1_000_000 - 60 * MINUTE }
-		expect(run(failed({ kind: 'unreachable' }), { track }).nextLookAt).toBe(1_000_000 + 5 * MINUTE)
+		expect(run(failed({ kind: 'unreachable' }), { track }).nextPollAt).toBe(1_000_000 + 5 * MINUTE)
 	})
 	it('respects what the vault asked for', () => {
-		expect(run(failed({ kind: 'throttled', retryAfterMs: 90_000 })).nextLookAt).toBe(1_090_000)
+		expect(run(failed({ kind: 'throttled', retryAfterMs: 90_000 })).nextPollAt).toBe(1_090_000)
 	})
 	it.each([
 		[0, 5_000],
@@ -446,11 +446,11 @@ describe('the next look', () => {
 	])('comes soon when the namespace has granted nothing, at last once an interval: after %s more', (failures, ms) => {
 		const track = { ...goodTrack, failures }
 		const next = (reason: 'NotGranted' | 'SecretNotOurs') =>
-			run({ kind: 'refused', reason, message: 'm' }, { track }).nextLookAt
+			run({ kind: 'refused', reason, message: 'm' }, { track }).nextPollAt
 		expect(next('NotGranted')).toBe(1_000_000 + ms)
 		expect(next('SecretNotOurs')).toBe(1_000_000 + MINUTE)
 	})
 	it('never comes while suspended', () => {
-		expect(run({ kind: 'suspended' }, { spec: undefined }).nextLookAt).toBeUndefined()
+		expect(run({ kind: 'suspended' }, { spec: undefined }).nextPollAt).toBeUndefined()
 	})
 })

@@ -32,13 +32,13 @@ export interface SummaryInput extends Pick<Situation, 'outcome' | 'spec' | 'gene
 export interface Summary {
 	status: BindingStatus
 	track: Track
-	/** monotonic time of the next look; undefined: only when something changes */
-	nextLookAt: number | undefined
+	/** monotonic time of the next poll; undefined: only when something changes */
+	nextPollAt: number | undefined
 	/**
-	 * The same of the next whole look: until then only what is due is looked at. The common time of a session is handed on to
+	 * The same of the next whole poll: until then only what is due is looked at. The common time of a session is handed on to
 	 * the fraction: a sum would be a little off, and each binding would ask anew.
 	 */
-	wholeLookAt: number | undefined
+	wholePollAt: number | undefined
 	/** conditions whose status or reason changed */
 	transitions: Condition[]
 	level: 'debug' | 'info' | 'warn'
@@ -65,7 +65,7 @@ export function summarize(input: SummaryInput): Summary {
 		failures: failing || outcome.kind === 'refused' ? input.track.failures + 1 : 0,
 		failingSince: failing ? (input.track.failingSince ?? at) : undefined,
 		cause: failing ? causeOf(worst.fault, input) : undefined,
-		lastLook: outcome.kind === 'looked' && !failing ? now : input.track.lastLook,
+		lastPoll: outcome.kind === 'polled' && !failing ? now : input.track.lastPoll,
 	}
 	const how = failingOf(failing ? worst.fault : undefined, track, spec, input)
 	const situation = { outcome, spec, generation, previous, shown: secrets, worst, failing: how, slow: input.slow }
@@ -86,19 +86,19 @@ export function summarize(input: SummaryInput): Summary {
 		...optional('lastCheckTime', previous.lastCheckTime),
 		...optional(
 			'lastChangeTime',
-			outcome.kind === 'looked' && outcome.changed ? formatTime(changedAt(previous, now)) : previous.lastChangeTime,
+			outcome.kind === 'polled' && outcome.changed ? formatTime(changedAt(previous, now)) : previous.lastChangeTime,
 		),
 		...optional(
 			'lastHandledRequest',
-			outcome.kind === 'looked' || outcome.kind === 'failed'
+			outcome.kind === 'polled' || outcome.kind === 'failed'
 				? (spec?.requested ?? previous.lastHandledRequest)
 				: previous.lastHandledRequest,
 		),
 	}
 	const otherwiseChanged = statusPatch(previous, status) !== undefined
 	// With the change that tells of an outage the time is exact, for whoever looks at it and for the process after this one.
-	if (track.lastLook !== undefined && (otherwiseChanged || (outcome.kind === 'looked' && now >= checkDueAt(input)))) {
-		status.lastCheckTime = formatTime(track.lastLook)
+	if (track.lastPoll !== undefined && (otherwiseChanged || (outcome.kind === 'polled' && now >= checkDueAt(input)))) {
+		status.lastCheckTime = formatTime(track.lastPoll)
 	}
 	return {
 		status,
@@ -111,7 +111,7 @@ export function summarize(input: SummaryInput): Summary {
 		level:
 			fresh.status === 'False' || ready.status === 'False'
 				? 'warn'
-				: outcome.kind === 'looked' && outcome.changed
+				: outcome.kind === 'polled' && outcome.changed
 					? 'info'
 					: 'debug',
 	}
@@ -150,7 +150,7 @@ function putRight(shown: SecretStatus, entry: ManifestSecret | undefined): Secre
 
 function shownOf({ outcome, spec, previous }: SummaryInput): SecretStatus[] {
 	// What a selector brought and a policy took away is gone.
-	if (outcome.kind === 'looked')
+	if (outcome.kind === 'polled')
 		return outcome.results
 			.filter(({ wanted, remove }) => !(remove && wanted.selected))
 			.map((each) => statusOf(each, isOfVolume(spec)))
@@ -195,7 +195,7 @@ function condition(type: ConditionType, v: Verdict, { previous, generation, now 
 	return { type, ...v, message, lastTransitionTime, observedGeneration: generation }
 }
 
-/** When the time of the last look is written again though nothing else changed. */
+/** When the time of the last poll is written again though nothing else changed. */
 function checkDueAt({ spec, previous, random }: SummaryInput): number {
 	const everyMs = spec && isOfVolume(spec) ? toldEvery(spec.interval) : spread(CHECK_MS, random)
 	return (parseTime(previous.lastCheckTime) ?? Number.NEGATIVE_INFINITY) + everyMs
@@ -207,14 +207,14 @@ const isOfVolume = (spec: SummaryInput['spec']) => spec !== undefined && spec.se
 /** Of which vault nodes are told. */
 const vaultOf = ({ outcome, spec, previous }: SummaryInput): string | undefined => {
 	if (!isOfVolume(spec)) return undefined
-	return outcome.kind === 'looked' ? outcome.at.vaultUrl : previous.vault
+	return outcome.kind === 'polled' ? outcome.at.vaultUrl : previous.vault
 }
 
 function secretNameOf({ outcome, spec, previous }: SummaryInput): string | undefined {
 	// Forgotten, it would stay for ever.
-	if (outcome.kind === 'looked' && outcome.formerName !== undefined) return outcome.formerName
-	if (outcome.kind === 'looked' && isOfVolume(spec)) return undefined
-	const written = outcome.kind === 'looked' && outcome.results.some(({ delivered }) => delivered !== undefined)
+	if (outcome.kind === 'polled' && outcome.formerName !== undefined) return outcome.formerName
+	if (outcome.kind === 'polled' && isOfVolume(spec)) return undefined
+	const written = outcome.kind === 'polled' && outcome.results.some(({ delivered }) => delivered !== undefined)
 	return written ? (spec?.secretName ?? previous.secretName) : previous.secretName
 }
 
@@ -224,12 +224,12 @@ function nextOf(
 	failing: boolean,
 	failingFor: number,
 	failures: number,
-): Pick<Summary, 'nextLookAt' | 'wholeLookAt'> {
-	const whole = (ms: number) => ({ nextLookAt: at + ms, wholeLookAt: at + ms })
+): Pick<Summary, 'nextPollAt' | 'wholePollAt'> {
+	const whole = (ms: number) => ({ nextPollAt: at + ms, wholePollAt: at + ms })
 	const interval = spread(spec?.interval ?? DEFAULT_INTERVAL_MS, random)
 	switch (outcome.kind) {
 		case 'suspended':
-			return { nextLookAt: undefined, wholeLookAt: undefined }
+			return { nextPollAt: undefined, wholePollAt: undefined }
 		// Nothing tells of a grant. Whoever has just applied the binding grants now, and would wait for an interval; later few do.
 		case 'refused':
 			if (outcome.reason === 'NotGranted') return whole(Math.min(backoffMs(failures, RETRY_MAX_MS, random), interval))
@@ -237,14 +237,14 @@ function nextOf(
 		case 'invalid':
 			return whole(Math.min(interval, RETRY_MAX_MS))
 		case 'failed':
-		case 'looked': {
+		case 'polled': {
 			if (failing && fault) {
 				const cap = failingFor < PROPAGATION_MS ? 60_000 : RETRY_MAX_MS
 				return whole(Math.max(backoffMs(failures, cap, random), retryAfterOf(fault)))
 			}
 			if (outcome.kind === 'failed') return whole(interval)
 			const next = Math.max(outcome.nextAt, at)
-			return { nextLookAt: Math.min(next, outcome.again === undefined ? next : at + outcome.again), wholeLookAt: next }
+			return { nextPollAt: Math.min(next, outcome.again === undefined ? next : at + outcome.again), wholePollAt: next }
 		}
 	}
 }

@@ -7,7 +7,7 @@ import { type FaultKind, FOUND, traitsOf } from '../engine/fault.ts'
 import { breaksReady, type Outcome } from '../engine/outcome.ts'
 import { vaultNameOf } from './commands.ts'
 import { explainFault, explainHeldRemovals, explainNotes, listed } from './messages.ts'
-import { conditionOf, type Failing, type RefreshRules, tellsOfLook } from './outage.ts'
+import { conditionOf, type Failing, type RefreshRules, tellsOfPoll } from './outage.ts'
 import { explainPace, type Slow } from './pace.ts'
 import { isAlike, type Worst } from './worst-fault.ts'
 
@@ -51,15 +51,15 @@ const verdict = (status: Condition['status'], reason: Reason, message: string): 
 export function freshOf({ outcome, previous, generation, spec, worst, failing, slow }: Situation): Verdict {
 	switch (outcome.kind) {
 		case 'suspended':
-			return verdict('Unknown', 'Suspended', 'spec.suspend is true: the vault is not looked at.')
+			return verdict('Unknown', 'Suspended', 'spec.suspend is true: the vault is not polled.')
 		case 'invalid':
 			return verdict('False', 'InvalidSpec', outcome.problem)
 		case 'refused':
 			return verdict('False', outcome.reason, outcome.message)
 		case 'failed':
-		case 'looked': {
+		case 'polled': {
 			if (!worst)
-				return outcome.kind === 'looked' ? goodOf(outcome, spec, slow) : verdict('True', 'Current', AS_THE_VAULT)
+				return outcome.kind === 'polled' ? goodOf(outcome, spec, slow) : verdict('True', 'Current', AS_THE_VAULT)
 			const before = conditionOf(previous, 'Fresh')
 			if (failing.hiccup && before && (before.status === 'True' || before.observedGeneration === generation))
 				return asBefore(before)
@@ -84,7 +84,7 @@ const AS_THE_VAULT = 'What is delivered is what the vault says.'
 
 /** Nothing failed: whether all is done, and what is worth to be known. */
 function goodOf(
-	{ results, removals, held, at, withheld }: Extract<Outcome, { kind: 'looked' }>,
+	{ results, removals, held, at, withheld }: Extract<Outcome, { kind: 'polled' }>,
 	spec: Situation['spec'],
 	slow: Slow | undefined,
 ): Verdict {
@@ -114,11 +114,11 @@ export function readyOf({ outcome, spec, previous, generation, shown, worst, fai
 		return verdict('False', outcome.reason, outcome.message)
 	// Whatever keeps the vault from being looked at, it says nothing of a Secret that could not be written.
 	const same = before?.status === 'False' && before.observedGeneration === generation
-	if (outcome.kind !== 'looked' && same && breaksReady(before.reason)) return asBefore(before)
+	if (outcome.kind !== 'polled' && same && breaksReady(before.reason)) return asBefore(before)
 	// What the vault said when it last answered is still what is missing.
-	if (failing.hiccup && same && tellsOfLook(before)) return asBefore(before)
+	if (failing.hiccup && same && tellsOfPoll(before)) return asBefore(before)
 
-	if (spec.selects && outcome.kind === 'looked' && shown.length === 0 && typeof outcome.selectors !== 'object') {
+	if (spec.selects && outcome.kind === 'polled' && shown.length === 0 && typeof outcome.selectors !== 'object') {
 		return verdict(
 			'False',
 			'NothingSelected',
@@ -131,13 +131,13 @@ export function readyOf({ outcome, spec, previous, generation, shown, worst, fai
 	if (worst && isUnlisted(spec, worst)) return verdict('Unknown', traitsOf(worst.fault).reason, explainUnlisted(worst))
 	const missing = missingOf(spec, shown)
 	if (missing.length > 0) return notDelivered(missing, outcome, worst)
-	if (outcome.kind === 'looked' && outcome.withheld)
+	if (outcome.kind === 'polled' && outcome.withheld)
 		return verdict('False', outcome.withheld.reason, outcome.withheld.message)
 	if (failing.stale) {
 		return verdict(
 			'False',
 			'Stale',
-			`The vault could not be looked at for longer than spec.refresh.staleAfter. ${worst ? explainFault(worst.fault, worst.at) : ''}`.trim(),
+			`The vault could not be polled for longer than spec.refresh.staleAfter. ${worst ? explainFault(worst.fault, worst.at) : ''}`.trim(),
 		)
 	}
 	return spec.secretName === undefined
@@ -166,7 +166,7 @@ function notDelivered(missing: readonly SecretStatus[], outcome: Outcome, worst:
 		const why = explainFault(worst.fault, worst.at, worst.names)
 		return verdict('False', traitsOf(worst.fault).reason, `${text} ${why}`)
 	}
-	if (outcome.kind !== 'looked') return verdict('False', 'SecretAbsent', text)
+	if (outcome.kind !== 'polled') return verdict('False', 'SecretAbsent', text)
 	const results = outcome.results.filter(({ wanted }) => names.includes(wanted.name))
 	// What only waits for another one has no fault of its own.
 	const result = results.find(({ fault }) => fault) ?? results[0]
@@ -178,7 +178,7 @@ function notDelivered(missing: readonly SecretStatus[], outcome: Outcome, worst:
 
 /** Which are not there, and under which names there are still other bytes than the spec asks for. */
 function textOfMissing(missing: readonly SecretStatus[], outcome: Outcome): string {
-	const results = outcome.kind === 'looked' ? outcome.results : []
+	const results = outcome.kind === 'polled' ? outcome.results : []
 	const isOther = ({ name, vault }: SecretStatus) =>
 		vault !== undefined || results.some((each) => each.wanted.name === name && each.delivered !== undefined)
 	const sentence = (text: string, of: readonly SecretStatus[]) =>
@@ -203,7 +203,7 @@ export function progressOf({ outcome, worst, failing }: Situation, ready: Verdic
 		case 'refused':
 			return on('Stalled')
 		case 'failed':
-		case 'looked':
+		case 'polled':
 			if (breaksReady(reason) || (failing.hiccup && FOUND.has(reason))) return on('Stalled')
 			if (worst && traitsOf(worst.fault).class === 'transient') return on('Reconciling')
 			if (worst && traitsOf(worst.fault).class === 'permission')

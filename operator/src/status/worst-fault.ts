@@ -14,7 +14,7 @@ const SEVERITY = { permission: 2, transient: 1, secret: 0 } as const
 
 export function worstFault(outcome: Outcome): Worst | undefined {
 	if (outcome.kind === 'failed') return { fault: outcome.fault, at: outcome.at, names: [] }
-	if (outcome.kind !== 'looked') return undefined
+	if (outcome.kind !== 'polled') return undefined
 	let worst = typeof outcome.selectors === 'object' ? outcome.selectors.failed : undefined
 	for (const result of outcome.results) {
 		if (!result.fault || !counts(result)) continue
@@ -29,7 +29,7 @@ export function worstFault(outcome: Outcome): Worst | undefined {
 
 /** Whether a secret failed by the very fault that is to be explained: the others have their own words. */
 export function isAlike(outcome: Outcome, name: string, fault: VaultFault | undefined): boolean {
-	if (outcome.kind !== 'looked' || !fault) return false
+	if (outcome.kind !== 'polled' || !fault) return false
 	const own = outcome.results.find(({ wanted }) => wanted.name === name)?.fault
 	return own !== undefined && sameFault(own, fault)
 }

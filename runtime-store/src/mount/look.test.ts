@@ -43,7 +43,7 @@ it('a look follows each call of check, in whatever turn around the end of anothe
 	}
 })
 
-it('a directory that goes away between two steps of a look is missing, not unreadable', async () => {
+it('a directory that goes away between two steps of a reading is missing, not unreadable', async () => {
 	let gone = false
 	const problems: unknown[] = []
 	const mount = mountOf({

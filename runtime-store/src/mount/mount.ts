@@ -29,7 +29,7 @@ export interface MountOptions {
 		onEvent: () => void,
 		onError: (error: unknown) => void,
 	) => DirectoryWatch
-	/** Milliseconds between looks at the link that no event asked for. */
+	/** Milliseconds between checks of the link that no event asked for. */
 	readonly pollMs: number
 	/** Cut white space around the texts of a plain directory. */
 	readonly trim: boolean
@@ -74,7 +74,7 @@ export class Mount {
 	problemCode: string | undefined
 	/** True while events arrive, false while only the poll looks. */
 	watching = false
-	/** Monotonic milliseconds of the last look that found the directory in order. */
+	/** Monotonic milliseconds of the last check that found the directory in order. */
 	lastSeen: number | undefined
 	/** Snapshots taken so far. */
 	loads = 0
@@ -94,20 +94,20 @@ export class Mount {
 		this.#options = options
 	}
 
-	/** Takes the first look and follows the directory from then on. Resolves after that look. */
+	/** Takes the first poll and follows the directory from then on. Resolves after that look. */
 	async start(): Promise<void> {
 		this.#poll()
 		await this.check()
 	}
 
-	/** Looks now. Resolves when a look that began after this call has ended; never rejects. */
+	/** Looks now. Resolves when a poll that began after this call has ended; never rejects. */
 	check(): Promise<void> {
 		if (this.#closed) return Promise.resolve()
 		if (this.#looking !== undefined) {
 			this.#again = true
 			return this.#looking
 		}
-		this.#looking = this.#lookWhileAsked()
+		this.#looking = this.#pollWhileAsked()
 		return this.#looking
 	}
 
@@ -129,12 +129,12 @@ export class Mount {
 		})
 	}
 
-	async #lookWhileAsked(): Promise<void> {
+	async #pollWhileAsked(): Promise<void> {
 		do {
 			this.#again = false
 			await this.#look()
 		} while (this.#again && !this.#closed)
-		// In the turn in which nobody had asked again: who asks in a later one begins a look of his own.
+		// In the turn in which nobody had asked again: who asks in a later one begins a poll of his own.
 		this.#looking = undefined
 	}
 
@@ -149,7 +149,7 @@ export class Mount {
 			const root = await this.#root()
 			if (this.#closed) return
 			if (root === undefined) {
-				// It went away since it was read: that is what the next look finds, and no fault of reading.
+				// It went away since it was read: that is what the next poll finds, and no fault of reading.
 				this.#again = true
 				return
 			}

@@ -25,7 +25,7 @@ export async function rootOf(path: string): Promise<WatchedRoot> {
 export type WatchScope = 'swap' | 'files'
 
 /**
- * Tells that something happened in a directory, never what: each look at it starts from the link.
+ * Tells that something happened in a directory, never what: each poll at it starts from the link.
  *
  * 1. The directory is watched and not `..data` or a file, because a watch on those stays with the inode of before the first swap.
  * 2. A volume changes by its link `..data` alone. Everything else in it is ignored: following the link of each key would block the event

@@ -77,7 +77,7 @@ describe('the emulator in a cluster of somebody else', () => {
 			}
 			await writeFile(join(folder, 'kustomization.yaml'), JSON.stringify(kustomization))
 			const text = await kubectl(cluster, ['kustomize', '--load-restrictor=LoadRestrictionsNone', folder])
-			// Without the fence and the roles, which other tests install for themselves.
+			// Without the admission policies and the roles, which other tests install for themselves.
 			return parseAllDocuments(text)
 				.map((document) => (document as { toJS(): unknown }).toJS() as { kind: string })
 				.filter(({ kind }) => ['Namespace', 'ServiceAccount', 'Deployment'].includes(kind))

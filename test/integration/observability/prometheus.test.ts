@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import type { Outcome } from '../../../operator/src/engine/outcome.ts'
-import { entryOf, lookedOf } from '../../../operator/src/engine/testing/samples.ts'
+import { entryOf, polledOf } from '../../../operator/src/engine/testing/samples.ts'
 import { KubeError } from '../../../operator/src/ports/kube-error.ts'
 import { systemClock } from '../../../operator/src/process/clock.ts'
 import { createMetrics, type Metrics } from '../../../operator/src/process/metrics.ts'
@@ -46,7 +46,7 @@ function reconcile(metrics: Metrics, key: string, vaultUrl: string, expires: num
 	const observer = createObserver(metrics)
 	const outcome: Outcome = fault
 		? { kind: 'failed', fault: { kind: fault }, at: { ...at, vaultUrl } }
-		: lookedOf({
+		: polledOf({
 				at: { ...at, vaultUrl },
 				changed: true,
 				results: [
@@ -74,7 +74,7 @@ function reconcile(metrics: Metrics, key: string, vaultUrl: string, expires: num
 		observedGeneration: 1,
 	})
 	observer.uses(key, vaultUrl)
-	if (!fault) observer.looked(vaultUrl)
+	if (!fault) observer.polled(vaultUrl)
 	observer.reconciled(key, outcome, { conditions: [condition('Ready'), condition('Fresh')] }, 0.2)
 	if (fault) return
 	observer.written(950_000)
@@ -99,7 +99,7 @@ function work(metrics: Metrics): void {
 	metrics.queueWait.observe(0.01)
 	metrics.latePolls.inc({ by: 'workers' })
 	metrics.secretWrites.inc({ operation: 'patch', result: 'ok' })
-	metrics.nudges.inc({ result: 'ok' })
+	metrics.podRefreshes.inc({ result: 'ok' })
 	metrics.events.inc({ result: 'created' })
 	metrics.observeRequest({ verb: 'patch', kind: 'secrets', status: '403' }, 0.01)
 	metrics.observeRequest({ verb: 'patch', kind: 'secrets', status: '200' }, 0.01)

@@ -47,7 +47,7 @@ describe('how values become files', () => {
 		expect(manifest(secret)).toMatchObject({
 			secrets: { bytes: { objectName: 'raw', form: 'decode=Base64' }, port: { form: 'property=/port' } },
 		})
-		// A pin is read once, and again at every tenth look; each look but the first lists.
+		// A pin is read once, and again at every tenth poll; each poll but the first lists.
 		const requests = (await stage.emulator.control.requests({ since })).filter(({ status }) => status === 200)
 		const reads = requests.filter(({ route, secret: name }) => route.startsWith('getSecret') && name === 'db')
 		const lists = requests.filter(({ route }) => route === 'listSecrets')

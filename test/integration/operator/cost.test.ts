@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type CostStage, type LookCost, openCost, plannedBindings } from '../../bench/looks.ts'
+import { type CostStage, openCost, type PollCost, plannedBindings } from '../../bench/looks.ts'
 
 // Counts, no times. The figures for larger vaults, and those of peers: `npm run bench -- cost`.
 const BINDINGS = 20
-const LOOKS = 10
+const POLLS = 10
 /** 1.5 s for the hurried operator: a look at 20 x 100 secrets takes a third of a second on two cores, and must be over before the next. */
 const INTERVAL = '15s'
 /** 100 secrets are 4 pages of 25, which is what the service puts on one. */
@@ -15,10 +15,10 @@ describe.each([
 	{ what: '20 bindings of the same 100 secrets by name', kind: 'all', holders: BINDINGS },
 ] as const)('$what, one identity, a vault of 100', ({ kind, holders }) => {
 	let cost: CostStage
-	let look: LookCost
+	let look: PollCost
 	beforeAll(async () => {
 		cost = await openCost({ vaultSize: 100, bindings: plannedBindings(kind, { count: BINDINGS }), interval: INTERVAL })
-		look = await cost.looks(LOOKS)
+		look = await cost.looks(POLLS)
 	})
 	afterAll(() => cost?.close())
 

@@ -117,7 +117,7 @@ describe.concurrent('an outage', () => {
 			return hits.length === 3
 		})
 		const since = Date.now()
-		await until('a look that works', async () =>
+		await until('a poll that works', async () =>
 			(await control.requests({ since })).some(({ vault, status }) => vault === row.vault && status === 200),
 		)
 		expect(await row.binding()).toEqual(before)

@@ -199,7 +199,7 @@ describe.concurrent('a secret', () => {
 		const { vault } = row
 		const { control } = stage.emulator
 		await control.setSecrets({ vault, secrets: TEN.map((each) => ({ name: each, value: each })) })
-		// The seventh read of the first look, once: the vault is looked at again, and the others need no second read.
+		// The seventh read of the first poll, once: the vault is polled again, and the others need no second read.
 		await control.addFault({ match: { vault, route: 'getSecret' }, action: 'truncate', after: 6, times: 1 })
 		await row.apply({ secrets: TEN.map((name) => ({ name })) })
 		await row.fresh()
@@ -297,7 +297,7 @@ describe.concurrent('a token that the vault refuses', () => {
 		return { row, since }
 	}
 
-	it('twice is thrown away: the next look has a client and a token of its own', async () => {
+	it('twice is thrown away: the next poll has a client and a token of its own', async () => {
 		const { row, since } = await refuseTwice('twice')
 		expect(await refusals(row, since)).toHaveLength(2)
 		expect(await tokens(row, since)).toHaveLength(1)

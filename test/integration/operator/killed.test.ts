@@ -123,7 +123,7 @@ describe('operators that are killed', () => {
 		const [before, since] = [await resourceVersions(), Date.now()]
 		await operator.kill()
 		await again()
-		await until('a look at each binding', async () =>
+		await until('a poll at each binding', async () =>
 			bindings.every((name) =>
 				operator.logs.some((line) => line.includes('"reconciled"') && line.includes(`/${name}"`)),
 			),
@@ -145,17 +145,17 @@ describe('operators that are killed', () => {
 		expect(await stage.secret('b0-secrets')).toEqual(written)
 	})
 
-	it('between the Secret and the nudge: the next one finishes the nudge', async () => {
+	it('between the Secret and the pod refresh: the next one finishes the pod refresh', async () => {
 		const { statusPath, refreshed } = await createReader(stage, 'b0-secrets')
-		const nudge = hold('request', 'PATCH', statusPath)
+		const refresh = hold('request', 'PATCH', statusPath)
 		await rotate('s0', 'written and not told')
-		await nudge.arrived
+		await refresh.arrived
 		await operator.kill()
 		const written = await stage.secret('b0-secrets')
 		expect(value(written, 's0')).toBe('written and not told')
 		expect(await refreshed()).toBeUndefined()
 		await again()
-		await until('the nudge', async () => (await refreshed()) === written?.metadata.resourceVersion)
+		await until('the pod refresh', async () => (await refreshed()) === written?.metadata.resourceVersion)
 		await equalsVault()
 		expect(await stage.secret('b0-secrets')).toEqual(written)
 	})

@@ -149,7 +149,7 @@ describe('an operator with Roles only', () => {
 			})
 		const written = (await stage.secret('payments-secrets', other))?.metadata.resourceVersion
 		await until(
-			'the nudge',
+			'the pod refresh',
 			async () => (await read()).metadata.annotations?.['secrets.purista.dev/refreshed'] === written,
 			{ timeoutMs: 30_000 },
 		)
@@ -183,9 +183,9 @@ describe('an operator with Roles only', () => {
 		await until('the event of its end', () => told('VaultReachable'))
 	})
 
-	it('tells the fence check what it asks, and is refused nothing', () => {
+	it('tells the probe of the admission policies what it asks, and is refused nothing', () => {
 		const logs = operator.logs.join('')
-		// The tests run without the fence; that they could ask for it is the point here.
+		// The tests run without the admission policies; that they could ask for it is the point here.
 		expect(logs).toContain('azure-secret-binding-tokens refuses nothing; azure-secret-binding-secrets refuses nothing')
 		expect(logs).toContain('azure-secret-binding-events refuses nothing')
 		expect(logs).not.toContain('not watched')
@@ -194,7 +194,7 @@ describe('an operator with Roles only', () => {
 
 	it('sees no other namespace', async () => {
 		await stage.apply('payments', { secrets: [{ name: 'a' }] }, unseen)
-		// A whole look at another binding later, it would have been seen.
+		// A whole poll at another binding later, it would have been seen.
 		await stage.annotate('payments', { 'secrets.purista.dev/requested-at': 'now' })
 		await stage.wait('payments', 'the look', ({ status }) => status?.lastHandledRequest === 'now')
 		// The default of the definition, which nobody has written over.

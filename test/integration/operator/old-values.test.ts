@@ -1,4 +1,4 @@
-// Pods that no nudge helps: they are told of once, by an event at the binding.
+// Pods that no pod refresh helps: they are told of once, by an event at the binding.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { until } from '../../kit/until.ts'
 import { openStage, type Stage, value } from './stage.ts'
@@ -51,7 +51,7 @@ describe('pods that keep old values', () => {
 		await stage.emulator.control.setSecret({ vault: stage.vault, name: 'a', value: text })
 		await until(text, async () => value(await stage.secret('payments-secrets'), 'a') === text)
 		const { resourceVersion } = (await stage.secret('payments-secrets'))?.metadata ?? {}
-		await until('the nudge of the pod that mounts the directory', async () => {
+		await until('the pod refresh of the pod that mounts the directory', async () => {
 			const path = `/api/v1/namespaces/${stage.namespace}/pods/directory`
 			const pod = await stage.api.request<{ metadata: { annotations?: Record<string, string> } }>({
 				method: 'GET',

@@ -113,7 +113,7 @@ describe('versions', () => {
 			({ route, version }) => route === 'getSecret' && version !== undefined,
 		)
 		expect(reads).toEqual([])
-		// One of them is disabled: the next older one moves up, at the tenth look at the latest.
+		// One of them is disabled: the next older one moves up, at the tenth poll at the latest.
 		await control.updateSecret({ vault: at.vault, name: 'db', version: versions[2] ?? '', enabled: false })
 		await now(at, 'db.previous', 'two')
 		await now(at, 'db.previous-2', 'one')

@@ -52,21 +52,21 @@ describe('an operator that is started anew', () => {
 		await until('the value', async () => value(await stage.secret('payments-secrets'), 's3') === 'value of s3')
 	})
 
-	it('finishes a nudge that its predecessor did not', async () => {
+	it('finishes a pod refresh that its predecessor did not', async () => {
 		await operator.stop()
 		const { statusPath, refreshed } = await createReader(stage, 'payments-secrets')
 		operator = await stage.start()
 		await stage.emulator.control.setSecret({ vault: stage.vault, name: 's9', value: 'rotated' })
 		await until('the value', async () => value(await stage.secret('payments-secrets'), 's9') === 'rotated')
 		await until(
-			'the nudge',
+			'the pod refresh',
 			async () => (await refreshed()) === (await stage.secret('payments-secrets'))?.metadata.resourceVersion,
 		)
 		await operator.stop()
 		await stage.merge(statusPath, { metadata: { annotations: { 'secrets.purista.dev/refreshed': '1' } } })
 		operator = await stage.start()
 		await until(
-			'the finished nudge',
+			'the finished pod refresh',
 			async () => (await refreshed()) === (await stage.secret('payments-secrets'))?.metadata.resourceVersion,
 		)
 		expect(isTrue(await stage.binding('payments'), 'Fresh')).toBe(true)

@@ -9,7 +9,7 @@ import { connectTarget, installProfile, type Profile } from './profile.ts'
 import { eventOf, foreignObjects } from './scene.ts'
 
 export const LABEL = 'secrets.purista.dev/binding'
-export const NUDGE = 'secrets.purista.dev/refreshed'
+export const REFRESHED = 'secrets.purista.dev/refreshed'
 
 /** A valid binding that no operator acts upon. */
 const SUSPENDED = {

@@ -69,14 +69,14 @@ describe('a grant is not', () => {
 		],
 		['changing a binding', patch(`${bindings}/payments`, { metadata: { labels: { evil: 'yes' } } })],
 		[
-			'taking the fence down',
+			'taking the policies down',
 			{
 				method: 'DELETE',
 				path: '/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies/azure-secret-binding-secrets',
 			},
 		],
 		[
-			'unbinding the fence',
+			'unbinding the policies',
 			{
 				method: 'DELETE',
 				path: '/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings/azure-secret-binding-secrets',

@@ -5,7 +5,7 @@ import { AUDIENCES } from '../../../operator/src/api/constants.ts'
 import { getObject } from '../../kit/kubectl.ts'
 import { type RawRequest, rawClient } from '../../kit/raw-client.ts'
 import { until } from '../../kit/until.ts'
-import { type Attacked, dryRun, NUDGE, openAttacked, owner, pathsIn } from './attacked.ts'
+import { type Attacked, dryRun, openAttacked, owner, pathsIn, REFRESHED } from './attacked.ts'
 import { ACCOUNT } from './profile.ts'
 import { APPLY, JSON_PATCH, MERGE, patch, STRATEGIC } from './reads.ts'
 
@@ -39,7 +39,7 @@ describe('tokens', () => {
 	])('%s are refused', (_what, spec) => refused(tokenFor('workload', spec), ONLY))
 	it('that live longer than an hour are refused', () =>
 		refused(tokenFor('workload', { audiences: [AUDIENCES[0]], expirationSeconds: 3601 }), /at most an hour/))
-	it('for its own ServiceAccount are refused just so: this is how the operator asks whether the fence stands', async () => {
+	it('for its own ServiceAccount are refused just so: this is how the operator asks whether the policies stand', async () => {
 		const path = `/api/v1/namespaces/${at.profile.home}/serviceaccounts/${ACCOUNT}/token`
 		await refused({ ...tokenFor('workload', { audiences: ['azure-secret-binding-fence'] }), path }, ONLY)
 	})
@@ -61,8 +61,8 @@ describe('pods, through their status,', () => {
 		['readiness', { status: { conditions: [{ type: 'Ready', status: 'True' }] } }, /may not change the status/],
 		['addresses', { status: { podIP: '10.0.0.1', podIPs: [{ ip: '10.0.0.1' }] } }, /may not change the status/],
 		[
-			'status beside a nudge',
-			{ metadata: { annotations: { [NUDGE]: '1' } }, status: { phase: 'Failed' } },
+			'status beside a pod refresh',
+			{ metadata: { annotations: { [REFRESHED]: '1' } }, status: { phase: 'Failed' } },
 			/may not change the status/,
 		],
 		['labels', { metadata: { labels: { app: 'other' } } }, METADATA],
@@ -72,12 +72,12 @@ describe('pods, through their status,', () => {
 		['new annotations', { metadata: { annotations: { 'example.com/new': 'yes' } } }, ANNOTATION],
 		['annotations that go away', { metadata: { annotations: { 'example.com/theirs': null } } }, ANNOTATION],
 		[
-			'annotations beside a nudge',
-			{ metadata: { annotations: { [NUDGE]: '1', 'example.com/new': 'yes' } } },
+			'annotations beside a pod refresh',
+			{ metadata: { annotations: { [REFRESHED]: '1', 'example.com/new': 'yes' } } },
 			ANNOTATION,
 		],
-		['a nudge used as a store', { metadata: { annotations: { [NUDGE]: 'x'.repeat(65) } } }, VALUE],
-		['a nudge of other characters', { metadata: { annotations: { [NUDGE]: '{"a":1}' } } }, VALUE],
+		['a pod refresh used as a store', { metadata: { annotations: { [REFRESHED]: 'x'.repeat(65) } } }, VALUE],
+		['a pod refresh of other characters', { metadata: { annotations: { [REFRESHED]: '{"a":1}' } } }, VALUE],
 	])('do not change: %s', (_what, body, because) => refused(patch(status, body, MERGE), because))
 	it('do not change by a JSON patch or server-side apply either', async () => {
 		await refused(patch(status, [{ op: 'add', path: '/metadata/labels/evil', value: 'yes' }], JSON_PATCH), METADATA)
@@ -101,13 +101,13 @@ it('after all that, nothing foreign has changed', async () => {
 	expect(await at.foreignObjects()).toEqual(before)
 })
 
-it('the nudge, which has to work, works', async () => {
+it('the pod refresh, which has to work, works', async () => {
 	for (const value of ['1234', '1235']) {
-		const answer = await at.operator(patch(`${pods}/app/status`, { metadata: { annotations: { [NUDGE]: value } } }))
+		const answer = await at.operator(patch(`${pods}/app/status`, { metadata: { annotations: { [REFRESHED]: value } } }))
 		expect(answer.status, answer.text).toBe(200)
 	}
 	const pod = await until('the annotation', () =>
 		getObject<{ metadata: { annotations: object } }>(at.profile.target, ['-n', namespace, 'pod', 'app']),
 	)
-	expect(pod.metadata.annotations).toMatchObject({ [NUDGE]: '1235', 'example.com/theirs': 'yes' })
+	expect(pod.metadata.annotations).toMatchObject({ [REFRESHED]: '1235', 'example.com/theirs': 'yes' })
 })

@@ -45,11 +45,11 @@ export const entryOf = (rest: Partial<EntryResult> & Pick<EntryResult, 'wanted'>
 	...rest,
 })
 
-type Looked = Extract<Outcome, { kind: 'looked' }>
+type Polled = Extract<Outcome, { kind: 'polled' }>
 
 /** A look without selectors, held removals and holds; the next one in a minute. */
-export const lookedOf = (rest: Pick<Looked, 'results' | 'at'> & Partial<Looked>): Outcome => ({
-	kind: 'looked',
+export const polledOf = (rest: Pick<Polled, 'results' | 'at'> & Partial<Polled>): Outcome => ({
+	kind: 'polled',
 	changed: false,
 	again: undefined,
 	// A minute after the monotonic time that tests begin with.

@@ -79,7 +79,7 @@ export function openBinding(spec: Record<string, unknown>) {
 			workedUntil: undefined,
 			observer: {
 				uses: () => {},
-				looked: () => {},
+				polled: () => {},
 				written: () => {},
 				propagated: () => {},
 				reconciled: () => {},

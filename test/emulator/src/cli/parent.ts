@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 
 /** Often enough that the port is free again when somebody starts the script anew. */
-const LOOK_MS = 500
+const POLL_MS = 500
 /** `npx` puts at most a shell and itself between us and the one who called it. */
 const MAX_CLIMB = 4
 
@@ -59,7 +59,7 @@ export function watchParents(parents: readonly number[], end: () => void): void 
 		if (parents.every(isThere)) return
 		clearInterval(timer)
 		end()
-	}, LOOK_MS)
+	}, POLL_MS)
 	timer.unref()
 }
 

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
 export interface UntilOptions {
-	/** Give up after this many milliseconds. Default 120 s: a kubelet that nobody nudges takes up to 90 s. */
+	/** Give up after this many milliseconds. Default 120 s: a kubelet whose pod nobody refreshes takes up to 90 s. */
 	readonly timeoutMs?: number
-	/** Pause between two looks, in milliseconds. */
+	/** Pause between two polls, in milliseconds. */
 	readonly everyMs?: number
 }
 

@@ -25,8 +25,8 @@ export interface CheckerOptions {
 	specs: readonly BindingSpec[]
 	/** how long a secret must have been absent before it counts as that, milliseconds */
 	absentMs: number
-	/** how long a look may take, milliseconds */
-	lookMs: number
+	/** how long a poll may take, milliseconds */
+	pollMs: number
 	signal: AbortSignal
 }
 
@@ -49,12 +49,12 @@ export class Checker {
 
 	constructor(options: CheckerOptions) {
 		this.#options = options
-		const { vault, specs, lookMs, absentMs } = options
+		const { vault, specs, pollMs, absentMs } = options
 		const times = { now: () => Date.now(), monotonic: () => performance.now() }
 		this.bindings = new Map(specs.map((spec) => [`${spec.name}-secrets`, runBindingOf(spec)]))
 		const watched = [...this.bindings.values()].map(({ watching }) => watching)
 		this.#judge = new Judge({ vaults: vault.history, times, absentMs, ordered: false })
-		this.#wishes = new Wishes(vault.history, watched, times, lookMs)
+		this.#wishes = new Wishes(vault.history, watched, times, pollMs)
 		this.#wishes.change(performance.now())
 	}
 

@@ -96,7 +96,7 @@ describe(`a random run with ASB_SEED=${SEED}`, () => {
 			vault,
 			specs: SPECS,
 			absentMs: ABSENT_AFTER_MS / TIMES,
-			lookMs: HANG_MS,
+			pollMs: HANG_MS,
 			signal: ending.signal,
 		})
 		context = { stage, gateway, proxy, vault, checker, operators: [], start, random, role: true, timers: [] }

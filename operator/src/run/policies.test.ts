@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { KubeError } from '../ports/kube-error.ts'
 import { createLogger } from '../process/log.ts'
 import { FakeClock } from '../process/testing/fake-clock.ts'
-import { waitForFence } from './fence.ts'
+import { waitForPolicies } from './policies.ts'
 
 const ALL = ['tokens', 'secrets', 'pods', 'events']
 
@@ -21,7 +21,7 @@ function setUp(standing: readonly string[], { allowUnfenced = false, failing = [
 		const text = `ValidatingAdmissionPolicy 'azure-secret-binding-${policy}' with binding 'x' denied request`
 		return Promise.reject(new KubeError('forbidden', text))
 	}
-	const ended = waitForFence({
+	const ended = waitForPolicies({
 		transport: { request },
 		clock,
 		log: createLogger({
@@ -82,5 +82,5 @@ test('with --allow-unfenced it goes on at once, and says so loudly', async () =>
 	const { logs, ended, state } = setUp([], { allowUnfenced: true })
 	await ended
 	expect(state.asked).toHaveLength(4)
-	expect(logs[0]?.msg).toMatch(/^RUNNING WITHOUT THE FENCE: .*azure-secret-binding-tokens refuses nothing/)
+	expect(logs[0]?.msg).toMatch(/^RUNNING WITHOUT ADMISSION POLICIES: .*azure-secret-binding-tokens refuses nothing/)
 })

@@ -1,9 +1,9 @@
-import { askForPolicy, type FenceProbe, POLICIES } from '../cluster/fence.ts'
+import { askForPolicy, POLICIES, type PolicyProbe } from '../cluster/admission-policies.ts'
 import type { KubeTransport } from '../cluster/transport.ts'
 import type { Clock } from '../process/clock.ts'
 import type { Logger } from '../process/log.ts'
 
-export interface FenceOptions extends FenceProbe {
+export interface PolicyOptions extends PolicyProbe {
 	transport: Pick<KubeTransport, 'request'>
 	clock: Clock
 	log: Logger
@@ -19,9 +19,9 @@ const EVERY_MS = 2_000
  * Resolves when all admission policies are in force: without them the operator's rights would reach further than what it
  * promises. Says what it waits for when it begins, and again when that changes. Rejects when `signal` aborts.
  */
-export async function waitForFence(options: FenceOptions): Promise<void> {
+export async function waitForPolicies(options: PolicyOptions): Promise<void> {
 	const { transport, clock, log, allowUnfenced, signal } = options
-	const probe: FenceProbe = { namespace: options.namespace, serviceAccount: options.serviceAccount, pod: options.pod }
+	const probe: PolicyProbe = { namespace: options.namespace, serviceAccount: options.serviceAccount, pod: options.pod }
 	let said: string | undefined
 	for (;;) {
 		const answers = await Promise.all(
@@ -41,7 +41,7 @@ export async function waitForFence(options: FenceOptions): Promise<void> {
 		})
 		const text = `admission policies are not in force: ${found.join('; ')}. Apply deploy/kustomize/fence`
 		if (allowUnfenced) {
-			log.warn(`RUNNING WITHOUT THE FENCE: ${text}.`)
+			log.warn(`RUNNING WITHOUT ADMISSION POLICIES: ${text}.`)
 			return
 		}
 		const what = open.map(({ policy }) => policy).join()

@@ -7,7 +7,7 @@ export const POLICIES = ['tokens', 'secrets', 'pods', 'events'] as const
 export type Policy = (typeof POLICIES)[number]
 
 /** Who asks: the operator's namespace, ServiceAccount and pod. */
-export interface FenceProbe {
+export interface PolicyProbe {
 	namespace: string
 	serviceAccount: string
 	pod: string
@@ -29,7 +29,7 @@ const NAME = 'azure-secret-binding-fence-check'
  * For each policy a request that nothing but it refuses, in the operator's own namespace. POST and PUT only: they need no
  * right that is a read.
  */
-function requestFor(policy: Policy, { namespace, serviceAccount, pod }: FenceProbe): Request {
+function requestFor(policy: Policy, { namespace, serviceAccount, pod }: PolicyProbe): Request {
 	const core = `/api/v1/namespaces/${namespace}`
 	switch (policy) {
 		case 'tokens':
@@ -76,7 +76,7 @@ function requestFor(policy: Policy, { namespace, serviceAccount, pod }: FencePro
 export async function askForPolicy(
 	transport: Pick<KubeTransport, 'request'>,
 	policy: Policy,
-	probe: FenceProbe,
+	probe: PolicyProbe,
 	signal?: AbortSignal,
 ): Promise<PolicyAnswer> {
 	try {
