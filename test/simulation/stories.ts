@@ -230,6 +230,15 @@ export const stories: readonly Story[] = [
 		step({ do: 'rotate', ...red, object: 'north' }, 72),
 	),
 	story(
+		'a manifest that a lost write put in doubt is not written under the revision of the one before',
+		{ select: true },
+		step({ do: 'intrude', how: 'breakManifest' }, 6_031, 11),
+		step({ do: 'lose', what: 'lostRequest', on: 'api', times: 3 }, 0, 10),
+		step({ do: 'intrude', how: 'edit', key: 18 }),
+		step({ do: 'crash', inFlight: true, downMs: 0 }, 56_913),
+		step({ do: 'delete', ...red, object: 'alpha' }, 194),
+	),
+	story(
 		'beside a gap that is absent, older versions stay and the status tells of none',
 		{ older: 1 },
 		step({ do: 'rotate', ...red, object: 'alpha' }, 1_000),
