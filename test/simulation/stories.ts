@@ -239,6 +239,17 @@ export const stories: readonly Story[] = [
 		step({ do: 'delete', ...red, object: 'alpha' }, 194),
 	),
 	story(
+		'a Secret that was left under its former name with an older version is told of as it is',
+		{ files: ['alpha', 'twin', 'spare'] },
+		step({ do: 'slow', on: 'versions', ms: 8_992, times: 5 }, 1_000),
+		step({ do: 'rotate', ...red, object: 'twin' }),
+		step({ do: 'disable', ...red, object: 'alpha' }),
+		step({ do: 'edit', to: { secretName: 'two' } }),
+		step({ do: 'fault', on: 'vault', fault: { kind: 'entraUnavailable' }, times: 8 }, 1_000),
+		step({ do: 'edit', to: { secretName: 'one' } }),
+		step({ do: 'times', ...red, object: 'gamma', which: 'expires', inSeconds: -3_600 }, 1_000),
+	),
+	story(
 		'beside a gap that is absent, older versions stay and the status tells of none',
 		{ older: 1 },
 		step({ do: 'rotate', ...red, object: 'alpha' }, 1_000),
