@@ -15,6 +15,8 @@ export const VERSIONS = {
 	KINDEST_NODE: 'kindest/node:v1.37.0@sha256:a1ed56cfb0e7b93589bdf97c8cd566405a265939e3620fc4f5de89adff580ae5',
 	/** Helm of the chart's tests, built from the Go module proxy. */
 	HELM: 'v4.3.2',
+	/** The major before it: the chart's objects have to be the same. */
+	HELM_3: 'v3.22.0',
 	/** Newest local-path-provisioner that the Go module proxy serves (kind ships v0.0.34). */
 	LOCAL_PATH_PROVISIONER: 'v0.0.30',
 	/** Oldest Go that Kubernetes' go.mod accepts. */
