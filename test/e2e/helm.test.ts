@@ -151,12 +151,12 @@ describe('into a cluster without it', () => {
 	})
 
 	it('removed, nothing is left but the CRD; Secrets of tenants stay', async () => {
-		const left = await until('the end of the operator and its pods', async () => {
+		const left = async () => {
 			const now = await scene.objects()
-			const more = [...now].filter((each) => !before.has(each))
-			return more.length <= 1 && { more, gone: [...before].filter((each) => !now.has(each)) }
-		})
-		expect(left).toEqual({ more: [`CustomResourceDefinition /${CRD}`], gone: [] })
+			return { more: [...now].filter((each) => !before.has(each)), gone: [...before].filter((each) => !now.has(each)) }
+		}
+		const crd = `CustomResourceDefinition /${CRD}`
+		await expect.poll(left, { timeout: 90_000, interval: 1_000 }).toEqual({ more: [crd], gone: [] })
 		process.stdout.write(`objects before: ${before.size}; after uninstalling: ${before.size + 1}, one more: the CRD\n`)
 		await getSecret(world, tenant)
 	})
