@@ -20,6 +20,8 @@ export const VAULTS = [
 		'kubelet',
 		'lab',
 		'volume',
+		'helm',
+		'upgrade',
 	],
 ]
 
