@@ -20,6 +20,9 @@ export const VAULTS = [
 		'kubelet',
 		'lab',
 		'volume',
+		// As the pages of crds/tasks call theirs.
+		'payments-prod',
+		'shop-prod',
 	],
 ]
 
