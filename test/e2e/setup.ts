@@ -22,6 +22,9 @@ export const VAULTS = [
 		'volume',
 		'helm',
 		'upgrade',
+		// As the pages of crds/tasks call theirs.
+		'payments-prod',
+		'shop-prod',
 	],
 ]
 
