@@ -59,14 +59,14 @@ describe('inline volumes as the suite of Kubernetes asks for them', () => {
 
 	it('the volume is read-only for the pod, though the mount does not say so', async () => {
 		const script = `
-			const { writeFileSync, rmSync, symlinkSync } = require('node:fs'), dir = process.argv[1], codes = []
+			const { writeFileSync, unlinkSync, renameSync } = require('node:fs'), dir = process.argv[1], codes = []
 			for (const tried of [
 				() => writeFileSync(dir + '/new', 'x'), () => writeFileSync(dir + '/first', 'x'),
-				() => rmSync(dir + '/first'), () => symlinkSync('/etc', dir + '/..data'),
+				() => unlinkSync(dir + '/first'), () => renameSync(dir + '/first', dir + '/other'),
 			]) try { tried(); codes.push('done') } catch ({ code }) { codes.push(code) }
 			console.log(JSON.stringify(codes))`
 		const codes: unknown = JSON.parse(await inPod(world, tenant, 'shared-2', script, [MOUNT_PATH]))
-		expect(codes).toEqual(['EROFS', 'EROFS', 'EROFS', expect.stringMatching(/^(EROFS|EEXIST)$/) as string])
+		expect(codes).toEqual(['EROFS', 'EROFS', 'EROFS', 'EROFS'])
 	})
 
 	it('a volume that asks to be written is refused with the line to write', async () => {

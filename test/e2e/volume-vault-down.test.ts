@@ -41,6 +41,8 @@ describe('memory volumes while the vault is down', () => {
 			const refused = (await world.control.requests({ since })).filter((each) => each.vault === VAULT)
 			return refused.length >= 2
 		})
+		// What the vault answered half a minute ago still does for pods that start together (operator/src/vault/answers.ts).
+		await until('no answer of before', async () => Date.now() > since + 35_000)
 	})
 	afterAll(async () => {
 		await endOutage()
@@ -50,14 +52,6 @@ describe('memory volumes while the vault is down', () => {
 	it('a pod that runs keeps its files', async () => {
 		expect(await shaIn('strict')).toBe(sha256(value))
 		expect(await shaIn('lenient')).toBe(sha256(value))
-	})
-
-	it('a new pod does not start, and says why', async () => {
-		await start('new-strict', 'strict')
-		const note = await eventOf(world, tenant, 'new-strict', 'SecretsNotMounted')
-		expect(note).toMatch(/VaultUnreachable|Unreachable/)
-		// What the kubelet says of the call that ended has the reason as well.
-		await eventOf(world, tenant, 'new-strict', 'FailedMount', 'vault')
 	})
 
 	it('with offlineFor a new pod of the same identity starts, and its event says from what', async () => {
@@ -87,6 +81,12 @@ describe('memory volumes while the vault is down', () => {
 		await start('other', 'others', { serviceAccount: 'other' })
 		await eventOf(world, tenant, 'other', 'SecretsNotMounted')
 		await deletePod(world, tenant, 'other')
+	})
+
+	it('a new pod does not start, and says why', async () => {
+		await start('new-strict', 'strict')
+		const note = await eventOf(world, tenant, 'new-strict', 'SecretsNotMounted')
+		expect(note).toMatch(/^Vault(Unreachable|Timeout): /)
 	})
 
 	it('a rotation made meanwhile arrives once the vault is back, and what waited starts', async () => {
