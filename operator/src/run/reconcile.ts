@@ -199,7 +199,7 @@ async function runPass(
 	deps: ReconcileDeps,
 	signal: AbortSignal,
 ): Promise<PassResult> {
-	const { clock, vaults, serviceAccounts, secrets, makeForms, observer } = deps
+	const { clock, vaults, serviceAccounts, observer } = deps
 	const { status } = previous
 	const asked = isAsked(binding, status, knowledge)
 	const since = sinceOf(binding, knowledge, asked, undefined, { at: momentOf(clock), startedAt })
@@ -211,12 +211,13 @@ async function runPass(
 	}
 	const { source } = resolved
 	observer.uses(`${binding.namespace}/${binding.name}`, source.vaultUrl)
-	const { destination, session, forms } = placeOf(binding, status, source, { vaults, secrets, makeForms, clock })
+	const { networkClock, slices = unsliced } = deps
+	const slice = <T>(work: () => T) => slices(binding.namespace, work)
+	const { destination, session, forms } = placeOf(binding, status, source, { ...deps, slice })
 	const input = { binding, status, knowledge, source, rules: destination.rules, at: momentOf(clock), startedAt }
 	// Values wait for a thread that has turns of its own.
 	const lending: MakeForms = (...given) => turn.lend(() => forms(...given))
 	const answer = createAnswer({ binding, session, destination, makeForms: lending })
-	const { networkClock, slices } = deps
 	return drive(pass(input), { clock, networkClock, signal, answer, slices, group: binding.namespace })
 }
 
@@ -225,7 +226,13 @@ function placeOf(
 	binding: Binding,
 	status: BindingStatus,
 	source: Source,
-	{ vaults, secrets, makeForms, clock }: Pick<ReconcileDeps, 'vaults' | 'secrets' | 'makeForms' | 'clock'>,
+	{
+		vaults,
+		secrets,
+		makeForms,
+		clock,
+		slice,
+	}: Pick<ReconcileDeps, 'vaults' | 'secrets' | 'makeForms' | 'clock'> & { slice: <T>(work: () => T) => Promise<T> },
 ) {
 	const session = vaults.session(source)
 	if (isVolumeBinding(binding)) {
@@ -237,7 +244,7 @@ function placeOf(
 		}
 	}
 	if (!isSecretBinding(binding)) throw new Error('a delivery that is none')
-	return { destination: createSecretDestination(binding, secrets), session, forms: makeForms }
+	return { destination: createSecretDestination(binding, secrets, slice), session, forms: makeForms }
 }
 
 /** There is no value to make anything of. */
