@@ -149,6 +149,18 @@ describe('conditions and subjects come from the release', () => {
 	}, 60_000)
 })
 
+test.each(['on', '1234', 'null'])(
+	'a namespace called %s is a name and no other kind of value',
+	async (name) => {
+		for (const values of Object.values({ ...PROFILES, tenants: { tenants: [name], volumeTenants: [name] } })) {
+			const found = (await renderChart(helm, values, name)).map(({ metadata }) => metadata.namespace)
+			expect(found.filter((each) => each !== undefined && typeof each !== 'string')).toEqual([])
+			expect(found).toContain(name)
+		}
+	},
+	60_000,
+)
+
 describe('profiles', () => {
 	test('namespaces: no ClusterRoleBinding, the flag, and grants in each', async () => {
 		const objects = await renderChart(helm, PROFILES['namespaces'])
