@@ -20,7 +20,8 @@ export const VAULTS = [
 		'kubelet',
 		'lab',
 		'volume',
-		// As the pages of crds/tasks call theirs.
+		// As README.md and the pages of crds/tasks call theirs.
+		'payments',
 		'payments-prod',
 		'shop-prod',
 	],
