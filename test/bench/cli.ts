@@ -10,6 +10,7 @@ const benches: Readonly<Record<string, () => Promise<{ bench: Bench }>>> = {
 	floor: () => import('./floor.ts'),
 	latency: () => import('./latency.ts'),
 	mutants: () => import('./mutants.ts'),
+	nodes: () => import('./nodes.ts'),
 	pods: () => import('./pods.ts'),
 	scale: () => import('./scale.ts'),
 	store: () => import('./store.ts'),

@@ -33,7 +33,8 @@ export interface BindingWatchesOptions {
 	readonly clock: Clock
 	readonly random: Random
 	readonly signal: AbortSignal
-	readonly observer?: WatchObserver | undefined
+	/** hears of all watches; of their states it is not told, for it would take those of several for one's */
+	readonly observer?: Pick<WatchObserver, 'fault' | 'relisted'> | undefined
 }
 
 interface Watched {
@@ -139,7 +140,9 @@ async function watch(options: BindingWatchesOptions, namespace: string, name: st
 		for (const wake of watched.waiting) wake()
 	}
 	const path = bindingsPath(namespace)
-	for await (const event of watchCollection<BindingObject>({ ...options, signal, path, query })) {
+	const { fault, relisted } = options.observer ?? {}
+	const observer = { ...(fault && { fault }), ...(relisted && { relisted }) }
+	for await (const event of watchCollection<BindingObject>({ ...options, observer, signal, path, query })) {
 		if (event.kind === 'synced') told(event.items[0])
 		else told(event.kind === 'applied' ? event.item : undefined)
 	}

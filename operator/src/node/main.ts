@@ -17,7 +17,7 @@ export async function main(args: readonly string[]): Promise<number> {
 	if (parsed.kind !== 'run') return tellUsage(parsed)
 	const { config } = parsed
 	const log = createLogger({ level: config.logLevel })
-	const metrics = createMetrics({ clock: systemClock })
+	const metrics = createMetrics({ clock: systemClock, role: 'node' })
 	const shutdown = createShutdown({
 		deadlineMs: STOP_MS,
 		onDeadline: () => process.exit(1),

@@ -16,6 +16,7 @@ export function createNodeMetrics(common: Pick<Metrics, 'text' | 'contentType'>)
 		waiting: gauge('asb_node_volumes_waiting', 'Volumes whose pods wait for their first files'),
 		bindings: gauge('asb_node_bindings_watched', 'Bindings that volumes of this node use'),
 		bytes: gauge('asb_node_memory_bytes', 'Bytes of all files in volumes of this node'),
+		limit: gauge('asb_node_memory_limit_bytes', 'What these may be together (--node-memory)'),
 		offline: gauge(
 			'asb_node_offline_kept',
 			'Bindings whose values are kept for pods that start while the vault is away',

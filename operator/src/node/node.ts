@@ -192,7 +192,7 @@ function measure(
 	now: {
 		volumes: Volumes
 		bindings: { size: number }
-		memory: { bytes: number }
+		memory: { bytes: number; limit: number }
 		offline: { size: number }
 		registered: boolean
 	},
@@ -202,6 +202,7 @@ function measure(
 	metrics.waiting.set(now.volumes.waiting)
 	metrics.bindings.set(now.bindings.size)
 	metrics.bytes.set(now.memory.bytes)
+	metrics.limit.set(now.memory.limit)
 	metrics.offline.set(now.offline.size)
 }
 
