@@ -49,6 +49,9 @@ export class Fleet {
 
 	/** Each node has one pod; all of them start in this moment. Resolves when every pod has its files. */
 	async start(): Promise<void> {
+		// What changed in this second is read twice.
+		await this.clock.advance(60_000)
+		this.#binding.told()
 		const at = this.clock.monotonic()
 		for (let node = 0; node < this.#options.nodes; node++) {
 			const volume = this.#startNode(node)
@@ -60,10 +63,9 @@ export class Fleet {
 
 	/** The vault has a new version of each secret, and the status tells all nodes in one moment. */
 	async rotate(): Promise<void> {
+		await this.clock.advance(60_000)
 		this.took.length = 0
 		this.vault.reset()
-		// Seconds later: an item that changed in this second would be unsettled.
-		await this.clock.advance(10_000)
 		for (const name of this.#binding.names) this.vault.rotate(name)
 		await this.clock.advance(5_000)
 		const at = this.clock.monotonic()
@@ -84,7 +86,12 @@ export class Fleet {
 		const random = this.#random
 		const volumeId = `csi-${node}`
 		mkdirSync(join(this.#root, volumeId), { recursive: true })
-		const budget = createBudget({ clock, random, rate: this.#options.rate })
+		const budget = createBudget({
+			clock,
+			random,
+			maxPerSecond: this.#options.rate.maxPerSecond,
+			style: this.#options.rate,
+		})
 		const answers = createAnswers(clock)
 		const reader = vault.readerOf(node, budget)
 		const shared = createShared(reader, { clock, random, answers, onFollow() {} })

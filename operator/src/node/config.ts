@@ -2,6 +2,7 @@ import { hostname } from 'node:os'
 import { parseArgs } from 'node:util'
 import { VAULT_SUFFIXES } from '../api/constants.ts'
 import type { LogLevel } from '../process/log.ts'
+import { type TokenProxy, tokenProxyOf } from '../vault/token-proxy.ts'
 
 /** What the node role was told, by flags first, then by the environment. This file alone reads either. */
 export interface NodeConfig {
@@ -20,6 +21,7 @@ export interface NodeConfig {
 	readonly vaultRate: number
 	readonly vaultSuffixes: readonly string[]
 	readonly noProxy: string | undefined
+	readonly tokenProxy: TokenProxy | undefined
 	readonly authorityHost: string | undefined
 	readonly disableInstanceDiscovery: boolean
 	readonly kubeconfig: string | undefined
@@ -111,6 +113,8 @@ export function parseNodeConfig(args: readonly string[], env: NodeJS.ProcessEnv)
 	if (`${certain('kubelet-root')}${certain('driver')}`.length > MAX_SOCKET)
 		return { kind: 'invalid', problem: 'the paths of the sockets would be too long: write a shorter --driver' }
 	const suffixes = textsOf('vault-suffix', values, env)
+	const tokenProxy = tokenProxyOf(env)
+	if (tokenProxy && 'problem' in tokenProxy) return { kind: 'invalid', problem: tokenProxy.problem }
 	return {
 		kind: 'run',
 		config: {
@@ -128,6 +132,7 @@ export function parseNodeConfig(args: readonly string[], env: NodeJS.ProcessEnv)
 			vaultRate: Number(certain('vault-rate')),
 			vaultSuffixes: suffixes.length > 0 ? suffixes : VAULT_SUFFIXES,
 			noProxy: env['NO_PROXY'] ?? env['no_proxy'],
+			tokenProxy,
 			authorityHost: text('authority-host'),
 			disableInstanceDiscovery: values['disable-instance-discovery'] === true,
 			kubeconfig: text('kubeconfig'),

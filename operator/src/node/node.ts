@@ -177,6 +177,7 @@ const vaultOptions = ({ config, clock, random, metrics }: NodeOptions) => ({
 	random,
 	authorityHost: config.authorityHost,
 	noProxy: config.noProxy,
+	tokenProxy: config.tokenProxy,
 	disableInstanceDiscovery: config.disableInstanceDiscovery,
 	clusterName: config.clusterName ?? 'kubernetes',
 	vaultSuffixes: config.vaultSuffixes,
