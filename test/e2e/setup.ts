@@ -21,6 +21,11 @@ export const VAULTS = [
 		'kubelet',
 		'lab',
 		'volume',
+		'helm',
+		'upgrade',
+		// As the pages of crds/tasks call theirs.
+		'payments-prod',
+		'shop-prod',
 		'volume-content',
 		'volume-denied',
 		'volume-down',

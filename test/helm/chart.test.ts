@@ -1,10 +1,10 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { renderers } from './program.ts'
-import { type Rendered, renderChart, renderKustomize } from './render.ts'
+import { type Rendered, renderChart, renderKustomize, renderOverlay } from './render.ts'
 import { safeguardFindings } from './safeguards.ts'
 
 const tools = await renderers()
-const { helm, kubectl } = tools ?? { helm: '', kubectl: '' }
+const { helm, helm3, kubectl } = tools ?? { helm: '', helm3: '', kubectl: '' }
 
 beforeEach(({ skip }) => skip(!tools, 'no Go to build Helm with'))
 
@@ -44,18 +44,57 @@ const only = (objects: readonly Rendered[], kind: string) => objects.filter((obj
 const deployment = (objects: readonly Rendered[]) => only(objects, 'Deployment')[0] as Rendered
 const withoutNamespace = (objects: readonly Rendered[]) =>
 	objects.filter(({ kind, metadata }) => kind !== 'Namespace' || metadata.name !== 'azure-secret-binding-system')
+/** Without what only `helm test` makes. */
+const installed = (objects: readonly Rendered[]) =>
+	objects.filter(({ metadata }) => !metadata.annotations?.['helm.sh/hook'])
+const isTenantRole = ({ metadata }: Rendered) => metadata.name === 'azure-secret-binding-tenant'
+
+/** Each right once, as group, resource and verb. */
+function verbsOf(roles: readonly Rendered[]): string[] {
+	const rules = roles.flatMap(
+		(role) => role['rules'] as { apiGroups: string[]; resources: string[]; verbs: string[] }[],
+	)
+	const rights = rules.flatMap(({ apiGroups, resources, verbs }) =>
+		apiGroups.flatMap((group) => resources.flatMap((resource) => verbs.map((verb) => `${group}/${resource} ${verb}`))),
+	)
+	return [...new Set(rights)].toSorted()
+}
+
+/** As the chart has it, and as kustomize has it; `component`s stand over the default. */
+const TWINS: ReadonlyArray<
+	readonly [string, Readonly<Record<string, unknown>>, { base?: string; components?: string[] }]
+> = [
+	['by default; the namespace is made by --create-namespace', {}, {}],
+	['everywhere', { 'rbac.scope': 'everywhere' }, { components: ['everywhere'] }],
+	['metrics with a token', { 'metrics.auth': true }, { components: ['metrics-auth'] }],
+	['the NetworkPolicy', { 'networkPolicy.enabled': true }, { components: ['network-policy'] }],
+	['the emulator', { 'emulator.enabled': true }, { components: ['emulator'] }],
+	[
+		'all components together',
+		{
+			'rbac.scope': 'everywhere',
+			'metrics.auth': true,
+			'networkPolicy.enabled': true,
+			'emulator.enabled': true,
+		},
+		{ components: ['everywhere', 'metrics-auth', 'network-policy', 'emulator'] },
+	],
+]
 
 describe('the chart and kustomize say the same', () => {
 	const plain = { 'image.tag': 'dev', 'rbac.aggregate': false }
 
-	test('by default; the namespace is made by --create-namespace', async () => {
-		const [chart, kustomize] = await Promise.all([renderChart(helm, plain), renderKustomize(kubectl, '.')])
+	test.each(TWINS)('%s', async (_title, values, { components = [] }) => {
+		const [chart, kustomize] = await Promise.all([
+			renderChart(helm, { ...plain, ...values }),
+			renderOverlay(kubectl, ['.'], components),
+		])
 		expect(kustomize.length).toBeGreaterThan(10)
-		expect(comparable(chart)).toEqual(comparable(withoutNamespace(kustomize)))
+		expect(comparable(installed(chart))).toEqual(comparable(withoutNamespace(kustomize)))
 	})
 
 	test('the node role', async () => {
-		const values = { ...plain, 'volume.enabled': true, 'image.tag': 'dev' }
+		const values = { ...plain, 'volume.enabled': true }
 		const [chart, without, node] = await Promise.all([
 			renderChart(helm, values),
 			renderChart(helm, { ...values, 'volume.enabled': false }),
@@ -65,7 +104,36 @@ describe('the chart and kustomize say the same', () => {
 		const added = chart.filter((object) => !before.has(keyOf(object)))
 		expect(comparable(added)).toEqual(comparable(node))
 	})
+
+	test('some namespaces only: the operator, and in each namespace verbs of the same rules', async () => {
+		const [chart, kustomize, tenant] = await Promise.all([
+			renderChart(helm, { ...plain, 'rbac.scope': 'namespaces', 'rbac.namespaces': ['payments'] }),
+			renderKustomize(kubectl, 'namespaced'),
+			renderKustomize(kubectl, 'namespaced/tenant'),
+		])
+		const inTenant = (object: Rendered) => object.metadata.namespace === 'payments'
+		const operator = comparable(installed(chart).filter((object) => !inTenant(object)))
+		// The flag is the overlay's in kustomize; the chart has it from the value.
+		const container = (deployment(chart)['spec'] as { template: { spec: { containers: { args?: string[] }[] } } })
+			.template.spec.containers[0]
+		expect(container?.args).toEqual(['--namespaces=payments'])
+		delete container?.args
+		expect(operator).toEqual(comparable(withoutNamespace(kustomize)))
+		// kustomize's Role names ServiceAccount and Secret, the chart's grant does not: the verbs are the same.
+		const granted = [...only(chart, 'Role').filter(inTenant), ...only(chart, 'ClusterRole').filter(isTenantRole)]
+		expect(verbsOf(granted)).toEqual(verbsOf(only(tenant, 'Role')))
+	})
 })
+
+test('Helm 3 and Helm 4 render the same', async () => {
+	for (const values of Object.values(PROFILES)) {
+		const [four, three] = await Promise.all([renderChart(helm, values), renderChart(helm3, values)])
+		// Kinds that their lists do not know come in another order.
+		expect(Object.fromEntries(three.map((each) => [keyOf(each), each]))).toEqual(
+			Object.fromEntries(four.map((each) => [keyOf(each), each])),
+		)
+	}
+}, 120_000)
 
 describe('conditions and subjects come from the release', () => {
 	test('in another namespace nothing names the usual one', async () => {

@@ -12,7 +12,7 @@ const CHART = 'deploy/helm/azure-secret-binding'
 const COPIES: Readonly<Record<string, readonly string[]>> = {
 	'crd.yaml': ['crds/secrets.purista.dev_azuresecretbindings.yaml'],
 	'fence.yaml': ['tokens', 'secrets', 'pods', 'events'].map((name) => `deploy/kustomize/fence/${name}.yaml`),
-	'account.yaml': ['deploy/kustomize/base/serviceaccount.yaml', 'deploy/kustomize/base/role.yaml'],
+	'account.yaml': ['serviceaccount', 'role', 'lease'].map((name) => `deploy/kustomize/base/${name}.yaml`),
 	'cluster-role.yaml': ['deploy/kustomize/base/clusterrole.yaml'],
 	'tenant.yaml': ['deploy/kustomize/base/tenant.yaml'],
 	'everywhere.yaml': ['deploy/kustomize/everywhere/clusterrolebinding.yaml'],

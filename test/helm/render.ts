@@ -1,5 +1,7 @@
 import { execFile } from 'node:child_process'
-import { join } from 'node:path'
+import { mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, relative } from 'node:path'
 import { promisify } from 'node:util'
 import { parseAllDocuments } from 'yaml'
 
@@ -40,4 +42,22 @@ export async function renderKustomize(kubectl: string, folder: string): Promise<
 	const path = join(ROOT, 'deploy/kustomize', folder)
 	const { stdout } = await run(kubectl, ['kustomize', path], { maxBuffer: MAX_BUFFER })
 	return parse(stdout)
+}
+
+/** Objects of folders below deploy/kustomize with components of it, as an overlay names them. */
+export async function renderOverlay(
+	kubectl: string,
+	resources: readonly string[],
+	components: readonly string[],
+): Promise<Rendered[]> {
+	const folder = mkdtempSync(join(tmpdir(), 'asb-overlay-'))
+	try {
+		const at = (each: string) => relative(realpathSync(folder), join(ROOT, 'deploy/kustomize', each))
+		const overlay = { sortOptions: { order: 'fifo' }, resources: resources.map(at), components: components.map(at) }
+		writeFileSync(join(folder, 'kustomization.yaml'), JSON.stringify(overlay))
+		const { stdout } = await run(kubectl, ['kustomize', folder], { maxBuffer: MAX_BUFFER })
+		return parse(stdout)
+	} finally {
+		rmSync(folder, { recursive: true, force: true })
+	}
 }

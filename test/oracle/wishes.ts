@@ -206,7 +206,11 @@ export class Wishes {
 }
 
 /** Milliseconds since the epoch. */
-const turnsOf = ({ versions }: Item) =>
-	versions
-		.flatMap(({ expires, notBefore }) => [expires, notBefore])
-		.flatMap((time) => (time === undefined ? [] : [time * 1000]))
+function turnsOf({ versions }: Item): number[] {
+	const turns: number[] = []
+	for (const { expires, notBefore } of versions) {
+		if (expires !== undefined) turns.push(expires * 1000)
+		if (notBefore !== undefined) turns.push(notBefore * 1000)
+	}
+	return turns
+}

@@ -90,6 +90,14 @@ function entriesOf({ files, older, pin, swap, tls }: Shape): Entry[] {
 	return [...files.flatMap(entry), ...required]
 }
 
+/** Secrets of the vault that it may want. */
+export const objectsOf = (shape: Shape): ObjectName[] => [
+	...new Set([
+		...entriesOf({ ...shape, pin: 'some version' }).map(({ objectName }) => objectName),
+		...(shape.select ? SELECTABLE : []),
+	]),
+]
+
 /** All names that a binding may ever have. */
 export const allNames = (): string[] => [...FILES, ...Object.keys(TLS), ...SELECTABLE]
 

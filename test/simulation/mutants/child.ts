@@ -1,6 +1,7 @@
 // One broken operator in simulated histories: prints after how many of them it is found, and the shortest that does.
 import fc from 'fast-check'
-import { histories, run } from '../history.ts'
+import { histories } from '../generator.ts'
+import { run } from '../history.ts'
 import { SimulatedOperator } from '../operator.ts'
 import { told } from '../told.ts'
 
