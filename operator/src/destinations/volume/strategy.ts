@@ -15,7 +15,7 @@ export interface MountStrategy {
 	attach(volumeId: string, target: string): Promise<void>
 	/** Whether a pod may still have it. */
 	isAttached(volumeId: string, target: string): Promise<boolean>
-	/** Removes the target. Again is well. */
+	/** Removes the target, if it is that of this volume. Again is well; what else lies there stays. */
 	detach(volumeId: string, target: string): Promise<void>
 }
 
@@ -42,12 +42,18 @@ export function createSymlinkStrategy(root: string): MountStrategy {
 		async prepare() {},
 		async attach(volumeId, target) {
 			const wanted = directoryOf(volumeId)
-			if ((await linkOf(target)) === wanted) return
-			await removeTarget(target)
+			const found = await linkOf(target)
+			if (found === wanted) return
+			// Of a process with another --memory-root.
+			if (found?.endsWith(`/${volumeId}/data`)) await unlink(target)
+			await removeEmpty(target)
 			await symlink(wanted, target)
 		},
 		isAttached: async (volumeId, target) => (await linkOf(target)) === directoryOf(volumeId),
-		detach: (_, target) => removeTarget(target),
+		async detach(volumeId, target) {
+			if ((await linkOf(target)) === directoryOf(volumeId)) await rm(target, { force: true })
+			await removeEmpty(target)
+		},
 	}
 }
 
@@ -81,7 +87,7 @@ export function createTmpfsStrategy(root: string): MountStrategy {
 		isAttached: (_, target) => isMounted(target),
 		async detach(_, target) {
 			if (await isMounted(target)) await run('umount', [target], { timeout: MOUNT_MS })
-			await removeTarget(target)
+			await removeEmpty(target)
 		},
 	}
 }
@@ -94,12 +100,13 @@ async function linkOf(path: string): Promise<string | undefined> {
 	}
 }
 
-/** A link or an empty directory; never what is in one. */
-async function removeTarget(target: string): Promise<void> {
+/** A directory that the kubelet made. What is in one, a file and a link were made by somebody else. */
+async function removeEmpty(target: string): Promise<void> {
 	try {
 		if ((await lstat(target)).isDirectory()) await rmdir(target)
-		else await rm(target)
 	} catch (error) {
-		if (!isMissing(error)) throw error
+		if (!isMissing(error) && !isCode(error, 'ENOTEMPTY')) throw error
 	}
 }
+
+const isCode = (error: unknown, code: string) => error instanceof Error && 'code' in error && error.code === code
