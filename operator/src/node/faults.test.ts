@@ -120,6 +120,15 @@ describe('what goes wrong with volumes', { timeout: 30_000 }, () => {
 		expect(news('offline')).toEqual([])
 	})
 
+	it('a pod that waits for a vault that is away starts within seconds after it is back', async () => {
+		await vaultIsAway()
+		tellAnew()
+		const publishing = publish('csi-1', {}, 20_000)
+		await until('the news', async () => news('waits').length > 0)
+		await tenant.emulator.control.clearFaults()
+		expect(await readFile(join(await publishing, 'db'), 'utf8')).toBe(VALUE)
+	})
+
 	it('what is kept for offline starts is forgotten when the vault denies it', async () => {
 		world.bindings.apply('payments', spec(OFFLINE))
 		await publish('csi-1')

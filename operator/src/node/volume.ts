@@ -84,6 +84,8 @@ interface State {
 	problem: string
 	/** whether the last step came to a pass */
 	isPassed: boolean
+	/** the last pass failed: what it was answered, and others with it, says nothing of now */
+	isAgain: boolean
 	/** what was told last, so that it is told once */
 	told: string
 	readonly delivered: PromiseWithResolvers<void>
@@ -112,6 +114,7 @@ export function startVolume(
 		isDelivered,
 		problem: 'the volume is being prepared',
 		isPassed: false,
+		isAgain: false,
 		told: '',
 		delivered: Promise.withResolvers(),
 		served: Promise.withResolvers(),
@@ -249,16 +252,19 @@ async function look(
 		// Whenever the binding was made, the first poll takes what other volumes of it were told just now.
 		startedAt: { now: Number.POSITIVE_INFINITY, monotonic: since },
 		// What changed is learnt from what the operator wrote: it lists the vault once for all nodes.
-		learnFrom: { kind: 'status' as const, seenAt: followed.changedAt },
+		learnFrom: { kind: 'status' as const, seenAt: state.isAgain ? since : followed.changedAt },
 	}
+	state.isAgain = true
 	const answer = createAnswer({ binding, session, destination, makeForms: deps.makeForms })
 	const result = await drive(pass(input), { clock, signal, answer })
-	state.knowledge = result.knowledge
+	// As if it had not begun: what the status told, or that the identity is another one, is followed by the next pass.
 	if (result.outcome.kind === 'interrupted') {
 		if (result.outcome.error instanceof TakenOver) return clock.monotonic() + AGAIN_MS
 		tell(state, deps, { reason: 'Interrupted', message: describeError(result.outcome.error).message })
 		return clock.monotonic() + AGAIN_MS
 	}
+	state.isAgain = result.outcome.kind !== 'polled'
+	state.knowledge = result.knowledge
 	const given = { previous: state.status, workedUntil: undefined, at: momentOf(clock), random: random() }
 	const concluded = conclude({ kind: 'active', binding, status: state.status }, result.outcome, state.knowledge, given)
 	state.knowledge = concluded.knowledge

@@ -17,6 +17,8 @@ import { createPodTokens, type PodTokens } from '../tokens.ts'
 import type { VolumeNews } from '../volume.ts'
 import { createVolumes } from '../volumes.ts'
 
+const SHARE_MS = 1_000
+
 /** Bindings of the namespace `team` as a test has them, in place of watches. */
 export function createTestBindings() {
 	const objects = new Map<
@@ -25,6 +27,7 @@ export function createTestBindings() {
 	>()
 	let version = 0
 	let changedAt = systemClock.monotonic()
+	let sharedSince = Number.NEGATIVE_INFINITY
 	const waiting = new Set<() => void>()
 	const told = () => {
 		version++
@@ -45,7 +48,12 @@ export function createTestBindings() {
 			get changedAt() {
 				return changedAt
 			},
-			since: () => changedAt,
+			// As watches do it: answers of the last seconds are shared.
+			since: () => {
+				const now = systemClock.monotonic()
+				if (now - sharedSince > SHARE_MS) sharedSince = now
+				return Math.max(sharedSince, changedAt)
+			},
 			async changed(seen, signal) {
 				if (seen !== version) return
 				const { promise, resolve } = Promise.withResolvers<void>()
