@@ -7,7 +7,7 @@ import { createServiceAccounts } from '../cluster/serviceaccounts.ts'
 import { createKubeTransport, type KubeTransport } from '../cluster/transport.ts'
 import { createWriterLock } from '../destinations/mount/lock.ts'
 import { createNodeMemory } from '../destinations/volume/memory.ts'
-import { createSymlinkStrategy, createTmpfsStrategy, type MountStrategy } from '../destinations/volume/strategy.ts'
+import { createSymlinkStrategy, type MountStrategy } from '../destinations/volume/strategy.ts'
 import { createForms } from '../forms/forms.ts'
 import type { Clock, Random } from '../process/clock.ts'
 import type { Logger } from '../process/log.ts'
@@ -43,8 +43,8 @@ const CHECK_MS = 1_000
 // Beside the volumes, whose names begin otherwise.
 const LOCK = '.lock'
 
-async function strategyOf({ mount, memoryRoot }: NodeOptions['config']) {
-	const strategy = mount === 'symlink' ? createSymlinkStrategy(memoryRoot) : createTmpfsStrategy(memoryRoot)
+async function strategyOf({ memoryRoot }: NodeOptions['config']) {
+	const strategy = createSymlinkStrategy(memoryRoot)
 	const problem = await strategy.problem()
 	if (problem !== undefined) throw new Unservable(problem)
 	return strategy

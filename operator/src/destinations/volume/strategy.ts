@@ -1,9 +1,10 @@
-import { execFile } from 'node:child_process'
-import { lstat, mkdir, readFile, readlink, rm, rmdir, statfs, symlink, unlink } from 'node:fs/promises'
-import { promisify } from 'node:util'
+import { lstat, mkdir, readlink, rm, rmdir, statfs, symlink, unlink } from 'node:fs/promises'
 import { isMissing } from '../mount/atomic-writer.ts'
 
-/** How the files get from the node's memory to where the kubelet expects them. */
+/**
+ * How the files get from the node's memory to where the kubelet expects them. The one that mounts would need a privileged container, mounts
+ * that reach the node, and a program that mounts in the image: it is not there.
+ */
 export interface MountStrategy {
 	/** Why this node cannot be served in this way; undefined when it can. Asked once, at start. */
 	problem(): Promise<string | undefined>
@@ -36,7 +37,7 @@ export function createSymlinkStrategy(root: string): MountStrategy {
 		async problem() {
 			await mkdir(root, { recursive: true, mode: 0o700 })
 			if (await onTmpfs(root)) return undefined
-			return `${root} is no tmpfs: secrets would lie on the node's disk. Write --memory-root with a directory that is one, or use --mount tmpfs.`
+			return `${root} is no tmpfs: secrets would lie on the node's disk. Write --memory-root with a directory that is one, as /run is under systemd.`
 		},
 		directoryOf,
 		async prepare() {},
@@ -52,41 +53,6 @@ export function createSymlinkStrategy(root: string): MountStrategy {
 		isAttached: async (volumeId, target) => (await linkOf(target)) === directoryOf(volumeId),
 		async detach(volumeId, target) {
 			if ((await linkOf(target)) === directoryOf(volumeId)) await rm(target, { force: true })
-			await removeEmpty(target)
-		},
-	}
-}
-
-const run = promisify(execFile)
-// A mount takes milliseconds; one that takes longer waits for something that will not come.
-const MOUNT_MS = 10_000
-// Twice what a volume may hold: while a generation is replaced both are there.
-const TMPFS_OPTIONS = 'nosuid,nodev,noexec,mode=0755,size=9m'
-
-/** A tmpfs of its own, mounted on the target. Takes a privileged container whose mounts reach the node. */
-export function createTmpfsStrategy(root: string): MountStrategy {
-	const isMounted = async (target: string) => (await readFile('/proc/self/mountinfo', 'utf8')).includes(` ${target} `)
-	return {
-		async problem() {
-			await mkdir(root, { recursive: true, mode: 0o700 })
-			try {
-				await run('mount', ['--version'], { timeout: MOUNT_MS })
-			} catch {
-				return 'There is no program `mount` in this image. Use --mount symlink, or an image that has one.'
-			}
-			return undefined
-		},
-		directoryOf: (_, target) => target,
-		async prepare(_, target) {
-			if (await isMounted(target)) return
-			if ((await linkOf(target)) !== undefined) await unlink(target)
-			await mkdir(target, { recursive: true, mode: 0o755 })
-			await run('mount', ['-t', 'tmpfs', '-o', TMPFS_OPTIONS, 'tmpfs', target], { timeout: MOUNT_MS })
-		},
-		async attach() {},
-		isAttached: (_, target) => isMounted(target),
-		async detach(_, target) {
-			if (await isMounted(target)) await run('umount', [target], { timeout: MOUNT_MS })
 			await removeEmpty(target)
 		},
 	}
