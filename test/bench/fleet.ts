@@ -3,8 +3,8 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseBinding } from '../../operator/src/api/parse.ts'
+import { createNodeMemory } from '../../operator/src/destinations/volume/memory.ts'
 import { createSymlinkStrategy } from '../../operator/src/destinations/volume/strategy.ts'
-import { createNodeMemory } from '../../operator/src/destinations/volume/volume.ts'
 import { createOfflineValues } from '../../operator/src/node/offline.ts'
 import { startVolume, type Volume } from '../../operator/src/node/volume.ts'
 import { makeFormsHere } from '../../operator/src/run/testing/forms-here.ts'
@@ -95,6 +95,7 @@ export class Fleet {
 		const answers = createAnswers(clock)
 		const reader = vault.readerOf(node, budget)
 		const shared = createShared(reader, { clock, random, answers, onFollow() {} })
+		const memory = createNodeMemory(64 * 1024 * 1024)
 		this.watches++
 		const request = {
 			...{ volumeId, target: join(this.#root, volumeId, 'mount'), group: undefined, namespace: NAMESPACE },
@@ -107,10 +108,16 @@ export class Fleet {
 			vaults: { session: () => shared, isAllowed: () => true },
 			makeForms: makeFormsHere,
 			strategy: createSymlinkStrategy(this.#root),
-			memory: createNodeMemory(64 * 1024 * 1024),
-			offline: createOfflineValues(clock),
+			memory,
+			offline: createOfflineValues(clock, memory),
+			// No other process writes on this node.
+			lock: { run: (work) => work(), close() {} },
 			isServing: async () => true,
+			isThere: async () => true,
 			onNews() {},
+			onFailure(error) {
+				throw error
+			},
 		})
 	}
 }

@@ -11,7 +11,6 @@ export interface NodeConfig {
 	readonly driver: string
 	readonly kubeletRoot: string
 	readonly memoryRoot: string
-	readonly mount: 'symlink' | 'tmpfs'
 	/** bytes of all volumes together */
 	readonly nodeMemory: number
 	readonly port: number
@@ -63,7 +62,6 @@ const FLAGS: Readonly<Record<string, Flag>> = {
 		form: PATH,
 	},
 	'memory-root': { what: 'directory on a tmpfs of the node', default: '/run/secrets.purista.dev', form: PATH },
-	mount: { what: 'symlink (no privilege) or tmpfs (privileged)', default: 'symlink', form: /^(symlink|tmpfs)$/ },
 	'node-memory': { what: 'MiB of all volumes together', default: '64', range: [1, 4096] },
 	port: { what: 'metrics', default: '8080', range: [0, 65_535] },
 	'health-port': { what: '/healthz and /readyz', default: '8081', range: [0, 65_535] },
@@ -123,7 +121,6 @@ export function parseNodeConfig(args: readonly string[], env: NodeJS.ProcessEnv)
 			driver: certain('driver'),
 			kubeletRoot: certain('kubelet-root'),
 			memoryRoot: certain('memory-root'),
-			mount: certain('mount') === 'tmpfs' ? 'tmpfs' : 'symlink',
 			nodeMemory: Number(certain('node-memory')) * 1024 * 1024,
 			port: Number(certain('port')),
 			healthPort: Number(certain('health-port')),
