@@ -23,6 +23,7 @@ import { KeyedQueue } from '../process/queue.ts'
 import { createSlices } from '../process/slices.ts'
 import { createStore, type Store } from '../process/store.ts'
 import { createVaults } from '../vault/pool.ts'
+import type { TokenProxy } from '../vault/token-proxy.ts'
 import { createObserver } from './observe.ts'
 import { createOutages } from './outages.ts'
 import { waitForPolicies } from './policies.ts'
@@ -63,6 +64,8 @@ export interface OperatorOptions {
 	vaultSuffixes?: readonly string[] | undefined
 	/** hosts that are reached without the proxy that the environment names, as in NO_PROXY */
 	noProxy?: string | undefined
+	/** where tokens of identity bindings of AKS are exchanged */
+	tokenProxy?: TokenProxy | undefined
 	authorityHost?: string | undefined
 	disableInstanceDiscovery?: boolean | undefined
 	/** connections to vaults and Entra */
@@ -283,6 +286,7 @@ const vaultsOf = (options: OperatorOptions, transport: KubeTransport) => {
 		tokens: createTokens(transport),
 		authorityHost: options.authorityHost,
 		noProxy: options.noProxy,
+		tokenProxy: options.tokenProxy,
 		disableInstanceDiscovery: options.disableInstanceDiscovery,
 		agent: options.agent,
 		clusterName: options.clusterName ?? 'kubernetes',

@@ -1,7 +1,7 @@
 import { type Lane, VaultError } from '../ports/vault.ts'
-import type { Clock } from '../process/clock.ts'
+import type { Clock, Random } from '../process/clock.ts'
 import { createTurns, type Place as Waiting } from '../process/turns.ts'
-import { createRate } from './rate.ts'
+import { createRate, type RateStyle } from './rate.ts'
 
 /** What a call says about itself when it waits for its turn. */
 export interface Turn {
@@ -31,6 +31,9 @@ export interface BudgetOptions {
 	clock: Clock
 	/** sustained calls per second */
 	maxPerSecond?: number | undefined
+	/** how it behaves where it is one of many; default: as one of a few */
+	style?: RateStyle | undefined
+	random?: Random | undefined
 	/** how long a call waited for its turn, also when it gave up */
 	observeWait?: ((lane: Lane, seconds: number) => void) | undefined
 }
@@ -65,7 +68,7 @@ interface Waiter {
  */
 export function createBudget(options: BudgetOptions): Budget {
 	const { clock, maxPerSecond = VAULT_CALLS_PER_SECOND, observeWait = () => {} } = options
-	const rate = createRate(maxPerSecond, clock.monotonic())
+	const rate = createRate(maxPerSecond, clock.monotonic(), options.style, options.random)
 	const waiting = createTurns<Waiter>()
 	const inFlight = { first: 0, refresh: 0 }
 	let waitingRefreshes = 0
