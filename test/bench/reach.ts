@@ -1,8 +1,7 @@
 // The other side of child.ts: what a child makes of its first line.
 import { readFileSync } from 'node:fs'
-import type { Agent } from 'node:https'
+import type { Agent, RequestOptions } from 'node:https'
 import { createInterface } from 'node:readline'
-import type { RequestOptions } from 'node:https'
 import type { KubeAccess } from '../../operator/src/cluster/pod-access.ts'
 import { createVaultAgent } from '../../operator/src/vault/agent.ts'
 

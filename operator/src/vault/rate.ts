@@ -1,9 +1,13 @@
+import type { Lane } from '../ports/vault.ts'
+
 /** How fast one vault is asked: a token bucket whose rate halves when the vault throttles and comes back second by second. */
 export interface Rate {
 	/** Takes the token of one call; false when there is none yet. */
-	take(now: number): boolean
+	take(now: number, lane?: Lane): boolean
 	/** Milliseconds until the next token; 0 when there is one. */
-	waitMs(now: number): number
+	waitMs(now: number, lane?: Lane): number
+	/** Whether first syncs have tokens besides: the vault has not throttled for long. */
+	isCalm(now: number): boolean
 	/** Milliseconds until calls are sent again at all; 0 when they are. */
 	blockedMs(now: number): number
 	/**
@@ -22,6 +26,8 @@ export interface Rate {
 // The service counts transactions in windows of 10 s (FACTS.md#throttling), so ten seconds' worth may come at once: with the
 // default of 40 calls a second that is 400 of its 4,000, and 800 in the worst window (a full bucket and what flows in).
 const BURST_SECONDS = 10
+// What a vault gave to nobody else for so long it may give to first syncs. Long enough that who shares the vault has had a turn.
+const CALM_MS = 10 * 60_000
 // Slower than a call a second nothing would be found out any more.
 const MIN_PER_SECOND = 1
 // What back-off guidance begins with (FACTS.md#throttling). Real 429s carry no Retry-After.
@@ -32,14 +38,17 @@ const BARE_WAIT_MS = 1_000
  * AIMD: several clusters on one vault that know nothing of each other come to equal shares.
  *
  * @param maxPerSecond sustained calls per second of a vault that does not complain
+ * @param morePerSecond calls per second besides, for first syncs, until the vault complains; one second's worth at once
  */
-export function createRate(maxPerSecond: number, start: number): Rate {
+export function createRate(maxPerSecond: number, start: number, morePerSecond = 0): Rate {
 	const burst = maxPerSecond * BURST_SECONDS
 	const floor = Math.min(MIN_PER_SECOND, maxPerSecond)
 	let tokens = burst
 	let rate = maxPerSecond
 	/** `tokens` and `rate` are those of this time; in the future while the vault wants to be left alone */
 	let at = start
+	let more = { tokens: morePerSecond, at: start }
+	let throttledAt = Number.NEGATIVE_INFINITY
 	let halvedAt = Number.NEGATIVE_INFINITY
 
 	/** The rate grows by one each second until it is the highest: seconds of growth, and tokens after `seconds`. */
@@ -55,15 +64,34 @@ export function createRate(maxPerSecond: number, start: number): Rate {
 		rate = Math.min(maxPerSecond, rate + seconds)
 		at = now
 	}
+	const isCalm = (now: number) => morePerSecond > 0 && now - throttledAt >= CALM_MS
+	const moreOf = (now: number, lane: Lane): number => {
+		if (lane !== 'first' || !isCalm(now)) return 0
+		if (now > more.at) {
+			const earnt = (morePerSecond * (now - more.at)) / 1000
+			more = { tokens: Math.min(morePerSecond, more.tokens + earnt), at: now }
+		}
+		return more.tokens
+	}
 	return {
-		take(now) {
+		isCalm,
+		take(now, lane = 'refresh') {
 			move(now)
-			if (now < at || tokens < 1) return false
+			if (now < at) return false
+			if (moreOf(now, lane) >= 1) {
+				more.tokens--
+				return true
+			}
+			if (tokens < 1) return false
 			tokens--
 			return true
 		},
-		waitMs(now) {
+		waitMs(now, lane = 'refresh') {
 			move(now)
+			if (lane === 'first' && isCalm(now)) {
+				const missing = 1 - Math.max(moreOf(now, lane), tokens)
+				return missing <= 0 ? 0 : Math.ceil((missing * 1000) / (morePerSecond + rate)) + 1
+			}
 			const blocked = Math.max(at - now, 0)
 			const missing = 1 - tokens
 			if (missing <= 0) return blocked
@@ -82,6 +110,7 @@ export function createRate(maxPerSecond: number, start: number): Rate {
 				halvedAt = now
 			}
 			tokens = 0
+			throttledAt = now
 			at = Math.max(at, now + Math.max(retryAfterMs ?? 0, BARE_WAIT_MS))
 		},
 		perSecond(now) {
@@ -90,7 +119,8 @@ export function createRate(maxPerSecond: number, start: number): Rate {
 		},
 		isFull(now) {
 			move(now)
-			return now >= at && tokens >= burst && rate >= maxPerSecond
+			const isForgiven = morePerSecond === 0 || isCalm(now)
+			return now >= at && tokens >= burst && rate >= maxPerSecond && isForgiven
 		},
 	}
 }
