@@ -77,4 +77,10 @@ export const volumeStories: readonly Story[] = [
 		step({ do: 'disable', ...red, object: 'beta' }),
 		step(settle, 31_346),
 	),
+	story(
+		'when a hold ends, nothing that was read before it comes back',
+		{},
+		step({ do: 'rotate', ...red, object: 'alpha' }, 1_000),
+		step({ do: 'hold', file: 'alpha', back: 0 }),
+	),
 ]
