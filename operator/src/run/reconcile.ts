@@ -8,6 +8,7 @@ import { warnOfFixed, warnOfRefused } from '../destinations/secret/warn.ts'
 import { createStatusDestination } from '../destinations/status/destination.ts'
 import { isAsked, sinceOf } from '../engine/due.ts'
 import type { PassResult } from '../engine/input.ts'
+import { holdingOf } from '../engine/knowledge.ts'
 import { objectKey } from '../engine/known.ts'
 import type { Outcome } from '../engine/outcome.ts'
 import { pass } from '../engine/pass.ts'
@@ -115,6 +116,8 @@ export function createReconciler(deps: ReconcileDeps): Reconciler {
 			}
 			const parsed = await slices(reported.namespace, () => parseBinding(object))
 			const previous = presentStatus(reported, parsed.status, now.written)
+			// The watch has it by now.
+			if (now.written && previous !== now.written) now = { ...now, written: undefined }
 			const asked = parsed.kind === 'active' && isAsked(parsed.binding, previous.status, now.knowledge)
 			if (isPollDue(now.knowledge, parsed, asked, momentOf(clock)))
 				now = await poll({ reported, parsed, previous, startedAt, turn, keep }, now, deps, signal)
@@ -152,7 +155,7 @@ async function poll(
 		const result = await runPass(parsed.binding, polling, now, deps, signal)
 		const wanted = isSecretBinding(parsed.binding) && parsed.binding.delivery.refreshPods
 		const refresh = isSecretBinding(parsed.binding)
-			? refreshAfter(now.refresh, result, wanted, momentOf(clock))
+			? refreshAfter(now.refresh, result, wanted, momentOf(clock), holdingOf(before.knowledge) === undefined)
 			: undefined
 		now = keep({ ...now, knowledge: result.knowledge, refresh })
 		if (result.outcome.kind === 'interrupted') throw result.outcome.error

@@ -1,6 +1,7 @@
 // The directory of a volume in the node's memory, as a place to deliver to: operator/src/destinations/mount without a disk.
 import { MANIFEST_FILE, parseManifest, serializeManifest } from 'purista-azure-mounted-secret-store/manifest'
-import { createNodeMemory, createVolumeDestination } from '../../../operator/src/destinations/volume/volume.ts'
+import { createNodeMemory } from '../../../operator/src/destinations/volume/memory.ts'
+import { createVolumeDestination } from '../../../operator/src/destinations/volume/volume.ts'
 import type { Content } from '../../../operator/src/engine/decode.ts'
 import type { Holding } from '../../../operator/src/engine/destination.ts'
 import type { Agenda } from '../agenda.ts'
@@ -15,6 +16,8 @@ const { rules } = createVolumeDestination({
 	mode: undefined,
 	memory: createNodeMemory(Number.POSITIVE_INFINITY),
 	clock: { now: () => 0 },
+	lock: { run: (work) => work(), close: () => {} },
+	mayWrite: () => Promise.resolve(true),
 })
 
 /** The generation that is shown. Another one takes its place as a whole. */
