@@ -4,7 +4,7 @@ import type { EventRecorder } from '../cluster/events.ts'
 import { createSecretDestination } from '../destinations/secret/destination.ts'
 import { type PodRefresher, refreshAfter } from '../destinations/secret/refresh.ts'
 import { bytesOf } from '../destinations/secret/secret-object.ts'
-import { warnOfFixed } from '../destinations/secret/warn.ts'
+import { warnOfFixed, warnOfRefused } from '../destinations/secret/warn.ts'
 import { createStatusDestination } from '../destinations/status/destination.ts'
 import { isAsked, sinceOf } from '../engine/due.ts'
 import type { PassResult } from '../engine/input.ts'
@@ -256,7 +256,7 @@ const noForms: MakeForms = async (_, __, forms) => forms.map(() => ({ kind: 'con
 async function refreshPods(
 	parsed: ParsedBinding,
 	now: Remembered,
-	{ clock, podRefresher, events }: ReconcileDeps,
+	{ clock, podRefresher, events, operator }: ReconcileDeps,
 	signal: AbortSignal,
 ): Promise<Remembered> {
 	const { refresh: pending } = now
@@ -264,9 +264,17 @@ async function refreshPods(
 	const binding = parsed.kind === 'active' ? parsed.binding : undefined
 	if (!binding || !isSecretBinding(binding) || !binding.delivery.refreshPods) return { ...now, refresh: undefined }
 	let { warned } = now
-	const refresh = await podRefresher.run(binding, pending, signal, (pod, uses) => {
-		warned = warnOfFixed(binding, pod, uses, warned, events)
-	})
+	const refresh = await podRefresher.run(
+		binding,
+		pending,
+		signal,
+		(pod, uses) => {
+			warned = warnOfFixed(binding, pod, uses, warned, events)
+		},
+		(error) => {
+			warned = warnOfRefused(binding, error, operator, warned, events)
+		},
+	)
 	return { ...now, refresh, warned }
 }
 
