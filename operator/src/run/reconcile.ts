@@ -22,7 +22,7 @@ import { type Slices, unsliced } from '../process/slices.ts'
 import type { Account } from '../status/commands.ts'
 import { conclude, isPollDue } from '../status/conclude.ts'
 import { conditionOf } from '../status/outage.ts'
-import { type Pace, paceAfter } from '../status/pace.ts'
+import { atLeastEvery, type Pace, paceAfter } from '../status/pace.ts'
 import { withoutValues } from '../vault/without-values.ts'
 import { createAnswer, type MakeForms } from './answer.ts'
 import { drive } from './drive.ts'
@@ -69,6 +69,8 @@ export interface ReconcileDeps {
 	operator: Account
 	/** until when operators before this one may have worked, milliseconds since the epoch; undefined: unknown */
 	workedUntil: number | undefined
+	/** vaults are asked no more often for one binding, milliseconds; default: as often as it says */
+	minIntervalMs?: number | undefined
 	log: Logger
 	random: () => number
 	/** in which the work of the main thread is done; default: at once */
@@ -113,7 +115,7 @@ export function createReconciler(deps: ReconcileDeps): Reconciler {
 				remembered.set(key, next)
 				return next
 			}
-			const parsed = await slices(() => parseBinding(object))
+			const parsed = withMinimum(await slices(() => parseBinding(object)), deps.minIntervalMs ?? 0)
 			const previous = presentStatus(reported, parsed.status, now.written)
 			const asked = parsed.kind === 'active' && isAsked(parsed.binding, previous.status, now.knowledge)
 			if (isPollDue(now.knowledge, parsed, asked, momentOf(clock)))
@@ -125,6 +127,9 @@ export function createReconciler(deps: ReconcileDeps): Reconciler {
 			remembered.get(key)?.knowledge.source?.vaultUrl ?? deps.read(key)?.spec?.vault?.url?.toLowerCase(),
 	}
 }
+
+const withMinimum = (parsed: ParsedBinding, minIntervalMs: number): ParsedBinding =>
+	parsed.kind === 'active' ? { ...parsed, binding: atLeastEvery(parsed.binding, minIntervalMs) } : parsed
 
 interface Polling {
 	readonly reported: Reported
