@@ -27,10 +27,10 @@ import type { TokenProxy } from '../vault/token-proxy.ts'
 import { createObserver } from './observe.ts'
 import { createOutages } from './outages.ts'
 import { waitForPolicies } from './policies.ts'
-import { type BindingObject, createReconciler } from './reconcile.ts'
+import { type BindingObject, createReconciler, type ReconcileDeps } from './reconcile.ts'
 
 /** Everything an operator needs; nothing is read from the environment or from module state. */
-export interface OperatorOptions {
+export interface OperatorOptions extends Pick<ReconcileDeps, 'minIntervalMs'> {
 	kubeConfig: KubeAccess
 	clock: Clock
 	/** default: `clock`; apart for tests, which hurry the work and must not hurry the lease, and cannot hurry a network */
@@ -215,7 +215,7 @@ async function lead(
 	const outages = createOutages(events, leaseOf(options, won))
 	const reconciler = createReconciler({
 		clock,
-		networkClock: options.leaseClock,
+		...{ networkClock: options.leaseClock, minIntervalMs: options.minIntervalMs },
 		random,
 		log,
 		read: store.get,
