@@ -47,6 +47,7 @@ async function main(): Promise<number> {
 			vaultRate: config.vaultRate,
 			authorityHost: config.authorityHost,
 			noProxy: config.noProxy,
+			tokenProxy: config.tokenProxy,
 			disableInstanceDiscovery: config.disableInstanceDiscovery,
 		})
 		await operator.done

@@ -9,6 +9,7 @@ const benches: Readonly<Record<string, () => Promise<{ bench: Bench }>>> = {
 	cost: () => import('./cost.ts'),
 	floor: () => import('./floor.ts'),
 	latency: () => import('./latency.ts'),
+	mount: () => import('./mount.ts'),
 	mutants: () => import('./mutants.ts'),
 	nodes: () => import('./nodes.ts'),
 	pods: () => import('./pods.ts'),

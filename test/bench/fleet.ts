@@ -3,8 +3,8 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseBinding } from '../../operator/src/api/parse.ts'
+import { createNodeMemory } from '../../operator/src/destinations/volume/memory.ts'
 import { createSymlinkStrategy } from '../../operator/src/destinations/volume/strategy.ts'
-import { createNodeMemory } from '../../operator/src/destinations/volume/volume.ts'
 import { createOfflineValues } from '../../operator/src/node/offline.ts'
 import { startVolume, type Volume } from '../../operator/src/node/volume.ts'
 import { makeFormsHere } from '../../operator/src/run/testing/forms-here.ts'
@@ -49,6 +49,9 @@ export class Fleet {
 
 	/** Each node has one pod; all of them start in this moment. Resolves when every pod has its files. */
 	async start(): Promise<void> {
+		// What changed in this second is read twice.
+		await this.clock.advance(60_000)
+		this.#binding.told()
 		const at = this.clock.monotonic()
 		for (let node = 0; node < this.#options.nodes; node++) {
 			const volume = this.#startNode(node)
@@ -60,10 +63,9 @@ export class Fleet {
 
 	/** The vault has a new version of each secret, and the status tells all nodes in one moment. */
 	async rotate(): Promise<void> {
+		await this.clock.advance(60_000)
 		this.took.length = 0
 		this.vault.reset()
-		// Seconds later: an item that changed in this second would be unsettled.
-		await this.clock.advance(10_000)
 		for (const name of this.#binding.names) this.vault.rotate(name)
 		await this.clock.advance(5_000)
 		const at = this.clock.monotonic()
@@ -84,10 +86,16 @@ export class Fleet {
 		const random = this.#random
 		const volumeId = `csi-${node}`
 		mkdirSync(join(this.#root, volumeId), { recursive: true })
-		const budget = createBudget({ clock, random, rate: this.#options.rate })
+		const budget = createBudget({
+			clock,
+			random,
+			maxPerSecond: this.#options.rate.maxPerSecond,
+			style: this.#options.rate,
+		})
 		const answers = createAnswers(clock)
 		const reader = vault.readerOf(node, budget)
 		const shared = createShared(reader, { clock, random, answers, onFollow() {} })
+		const memory = createNodeMemory(64 * 1024 * 1024)
 		this.watches++
 		const request = {
 			...{ volumeId, target: join(this.#root, volumeId, 'mount'), group: undefined, namespace: NAMESPACE },
@@ -100,10 +108,16 @@ export class Fleet {
 			vaults: { session: () => shared, isAllowed: () => true },
 			makeForms: makeFormsHere,
 			strategy: createSymlinkStrategy(this.#root),
-			memory: createNodeMemory(64 * 1024 * 1024),
-			offline: createOfflineValues(clock),
+			memory,
+			offline: createOfflineValues(clock, memory),
+			// No other process writes on this node.
+			lock: { run: (work) => work(), close() {} },
 			isServing: async () => true,
+			isThere: async () => true,
 			onNews() {},
+			onFailure(error) {
+				throw error
+			},
 		})
 	}
 }

@@ -9,7 +9,8 @@ const LIMIT = 400
 
 /** What a share of a vault for each node comes to when all of them want something at once. */
 export const bench: Bench = {
-	title: '300 nodes that start at once on one vault, on virtual time: files, calls, 429s (--nodes N --secrets N --rate N)',
+	title:
+		'300 nodes that start at once on one vault, on virtual time: files, calls, 429s (--nodes N --secrets N --rate N)',
 	async run(args) {
 		const { values } = parseArgs({
 			args: [...args],
@@ -24,7 +25,9 @@ export const bench: Bench = {
 		const rate = values.rate === undefined ? NODE_RATE : { ...NODE_RATE, maxPerSecond: Number(values.rate) }
 		const fleet = new Fleet({ nodes, secrets, seed, rate })
 		const floor = (nodes * secrets) / LIMIT
-		console.log(`  ${nodes} nodes, one pod each, ${secrets} secrets; a vault takes ${LIMIT} calls a second, so at least ${floor.toFixed(1)} s`)
+		console.log(
+			`  ${nodes} nodes, one pod each, ${secrets} secrets; a vault takes ${LIMIT} calls a second, so at least ${floor.toFixed(1)} s`,
+		)
 		try {
 			await fleet.start()
 			report(fleet, 'start at once', floor)

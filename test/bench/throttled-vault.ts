@@ -1,6 +1,7 @@
 // A vault that counts: the emulator's throttle, a network, and readers that ask through the budget of their node as a session does.
-import type { Budget } from '../../operator/src/vault/budget.ts'
+
 import { type Ask, VaultError, type VaultReader, type VaultSecret } from '../../operator/src/ports/vault.ts'
+import type { Budget } from '../../operator/src/vault/budget.ts'
 import { EmulatorClock } from '../emulator/src/clock.ts'
 import { Throttle } from '../emulator/src/faults/throttle.ts'
 import type { StillClock } from './still-clock.ts'

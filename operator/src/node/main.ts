@@ -24,7 +24,7 @@ export async function main(args: readonly string[]): Promise<number> {
 		onStop: (signal) => log.info({ signal }, 'stopping'),
 	})
 	try {
-		log.info({ node: config.nodeName, driver: config.driver, mount: config.mount }, 'starting')
+		log.info({ node: config.nodeName, driver: config.driver }, 'starting')
 		const { kubeconfig, context } = config
 		const pod = podOf(process.env, SERVICE_ACCOUNT_FOLDER)
 		const kubeConfig = await accessOf({ kubeconfig, context, pod }, systemClock)

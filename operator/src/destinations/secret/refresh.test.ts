@@ -75,6 +75,12 @@ describe('the refresh that a pass leaves', () => {
 	})
 })
 
+test('a Secret that was not there before has no pods that hold an older one: it waits for a common time, and is looked at once', () => {
+	const written = { holding: secretWritten('2026-01-01T00:09:00Z'), files: true }
+	const refresh = refreshAfter(undefined, { found: undefined, written }, true, at, true)
+	expect(refresh).toMatchObject({ resourceVersion: '7', pass: 'last', dueAt: 10_000 })
+})
+
 test.each<[string, Partial<PendingRefresh>, 'told' | 'more' | 'failed', object | undefined]>([
 	['not all of them yet: the same pass goes on at once', { pass: 'first' }, 'more', { pass: 'first', dueAt: 5_000 }],
 	[
