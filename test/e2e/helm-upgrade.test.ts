@@ -107,6 +107,7 @@ async function unnoticed(title: string, work: () => Promise<unknown>): Promise<v
 			`${(gap / 1000).toFixed(1)} s (interval 5 s); ${JSON.stringify(counts)}\n`,
 	)
 	expect(pods).toHaveLength(NAMES.length)
+	expect(pods.filter(({ restarts }) => restarts > 0)).toEqual([])
 	expect(Object.values(counts)).toEqual([0, 0, 0, 0])
 }
 

@@ -29,11 +29,21 @@ const PROFILES: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
 const keyOf = ({ apiVersion, kind, metadata }: Rendered) =>
 	`${apiVersion} ${kind} ${metadata.namespace ?? ''}/${metadata.name}`
 
+interface Container {
+	env?: { name: string }[]
+	args?: string[]
+}
+const containersOf = (object: Rendered): Container[] =>
+	(object['spec'] as { template?: { spec: { containers: Container[] } } } | undefined)?.template?.spec.containers ?? []
+
 /** By key, without what Helm's way adds: its label, and the annotation that keeps the CRD. */
 function comparable(objects: readonly Rendered[]): Record<string, unknown> {
 	const entries = objects.map((object) => {
 		const { 'helm.sh/chart': _chart, ...labels } = object.metadata.labels ?? {}
 		const { 'helm.sh/resource-policy': _keep, ...annotations } = object.metadata.annotations ?? {}
+		const { env } = containersOf(object)[0] ?? {}
+		// kustomize puts what a patch adds first; none refers to another, so their order means nothing.
+		env?.sort((a, b) => (a.name < b.name ? -1 : 1))
 		return [keyOf(object), { ...object, metadata: { ...object.metadata, labels, annotations } }] as const
 	})
 	expect(new Set(entries.map(([key]) => key)).size).toBe(entries.length)
@@ -61,9 +71,7 @@ function verbsOf(roles: readonly Rendered[]): string[] {
 }
 
 /** As the chart has it, and as kustomize has it; `component`s stand over the default. */
-const TWINS: ReadonlyArray<
-	readonly [string, Readonly<Record<string, unknown>>, { base?: string; components?: string[] }]
-> = [
+const TWINS: ReadonlyArray<readonly [string, Readonly<Record<string, unknown>>, { components?: string[] }]> = [
 	['by default; the namespace is made by --create-namespace', {}, {}],
 	['everywhere', { 'rbac.scope': 'everywhere' }, { components: ['everywhere'] }],
 	['metrics with a token', { 'metrics.auth': true }, { components: ['metrics-auth'] }],
@@ -114,8 +122,7 @@ describe('the chart and kustomize say the same', () => {
 		const inTenant = (object: Rendered) => object.metadata.namespace === 'payments'
 		const operator = comparable(installed(chart).filter((object) => !inTenant(object)))
 		// The flag is the overlay's in kustomize; the chart has it from the value.
-		const container = (deployment(chart)['spec'] as { template: { spec: { containers: { args?: string[] }[] } } })
-			.template.spec.containers[0]
+		const [container] = containersOf(deployment(chart))
 		expect(container?.args).toEqual(['--namespaces=payments'])
 		delete container?.args
 		expect(operator).toEqual(comparable(withoutNamespace(kustomize)))
@@ -148,6 +155,18 @@ describe('conditions and subjects come from the release', () => {
 		}
 	}, 60_000)
 })
+
+test.each(['on', '1234', 'null'])(
+	'a namespace called %s is a name and no other kind of value',
+	async (name) => {
+		for (const values of Object.values({ ...PROFILES, tenants: { tenants: [name], volumeTenants: [name] } })) {
+			const found = (await renderChart(helm, values, name)).map(({ metadata }) => metadata.namespace)
+			expect(found.filter((each) => each !== undefined && typeof each !== 'string')).toEqual([])
+			expect(found).toContain(name)
+		}
+	},
+	60_000,
+)
 
 describe('profiles', () => {
 	test('namespaces: no ClusterRoleBinding, the flag, and grants in each', async () => {

@@ -147,7 +147,7 @@ export class Judge {
 			// When the spec did not ask for it any more at some time meanwhile, that is reason enough.
 			const isFree = file.course.isWantedSince((target) => target.kind === 'remove' && !isBraked(file, target))
 			const isGone = text === undefined && file.text !== undefined && isBraked(file, file.course.seen)
-			if (isGone && !isFree && !binding.unlisted.has(name)) gone.push(name)
+			if (isGone && !isFree && !binding.unlisted.has(name) && !binding.agreed.has(name)) gone.push(name)
 			if (ours && text !== file.text) file.written = text
 			file.text = text
 		}

@@ -113,7 +113,7 @@ export function createReconciler(deps: ReconcileDeps): Reconciler {
 				remembered.set(key, next)
 				return next
 			}
-			const parsed = await slices(() => parseBinding(object))
+			const parsed = await slices(reported.namespace, () => parseBinding(object))
 			const previous = presentStatus(reported, parsed.status, now.written)
 			const asked = parsed.kind === 'active' && isAsked(parsed.binding, previous.status, now.knowledge)
 			if (isPollDue(now.knowledge, parsed, asked, momentOf(clock)))
@@ -171,7 +171,7 @@ async function poll(
 	now = { ...now, pace: paceOf(now, parsed, outcome, polling.turn.lateMs, deps) }
 	const { slow } = now.pace
 	const given = { previous: previous.status, workedUntil: deps.workedUntil, at, random: deps.random(), slow }
-	const { summary, knowledge } = await slices(() => conclude(parsed, outcome, now.knowledge, given))
+	const { summary, knowledge } = await slices(reported.namespace, () => conclude(parsed, outcome, now.knowledge, given))
 	const written = await report(reported, previous, summary, deps)
 	tell(key, outcome, previous.status, summary, (at.monotonic - started) / 1000, deps)
 	return keep({ ...now, knowledge, written: written ?? now.written })
@@ -199,7 +199,7 @@ async function runPass(
 	deps: ReconcileDeps,
 	signal: AbortSignal,
 ): Promise<PassResult> {
-	const { clock, vaults, serviceAccounts, secrets, makeForms, observer } = deps
+	const { clock, vaults, serviceAccounts, observer } = deps
 	const { status } = previous
 	const asked = isAsked(binding, status, knowledge)
 	const since = sinceOf(binding, knowledge, asked, undefined, { at: momentOf(clock), startedAt })
@@ -211,12 +211,14 @@ async function runPass(
 	}
 	const { source } = resolved
 	observer.uses(`${binding.namespace}/${binding.name}`, source.vaultUrl)
-	const { destination, session, forms } = placeOf(binding, status, source, { vaults, secrets, makeForms, clock })
+	const { networkClock, slices = unsliced } = deps
+	const slice = <T>(work: () => T) => slices(binding.namespace, work)
+	const { destination, session, forms } = placeOf(binding, status, source, { ...deps, slice })
 	const input = { binding, status, knowledge, source, rules: destination.rules, at: momentOf(clock), startedAt }
 	// Values wait for a thread that has turns of its own.
 	const lending: MakeForms = (...given) => turn.lend(() => forms(...given))
 	const answer = createAnswer({ binding, session, destination, makeForms: lending })
-	return drive(pass(input), { clock, networkClock: deps.networkClock, signal, answer, slices: deps.slices })
+	return drive(pass(input), { clock, networkClock, signal, answer, slices, group: binding.namespace })
 }
 
 /** Where a binding is delivered to, and what it is read with: of one that nodes deliver, no value is read here. */
@@ -224,7 +226,13 @@ function placeOf(
 	binding: Binding,
 	status: BindingStatus,
 	source: Source,
-	{ vaults, secrets, makeForms, clock }: Pick<ReconcileDeps, 'vaults' | 'secrets' | 'makeForms' | 'clock'>,
+	{
+		vaults,
+		secrets,
+		makeForms,
+		clock,
+		slice,
+	}: Pick<ReconcileDeps, 'vaults' | 'secrets' | 'makeForms' | 'clock'> & { slice: <T>(work: () => T) => Promise<T> },
 ) {
 	const session = vaults.session(source)
 	if (isVolumeBinding(binding)) {
@@ -236,7 +244,7 @@ function placeOf(
 		}
 	}
 	if (!isSecretBinding(binding)) throw new Error('a delivery that is none')
-	return { destination: createSecretDestination(binding, secrets), session, forms: makeForms }
+	return { destination: createSecretDestination(binding, secrets, slice), session, forms: makeForms }
 }
 
 /** There is no value to make anything of. */
