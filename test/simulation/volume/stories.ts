@@ -89,4 +89,10 @@ export const volumeStories: readonly Story[] = [
 		step({ do: 'crash', inFlight: false, downMs: 60_000 }),
 		step({ do: 'delete', ...red, object: 'north' }, 1_000),
 	),
+	story(
+		'what is disabled and deselected at once, and told by nobody, stays as disabled',
+		{ select: true },
+		step({ do: 'untag', ...red, object: 'north' }, 117),
+		step({ do: 'disable', ...red, object: 'north' }),
+	),
 ]
