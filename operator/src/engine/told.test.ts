@@ -183,14 +183,17 @@ describe('a node that learns from the status', () => {
 		expect(one.values.get('a')).toBe('a2')
 	})
 
-	test('takes what selectors bring from the status, and lets go what a status of a good poll names no more', () => {
-		const one = filled({ secrets: [], select: [{ prefix: 'a' }, { prefix: 'b' }] })
+	test('takes what selectors bring from the status, and asks the vault why a status of a good poll names one no more', () => {
+		const one = filled({ secrets: [], select: [{ prefix: 'a' }, { prefix: 'b' }], policy: { absent: 'Remove' } })
 		expect(one.pass(statusOf([entry('a', { selected: true }), entry('b', { selected: true })]), 0)).toEqual(['a', 'b'])
 		expect(one.pass(statusOf([entry('a', { selected: true })], fresh('VaultUnreachable')), 1_000)).toEqual([])
 		expect([...one.values.keys()]).toEqual(['a', 'b'])
 		expect(one.pass(statusOf([entry('a', { selected: true })], { observedGeneration: 0 }), 2_000)).toEqual([])
 		expect([...one.values.keys()]).toEqual(['a', 'b'])
-		expect(one.pass(statusOf([entry('a', { selected: true })]), 3_000)).toEqual([])
+		one.vault.delete('b')
+		expect(one.pass(statusOf([entry('a', { selected: true })]), 3_000)).toEqual(['b'])
+		expect([...one.values.keys()]).toEqual(['a', 'b'])
+		expect(one.pass(statusOf([entry('a', { selected: true })]), 70_000)).toEqual(['b'])
 		expect([...one.values.keys()]).toEqual(['a'])
 	})
 
