@@ -23,7 +23,7 @@ import { type Slices, unsliced } from '../process/slices.ts'
 import type { Account } from '../status/commands.ts'
 import { conclude, isPollDue } from '../status/conclude.ts'
 import { conditionOf } from '../status/outage.ts'
-import { type Pace, paceAfter } from '../status/pace.ts'
+import { atLeastEvery, type Pace, paceAfter } from '../status/pace.ts'
 import { withoutValues } from '../vault/without-values.ts'
 import { createAnswer, type MakeForms } from './answer.ts'
 import { drive } from './drive.ts'
@@ -70,6 +70,8 @@ export interface ReconcileDeps {
 	operator: Account
 	/** until when operators before this one may have worked, milliseconds since the epoch; undefined: unknown */
 	workedUntil: number | undefined
+	/** vaults are asked no more often for one binding, milliseconds; default: as often as it says */
+	minIntervalMs?: number | undefined
 	log: Logger
 	random: () => number
 	/** in which the work of the main thread is done; default: at once */
@@ -114,7 +116,8 @@ export function createReconciler(deps: ReconcileDeps): Reconciler {
 				remembered.set(key, next)
 				return next
 			}
-			const parsed = await slices(reported.namespace, () => parseBinding(object))
+			const bound = await slices(reported.namespace, () => parseBinding(object))
+			const parsed = withMinimum(bound, deps.minIntervalMs ?? 0)
 			const previous = presentStatus(reported, parsed.status, now.written)
 			// The watch has it by now.
 			if (now.written && previous !== now.written) now = { ...now, written: undefined }
@@ -128,6 +131,9 @@ export function createReconciler(deps: ReconcileDeps): Reconciler {
 			remembered.get(key)?.knowledge.source?.vaultUrl ?? deps.read(key)?.spec?.vault?.url?.toLowerCase(),
 	}
 }
+
+const withMinimum = (parsed: ParsedBinding, minIntervalMs: number): ParsedBinding =>
+	parsed.kind === 'active' ? { ...parsed, binding: atLeastEvery(parsed.binding, minIntervalMs) } : parsed
 
 interface Polling {
 	readonly reported: Reported

@@ -15,9 +15,10 @@ const { rules } = createVolumeDestination({
 	group: undefined,
 	mode: undefined,
 	memory: createNodeMemory(Number.POSITIVE_INFINITY),
+	// Only its rules are taken, and they write nothing.
+	lock: { run: (work) => work(), close() {} },
+	mayWrite: async () => true,
 	clock: { now: () => 0 },
-	lock: { run: (work) => work(), close: () => {} },
-	mayWrite: () => Promise.resolve(true),
 })
 
 /** The generation that is shown. Another one takes its place as a whole. */
