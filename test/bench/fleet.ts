@@ -3,6 +3,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseBinding } from '../../operator/src/api/parse.ts'
+import { formatTime } from '../../operator/src/api/time.ts'
 import { createNodeMemory } from '../../operator/src/destinations/volume/memory.ts'
 import { createSymlinkStrategy } from '../../operator/src/destinations/volume/strategy.ts'
 import { createOfflineValues } from '../../operator/src/node/offline.ts'
@@ -145,10 +146,10 @@ class BindingOnNodes {
 	}
 
 	#now() {
-		const checked = new Date(this.#clock.now()).toISOString()
+		const checked = formatTime(this.#clock.now())
 		const secrets = this.names.map((name) => ({
 			...{ name, objectName: name, state: 'Current' },
-			updated: new Date(this.#vault.updatedOf(name) * 1000).toISOString(),
+			updated: formatTime(this.#vault.updatedOf(name) * 1000),
 		}))
 		const fresh = { type: 'Fresh', status: 'True', reason: 'Current', message: '', lastTransitionTime: checked }
 		return parseBinding({

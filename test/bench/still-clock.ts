@@ -8,6 +8,9 @@ interface Sleeper {
 /** Whoever is due within a step wakes with it: fewer steps, and no figure of a bench is finer. */
 const STEP_MS = 5
 
+/** Rounds of a real millisecond in which nothing happens and nobody sleeps. */
+const IDLE_ROUNDS = 2_000
+
 /** A clock that moves on only when nothing is under way any more, files that are written included. */
 export class StillClock implements Clock {
 	#elapsed = 0
@@ -50,7 +53,11 @@ export class StillClock implements Clock {
 	/** Moves on until this is true. @throws when nobody sleeps any more, so that it never will be */
 	async until(isTrue: () => boolean): Promise<void> {
 		await settled()
-		while (!isTrue()) if (!(await this.#step(Number.POSITIVE_INFINITY))) throw new Error('nothing will happen any more')
+		for (let idle = 0; !isTrue(); ) {
+			if (await this.#step(Number.POSITIVE_INFINITY)) idle = 0
+			else if (idle++ > IDLE_ROUNDS) throw new Error('nothing will happen any more')
+			else await new Promise((resolve) => setTimeout(resolve, 1))
+		}
 	}
 
 	async advance(ms: number): Promise<void> {
@@ -76,12 +83,16 @@ export class StillClock implements Clock {
 	}
 }
 
-const isWriting = () => process.getActiveResourcesInfo().some((resource) => resource.startsWith('FSReq'))
+const isWriting = () => process.getActiveResourcesInfo().some((resource) => /^FS|^FileHandle/.test(resource))
 
-/** Resolves when no promise and no file operation is under way. */
+/** Resolves when no promise and no file operation is under way: twice in a row, a real millisecond apart. */
 async function settled(): Promise<void> {
-	do await new Promise((resolve) => setImmediate(resolve))
-	while (isWriting())
-	await new Promise((resolve) => setImmediate(resolve))
-	if (isWriting()) await settled()
+	for (let quiet = 0; quiet < 2; quiet++) {
+		await new Promise((resolve) => setImmediate(resolve))
+		while (isWriting()) {
+			quiet = 0
+			await new Promise((resolve) => setImmediate(resolve))
+		}
+		await new Promise((resolve) => setTimeout(resolve, 1))
+	}
 }

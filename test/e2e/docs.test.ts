@@ -181,7 +181,7 @@ describe('the pages by task, run as they stand', () => {
 
 	it('sizing and cost: the calls to the vault are counted', async () => {
 		expect(await page('crds/tasks/sizing-and-cost.md').run(0)).toMatch(
-			/^asb_vault_calls_total\{vault="https:\/\/payments-prod/m,
+			/^asb_vault_calls_total\{vault="payments-prod\./m,
 		)
 	})
 
@@ -228,6 +228,7 @@ describe('the pages by task, run as they stand', () => {
 		await shell.run('NAMESPACE=payments')
 		expect(await run(0)).toContain('SecretAbsent')
 		expect(await run(1)).toMatch(/k-1$/)
+		await shell.run('kill $!')
 	})
 
 	it('every block that names this file was run', () => {

@@ -195,6 +195,11 @@ describe('profiles', () => {
 			expect(only(objects, kind)).toHaveLength(1)
 	})
 
+	test('minInterval is a flag of the operator', async () => {
+		const objects = await renderChart(helm, { minInterval: '90s', args: ['--log-level=debug'] })
+		expect(containersOf(deployment(objects))[0]?.args).toEqual(['--min-interval=90s', '--log-level=debug'])
+	})
+
 	test('emulator: names of production lead to it', async () => {
 		const text = JSON.stringify(deployment(await renderChart(helm, EMULATOR)))
 		expect(text).toContain('"hostnames":["login.microsoftonline.com","payments.vault.azure.net"]')
@@ -219,6 +224,7 @@ describe('profiles', () => {
 test.each([
 	['a misspelt value', { 'image.tga': '1' }, "additional properties 'tga' not allowed"],
 	['latest', { 'image.tag': 'latest' }, '/image/tag'],
+	['an interval without a unit', { minInterval: '60' }, '/minInterval'],
 	['an unknown scope', { 'rbac.scope': 'cluster' }, '/rbac/scope'],
 	['a wrong type', { ha: 'yes' }, '/ha'],
 	['no namespaces', { 'rbac.scope': 'namespaces' }, 'name them in rbac.namespaces'],

@@ -209,7 +209,9 @@ describe('a node that learns from the status', () => {
 		one.pass(statusOf([entry('a', told), entry('b', { selected: true })]), 30_000)
 		expect([...one.values.keys()]).toEqual(left)
 		// While the two disagree, each interval asks again.
-		expect(one.pass(statusOf([entry('a', told), entry('b', { selected: true })]), 100_000)).toEqual(told.state ? [] : ['a'])
+		expect(one.pass(statusOf([entry('a', told), entry('b', { selected: true })]), 100_000)).toEqual(
+			told.state ? [] : ['a'],
+		)
 	})
 
 	test('keeps what is told as gone while the vault gives it', () => {

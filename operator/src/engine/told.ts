@@ -117,8 +117,7 @@ export function itemsOf(entries: Told): ReadonlyMap<string, ListedSecret> {
  * pending waits for something, and nobody has counted it among removals.
  */
 export const isRemovalTold = (entry: SecretStatus | undefined): boolean =>
-	entry === undefined ||
-	(entry.updated === undefined && entry.state !== 'Pending' && entry.reason !== 'RemovalsHeld')
+	entry === undefined || (entry.updated === undefined && entry.state !== 'Pending' && entry.reason !== 'RemovalsHeld')
 
 /** Whether a status tells a node something that it has not followed. */
 export const isNews = ({ told }: Knowledge, status: BindingStatus): boolean => told?.text !== textOfStatus(status)

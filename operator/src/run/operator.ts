@@ -1,7 +1,7 @@
 import type { Agent } from 'node:https'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { GROUP, PLURAL, VAULT_SUFFIXES } from '../api/constants.ts'
-import { bindingsPath, createBindings, keptOf } from '../cluster/bindings.ts'
+import { GROUP, VAULT_SUFFIXES } from '../api/constants.ts'
+import { createBindings, keptOf } from '../cluster/bindings.ts'
 import { createEventRecorder } from '../cluster/events.ts'
 import { type LeaseLostError, runLeaderElection, type Won } from '../cluster/lease.ts'
 import { createPermissions } from '../cluster/permissions.ts'
@@ -11,26 +11,25 @@ import { createAuthorize } from '../cluster/reviews.ts'
 import { createSecrets } from '../cluster/secrets.ts'
 import { createServiceAccounts, createTokens } from '../cluster/serviceaccounts.ts'
 import { createKubeTransport, type KubeTransport } from '../cluster/transport.ts'
-import { watchCollection } from '../cluster/watch.ts'
 import { createPodRefresher } from '../destinations/secret/refresh.ts'
 import { createForms } from '../forms/forms.ts'
-import type { WatchObserver } from '../ports/observe.ts'
 import type { Clock } from '../process/clock.ts'
 import type { Logger } from '../process/log.ts'
 import type { Metrics } from '../process/metrics.ts'
 import { startProbes } from '../process/probes.ts'
 import { KeyedQueue } from '../process/queue.ts'
 import { createSlices } from '../process/slices.ts'
-import { createStore, type Store } from '../process/store.ts'
+import { createStore } from '../process/store.ts'
 import { createVaults } from '../vault/pool.ts'
 import type { TokenProxy } from '../vault/token-proxy.ts'
+import { followBindings } from './follow-bindings.ts'
 import { createObserver } from './observe.ts'
 import { createOutages } from './outages.ts'
 import { waitForPolicies } from './policies.ts'
-import { type BindingObject, createReconciler } from './reconcile.ts'
+import { type BindingObject, createReconciler, type ReconcileDeps } from './reconcile.ts'
 
 /** Everything an operator needs; nothing is read from the environment or from module state. */
-export interface OperatorOptions {
+export interface OperatorOptions extends Pick<ReconcileDeps, 'minIntervalMs'> {
 	kubeConfig: KubeAccess
 	clock: Clock
 	/** default: `clock`; apart for tests, which hurry the work and must not hurry the lease, and cannot hurry a network */
@@ -83,7 +82,7 @@ export interface Operator {
 
 // A worker mostly waits. 32 are four vaults' worth of the eight calls of a budget. Each holds the values of one binding: 1 MiB.
 const CONCURRENCY = 32
-// Of one vault: twice those calls, because a pass also waits for the API server. One that hangs holds no more than these.
+// Of one vault: twice those calls, because a pass also waits for the API server.
 const PER_VAULT = 16
 const LEASE = 'azure-secret-binding-operator'
 // Sessions nobody uses are looked for this often.
@@ -215,7 +214,7 @@ async function lead(
 	const outages = createOutages(events, leaseOf(options, won))
 	const reconciler = createReconciler({
 		clock,
-		networkClock: options.leaseClock,
+		...{ networkClock: options.leaseClock, minIntervalMs: options.minIntervalMs },
 		random,
 		log,
 		read: store.get,
@@ -258,8 +257,7 @@ async function lead(
 	await events.flush()
 }
 
-// Vaults are no objects of the cluster. What is told of them stands at the lease: it is the one object that an operator has
-// in either profile, whoever of its pods leads.
+// Vaults are no objects of the cluster. What is told of them stands at the lease, which an operator has in either profile.
 const leaseOf = ({ namespace, leaseName = LEASE }: OperatorOptions, { uid }: Won) => ({
 	apiVersion: 'coordination.k8s.io/v1',
 	kind: 'Lease',
@@ -292,6 +290,7 @@ const vaultsOf = (options: OperatorOptions, transport: KubeTransport) => {
 		clusterName: options.clusterName ?? 'kubernetes',
 		vaultSuffixes: options.vaultSuffixes ?? VAULT_SUFFIXES,
 		callsPerSecond: options.vaultRate,
+		firstSyncsFaster: true,
 		observeWait: (vault, lane, seconds) => metrics.vaultWait.observe({ vault, lane }, seconds),
 		observeVault: (vault, kind, result) => metrics.vaultCalls.inc({ vault, kind, result }),
 		observeToken: (issuer, result) => metrics.tokenCalls.inc({ issuer, result }),
@@ -307,48 +306,3 @@ const eventsOf = ({ clock, identity, metrics, log }: OperatorOptions, transport:
 		observe: (result) => metrics.events.inc({ result }),
 		onError: (error) => log.warn({ err: error }, 'event not recorded'),
 	})
-
-interface Following {
-	store: Store<BindingObject>
-	queue: KeyedQueue
-	/** all bindings were seen */
-	onSynced(): void
-}
-
-/** Watches the bindings, in one watch or one for each namespace, and queues what changes. */
-async function followBindings(
-	{
-		namespaces = [undefined],
-		clock,
-		random,
-		log,
-		metrics,
-	}: Pick<OperatorOptions, 'clock' | 'random' | 'log' | 'metrics'> & {
-		/** undefined: all in one watch */
-		namespaces?: readonly (string | undefined)[] | undefined
-	},
-	transport: KubeTransport,
-	signal: AbortSignal,
-	{ store, queue, onSynced }: Following,
-): Promise<void> {
-	const unsynced = new Set(namespaces)
-	const follow = async (namespace: string | undefined) => {
-		const path = bindingsPath(namespace)
-		const counted = metrics.watchObserver(PLURAL)
-		const observer: WatchObserver = {
-			...counted,
-			fault(error, waitMs) {
-				counted.fault(error, waitMs)
-				// At most twice a minute, for the watch backs off. A Role that was forgotten shows here.
-				if (error !== 'shortLived') log.warn({ path, err: error }, 'bindings not watched')
-			},
-		}
-		const scope = ({ metadata }: BindingObject) => namespace === undefined || metadata.namespace === namespace
-		for await (const event of watchCollection<BindingObject>({ transport, path, clock, random, signal, observer })) {
-			// Nobody has anything of a binding without a status, so it goes first.
-			for (const key of store.apply(event, scope)) queue.add(key, { first: !store.get(key)?.status?.conditions })
-			if (event.kind === 'synced' && unsynced.delete(namespace) && unsynced.size === 0) onSynced()
-		}
-	}
-	await Promise.all(namespaces.map(follow))
-}

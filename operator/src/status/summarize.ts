@@ -159,7 +159,8 @@ function shownOf({ outcome, spec, previous }: SummaryInput): SecretStatus[] {
 	const named = new Set(spec.secrets.map(({ name }) => name))
 	// Of a status that nodes go by it is said which these are: another one was an entry of the spec before.
 	const isSelected = (secret: SecretStatus) => !named.has(secret.name) && (secret.selected ?? !isOfVolume(spec))
-	const selected = spec.selects ? [...before.values()].filter(isSelected) : []
+	// Nodes hold what selectors of before brought until a good poll has counted it among removals.
+	const selected = spec.selects || isOfVolume(spec) ? [...before.values()].filter(isSelected) : []
 	const explicit = spec.secrets.map((wanted): SecretStatus => {
 		const known = before.get(wanted.name)
 		const same =

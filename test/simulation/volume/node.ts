@@ -69,7 +69,8 @@ export class NodeProcess {
 	shown(object: BindingObject): void {
 		this.#version++
 		this.#object = parseBinding(object)
-		const said = JSON.stringify([object.metadata.generation, textOfStatus(this.#object?.status ?? {})])
+		const { generation, annotations } = object.metadata
+		const said = JSON.stringify([generation, annotations, textOfStatus(this.#object?.status ?? {})])
 		if (said !== this.#said) this.#changedAt = this.#world.agenda.monotonic
 		this.#said = said
 		if (!this.#running) this.#callAfter(0)

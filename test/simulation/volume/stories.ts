@@ -16,6 +16,7 @@ const story = (name: string, begin: Partial<Shape>, ...steps: History['steps']):
 	history: { seed: 0, begin: { ...begin, volume: true }, nodes: 1, steps },
 })
 const away: Action = { do: 'crash', inFlight: false, downMs: AWAY_MS }
+const settle: Action = { do: 'settle' }
 const red = { vault: 'red' } as const
 
 export const volumeStories: readonly Story[] = [
@@ -49,5 +50,37 @@ export const volumeStories: readonly Story[] = [
 		step({ do: 'times', ...red, object: 'east', which: 'notBefore', inSeconds: 3_600 }),
 		step({ do: 'release' }),
 		step({ do: 'rotate', ...red, object: 'pair' }, 2_671),
+	),
+	story(
+		'what is held of the vault of before is still told when the status is read back',
+		{ select: true, maxRemovals: 1 },
+		step({ do: 'listing', on: false }, 1_000),
+		step({ do: 'edit', to: { vault: 'blue' } }),
+		step({ do: 'fault', on: 'versions', fault: { kind: 'timeout' }, times: 2 }, 1_000),
+		step({ do: 'hold', file: 'east', back: 0 }),
+		step({ do: 'fault', on: 'vault', fault: { kind: 'firewall' }, times: 2 }, 161),
+	),
+	story(
+		'what selectors of before brought is told until its removal was counted',
+		{ select: true, maxRemovals: 0 },
+		step({ do: 'recover', ...red, object: 'alpha' }, 1_000),
+		step({ do: 'edit', to: { select: false } }),
+		step({ do: 'fault', on: 'vault', fault: { kind: 'forbiddenPolicy' }, times: 4 }),
+		step({ do: 'rotate', ...red, object: 'north' }, 1_000),
+	),
+	story(
+		'files that were one secret in the spec that a node still follows count as one',
+		{ files: ['beta', 'swap'], policy: { ...KEEP, disabled: 'Remove' }, maxRemovals: 1 },
+		step({ do: 'silence node', node: 0, ms: 297_137 }, 79_341),
+		step(away, 129_954),
+		step({ do: 'edit', to: { swap: 'gamma' } }),
+		step({ do: 'disable', ...red, object: 'beta' }),
+		step(settle, 31_346),
+	),
+	story(
+		'when a hold ends, nothing that was read before it comes back',
+		{},
+		step({ do: 'rotate', ...red, object: 'alpha' }, 1_000),
+		step({ do: 'hold', file: 'alpha', back: 0 }),
 	),
 ]

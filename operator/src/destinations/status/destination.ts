@@ -103,8 +103,9 @@ export function holdingOfStatus(binding: VolumeBinding, status: BindingStatus, v
 	return { id: placeOf(binding), files, manifest, revision: 1, token: undefined }
 }
 
-const isShown = ({ updated, version, state }: SecretStatus) =>
-	state !== 'Pending' && (updated !== undefined || version !== undefined)
+/** What is pending is there when it is of the vault of before: nodes hold those bytes until there are better ones. */
+const isShown = ({ updated, version, state, vault }: SecretStatus) =>
+	(state !== 'Pending' || vault !== undefined) && (updated !== undefined || version !== undefined)
 
 function entryOf(shown: SecretStatus, { secrets, select, hold }: VolumeBinding): ManifestSecret {
 	const { name, objectName, version, vault, updated, expires } = shown
