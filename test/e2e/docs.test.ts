@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
+import { OPERATOR_NAME, OPERATOR_NAMESPACE } from '../emulator/src/kind/identity.ts'
 import { hostAliasesFor } from '../emulator/src/kind/pods.ts'
 import { writeOverlay } from '../images/overlay.ts'
 import { type AzStandIn, startAzStandIn } from '../kit/az-stand-in.ts'
@@ -17,7 +18,7 @@ import { EXCHANGE_AUDIENCE, SECRETS_USER } from '../kit/tenant.ts'
 import { until } from '../kit/until.ts'
 import { connectWorld, type World } from '../kit/world.ts'
 
-const CRDS = fileURLToPath(new URL('../../crds/', import.meta.url))
+const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 const TEST = 'test/e2e/docs.test.ts'
 const NAMESPACES = ['payments', 'shop', 'orders', 'hello']
 /** The image of our service has node and nothing else. */
@@ -35,7 +36,7 @@ describe('the pages by task, run as they stand', () => {
 
 	/** The blocks of a page; each has to be taken by some test of this file. */
 	function page(path: string) {
-		const blocks = blocksOf(`crds/${path}`, TEST)
+		const blocks = blocksOf(path, TEST)
 		const text = (index: number): string => {
 			const block = blocks[index]
 			if (!block) throw new Error(`${path} has no block ${index}`)
@@ -76,7 +77,7 @@ describe('the pages by task, run as they stand', () => {
 		const to = `'${target.kubectl}' --kubeconfig '${target.kubeconfig}' --context '${target.context}'`
 		writeFileSync(join(folder, 'kubectl'), `#!/bin/sh\nexec ${to} "$@"\n`, { mode: 0o700 })
 		const overlay = join(folder, 'overlay')
-		const base = join(CRDS, '../deploy/kustomize')
+		const base = join(ROOT, 'deploy/kustomize')
 		const hostAliases = hostAliasesFor(emulator.ip, vaults)
 		const { operator: image } = images
 		writeOverlay(overlay, { base, image, hostAliases, caPem: emulator.caPem, runId: randomUUID() })
@@ -93,7 +94,7 @@ describe('the pages by task, run as they stand', () => {
 
 	it('first binding: from a namespace to a file in a pod, by the lines that the binding prints', async () => {
 		await world.control.setSecret({ vault: 'payments-prod', name: 'payments-db', value: 'postgres://first' })
-		const { run } = page('tasks/first-binding.md')
+		const { run } = page('crds/tasks/first-binding.md')
 		for (const index of [0, 1, 2]) await run(index)
 		await runPrinted('payments', 'FederationNotFound')
 		await pollNow('payments')
@@ -103,7 +104,7 @@ describe('the pages by task, run as they stand', () => {
 	})
 
 	it('troubleshooting: each command to look works on a binding and its pod', async () => {
-		const { all, run } = page('troubleshooting.md')
+		const { all, run } = page('crds/troubleshooting.md')
 		const printed: string[] = []
 		for (const index of all) printed.push(await run(index))
 		expect(printed.join('\n')).toMatch(/dbConnectionString\tCurrent/)
@@ -116,7 +117,7 @@ describe('the pages by task, run as they stand', () => {
 		const delivered = async (value: string) =>
 			until(value, async () => decoded(await secret('payments', 'payments-secrets'), 'dbConnectionString') === value)
 		await delivered('postgres://bad')
-		const { run } = page('tasks/incident.md')
+		const { run } = page('crds/tasks/incident.md')
 		expect(await run(0)).toContain(bad.version)
 		await run(1)
 		await delivered('postgres://first')
@@ -134,7 +135,7 @@ describe('the pages by task, run as they stand', () => {
 
 	it('rotate a database password: the file has the new one, and .previous the old one', async () => {
 		await world.control.setSecret({ vault: 'payments-prod', name: 'payments-db-password', value: 'old-password' })
-		const { run, text } = page('tasks/rotate-database-password.md')
+		const { run, text } = page('crds/tasks/rotate-database-password.md')
 		const patch = JSON.stringify({ spec: parse(text(0)) })
 		await kubectl(world.target, ['-n', 'payments', 'patch', 'asb', 'payments', '--type', 'merge', '-p', patch])
 		const value = async (key: string) => decoded(await secret('payments', 'payments-secrets'), key)
@@ -148,7 +149,7 @@ describe('the pages by task, run as they stand', () => {
 	})
 
 	it('image pull secret: a Secret of the type that the kubelet takes', async () => {
-		const { run } = page('tasks/image-pull-secret.md')
+		const { run } = page('crds/tasks/image-pull-secret.md')
 		await run(0)
 		expect(await run(1)).toContain('kubernetes.io/dockerconfigjson')
 		const { auths } = JSON.parse(decoded(await secret('payments', 'registry'), '.dockerconfigjson'))
@@ -157,7 +158,9 @@ describe('the pages by task, run as they stand', () => {
 
 	it('many namespaces, and TLS for an ingress in one of them', async () => {
 		for (const namespace of ['shop', 'orders']) await kubectl(world.target, ['create', 'namespace', namespace])
-		expect(await page('tasks/many-namespaces.md').run(0)).toContain('payments-prod')
+		const many = page('crds/tasks/many-namespaces.md')
+		expect(await many.run(0)).toContain('payments-prod')
+		await many.run(1)
 		const { control, tenantId, target } = world
 		const clientId = randomUUID()
 		const { issuer } = JSON.parse(await kubectl(target, ['get', '--raw', '/.well-known/openid-configuration']))
@@ -171,25 +174,25 @@ describe('the pages by task, run as they stand', () => {
 			(name, i) => `azure.workload.identity/${name}=${[clientId, tenantId][i]}`,
 		)
 		await kubectl(target, ['-n', 'shop', 'annotate', 'serviceaccount', 'shop', ...ids])
-		const { run } = page('tasks/ingress-tls.md')
+		const { run } = page('crds/tasks/ingress-tls.md')
 		await run(0)
 		expect(await run(1)).toMatch(/subject=.*\nnotAfter=/)
 	})
 
 	it('sizing and cost: the calls to the vault are counted', async () => {
-		expect(await page('tasks/sizing-and-cost.md').run(0)).toMatch(
-			/^asb_vault_calls_total\{vault="https:\/\/payments-prod/m,
+		expect(await page('crds/tasks/sizing-and-cost.md').run(0)).toMatch(
+			/^asb_vault_calls_total\{vault="payments-prod\./m,
 		)
 	})
 
 	it('upgrade: the overlay is applied, the operator rolls out, and bindings stay Ready', async () => {
-		const { run } = page('tasks/upgrade.md')
+		const { run } = page('crds/tasks/upgrade.md')
 		expect(await run(0)).toContain('test-run')
 		expect(await run(1)).toMatch(/payments +payments +True +True/)
 	})
 
 	it('uninstall: the binding goes, and its Secret stays', async () => {
-		const { run } = page('tasks/uninstall.md')
+		const { run } = page('crds/tasks/uninstall.md')
 		await run(0)
 		await run(1)
 		expect(await kubectl(world.target, ['-n', 'payments', 'get', 'asb', '-o', 'name'])).toBe('')
@@ -198,7 +201,7 @@ describe('the pages by task, run as they stand', () => {
 
 	it('AKS, from nothing: from an identity to a file in a pod', async () => {
 		await world.control.setSecret({ vault: 'payments-prod', name: 'hello', value: 'from Key Vault' })
-		const { run } = page('tasks/aks.md')
+		const { run } = page('crds/tasks/aks.md')
 		await shell.run('GROUP=secrets-hello NAMESPACE=hello VAULT=payments-prod')
 		for (const index of [0, 1]) await run(index)
 		expect(await run(2)).toContain('az identity federated-credential create')
@@ -209,9 +212,29 @@ describe('the pages by task, run as they stand', () => {
 		expect(await run(5)).toMatch(/from Key Vault$/)
 	})
 
+	it('README: a binding of your own, its fault and its mending', async () => {
+		const { control, target } = world
+		const { metadata } = await getObject<{ metadata: { annotations: Record<string, string> } }>(target, [
+			...['-n', 'payments', 'serviceaccount', 'payments'],
+		])
+		const clientId = metadata.annotations['azure.workload.identity/client-id'] ?? ''
+		await control.grant({ clientId, role: SECRETS_USER, vault: 'payments' })
+		const grant = [
+			'--clusterrole=azure-secret-binding-tenant',
+			`--serviceaccount=${OPERATOR_NAMESPACE}:${OPERATOR_NAME}`,
+		]
+		await kubectl(target, ['-n', 'payments', 'create', 'rolebinding', 'azure-secret-binding', ...grant])
+		const { run } = page('README.md')
+		await shell.run('NAMESPACE=payments')
+		expect(await run(0)).toContain('SecretAbsent')
+		expect(await run(1)).toMatch(/k-1$/)
+		await shell.run('kill $!')
+	})
+
 	it('every block that names this file was run', () => {
-		const pages = readdirSync(CRDS, { recursive: true, encoding: 'utf8' }).filter((path) => path.endsWith('.md'))
-		const marked = pages.flatMap((path) => blocksOf(`crds/${path}`, TEST).map(({ line }) => `${path}:${line}`))
+		const reference = readdirSync(join(ROOT, 'crds'), { recursive: true, encoding: 'utf8' })
+		const pages = ['README.md', ...reference.map((path) => `crds/${path}`)].filter((path) => path.endsWith('.md'))
+		const marked = pages.flatMap((path) => blocksOf(path, TEST).map(({ line }) => `${path}:${line}`))
 		expect([...ran].toSorted()).toEqual(marked.toSorted())
 	})
 })

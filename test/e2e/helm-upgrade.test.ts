@@ -96,7 +96,7 @@ async function unnoticed(title: string, work: () => Promise<unknown>): Promise<v
 	const quiet = NAMES.filter((name) => !ROTATED.includes(name))
 	const version = (of: Map<string, Listed>, name: string) => of.get(name)?.metadata.resourceVersion
 	const counts = {
-		restarts: pods.filter(({ uid, restarts }) => restarts > 0 || !podsBefore.some((each) => each.uid === uid)).length,
+		restarts: pods.filter((pod) => !podsBefore.some((b) => b.uid === pod.uid && b.restarts === pod.restarts)).length,
 		'Secrets written without need': quiet.filter((n) => version(present, n) !== version(secretsBefore, n)).length,
 		'pods that saw other bytes': quiet.filter((n) => states.get(n)?.length !== statesBefore.get(n)?.length).length,
 		// The value before and the new one: nothing between, and none left out.
@@ -107,6 +107,8 @@ async function unnoticed(title: string, work: () => Promise<unknown>): Promise<v
 			`${(gap / 1000).toFixed(1)} s (interval 5 s); ${JSON.stringify(counts)}\n`,
 	)
 	expect(pods).toHaveLength(NAMES.length)
+	// Says why a pod was started anew, if one was.
+	if (counts.restarts > 0) expect(pods).toEqual(podsBefore)
 	expect(Object.values(counts)).toEqual([0, 0, 0, 0])
 }
 

@@ -23,7 +23,8 @@ export const VAULTS = [
 		'volume',
 		'helm',
 		'upgrade',
-		// As the pages of crds/tasks call theirs.
+		// As README.md and the pages of crds/tasks call theirs.
+		'payments',
 		'payments-prod',
 		'shop-prod',
 		'volume-content',

@@ -29,11 +29,21 @@ const PROFILES: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
 const keyOf = ({ apiVersion, kind, metadata }: Rendered) =>
 	`${apiVersion} ${kind} ${metadata.namespace ?? ''}/${metadata.name}`
 
+interface Container {
+	env?: { name: string }[]
+	args?: string[]
+}
+const containersOf = (object: Rendered): Container[] =>
+	(object['spec'] as { template?: { spec: { containers: Container[] } } } | undefined)?.template?.spec.containers ?? []
+
 /** By key, without what Helm's way adds: its label, and the annotation that keeps the CRD. */
 function comparable(objects: readonly Rendered[]): Record<string, unknown> {
 	const entries = objects.map((object) => {
 		const { 'helm.sh/chart': _chart, ...labels } = object.metadata.labels ?? {}
 		const { 'helm.sh/resource-policy': _keep, ...annotations } = object.metadata.annotations ?? {}
+		const { env } = containersOf(object)[0] ?? {}
+		// kustomize puts what a patch adds first; none refers to another, so their order means nothing.
+		env?.sort((a, b) => (a.name < b.name ? -1 : 1))
 		return [keyOf(object), { ...object, metadata: { ...object.metadata, labels, annotations } }] as const
 	})
 	expect(new Set(entries.map(([key]) => key)).size).toBe(entries.length)
@@ -61,9 +71,7 @@ function verbsOf(roles: readonly Rendered[]): string[] {
 }
 
 /** As the chart has it, and as kustomize has it; `component`s stand over the default. */
-const TWINS: ReadonlyArray<
-	readonly [string, Readonly<Record<string, unknown>>, { base?: string; components?: string[] }]
-> = [
+const TWINS: ReadonlyArray<readonly [string, Readonly<Record<string, unknown>>, { components?: string[] }]> = [
 	['by default; the namespace is made by --create-namespace', {}, {}],
 	['everywhere', { 'rbac.scope': 'everywhere' }, { components: ['everywhere'] }],
 	['metrics with a token', { 'metrics.auth': true }, { components: ['metrics-auth'] }],
@@ -114,8 +122,7 @@ describe('the chart and kustomize say the same', () => {
 		const inTenant = (object: Rendered) => object.metadata.namespace === 'payments'
 		const operator = comparable(installed(chart).filter((object) => !inTenant(object)))
 		// The flag is the overlay's in kustomize; the chart has it from the value.
-		const container = (deployment(chart)['spec'] as { template: { spec: { containers: { args?: string[] }[] } } })
-			.template.spec.containers[0]
+		const [container] = containersOf(deployment(chart))
 		expect(container?.args).toEqual(['--namespaces=payments'])
 		delete container?.args
 		expect(operator).toEqual(comparable(withoutNamespace(kustomize)))
@@ -149,6 +156,18 @@ describe('conditions and subjects come from the release', () => {
 	}, 60_000)
 })
 
+test.each(['on', '1234', 'null'])(
+	'a namespace called %s is a name and no other kind of value',
+	async (name) => {
+		for (const values of Object.values({ ...PROFILES, tenants: { tenants: [name], volumeTenants: [name] } })) {
+			const found = (await renderChart(helm, values, name)).map(({ metadata }) => metadata.namespace)
+			expect(found.filter((each) => each !== undefined && typeof each !== 'string')).toEqual([])
+			expect(found).toContain(name)
+		}
+	},
+	60_000,
+)
+
 describe('profiles', () => {
 	test('namespaces: no ClusterRoleBinding, the flag, and grants in each', async () => {
 		const objects = await renderChart(helm, PROFILES['namespaces'])
@@ -176,6 +195,11 @@ describe('profiles', () => {
 			expect(only(objects, kind)).toHaveLength(1)
 	})
 
+	test('minInterval is a flag of the operator', async () => {
+		const objects = await renderChart(helm, { minInterval: '90s', args: ['--log-level=debug'] })
+		expect(containersOf(deployment(objects))[0]?.args).toEqual(['--min-interval=90s', '--log-level=debug'])
+	})
+
 	test('emulator: names of production lead to it', async () => {
 		const text = JSON.stringify(deployment(await renderChart(helm, EMULATOR)))
 		expect(text).toContain('"hostnames":["login.microsoftonline.com","payments.vault.azure.net"]')
@@ -200,6 +224,7 @@ describe('profiles', () => {
 test.each([
 	['a misspelt value', { 'image.tga': '1' }, "additional properties 'tga' not allowed"],
 	['latest', { 'image.tag': 'latest' }, '/image/tag'],
+	['an interval without a unit', { minInterval: '60' }, '/minInterval'],
 	['an unknown scope', { 'rbac.scope': 'cluster' }, '/rbac/scope'],
 	['a wrong type', { ha: 'yes' }, '/ha'],
 	['no namespaces', { 'rbac.scope': 'namespaces' }, 'name them in rbac.namespaces'],

@@ -12,7 +12,8 @@ const CHART = 'deploy/helm/azure-secret-binding'
 const COPIES: Readonly<Record<string, readonly string[]>> = {
 	'crd.yaml': ['crds/secrets.purista.dev_azuresecretbindings.yaml'],
 	'fence.yaml': ['tokens', 'secrets', 'pods', 'events'].map((name) => `deploy/kustomize/fence/${name}.yaml`),
-	'account.yaml': ['serviceaccount', 'role', 'lease'].map((name) => `deploy/kustomize/base/${name}.yaml`),
+	'account.yaml': ['serviceaccount', 'role'].map((name) => `deploy/kustomize/base/${name}.yaml`),
+	'lease.yaml': ['deploy/kustomize/base/lease.yaml'],
 	'cluster-role.yaml': ['deploy/kustomize/base/clusterrole.yaml'],
 	'tenant.yaml': ['deploy/kustomize/base/tenant.yaml'],
 	'everywhere.yaml': ['deploy/kustomize/everywhere/clusterrolebinding.yaml'],

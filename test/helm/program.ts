@@ -1,7 +1,8 @@
 import { join } from 'node:path'
 import { findGo } from '../cluster/build/go.ts'
+import { buildKubernetes } from '../cluster/build/kubernetes.ts'
 import { buildProgram } from '../cluster/build/programs.ts'
-import { contextOf, ensureCluster } from '../cluster/index.ts'
+import { contextOf } from '../cluster/index.ts'
 import { createProgress, type Progress } from '../cluster/progress.ts'
 import { VERSIONS } from '../cluster/versions.ts'
 
@@ -18,11 +19,11 @@ export async function helmProgram(
 	return join(await buildProgram(context, go, { name, version, outputs }), 'helm')
 }
 
-/** The cluster's kubectl, and Helm of both majors. @returns undefined: no Go here */
+/** Helm of both majors, and the cluster's kubectl; no cluster is needed. @returns undefined: no Go here */
 export async function renderers(): Promise<{ helm: string; helm3: string; kubectl: string } | undefined> {
 	const progress = createProgress()
 	const [helm, helm3] = [await helmProgram(4, progress), await helmProgram(3, progress)]
 	if (!helm || !helm3) return undefined
-	const { kubectl } = await ensureCluster({ progress, holder: 'tests of the chart' })
-	return { helm, helm3, kubectl }
+	const context = contextOf(progress)
+	return { helm, helm3, kubectl: await buildKubernetes(context, await findGo(context), 'kubectl') }
 }

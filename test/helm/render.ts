@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { promisify } from 'node:util'
 import { parseAllDocuments } from 'yaml'
+import { VERSIONS } from '../cluster/versions.ts'
 
 const run = promisify(execFile)
 const ROOT = join(import.meta.dirname, '../..')
@@ -19,6 +20,9 @@ export interface Rendered {
 // The dashboard and the CRD together are 100 kB; the default of 1 MiB leaves little for a chart that grows.
 const MAX_BUFFER = 16 * 1024 * 1024
 
+/** A Helm that is built from its module does not know for which Kubernetes it was made. */
+const KUBERNETES = ['--kube-version', VERSIONS.KUBERNETES]
+
 const parse = (text: string) =>
 	parseAllDocuments(text)
 		.map((document) => document.toJS() as Rendered | null)
@@ -31,7 +35,7 @@ export async function renderChart(
 	namespace = 'azure-secret-binding-system',
 ): Promise<Rendered[]> {
 	const sets = Object.entries(values).flatMap(([path, value]) => ['--set-json', `${path}=${JSON.stringify(value)}`])
-	const { stdout } = await run(helm, ['template', 'asb', CHART, '--namespace', namespace, ...sets], {
+	const { stdout } = await run(helm, ['template', 'asb', CHART, '--namespace', namespace, ...KUBERNETES, ...sets], {
 		maxBuffer: MAX_BUFFER,
 	})
 	return parse(stdout)

@@ -156,9 +156,11 @@ export async function withLatePolicies(world: World, scene: HelmScene, ...args: 
 	const show = ['--namespace', OPERATOR_NAMESPACE, '--show-only', 'templates/fence.yaml']
 	const policies = await scene.helm('template', RELEASE, scene.chart, ...show)
 	const helm = scene.helm(...args, '--set', 'fence.enabled=false')
-	// Its failure is told below; until then it must not count as unhandled.
-	helm.catch(() => {})
-	await sleep(LATE_MS)
+	const early = helm.then(() => {
+		throw new Error('Helm called the operator ready before its policies were there')
+	})
+	await Promise.race([sleep(LATE_MS), early])
+	early.catch(() => {})
 	await kubectl(world.target, ['apply', '--server-side', '-f', '-'], { input: policies })
 	return helm
 }

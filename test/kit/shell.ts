@@ -23,7 +23,7 @@ export function openShell(options: { cwd: string; env: NodeJS.ProcessEnv }): She
 	})
 	bash.on('close', () => heard())
 	// A block goes on after a command that failed, as a terminal does; it is told all the same.
-	bash.stdin.write(`exec 2>&1; set -o pipefail; trap 'FAILED="$BASH_COMMAND"' ERR\n`)
+	bash.stdin.write(`exec 2>&1; set -o pipefail; trap 'FAILED="\${FAILED:-$BASH_COMMAND}"' ERR\n`)
 	let blocks = 0
 	return {
 		async run(block) {

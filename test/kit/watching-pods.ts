@@ -39,6 +39,8 @@ export async function startWatchingPods(world: World, tenant: Tenant, secrets: r
 		name: 'app',
 		image: world.images.service,
 		imagePullPolicy: 'IfNotPresent',
+		// A pod that ended says why.
+		terminationMessagePolicy: 'FallbackToLogsOnError',
 		command: ['/usr/local/bin/node', '-e', SCRIPT],
 		volumeMounts: [{ name: 'secrets', mountPath: FOLDER, readOnly: true }],
 	}
@@ -63,15 +65,21 @@ export interface WatchingPod {
 	readonly name: string
 	readonly uid: string
 	readonly restarts: number
+	/** Why it ended, when it was started anew. */
+	readonly ended: string
 }
 
 export async function watchingPods(world: World, tenant: Tenant): Promise<WatchingPod[]> {
 	const { items } = await getObject<{
-		items: { metadata: { name: string; uid: string }; status: { containerStatuses: { restartCount: number }[] } }[]
+		items: {
+			metadata: { name: string; uid: string }
+			status: { containerStatuses: { restartCount: number; lastState: object }[] }
+		}[]
 	}>(world.target, ['-n', tenant.namespace, 'pods', '-l', `app=${LABEL.app}`])
 	return items.map(({ metadata: { name, uid }, status }) => ({
 		name,
 		uid,
+		ended: JSON.stringify(status.containerStatuses.map(({ lastState }) => lastState)),
 		restarts: status.containerStatuses.reduce((sum, { restartCount }) => sum + restartCount, 0),
 	}))
 }

@@ -147,7 +147,7 @@ export class Judge {
 			// When the spec did not ask for it any more at some time meanwhile, that is reason enough.
 			const isFree = file.course.isWantedSince((target) => target.kind === 'remove' && !isBraked(file, target))
 			const isGone = text === undefined && file.text !== undefined && isBraked(file, file.course.seen)
-			if (isGone && !isFree && !binding.unlisted.has(name)) gone.push(name)
+			if (isGone && !isFree && !binding.unlisted.has(name) && !binding.agreed.has(name)) gone.push(name)
 			if (ours && text !== file.text) file.written = text
 			file.text = text
 		}
@@ -162,14 +162,18 @@ export class Judge {
 		this.#judgeGroups(binding, problem)
 	}
 
-	/** Files of one secret of the vault count once. */
+	/** Files of one secret of the vault count once, by whichever of the specs is followed. */
 	#secretsOf({ asked, before }: Watching, names: readonly string[]): number {
-		const wishOf = (name: string) => [asked, ...before].map(({ wishes }) => wishes.get(name)).find((wish) => wish)
-		const keyOf = (name: string) => {
-			const wish = wishOf(name)
-			return wish ? `${wish.vault}/${wish.objectName}/${wish.pin}` : name
-		}
-		return new Set(names.map(keyOf)).size
+		const all = [asked, ...before]
+		const counts = all.map(({ wishes }) => {
+			const wishOf = (name: string) => wishes.get(name) ?? all.map((each) => each.wishes.get(name)).find((wish) => wish)
+			const keyOf = (name: string) => {
+				const wish = wishOf(name)
+				return wish ? `${wish.vault}/${wish.objectName}/${wish.pin}` : name
+			}
+			return new Set(names.map(keyOf)).size
+		})
+		return Math.min(...counts)
 	}
 
 	#idOf(text: string | undefined): string | undefined {

@@ -50,6 +50,8 @@ export interface Watching {
 	before: Asked[]
 	/** names that the annotation allow-removals lets go */
 	acknowledged: ReadonlySet<string>
+	/** the same that somebody else counted already, for all places of the binding */
+	agreed: ReadonlySet<string>
 	/** all files that it may ever have */
 	files: Map<string, File>
 	/** everything that its place holds, older versions and the manifest as well */
@@ -85,6 +87,7 @@ export function watchingOf(
 		asked,
 		before: [],
 		acknowledged: new Set(),
+		agreed: new Set(),
 		files: new Map([...names].map((each) => [each, file(each)])),
 		texts: new Map(),
 		tampered: new Set(),

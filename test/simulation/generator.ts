@@ -127,6 +127,21 @@ const actionsOn = ({ vault, object, ordered }: Scope): readonly (readonly [numbe
 	[1, fc.record({ do: does('intrude'), how: one('editManifest', 'breakManifest') })],
 ]
 
+// Longer than nodes go by a status that nobody writes again.
+const AWAY_MS = 600_000
+const node = fc.nat(2)
+const nodeActions: ReturnType<typeof actionsOn> = [
+	[3, fc.record({ do: does('kill node'), node, inFlight: boolean, downMs: one(0, 0, 1_000, 60_000) })],
+	[1, fc.record({ do: does('reboot node'), node, downMs: one(0, 60_000) })],
+	[3, fc.record({ do: does('silence node'), node, ms: fc.oneof(fc.nat(120_000), fc.nat(AWAY_MS)) })],
+	[1, fc.record({ do: does('fill node'), node, times: fc.integer({ min: 1, max: 3 }) })],
+	[2, fc.record({ do: does('crash'), inFlight: boolean, downMs: constant(AWAY_MS) })],
+	[2, fc.record({ do: does('listing'), on: boolean })],
+]
+/** What happens to Secrets, which nobody makes. */
+const isOfSecret = (action: Action) =>
+	action.do === 'intrude' || action.do === 'admission' || (action.do === 'edit' && action.to.secretName !== undefined)
+
 const pause = fc.oneof(
 	{ weight: 3, arbitrary: fc.integer({ min: 0, max: 200 }) },
 	{ weight: 3, arbitrary: fc.integer({ min: 0, max: 5_000 }) },
@@ -153,19 +168,28 @@ const begin: fc.Arbitrary<Partial<Shape>> = fc.record(
 /** Exactly so many steps are made; a failure is shrunk to fewer, and then to plainer ones. */
 class Histories extends fc.Arbitrary<History> {
 	readonly #steps: number
+	readonly #volume: boolean
 
-	constructor(steps: number) {
+	constructor(steps: number, volume: boolean) {
 		super()
 		this.#steps = steps
+		this.#volume = volume
 	}
 
 	override generate(random: fc.Random): fc.Value<History> {
 		const draw = <T>(from: fc.Arbitrary<T>): T => from.generate(random, undefined).value
-		const shape = draw(begin)
-		const action = draw(boolean) ? everything : about(shape, draw)
-		const step = fc.record({ pause, requests, action })
+		const { tls = false, ...rest } = draw(begin)
+		const shape = this.#volume ? { ...rest, volume: true } : { ...rest, tls }
+		const actions = draw(boolean) ? everything : about(shape, draw)
+		const action = oneOf(this.#volume ? [...actions, ...nodeActions] : actions)
+		const step = fc.record({
+			pause,
+			requests,
+			action: this.#volume ? action.filter((each) => !isOfSecret(each)) : action,
+		})
 		const steps = Array.from({ length: this.#steps }, () => draw(step))
-		return new fc.Value({ seed: draw(fc.nat()), begin: shape, steps }, undefined)
+		const nodes = this.#volume ? { nodes: draw(fc.integer({ min: 1, max: 3 })) } : {}
+		return new fc.Value({ seed: draw(fc.nat()), begin: shape, ...nodes, steps }, undefined)
 	}
 
 	override canShrinkWithoutContext(value: unknown): value is History {
@@ -187,10 +211,10 @@ const anything: Scope = {
 	object: one(...OBJECT_NAMES),
 	ordered: one(...ORDERED),
 }
-const everything = oneOf([...rotation(anything), ...actionsOn(anything)])
+const everything: ReturnType<typeof actionsOn> = [...rotation(anything), ...actionsOn(anything)]
 
 /** Half of the kinds of actions, on what this binding asks for. */
-function about(shape: Partial<Shape>, draw: <T>(from: fc.Arbitrary<T>) => T): fc.Arbitrary<Action> {
+function about(shape: Partial<Shape>, draw: <T>(from: fc.Arbitrary<T>) => T): ReturnType<typeof actionsOn> {
 	const objects = objectsOf({ ...FIRST, ...shape })
 	const ordered = objects.filter((name) => (ORDERED as readonly ObjectName[]).includes(name))
 	const scope: Scope = {
@@ -198,7 +222,7 @@ function about(shape: Partial<Shape>, draw: <T>(from: fc.Arbitrary<T>) => T): fc
 		object: one(...objects),
 		ordered: ordered.length > 0 ? one(...ordered) : anything.ordered,
 	}
-	return oneOf([...rotation(scope), ...actionsOn(scope).filter(() => draw(boolean))])
+	return [...rotation(scope), ...actionsOn(scope).filter(() => draw(boolean))]
 }
 
 /** First without large parts, then without single steps, then with steps that come at once, and with a plainer beginning. */
@@ -210,7 +234,8 @@ function* plainer(history: History): IterableIterator<History> {
 			yield withSteps([...steps.slice(0, from), ...steps.slice(from + size)])
 	}
 	if (history.seed > 0) yield { ...history, seed: 0 }
-	for (const key of Object.keys(history.begin) as (keyof Shape)[]) {
+	if ((history.nodes ?? 1) > 1) yield { ...history, nodes: 1 }
+	for (const key of (Object.keys(history.begin) as (keyof Shape)[]).filter((each) => each !== 'volume')) {
 		const { [key]: _, ...rest } = history.begin
 		yield { ...history, begin: rest }
 	}
@@ -227,4 +252,5 @@ function* plainer(history: History): IterableIterator<History> {
 	}
 }
 
-export const histories = (steps: number): fc.Arbitrary<History> => new Histories(steps)
+/** @param volume of Volume delivery, with one to three nodes */
+export const histories = (steps: number, volume = false): fc.Arbitrary<History> => new Histories(steps, volume)

@@ -13,7 +13,7 @@ export interface Followed {
 	readonly synced: boolean
 	/** counts changes of `object` and `synced` */
 	readonly version: number
-	/** Monotonic: when its spec, or what its status says of the vault, last changed. Answers of before say nothing of it. */
+	/** Monotonic: when its spec, its annotations, or what its status says of the vault, last changed. Answers of before say nothing of it. */
 	readonly changedAt: number
 	/** Monotonic: from when on answers of the vault will do for a first poll, so that pods that start together share them. */
 	since(): number
@@ -134,7 +134,9 @@ async function watch(options: BindingWatchesOptions, namespace: string, name: st
 		watched.synced = true
 		watched.object = object && parseBinding(keptOf(object))
 		watched.version++
-		const said = object && JSON.stringify([object.metadata.generation, textOfStatus(watched.object?.status ?? {})])
+		// Annotations ask for a look, or end a hold: what was read before they came does not answer that.
+		const { generation, annotations } = object?.metadata ?? {}
+		const said = object && JSON.stringify([generation, annotations, textOfStatus(watched.object?.status ?? {})])
 		if (said !== watched.said) watched.changedAt = clock.monotonic()
 		watched.said = said
 		for (const wake of watched.waiting) wake()

@@ -27,10 +27,10 @@ import type { TokenProxy } from '../vault/token-proxy.ts'
 import { createObserver } from './observe.ts'
 import { createOutages } from './outages.ts'
 import { waitForPolicies } from './policies.ts'
-import { type BindingObject, createReconciler } from './reconcile.ts'
+import { type BindingObject, createReconciler, type ReconcileDeps } from './reconcile.ts'
 
 /** Everything an operator needs; nothing is read from the environment or from module state. */
-export interface OperatorOptions {
+export interface OperatorOptions extends Pick<ReconcileDeps, 'minIntervalMs'> {
 	kubeConfig: KubeAccess
 	clock: Clock
 	/** default: `clock`; apart for tests, which hurry the work and must not hurry the lease, and cannot hurry a network */
@@ -83,7 +83,7 @@ export interface Operator {
 
 // A worker mostly waits. 32 are four vaults' worth of the eight calls of a budget. Each holds the values of one binding: 1 MiB.
 const CONCURRENCY = 32
-// Of one vault: twice those calls, because a pass also waits for the API server. One that hangs holds no more than these.
+// Of one vault: twice those calls, because a pass also waits for the API server.
 const PER_VAULT = 16
 const LEASE = 'azure-secret-binding-operator'
 // Sessions nobody uses are looked for this often.
@@ -215,7 +215,7 @@ async function lead(
 	const outages = createOutages(events, leaseOf(options, won))
 	const reconciler = createReconciler({
 		clock,
-		networkClock: options.leaseClock,
+		...{ networkClock: options.leaseClock, minIntervalMs: options.minIntervalMs },
 		random,
 		log,
 		read: store.get,
@@ -258,8 +258,7 @@ async function lead(
 	await events.flush()
 }
 
-// Vaults are no objects of the cluster. What is told of them stands at the lease: it is the one object that an operator has
-// in either profile, whoever of its pods leads.
+// Vaults are no objects of the cluster. What is told of them stands at the lease, which an operator has in either profile.
 const leaseOf = ({ namespace, leaseName = LEASE }: OperatorOptions, { uid }: Won) => ({
 	apiVersion: 'coordination.k8s.io/v1',
 	kind: 'Lease',
@@ -292,6 +291,7 @@ const vaultsOf = (options: OperatorOptions, transport: KubeTransport) => {
 		clusterName: options.clusterName ?? 'kubernetes',
 		vaultSuffixes: options.vaultSuffixes ?? VAULT_SUFFIXES,
 		callsPerSecond: options.vaultRate,
+		firstSyncsFaster: true,
 		observeWait: (vault, lane, seconds) => metrics.vaultWait.observe({ vault, lane }, seconds),
 		observeVault: (vault, kind, result) => metrics.vaultCalls.inc({ vault, kind, result }),
 		observeToken: (issuer, result) => metrics.tokenCalls.inc({ issuer, result }),

@@ -1,9 +1,13 @@
+import type { Lane } from '../ports/vault.ts'
+
 /** How fast one vault is asked: a token bucket whose rate halves when the vault throttles and comes back second by second. */
 export interface Rate {
 	/** Takes the token of one call; false when there is none yet. */
-	take(now: number): boolean
+	take(now: number, lane?: Lane): boolean
 	/** Milliseconds until the next token; 0 when there is one. */
-	waitMs(now: number): number
+	waitMs(now: number, lane?: Lane): number
+	/** Whether first syncs have tokens besides: the vault has not throttled for long. */
+	isCalm(now: number): boolean
 	/** Milliseconds until calls are sent again at all; 0 when they are. */
 	blockedMs(now: number): number
 	/**
@@ -35,9 +39,20 @@ export interface RateOptions extends RateStyle {
 	readonly maxPerSecond: number
 }
 
+export interface RateExtras {
+	/** default: as one of a few */
+	readonly style?: RateStyle | undefined
+	/** calls per second besides, for first syncs, until the vault complains; one second's worth at once. Default: none */
+	readonly morePerSecond?: number | undefined
+	/** of how long a bare 429 is waited out; default: no chance in it */
+	readonly random?: (() => number) | undefined
+}
+
 // The service counts transactions in windows of 10 s (FACTS.md#throttling), so ten seconds' worth may come at once: with the
 // default of 40 calls a second that is 400 of its 4,000, and 800 in the worst window (a full bucket and what flows in).
 const BURST_SECONDS = 10
+// What a vault gave to nobody else for so long it may give to first syncs. Long enough that who shares the vault has had a turn.
+const CALM_MS = 10 * 60_000
 // Slower than a call a second nothing would be found out any more.
 const MIN_PER_SECOND = 1
 // What back-off guidance begins with (FACTS.md#throttling). Real 429s carry no Retry-After.
@@ -68,15 +83,17 @@ export const NODE_RATE: RateOptions = {
 export function createRate(
 	maxPerSecond: number,
 	start: number,
-	{ burstSeconds, minPerSecond, growth: growing, maxBareWaitMs }: RateStyle = ALONE,
-	random: () => number = () => 0,
+	{ style = ALONE, morePerSecond = 0, random = () => 0 }: RateExtras = {},
 ): Rate {
+	const { burstSeconds, minPerSecond, growth: growing, maxBareWaitMs } = style
 	const burst = maxPerSecond * burstSeconds
 	const floor = Math.min(minPerSecond, maxPerSecond)
 	let tokens = burst
 	let rate = maxPerSecond
 	/** `tokens` and `rate` are those of this time; in the future while the vault wants to be left alone */
 	let at = start
+	let more = { tokens: morePerSecond, at: start }
+	let throttledAt = Number.NEGATIVE_INFINITY
 	let halvedAt = Number.NEGATIVE_INFINITY
 
 	/** The rate grows until it is the highest: seconds of growth, and tokens after `seconds`. */
@@ -92,15 +109,34 @@ export function createRate(
 		rate = Math.min(maxPerSecond, rate + growing * seconds)
 		at = now
 	}
+	const isCalm = (now: number) => morePerSecond > 0 && now - throttledAt >= CALM_MS
+	const moreOf = (now: number, lane: Lane): number => {
+		if (lane !== 'first' || !isCalm(now)) return 0
+		if (now > more.at) {
+			const earnt = (morePerSecond * (now - more.at)) / 1000
+			more = { tokens: Math.min(morePerSecond, more.tokens + earnt), at: now }
+		}
+		return more.tokens
+	}
 	return {
-		take(now) {
+		isCalm,
+		take(now, lane = 'refresh') {
 			move(now)
-			if (now < at || tokens < 1) return false
+			if (now < at) return false
+			if (moreOf(now, lane) >= 1) {
+				more.tokens--
+				return true
+			}
+			if (tokens < 1) return false
 			tokens--
 			return true
 		},
-		waitMs(now) {
+		waitMs(now, lane = 'refresh') {
 			move(now)
+			if (lane === 'first' && isCalm(now)) {
+				const missing = 1 - Math.max(moreOf(now, lane), tokens)
+				return missing <= 0 ? 0 : Math.ceil((missing * 1000) / (morePerSecond + rate)) + 1
+			}
 			const blocked = Math.max(at - now, 0)
 			const missing = 1 - tokens
 			if (missing <= 0) return blocked
@@ -119,6 +155,7 @@ export function createRate(
 				halvedAt = now
 			}
 			tokens = 0
+			throttledAt = now
 			const bareMs = BARE_WAIT_MS + random() * (maxBareWaitMs - BARE_WAIT_MS)
 			at = Math.max(at, now + Math.max(retryAfterMs ?? 0, bareMs))
 		},
@@ -128,7 +165,8 @@ export function createRate(
 		},
 		isFull(now) {
 			move(now)
-			return now >= at && tokens >= burst && rate >= maxPerSecond
+			const isForgiven = morePerSecond === 0 || isCalm(now)
+			return now >= at && tokens >= burst && rate >= maxPerSecond && isForgiven
 		},
 	}
 }

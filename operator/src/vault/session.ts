@@ -91,7 +91,8 @@ export function createSession(
 	{ budget, connections, bypass, room }: Vault,
 ): VaultReader {
 	const { clock, tokens, observeVault = () => {}, observeToken = () => {}, timeoutMs = TIMEOUT_MS } = options
-	const calls = new AsyncLocalStorage<Call>()
+	/** Emptied at the end of the call: connections keep what was current when they were made or used last, for as long as they live. */
+	const calls = new AsyncLocalStorage<{ call: Call | undefined }>()
 	const observed: Tokens = {
 		async request(...args) {
 			try {
@@ -110,10 +111,12 @@ export function createSession(
 	const eachRequest: PipelinePolicy = {
 		name: 'asbEachRequest',
 		async sendRequest(request, next) {
-			const call = calls.getStore()
+			const current = calls.getStore()
 			// Not as an option of the client, where it would go before a proxy that the environment names.
 			request.agent ??= connections
-			if (!call) return next(request)
+			if (!current) return next(request)
+			const { call } = current
+			if (!call) throw new Error('the call has ended')
 			const { lane, signal } = call.ask
 			request.abortSignal = signal
 			// An answer before this one (the challenge) must not explain what happens to this one.
@@ -206,9 +209,10 @@ export function createSession(
 
 	const send = async <T>(kind: CallKind, at: Call, work: (at: Call) => Promise<T>): Promise<T> => {
 		const { signal } = at.ask
+		const current: { call: Call | undefined } = { call: at }
 		try {
 			signal.throwIfAborted()
-			const answer = await calls.run(at, () => work(at))
+			const answer = await calls.run(current, () => work(at))
 			if (at.sent) observeVault(vault, kind, 'ok')
 			return answer
 		} catch (error) {
@@ -224,6 +228,8 @@ export function createSession(
 				client = undefined
 			}
 			throw new VaultError(fault)
+		} finally {
+			current.call = undefined
 		}
 	}
 	const call = <T>(kind: CallKind, ask: Ask, work: (at: Call) => Promise<T>): Promise<T> =>
