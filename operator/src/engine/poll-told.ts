@@ -1,6 +1,7 @@
 import type { ManifestSecret } from 'purista-azure-mounted-secret-store/manifest'
 import type { WantedSecret } from '../api/parse.ts'
 import { MAX_SECRETS, type SecretStatus } from '../api/schema.ts'
+import { traitsOf } from './fault.ts'
 import { type Found, type Group, groupsOf, type One, together } from './found.ts'
 import { deliveredSecret } from './held.ts'
 import type { Known } from './known.ts'
@@ -41,15 +42,21 @@ export function* pollTold(begun: Polling, basis: Given): Piece<Poll> {
 	return filledIn({ ...about, ones: new Map([...decided, ...found.ones]), broke: found.broke }, polling)
 }
 
-/** What the status says of what is known, remembered with it: the next time only something else asks for a read. */
+/**
+ * What the status says of what is known, remembered with it: the next time only something else asks for a read. Not of what was asked
+ * in vain: a vault that is busy or away answers later, and a permission that comes back is told by nobody.
+ */
 export function withTold(ones: ReadonlyMap<string, One>, entries: Told): ReadonlyMap<string, One> {
 	return new Map(
 		[...ones].map(([name, one]) => {
 			const entry = entries.get(name)
-			return [name, one.known && entry ? { ...one, known: { ...one.known, told: textOf(entry) } } : one]
+			if (!one.known || !entry || isInVain(one)) return [name, one]
+			return [name, { ...one, known: { ...one.known, told: textOf(entry) } }]
 		}),
 	)
 }
+
+const isInVain = ({ finding }: One) => finding.kind === 'fault' && traitsOf(finding.fault).class !== 'secret'
 
 function selectionOf(
 	{ binding, known, holding, vaultUrl }: Polling,
