@@ -5,6 +5,7 @@ import { parseDuration } from './api/parse.ts'
 import { DURATION } from './api/schema-parts.ts'
 import { type PodAccessOptions, podOf, SERVICE_ACCOUNT_FOLDER } from './cluster/pod-access.ts'
 import type { LogLevel } from './process/log.ts'
+import { type TokenProxy, tokenProxyOf } from './vault/token-proxy.ts'
 
 /** What the process was told, by flags first, then by the environment. This file alone reads either. */
 export interface Config {
@@ -26,6 +27,7 @@ export interface Config {
 	minIntervalMs: number | undefined
 	vaultSuffixes: readonly string[]
 	noProxy: string | undefined
+	tokenProxy: TokenProxy | undefined
 	authorityHost: string | undefined
 	disableInstanceDiscovery: boolean
 	/** undefined: in the cluster, by the pod's own ServiceAccount */
@@ -170,6 +172,8 @@ export function parseConfig(
 		return invalid('this is no pod (KUBERNETES_SERVICE_HOST is not set): write --kubeconfig, or set KUBECONFIG')
 	const authorityHost = values['authority-host'] ?? env['AZURE_AUTHORITY_HOST']
 	if (authorityHost && !authorityHost.startsWith('https://')) return invalid('--authority-host starts with https://')
+	const tokenProxy = tokenProxyOf(env)
+	if (tokenProxy && 'problem' in tokenProxy) return invalid(tokenProxy.problem)
 	return {
 		kind: 'run',
 		config: {
@@ -185,6 +189,7 @@ export function parseConfig(
 			...limits,
 			vaultSuffixes,
 			noProxy: env['NO_PROXY'] ?? env['no_proxy'],
+			tokenProxy,
 			authorityHost,
 			disableInstanceDiscovery: values['disable-instance-discovery'],
 			kubeconfig,

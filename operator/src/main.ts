@@ -48,6 +48,7 @@ async function main(): Promise<number> {
 			minIntervalMs: config.minIntervalMs,
 			authorityHost: config.authorityHost,
 			noProxy: config.noProxy,
+			tokenProxy: config.tokenProxy,
 			disableInstanceDiscovery: config.disableInstanceDiscovery,
 		})
 		await operator.done

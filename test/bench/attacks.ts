@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
+import { readKubeconfig } from '../../operator/src/cluster/kubeconfig.ts'
 import { LEASE_DURATION_MS, RETRY_PERIOD_MS } from '../../operator/src/cluster/lease.ts'
 import { PFX } from '../../operator/src/pki/testing/fixtures.ts'
 import { openStage, type Stage } from '../integration/operator/stage.ts'
@@ -12,7 +13,7 @@ import type { Bench } from './cli.ts'
 import { createNeighbour, type Neighbour, type NeighbourSpec } from './neighbour.ts'
 import { quantile } from './numbers.ts'
 import { parseMetrics, sumOf } from './prometheus.ts'
-import type { Usage } from './reach.ts'
+import { apiOf, type Usage } from './reach.ts'
 import { inParallel } from './tenants.ts'
 import { type Attack, attacksOf } from './worst-neighbours.ts'
 
@@ -81,8 +82,7 @@ async function measure(attack: Attack, operator: Program, forMs: number): Promis
 		const { port, caPem } = stage.emulator
 		child = startChild(operator)
 		const options: OperatorChild = {
-			kubeconfig,
-			context,
+			api: await apiOf(readKubeconfig(kubeconfig, context)),
 			emulator: { port, caPem },
 			home: stage.namespace,
 			identity: randomUUID(),

@@ -5,7 +5,7 @@ import { SecretClient } from '@azure/keyvault-secrets'
 import { createTokens } from '../../operator/src/cluster/serviceaccounts.ts'
 import { createKubeTransport } from '../../operator/src/cluster/transport.ts'
 import { systemClock } from '../../operator/src/process/clock.ts'
-import { agentOf, kubeConfigOf, linesOfParent, type Reach, tell, usageOfThis } from './reach.ts'
+import { accessOf, agentOf, linesOfParent, type Reach, tell, usageOfThis } from './reach.ts'
 
 export interface FloorTenant {
 	readonly namespace: string
@@ -50,7 +50,7 @@ const lines = linesOfParent()
 const first = await lines.next()
 const options = JSON.parse(first.done ? '' : first.value) as FloorChild
 const agent = agentOf(options)
-const transport = createKubeTransport({ kubeConfig: kubeConfigOf(options), userAgent: 'azure-secret-binding-bench' })
+const transport = createKubeTransport({ kubeConfig: accessOf(options), userAgent: 'azure-secret-binding-bench' })
 const tokens = createTokens(transport)
 const clients = new Map(
 	options.tenants.map(({ namespace, serviceAccount, audience, clientId, vaultUrl }) => {

@@ -1,11 +1,12 @@
-// The operator as `main.ts` starts it, but told over standard input how to reach an emulator. Answers `usage`, and `loop`: how late the event
-// loop was since that was last asked. Ends with its input.
+// The operator as `main.ts` starts it, but told over standard input how to reach an emulator. Answers `usage`, `snapshot FILE` (of its heap), and `loop`:
+// how late the event loop was since that was last asked. Ends with its input.
 import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { writeHeapSnapshot } from 'node:v8'
 import { systemClock } from '../../operator/src/process/clock.ts'
 import { createLogger } from '../../operator/src/process/log.ts'
 import { createMetrics } from '../../operator/src/process/metrics.ts'
 import { startOperator } from '../../operator/src/run/operator.ts'
-import { agentOf, kubeConfigOf, linesOfParent, type Reach, tell, usageOfThis } from './reach.ts'
+import { accessOf, agentOf, linesOfParent, type Reach, tell, usageOfThis } from './reach.ts'
 
 export interface OperatorChild extends Reach {
 	/** namespace of its lease */
@@ -19,7 +20,7 @@ const options = JSON.parse(first.done ? '' : first.value) as OperatorChild
 const stopping = new AbortController()
 const metrics = createMetrics({ clock: systemClock })
 const operator = await startOperator({
-	kubeConfig: kubeConfigOf(options),
+	kubeConfig: accessOf(options),
 	clock: systemClock,
 	random: Math.random,
 	log: createLogger({ level: 'info', destination: { write: (line: string) => void process.stderr.write(line) } }),
@@ -45,6 +46,7 @@ delay.enable()
 tell({ port: operator.port })
 for (let line = await lines.next(); !line.done; line = await lines.next()) {
 	if (line.value === 'usage') tell(usageOfThis())
+	if (line.value.startsWith('snapshot ')) tell({ snapshot: writeHeapSnapshot(line.value.slice('snapshot '.length)) })
 	if (line.value === 'loop') {
 		tell({ p99: delay.percentile(99) / 1e6 - RESOLUTION_MS, max: delay.max / 1e6 - RESOLUTION_MS })
 		delay.reset()

@@ -1,15 +1,35 @@
 // The other side of child.ts: what a child makes of its first line.
 import { readFileSync } from 'node:fs'
-import type { Agent } from 'node:https'
+import type { Agent, RequestOptions } from 'node:https'
 import { createInterface } from 'node:readline'
-import { KubeConfig } from '@kubernetes/client-node'
+import type { KubeAccess } from '../../operator/src/cluster/pod-access.ts'
 import { createVaultAgent } from '../../operator/src/vault/agent.ts'
 
 /** How children reach API server and emulator. Goes over standard input: arguments can be seen by everybody. */
 export interface Reach {
-	readonly kubeconfig: string
-	readonly context: string
+	readonly api: Api
 	readonly emulator: { readonly port: number; readonly caPem: string }
+}
+
+/** An API server and who we are there. The library for kubeconfig files stays with the parent: no pod loads it. */
+export interface Api {
+	readonly server: string
+	readonly headers: Record<string, string>
+	/** PEM, by the name of node's option */
+	readonly tls: Record<string, string>
+}
+
+/** Of the parent's kubeconfig. */
+export async function apiOf(kubeConfig: KubeAccess): Promise<Api> {
+	const options: RequestOptions = {}
+	await kubeConfig.applyToHTTPSOptions(options)
+	const { ca, cert, key, headers = {} } = options
+	const given = Object.entries({ ca, cert, key }).filter(([, value]) => value !== undefined)
+	return {
+		server: kubeConfig.getCurrentCluster()?.server ?? '',
+		headers: Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, String(value)])),
+		tls: Object.fromEntries(given.map(([name, value]) => [name, String(value)])),
+	}
 }
 
 export interface Usage {
@@ -53,12 +73,13 @@ export function linesOfParent(): AsyncIterator<string> {
 
 export const tell = (answer: object) => void process.stdout.write(`${JSON.stringify(answer)}\n`)
 
-export function kubeConfigOf({ kubeconfig, context }: Reach): KubeConfig {
-	const kubeConfig = new KubeConfig()
-	kubeConfig.loadFromFile(kubeconfig)
-	kubeConfig.setCurrentContext(context)
-	return kubeConfig
-}
+export const accessOf = ({ api }: Reach): KubeAccess => ({
+	getCurrentCluster: () => ({ name: 'bench', server: api.server, skipTLSVerify: false }),
+	async applyToHTTPSOptions(options: RequestOptions) {
+		Object.assign(options, api.tls)
+		options.headers = { ...options.headers, ...api.headers }
+	},
+})
 
 /** The operator's own connections, but all lead to the emulator, whatever a URL means. */
 export function agentOf({ emulator }: Reach): Agent {

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
+import { readKubeconfig } from '../../operator/src/cluster/kubeconfig.ts'
 import { type BindingObject, isTrue, openStage, type Stage } from '../integration/operator/stage.ts'
 import { until } from '../kit/until.ts'
 import { bundled, type Child, fromSource, type Program, startChild } from './child.ts'
@@ -9,7 +10,7 @@ import type { OperatorChild } from './child-operator.ts'
 import type { Bench } from './cli.ts'
 import { published } from './peers.ts'
 import { parseMetrics, type Sample, sumOf } from './prometheus.ts'
-import type { Reach, Usage } from './reach.ts'
+import { apiOf, type Reach, type Usage } from './reach.ts'
 import { createTenants, type ScalePlan, type Tenants } from './tenants.ts'
 
 /** What the operator may need for 1,000 bindings, MB. */
@@ -32,7 +33,7 @@ const BINDINGS_PATH = '/apis/secrets.purista.dev/v1alpha1/azuresecretbindings'
  */
 export const bench: Bench = {
 	title:
-		'cold start and restart with 50 namespaces x 20 bindings x 5 secrets: time, calls, memory, CPU, beside the floor (--vaults N,N --namespaces N --bindings N --secrets N --idle SECONDS --flag NODE-FLAG)',
+		'cold start and restart with 50 namespaces x 20 bindings x 5 secrets: time, calls, memory, CPU, beside the floor (--vaults N,N --namespaces N --bindings N --secrets N --idle SECONDS --flag NODE-FLAG --snapshot FILE)',
 	async run(args) {
 		const number = (of: number) => ({ type: 'string', default: String(of) }) as const
 		const { values } = parseArgs({
@@ -46,6 +47,8 @@ export const bench: Bench = {
 				idle: number(90),
 				interval: { type: 'string', default: '60s' },
 				flag: { type: 'string', multiple: true, default: [] },
+				// Of the heap after the time without a change. It holds the values of the bench's secrets, if any are kept.
+				snapshot: { type: 'string' },
 			},
 		})
 		const operator = await bundled('child-operator.ts', values.flag)
@@ -59,7 +62,7 @@ export const bench: Bench = {
 					interval: values.interval,
 					vaults,
 				}
-				await measure(plan, { operator, floor, idleMs: Number(values.idle) * 1_000 })
+				await measure(plan, { operator, floor, idleMs: Number(values.idle) * 1_000, snapshot: values.snapshot })
 			}
 		} finally {
 			operator.remove()
@@ -73,6 +76,7 @@ interface Programs {
 	readonly operator: Program
 	readonly floor: Program
 	readonly idleMs: number
+	readonly snapshot: string | undefined
 }
 
 async function measure(plan: ScalePlan, programs: Programs): Promise<void> {
@@ -89,13 +93,14 @@ async function measure(plan: ScalePlan, programs: Programs): Promise<void> {
 		const total = plan.namespaces * plan.bindings
 		const { kubeconfig, context } = stage.target
 		const { port, caPem } = stage.emulator
-		const reach: Reach = { kubeconfig, context, emulator: { port, caPem } }
+		const reach: Reach = { api: await apiOf(readKubeconfig(kubeconfig, context)), emulator: { port, caPem } }
 
 		const cold = await startOperator(stage, programs, reach, total)
 		print(`cold start: ${total} Ready after`, cold.found)
 		await checkReady(stage, total)
 		const idle = await cold.idle(programs.idleMs)
 		print(`then ${programs.idleMs / 1000} s without a change:`, idle)
+		if (programs.snapshot) await cold.child.ask(`snapshot ${programs.snapshot}`)
 		await cold.child.end()
 
 		const warm = await startOperator(stage, programs, reach, total)

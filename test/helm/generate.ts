@@ -19,7 +19,7 @@ const COPIES: Readonly<Record<string, readonly string[]>> = {
 	'everywhere.yaml': ['deploy/kustomize/everywhere/clusterrolebinding.yaml'],
 	'metrics-auth.yaml': ['deploy/kustomize/metrics-auth/rbac.yaml'],
 	'network-policy.yaml': ['deploy/kustomize/network-policy/networkpolicy.yaml'],
-	'node.yaml': ['namespace', 'rbac', 'csidriver'].map((name) => `deploy/kustomize/node/${name}.yaml`),
+	'node.yaml': ['namespace', 'rbac', 'events', 'csidriver'].map((name) => `deploy/kustomize/node/${name}.yaml`),
 	'node-daemonset.yaml': ['deploy/kustomize/node/daemonset.yaml'],
 	'alerts.yaml': ['deploy/grafana/alerts.yaml'],
 	'dashboard.json': ['deploy/grafana/dashboard.json'],

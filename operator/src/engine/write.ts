@@ -17,8 +17,8 @@ export type Written =
 			readonly unwritten: readonly EntryResult[]
 			readonly at: Moment
 	  }
-	/** `knowledge`: when it is other than after a refusal */
-	| { readonly kind: 'ended'; readonly broke: Refusal | Away; readonly knowledge?: Knowledge }
+	/** `knowledge`: when it is other than after a refusal; `lostRace`: something else is there than it was decided on */
+	| { readonly kind: 'ended'; readonly broke: Refusal | Away; readonly knowledge?: Knowledge; readonly lostRace?: true }
 
 /** Writes the change, or as much of it as is taken. */
 export function* write(
@@ -52,6 +52,7 @@ export function* write(
 				kind: 'ended',
 				broke: { kind: 'away', error: new Error('the destination was changed meanwhile') },
 				knowledge: unknown,
+				lostRace: true,
 			}
 		case 'refused': {
 			const rest = answer.files && withoutRefused(asked, planned, input.rules, answer)
@@ -75,7 +76,8 @@ export function* write(
 function doubted({ holding }: Knowledge, { set, drop }: Change): Knowledge['holding'] {
 	if (holding === undefined || holding === 'none' || !holding.manifest) return holding
 	const entries = Object.entries(holding.manifest.secrets).filter(([name]) => !set.has(name) && !drop.includes(name))
-	return { ...holding, manifest: { ...holding.manifest, secrets: Object.fromEntries(entries) } }
+	// Nobody ever wrote this one, so the next is never the same, whatever it says.
+	return { ...holding, manifest: { ...holding.manifest, revision: 0, secrets: Object.fromEntries(entries) } }
 }
 
 /** What the destination would refuse is not asked for. */

@@ -23,6 +23,7 @@ import { KeyedQueue } from '../process/queue.ts'
 import { createSlices } from '../process/slices.ts'
 import { createStore, type Store } from '../process/store.ts'
 import { createVaults } from '../vault/pool.ts'
+import type { TokenProxy } from '../vault/token-proxy.ts'
 import { createObserver } from './observe.ts'
 import { createOutages } from './outages.ts'
 import { waitForPolicies } from './policies.ts'
@@ -63,6 +64,8 @@ export interface OperatorOptions extends Pick<ReconcileDeps, 'minIntervalMs'> {
 	vaultSuffixes?: readonly string[] | undefined
 	/** hosts that are reached without the proxy that the environment names, as in NO_PROXY */
 	noProxy?: string | undefined
+	/** where tokens of identity bindings of AKS are exchanged */
+	tokenProxy?: TokenProxy | undefined
 	authorityHost?: string | undefined
 	disableInstanceDiscovery?: boolean | undefined
 	/** connections to vaults and Entra */
@@ -80,7 +83,7 @@ export interface Operator {
 
 // A worker mostly waits. 32 are four vaults' worth of the eight calls of a budget. Each holds the values of one binding: 1 MiB.
 const CONCURRENCY = 32
-// Of one vault: twice those calls, because a pass also waits for the API server. One that hangs holds no more than these.
+// Of one vault: twice those calls, because a pass also waits for the API server.
 const PER_VAULT = 16
 const LEASE = 'azure-secret-binding-operator'
 // Sessions nobody uses are looked for this often.
@@ -255,8 +258,7 @@ async function lead(
 	await events.flush()
 }
 
-// Vaults are no objects of the cluster. What is told of them stands at the lease: it is the one object that an operator has
-// in either profile, whoever of its pods leads.
+// Vaults are no objects of the cluster. What is told of them stands at the lease, which an operator has in either profile.
 const leaseOf = ({ namespace, leaseName = LEASE }: OperatorOptions, { uid }: Won) => ({
 	apiVersion: 'coordination.k8s.io/v1',
 	kind: 'Lease',
@@ -283,11 +285,13 @@ const vaultsOf = (options: OperatorOptions, transport: KubeTransport) => {
 		tokens: createTokens(transport),
 		authorityHost: options.authorityHost,
 		noProxy: options.noProxy,
+		tokenProxy: options.tokenProxy,
 		disableInstanceDiscovery: options.disableInstanceDiscovery,
 		agent: options.agent,
 		clusterName: options.clusterName ?? 'kubernetes',
 		vaultSuffixes: options.vaultSuffixes ?? VAULT_SUFFIXES,
 		callsPerSecond: options.vaultRate,
+		firstSyncsFaster: true,
 		observeWait: (vault, lane, seconds) => metrics.vaultWait.observe({ vault, lane }, seconds),
 		observeVault: (vault, kind, result) => metrics.vaultCalls.inc({ vault, kind, result }),
 		observeToken: (issuer, result) => metrics.tokenCalls.inc({ issuer, result }),

@@ -4,10 +4,11 @@ import type { EventRecorder } from '../cluster/events.ts'
 import { createSecretDestination } from '../destinations/secret/destination.ts'
 import { type PodRefresher, refreshAfter } from '../destinations/secret/refresh.ts'
 import { bytesOf } from '../destinations/secret/secret-object.ts'
-import { warnOfFixed } from '../destinations/secret/warn.ts'
+import { warnOfFixed, warnOfRefused } from '../destinations/secret/warn.ts'
 import { createStatusDestination } from '../destinations/status/destination.ts'
 import { isAsked, sinceOf } from '../engine/due.ts'
 import type { PassResult } from '../engine/input.ts'
+import { holdingOf } from '../engine/knowledge.ts'
 import { objectKey } from '../engine/known.ts'
 import type { Outcome } from '../engine/outcome.ts'
 import { pass } from '../engine/pass.ts'
@@ -115,8 +116,11 @@ export function createReconciler(deps: ReconcileDeps): Reconciler {
 				remembered.set(key, next)
 				return next
 			}
-			const parsed = withMinimum(await slices(() => parseBinding(object)), deps.minIntervalMs ?? 0)
+			const bound = await slices(reported.namespace, () => parseBinding(object))
+			const parsed = withMinimum(bound, deps.minIntervalMs ?? 0)
 			const previous = presentStatus(reported, parsed.status, now.written)
+			// The watch has it by now.
+			if (now.written && previous !== now.written) now = { ...now, written: undefined }
 			const asked = parsed.kind === 'active' && isAsked(parsed.binding, previous.status, now.knowledge)
 			if (isPollDue(now.knowledge, parsed, asked, momentOf(clock)))
 				now = await poll({ reported, parsed, previous, startedAt, turn, keep }, now, deps, signal)
@@ -157,7 +161,7 @@ async function poll(
 		const result = await runPass(parsed.binding, polling, now, deps, signal)
 		const wanted = isSecretBinding(parsed.binding) && parsed.binding.delivery.refreshPods
 		const refresh = isSecretBinding(parsed.binding)
-			? refreshAfter(now.refresh, result, wanted, momentOf(clock))
+			? refreshAfter(now.refresh, result, wanted, momentOf(clock), holdingOf(before.knowledge) === undefined)
 			: undefined
 		now = keep({ ...now, knowledge: result.knowledge, refresh })
 		if (result.outcome.kind === 'interrupted') throw result.outcome.error
@@ -176,7 +180,7 @@ async function poll(
 	now = { ...now, pace: paceOf(now, parsed, outcome, polling.turn.lateMs, deps) }
 	const { slow } = now.pace
 	const given = { previous: previous.status, workedUntil: deps.workedUntil, at, random: deps.random(), slow }
-	const { summary, knowledge } = await slices(() => conclude(parsed, outcome, now.knowledge, given))
+	const { summary, knowledge } = await slices(reported.namespace, () => conclude(parsed, outcome, now.knowledge, given))
 	const written = await report(reported, previous, summary, deps)
 	tell(key, outcome, previous.status, summary, (at.monotonic - started) / 1000, deps)
 	return keep({ ...now, knowledge, written: written ?? now.written })
@@ -204,7 +208,7 @@ async function runPass(
 	deps: ReconcileDeps,
 	signal: AbortSignal,
 ): Promise<PassResult> {
-	const { clock, vaults, serviceAccounts, secrets, makeForms, observer } = deps
+	const { clock, vaults, serviceAccounts, observer } = deps
 	const { status } = previous
 	const asked = isAsked(binding, status, knowledge)
 	const since = sinceOf(binding, knowledge, asked, undefined, { at: momentOf(clock), startedAt })
@@ -216,12 +220,14 @@ async function runPass(
 	}
 	const { source } = resolved
 	observer.uses(`${binding.namespace}/${binding.name}`, source.vaultUrl)
-	const { destination, session, forms } = placeOf(binding, status, source, { vaults, secrets, makeForms, clock })
+	const { networkClock, slices = unsliced } = deps
+	const slice = <T>(work: () => T) => slices(binding.namespace, work)
+	const { destination, session, forms } = placeOf(binding, status, source, { ...deps, slice })
 	const input = { binding, status, knowledge, source, rules: destination.rules, at: momentOf(clock), startedAt }
 	// Values wait for a thread that has turns of its own.
 	const lending: MakeForms = (...given) => turn.lend(() => forms(...given))
 	const answer = createAnswer({ binding, session, destination, makeForms: lending })
-	return drive(pass(input), { clock, networkClock: deps.networkClock, signal, answer, slices: deps.slices })
+	return drive(pass(input), { clock, networkClock, signal, answer, slices, group: binding.namespace })
 }
 
 /** Where a binding is delivered to, and what it is read with: of one that nodes deliver, no value is read here. */
@@ -229,7 +235,13 @@ function placeOf(
 	binding: Binding,
 	status: BindingStatus,
 	source: Source,
-	{ vaults, secrets, makeForms, clock }: Pick<ReconcileDeps, 'vaults' | 'secrets' | 'makeForms' | 'clock'>,
+	{
+		vaults,
+		secrets,
+		makeForms,
+		clock,
+		slice,
+	}: Pick<ReconcileDeps, 'vaults' | 'secrets' | 'makeForms' | 'clock'> & { slice: <T>(work: () => T) => Promise<T> },
 ) {
 	const session = vaults.session(source)
 	if (isVolumeBinding(binding)) {
@@ -241,7 +253,7 @@ function placeOf(
 		}
 	}
 	if (!isSecretBinding(binding)) throw new Error('a delivery that is none')
-	return { destination: createSecretDestination(binding, secrets), session, forms: makeForms }
+	return { destination: createSecretDestination(binding, secrets, slice), session, forms: makeForms }
 }
 
 /** There is no value to make anything of. */
@@ -250,7 +262,7 @@ const noForms: MakeForms = async (_, __, forms) => forms.map(() => ({ kind: 'con
 async function refreshPods(
 	parsed: ParsedBinding,
 	now: Remembered,
-	{ clock, podRefresher, events }: ReconcileDeps,
+	{ clock, podRefresher, events, operator }: ReconcileDeps,
 	signal: AbortSignal,
 ): Promise<Remembered> {
 	const { refresh: pending } = now
@@ -258,9 +270,17 @@ async function refreshPods(
 	const binding = parsed.kind === 'active' ? parsed.binding : undefined
 	if (!binding || !isSecretBinding(binding) || !binding.delivery.refreshPods) return { ...now, refresh: undefined }
 	let { warned } = now
-	const refresh = await podRefresher.run(binding, pending, signal, (pod, uses) => {
-		warned = warnOfFixed(binding, pod, uses, warned, events)
-	})
+	const refresh = await podRefresher.run(
+		binding,
+		pending,
+		signal,
+		(pod, uses) => {
+			warned = warnOfFixed(binding, pod, uses, warned, events)
+		},
+		(error) => {
+			warned = warnOfRefused(binding, error, operator, warned, events)
+		},
+	)
 	return { ...now, refresh, warned }
 }
 

@@ -13,7 +13,7 @@ afterEach(() => {
 	vi.unstubAllEnvs()
 })
 
-it('a burst opens a connection for each call, of which two stay', async () => {
+it('a burst opens a connection for each call, of which two of each vault stay when there are many vaults, and all of a few', async () => {
 	const { caPem, port } = tenant.emulator
 	const agent = createVaultAgent(caPem)
 	const { hostname } = new URL(tenant.key.vaultUrl)
@@ -25,11 +25,14 @@ it('a burst opens a connection for each call, of which two stay', async () => {
 	const free = () => Object.values(agent.freeSockets).flat()
 	try {
 		for (const answer of await Promise.all(Array.from({ length: 8 }, call))) expect(answer).toContain('Unauthorized')
-		await vi.waitFor(() => expect(free()).toHaveLength(2))
+		await vi.waitFor(() => expect(free()).toHaveLength(8))
 		const before = new Set(free())
 		await call()
-		await vi.waitFor(() => expect(free()).toHaveLength(2))
+		await vi.waitFor(() => expect(free()).toHaveLength(8))
 		expect(new Set(free())).toEqual(before)
+		// As if connections to forty vaults were there.
+		for (let i = 0; i < 40; i++) Object.assign(agent.freeSockets, { [`vault-${i}`]: [] })
+		expect(agent.maxFreeSockets).toBe(2)
 	} finally {
 		agent.destroy()
 	}

@@ -1,9 +1,11 @@
 import { Agent } from 'node:https'
 import { createSecureContext } from 'node:tls'
 
-// A look asks page after page, so it needs one; the second is for another identity of the same vault. A cold start opens as
-// many as the budget lets (8 a vault): of 50 vaults these were 25 MB (`npm run bench -- scale`).
+// A poll asks page after page, so it needs one; the second is for another identity of the same vault. Of few vaults more are kept, as
+// many as their budgets let be under way (budget.ts), or a cold start makes a connection for every second read. Each takes 80 KB.
 const KEPT_PER_VAULT = 2
+const KEPT_OF_ONE = 16
+const KEPT_OF_ALL = 64
 
 /**
  * Connections to vaults, for all sessions of the process. The SDK's own would keep 256 for each vault.
@@ -11,10 +13,17 @@ const KEPT_PER_VAULT = 2
  * @param ca PEM; default: the certificates that node trusts
  */
 export function createVaultAgent(ca?: string): Agent {
-	return new Agent({
+	const agent = new Agent({
 		keepAlive: true,
-		maxFreeSockets: KEPT_PER_VAULT,
 		// Made once: otherwise each connection gets one of its own (10 MB in the same run).
 		secureContext: createSecureContext(ca === undefined ? {} : { ca }),
 	})
+	// Read each time that a connection is not needed any more.
+	Object.defineProperty(agent, 'maxFreeSockets', {
+		get: () => {
+			const vaults = Math.max(Object.keys(agent.freeSockets).length, 1)
+			return Math.min(KEPT_OF_ONE, Math.max(KEPT_PER_VAULT, Math.floor(KEPT_OF_ALL / vaults)))
+		},
+	})
+	return agent
 }

@@ -4,6 +4,7 @@ import { type Lane, VaultError } from '../ports/vault.ts'
 import { FakeClock, settle } from '../process/testing/fake-clock.ts'
 import { createBudget, type Place } from './budget.ts'
 import { createRate } from './rate.ts'
+import { createShares } from './shares.ts'
 
 const never = new AbortController().signal
 const takeAll = (rate: ReturnType<typeof createRate>, now: number) => {
@@ -212,5 +213,111 @@ describe('the budget of a vault', () => {
 		await stage.clock.advance(60_000)
 		expect(stage.budget.idle).toBe(true)
 		expect(stage.clock.sleeping).toBe(0)
+	})
+})
+
+describe('first syncs of a vault that does not throttle', () => {
+	const open = (shares = createShares()) => {
+		const clock = new FakeClock()
+		const budget = createBudget({ clock, maxPerSecond: 40, morePerSecond: 160, shares })
+		/** Calls that take 50 ms each, until the time is over. @returns how many went in each second */
+		const run = async (lane: Lane, seconds: number, width = 32): Promise<number[]> => {
+			const counts = Array.from({ length: seconds }, () => 0)
+			const began = clock.monotonic()
+			const worker = async () => {
+				for (;;) {
+					const place = await budget.acquire({ lane, namespace: 'a', signal: never }).catch(() => undefined)
+					if (!place) return
+					const second = Math.floor((clock.monotonic() - began) / 1_000)
+					if (second < seconds) counts[second] = (counts[second] ?? 0) + 1
+					await clock.sleep(50)
+					place.release()
+					if (second >= seconds) return
+				}
+			}
+			for (let i = 0; i < width; i++) void worker()
+			for (let ms = 0; ms < seconds * 1_000; ms += 10) await clock.advance(10)
+			return counts
+		}
+		return { clock, budget, run }
+	}
+	const sum = (counts: readonly number[]) => counts.reduce((all, each) => all + each, 0)
+
+	it('are four times as fast besides, in places of their own', async () => {
+		const counts = await open().run('first', 8)
+		// The bucket of the budget is used up after three seconds; from then on 160 and 40.
+		expect(counts.at(-1)).toBeGreaterThan(190)
+		expect(counts.at(-1)).toBeLessThanOrEqual(205)
+		expect(sum(counts)).toBeLessThanOrEqual(400 + 40 * 8 + 160 * 9)
+	})
+
+	it('are as slow as all others from the first 429 on, for ten minutes', async () => {
+		const { clock, budget, run } = open()
+		;(await budget.acquire({ lane: 'first', namespace: 'a', signal: never })).throttled(undefined)
+		await clock.advance(120_000)
+		// 400 of the bucket and what flows in.
+		expect(sum(await run('first', 20))).toBeLessThanOrEqual(400 + 40 * 20 + 1)
+		await clock.advance(8 * 60_000)
+		expect((await run('first', 8)).at(-1)).toBeGreaterThan(190)
+	})
+
+	it('leave refreshes their rate and their places', async () => {
+		const { clock, budget, run } = open()
+		const first = run('first', 6)
+		let refreshes = 0
+		const refresh = async () => {
+			for (;;) {
+				const place = await budget.acquire({ lane: 'refresh', namespace: 'b', signal: never })
+				refreshes++
+				await clock.sleep(50)
+				place.release()
+			}
+		}
+		for (let i = 0; i < 4; i++) void refresh()
+		await first
+		// Four at once of 50 ms each, as if they were alone, while the bucket lasts.
+		expect(refreshes).toBeGreaterThan(40 * 6)
+	})
+})
+
+describe('requests to all vaults together', () => {
+	it('are shared by the vaults that are asked now, two for each at least', async () => {
+		const shares = createShares(8)
+		const clock = new FakeClock()
+		const budgets = Array.from({ length: 5 }, () => createBudget({ clock, maxPerSecond: 40, shares }))
+		const running = budgets.map(() => [] as Place[])
+		const ask = (i: number, calls: number) => {
+			for (let n = 0; n < calls; n++)
+				void budgets[i]
+					?.acquire({ lane: 'refresh', namespace: 'a', signal: never })
+					.then((place) => running[i]?.push(place))
+		}
+		ask(0, 20)
+		await settle()
+		expect(running[0]).toHaveLength(8)
+		for (let i = 1; i < 5; i++) ask(i, 20)
+		await settle()
+		expect(running.slice(1).map((each) => each.length)).toEqual([4, 2, 2, 2])
+		for (const place of running[0] ?? []) place.release()
+		await settle()
+		expect(running[0]).toHaveLength(8 + 2)
+	})
+
+	it('are counted as long as somebody asks', async () => {
+		const shares = createShares(8)
+		const clock = new FakeClock()
+		const budget = createBudget({ clock, maxPerSecond: 40, shares })
+		const stop = new AbortController()
+		const place = await budget.acquire({ lane: 'refresh', namespace: 'a', signal: never })
+		const rest = Array.from({ length: 20 }, () =>
+			budget.acquire({ lane: 'refresh', namespace: 'a', signal: stop.signal }),
+		)
+		for (const each of rest) each.then((got) => got.release()).catch(() => {})
+		stop.abort(new Error('gone'))
+		await settle()
+		shares.change(1)
+		expect(shares.each).toBe(4)
+		place.release()
+		expect(shares.each).toBe(8)
 	})
 })

@@ -1,7 +1,8 @@
 import { type Lane, VaultError } from '../ports/vault.ts'
-import type { Clock } from '../process/clock.ts'
+import type { Clock, Random } from '../process/clock.ts'
 import { createTurns, type Place as Waiting } from '../process/turns.ts'
-import { createRate } from './rate.ts'
+import { createRate, type RateStyle } from './rate.ts'
+import type { Shares } from './shares.ts'
 
 /** What a call says about itself when it waits for its turn. */
 export interface Turn {
@@ -31,6 +32,13 @@ export interface BudgetOptions {
 	clock: Clock
 	/** sustained calls per second */
 	maxPerSecond?: number | undefined
+	/** how it behaves where it is one of many; default: as one of a few */
+	style?: RateStyle | undefined
+	random?: Random | undefined
+	/** calls per second besides, for first syncs of a vault that does not throttle; default: none */
+	morePerSecond?: number | undefined
+	/** of the requests to all vaults together; default: no bound but this vault's own */
+	shares?: Shares | undefined
 	/** how long a call waited for its turn, also when it gave up */
 	observeWait?: ((lane: Lane, seconds: number) => void) | undefined
 }
@@ -43,6 +51,13 @@ const MAX_IN_FLIGHT = 8
 // Half of the budget is for refreshes: first syncs have no more places than this, and no two tokens one after the other while a
 // refresh waits. With 0.2 s for each call they still use half of the rate, with 50 ms all of it.
 const MAX_FIRST_IN_FLIGHT = MAX_IN_FLIGHT / 2
+// Of first syncs while the vault is calm and no refresh waits: 160 a second of 0.1 s each.
+const MAX_CALM_IN_FLIGHT = 16
+/**
+ * Times the sustained rate, for first syncs until the vault throttles: with the default 160 calls a second. In the worst window of
+ * 10 s that is 1,640 calls besides the 800 of the budget itself (rate.ts), of the 4,000 that a vault takes.
+ */
+export const FIRST_TIMES = 4
 // A blocked vault wakes nobody for this long at most. A bare 429 asks for 1 s, which is waited for; what asks for more
 // gets the worker back, whose queue knows better when to come again. The shortest interval of a binding is as long.
 const MAX_BLOCKED_MS = 5_000
@@ -61,11 +76,15 @@ interface Waiter {
  * a client's life and the exchange of tokens take none (see session.ts).
  *
  * Namespaces take turns; within one, first syncs go before refreshes. All first syncs together get half of the budget at most
- * while refreshes want the other: a namespace cannot put itself before others by making new bindings.
+ * while refreshes want the other: a namespace cannot put itself before others by making new bindings. While none does, and the vault
+ * has not throttled for long, first syncs are faster than the budget; they never take a place or a token of a refresh for that.
  */
 export function createBudget(options: BudgetOptions): Budget {
 	const { clock, maxPerSecond = VAULT_CALLS_PER_SECOND, observeWait = () => {} } = options
-	const rate = createRate(maxPerSecond, clock.monotonic())
+	const rate = createRate(maxPerSecond, clock.monotonic(), options)
+	const shareOf = () => options.shares?.each ?? Number.POSITIVE_INFINITY
+	/** whether this vault counts among those that share */
+	let asked = false
 	const waiting = createTurns<Waiter>()
 	const inFlight = { first: 0, refresh: 0 }
 	let waitingRefreshes = 0
@@ -74,9 +93,27 @@ export function createBudget(options: BudgetOptions): Budget {
 	let timer: AbortController | undefined
 
 	const underWay = () => inFlight.first + inFlight.refresh
-	const mayGo = ({ first }: Waiting): boolean => {
-		if (!first) return true
-		return inFlight.first < MAX_FIRST_IN_FLIGHT && (last === 'refresh' || waitingRefreshes === 0)
+	const places = () => Math.min(MAX_IN_FLIGHT, shareOf())
+	const ofFirst = () => {
+		const half = Math.max(1, Math.floor(places() / 2))
+		if (waitingRefreshes > 0) return half
+		if (rate.isCalm(clock.monotonic())) return Math.min(MAX_CALM_IN_FLIGHT, shareOf())
+		return Math.min(MAX_FIRST_IN_FLIGHT, shareOf())
+	}
+	const hasPlace = (lane: Lane) => {
+		if (lane === 'first') return inFlight.first < ofFirst()
+		// Of the places that first syncs have while they are fast, only those that they have otherwise count.
+		return inFlight.refresh + Math.min(inFlight.first, Math.max(1, Math.floor(places() / 2))) < places()
+	}
+	const mayGo = (lane: Lane): boolean =>
+		hasPlace(lane) && (lane === 'refresh' || last === 'refresh' || waitingRefreshes === 0)
+	const laneOf = ({ first }: Waiting): Lane => (first ? 'first' : 'refresh')
+	/** Among the vaults that share while it is asked for anything. */
+	const count = () => {
+		const isAsked = underWay() + waiting.size > 0
+		if (isAsked === asked) return
+		asked = isAsked
+		options.shares?.change(isAsked ? 1 : -1)
 	}
 	const place = (lane: Lane): Place => {
 		const began = clock.monotonic()
@@ -109,16 +146,21 @@ export function createBudget(options: BudgetOptions): Budget {
 			if (blocked > MAX_BLOCKED_MS || left <= 0) waiter.fail(tooLong(blocked))
 			else patience = Math.min(patience, left)
 		}
-		const canGo = () => underWay() < MAX_IN_FLIGHT && (waitingRefreshes > 0 || inFlight.first < MAX_FIRST_IN_FLIGHT)
-		while (waiting.size > 0 && canGo() && rate.take(now)) {
-			const next = waiting.shift(mayGo)
-			next?.grant(place(next.lane))
+		const lanes = (): Lane[] => [
+			...(waitingRefreshes > 0 && mayGo('refresh') ? (['refresh'] as const) : []),
+			...(waiting.size > waitingRefreshes && mayGo('first') ? (['first'] as const) : []),
+		]
+		while (lanes().length > 0) {
+			const next = waiting.shift((at) => mayGo(laneOf(at)) && rate.waitMs(now, laneOf(at)) === 0)
+			if (!next || !rate.take(now, next.lane)) break
+			next.grant(place(next.lane))
 		}
+		count()
 		timer?.abort()
 		timer = undefined
 		if (waiting.size === 0) return
 		// With all places taken the next release pumps.
-		const next = canGo() ? rate.waitMs(now) : Number.POSITIVE_INFINITY
+		const next = Math.min(...lanes().map((lane) => rate.waitMs(now, lane)))
 		timer = new AbortController()
 		clock.sleep(Math.min(next, patience), timer.signal).then(pump, () => {})
 	}
@@ -150,10 +192,14 @@ export function createBudget(options: BudgetOptions): Budget {
 						reject(error)
 					},
 				}
-				const abort = () => waiter.fail(signal.reason)
+				const abort = () => {
+					waiter.fail(signal.reason)
+					count()
+				}
 				signal.addEventListener('abort', abort, { once: true })
 				waiting.add(at, waiter)
 				if (lane === 'refresh') waitingRefreshes++
+				count()
 				pump()
 			})
 		},

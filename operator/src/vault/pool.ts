@@ -3,11 +3,12 @@ import type { Lane, SessionKey, Vaults } from '../ports/vault.ts'
 import type { Random } from '../process/clock.ts'
 import { createVaultAgent } from './agent.ts'
 import { createAnswers } from './answers.ts'
-import { type Budget, createBudget } from './budget.ts'
+import { type Budget, createBudget, FIRST_TIMES, VAULT_CALLS_PER_SECOND } from './budget.ts'
 import { createBypass } from './no-proxy.ts'
 import { createRoom } from './room.ts'
 import { type AzureOptions, createSession } from './session.ts'
 import { createShared, type SharedSession } from './shared.ts'
+import { createShares } from './shares.ts'
 
 export interface PoolOptions extends AzureOptions {
 	random: Random
@@ -17,6 +18,8 @@ export interface PoolOptions extends AzureOptions {
 	noProxy?: string | undefined
 	/** sustained calls per second to one vault, all identities together */
 	callsPerSecond?: number | undefined
+	/** first syncs of a vault that does not throttle are faster than that; for who alone asks for a cluster */
+	firstSyncsFaster?: boolean | undefined
 	/** how long a call to a vault waited for its turn */
 	observeWait?: ((vault: string, lane: Lane, seconds: number) => void) | undefined
 }
@@ -35,6 +38,7 @@ export function createVaults(options: PoolOptions): AzureVaults {
 	const { clock, vaultSuffixes, observeWait = () => {} } = options
 	const answers = createAnswers(clock)
 	const room = createRoom()
+	const shares = createShares()
 	const bypass = createBypass(options.noProxy ?? '')
 	const connections = options.agent ?? createVaultAgent()
 	const sessions = new Map<string, { host: string; shared: SharedSession; handedAt: number }>()
@@ -48,6 +52,8 @@ export function createVaults(options: PoolOptions): AzureVaults {
 			budget = createBudget({
 				clock,
 				maxPerSecond: options.callsPerSecond,
+				morePerSecond: options.firstSyncsFaster ? FIRST_TIMES * (options.callsPerSecond ?? VAULT_CALLS_PER_SECOND) : 0,
+				shares,
 				observeWait: (lane, seconds) => observeWait(host, lane, seconds),
 			})
 			budgets.set(host, budget)

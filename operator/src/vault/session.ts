@@ -27,6 +27,7 @@ import { createBoundedClient } from './http.ts'
 import { createOpening } from './opening.ts'
 import { PAGE_SIZE, readPages } from './pages.ts'
 import type { Room } from './room.ts'
+import { BINDING_AUDIENCE, createTokenProxyClient, type TokenProxy } from './token-proxy.ts'
 
 export type CallKind = 'get' | 'list' | 'versions'
 
@@ -40,6 +41,8 @@ export interface AzureOptions {
 	disableInstanceDiscovery?: boolean | undefined
 	/** who asks; default: the ServiceAccount, whose token Entra exchanges. Called anew after each failure */
 	credential?: (() => TokenCredential) | undefined
+	/** where tokens of identity bindings of AKS are exchanged; undefined: at Entra, as others */
+	tokenProxy?: TokenProxy | undefined
 	/** connections of tests, to vaults and Entra; default: our own to vaults, the library's to Entra */
 	agent?: Agent | undefined
 	/** name of this cluster in the vault's logs */
@@ -88,7 +91,8 @@ export function createSession(
 	{ budget, connections, bypass, room }: Vault,
 ): VaultReader {
 	const { clock, tokens, observeVault = () => {}, observeToken = () => {}, timeoutMs = TIMEOUT_MS } = options
-	const calls = new AsyncLocalStorage<Call>()
+	/** Emptied at the end of the call: connections keep what was current when they were made or used last, for as long as they live. */
+	const calls = new AsyncLocalStorage<{ call: Call | undefined }>()
 	const observed: Tokens = {
 		async request(...args) {
 			try {
@@ -107,10 +111,12 @@ export function createSession(
 	const eachRequest: PipelinePolicy = {
 		name: 'asbEachRequest',
 		async sendRequest(request, next) {
-			const call = calls.getStore()
+			const current = calls.getStore()
 			// Not as an option of the client, where it would go before a proxy that the environment names.
 			request.agent ??= connections
-			if (!call) return next(request)
+			if (!current) return next(request)
+			const { call } = current
+			if (!call) throw new Error('the call has ended')
 			const { lane, signal } = call.ask
 			request.abortSignal = signal
 			// An answer before this one (the challenge) must not explain what happens to this one.
@@ -156,7 +162,10 @@ export function createSession(
 		const onSend = () => {
 			exchanges++
 		}
-		const entraClient = createBoundedClient({ timeoutMs, maxBytes: MAX_ENTRA_BYTES, direct, onSend }, inner)
+		const { tokenProxy } = options
+		const isBound = tokenProxy !== undefined && key.audience === BINDING_AUDIENCE
+		const toEntra = isBound ? createTokenProxyClient(tokenProxy, inner) : inner
+		const entraClient = createBoundedClient({ timeoutMs, maxBytes: MAX_ENTRA_BYTES, direct, onSend }, toEntra)
 		const vaultClient = createBoundedClient({ timeoutMs, maxBytes: MAX_VAULT_BYTES, origin, direct }, inner)
 		const { authorityHost, disableInstanceDiscovery, agent } = options
 		// One attempt each: the queue backs off, and two layers of retries multiply.
@@ -200,9 +209,10 @@ export function createSession(
 
 	const send = async <T>(kind: CallKind, at: Call, work: (at: Call) => Promise<T>): Promise<T> => {
 		const { signal } = at.ask
+		const current: { call: Call | undefined } = { call: at }
 		try {
 			signal.throwIfAborted()
-			const answer = await calls.run(at, () => work(at))
+			const answer = await calls.run(current, () => work(at))
 			if (at.sent) observeVault(vault, kind, 'ok')
 			return answer
 		} catch (error) {
@@ -218,6 +228,8 @@ export function createSession(
 				client = undefined
 			}
 			throw new VaultError(fault)
+		} finally {
+			current.call = undefined
 		}
 	}
 	const call = <T>(kind: CallKind, ask: Ask, work: (at: Call) => Promise<T>): Promise<T> =>

@@ -75,6 +75,12 @@ describe('the refresh that a pass leaves', () => {
 	})
 })
 
+test('a Secret that was not there before has no pods that hold an older one: it waits for a common time, and is looked at once', () => {
+	const written = { holding: secretWritten('2026-01-01T00:09:00Z'), files: true }
+	const refresh = refreshAfter(undefined, { found: undefined, written }, true, at, true)
+	expect(refresh).toMatchObject({ resourceVersion: '7', pass: 'last', dueAt: 10_000 })
+})
+
 test.each<[string, Partial<PendingRefresh>, 'told' | 'more' | 'failed', object | undefined]>([
 	['not all of them yet: the same pass goes on at once', { pass: 'first' }, 'more', { pass: 'first', dueAt: 5_000 }],
 	[
@@ -130,7 +136,13 @@ test('a binding that many pods mount gives its worker back after ten seconds, an
 	let left: PendingRefresh | undefined = first
 	const after: number[] = []
 	while (left?.pass === 'first') {
-		const run = refresher.run(sampleBinding(), left, never, () => {})
+		const run = refresher.run(
+			sampleBinding(),
+			left,
+			never,
+			() => {},
+			() => {},
+		)
 		for (let ms = 0; ms < 11_000; ms += 50) await clock.advance(50)
 		left = await run
 		after.push(told.size)

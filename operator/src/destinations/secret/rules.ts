@@ -5,7 +5,7 @@ import type { Content } from '../../engine/decode.ts'
 import type { Change, DestinationRules, Verdict } from '../../engine/destination.ts'
 import { deleteSecretLine } from '../../status/commands.ts'
 import { listed, withLine } from '../../status/messages.ts'
-import { type Delivered, decodedLength, deliveredOf, type OwnerReference } from './secret-object.ts'
+import { type Delivered, decodedLength, deliveredOf, type OwnerReference, textDigest } from './secret-object.ts'
 
 /** What is to be done to the Secret. */
 export type SecretWrite =
@@ -20,10 +20,17 @@ export type SecretWrite =
 	/** the API server would look into the value and refuse it */
 	| { kind: 'valueInvalid'; key: string; rule: string }
 
-/** Rules of Kubernetes Secrets for the Secret of a binding. */
-export const secretRules = (binding: SecretBinding): DestinationRules => ({
-	judge: (change) => verdictOf(binding, planWrite(binding, change), change),
-})
+/** Rules of Kubernetes Secrets for the Secret of a binding, and the write that each change is: planned once, and then done. */
+export function secretRules(binding: SecretBinding): DestinationRules & { planned(change: Change): SecretWrite } {
+	const known = new WeakMap<Change, SecretWrite>()
+	const planned = (change: Change): SecretWrite => {
+		const write = known.get(change) ?? planWrite(binding, change)
+		known.set(change, write)
+		return write
+	}
+	// Made by POST, which an API server answers AlreadyExists.
+	return { planned, makesAnew: true, judge: (change) => verdictOf(binding, planned(change), change) }
+}
 
 /**
  * Plans the one write that a change asks for.
@@ -40,14 +47,13 @@ export function planWrite(binding: SecretBinding, change: Change): SecretWrite {
 
 	// The very one that was read says what its text says.
 	const isSame = delivered?.manifest !== undefined && change.manifest === delivered.manifest
-	const textOf = () => (isSame ? delivered.manifestText : serializeManifest(change.manifest))
-	const manifestText = delivery.manifest ? textOf() : undefined
-	const isManifestNew = manifestText !== undefined && manifestText !== delivered?.manifestText
+	const text = delivery.manifest && !isSame ? serializeManifest(change.manifest) : undefined
+	const isManifestNew = text !== undefined && (!delivered || textDigest(text) !== delivered.manifestDigest)
 	const values = new Map([
 		...[...change.set].map(([name, content]) => [name, encode(content)] as const),
-		...(isManifestNew ? [[MANIFEST_FILE, encode(manifestText)] as const] : []),
+		...(isManifestNew ? [[MANIFEST_FILE, encode(text)] as const] : []),
 	])
-	const isManifestGone = manifestText === undefined && delivered?.keys.has(MANIFEST_FILE)
+	const isManifestGone = !delivery.manifest && delivered?.keys.has(MANIFEST_FILE)
 	const removed = [...change.drop, ...(isManifestGone ? [MANIFEST_FILE] : [])]
 
 	const sizes = new Map([...(delivered?.keys ?? [])].map(([name, { bytes }]) => [name, bytes]))

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { MANIFEST_FILE, type Manifest, parseManifest } from 'purista-azure-mounted-secret-store/manifest'
 import { FIELD_MANAGER, OWNER_LABEL } from '../../api/constants.ts'
 import { parseTime } from '../../api/time.ts'
@@ -60,8 +61,8 @@ export interface Delivered {
 	ownAnnotations: string[]
 	/** undefined: none, or not readable */
 	manifest: Manifest | undefined
-	/** text of the manifest as stored, to see whether it must be written */
-	manifestText: string | undefined
+	/** of the text of the manifest as stored, to see whether it must be written */
+	manifestDigest: string | undefined
 	/** when our field manager last wrote, milliseconds since the epoch; undefined when it never did */
 	writtenAt: number | undefined
 }
@@ -72,6 +73,9 @@ export const ownerOf = ({ metadata }: SecretObject): string | undefined => metad
 /** The controller of a Secret, if it has one: somebody who would take a change of ours back. */
 export const controllerOf = ({ metadata }: SecretObject): OwnerReference | undefined =>
 	metadata.ownerReferences?.find(({ controller }) => controller === true)
+
+/** In place of a text that is only compared: a manifest has 250 bytes for each secret. */
+export const textDigest = (text: string): string => createHash('sha256').update(text).digest('base64')
 
 /** Reads a Secret that is ours: keys, sizes, who holds which field, manifest. */
 export function readDelivered(secret: SecretObject): Delivered {
@@ -100,7 +104,7 @@ export function readDelivered(secret: SecretObject): Delivered {
 		ownLabels: held(ours, 'f:metadata', 'f:labels'),
 		ownAnnotations: held(ours, 'f:metadata', 'f:annotations'),
 		manifest: parsed?.kind === 'ok' ? parsed.manifest : undefined,
-		manifestText,
+		manifestDigest: manifestText === undefined ? undefined : textDigest(manifestText),
 		writtenAt: times.length > 0 ? Math.max(...times) : undefined,
 	}
 }

@@ -1,0 +1,54 @@
+import type { Pods } from '../../ports/cluster.ts'
+import { heedingAbort } from '../../process/abort.ts'
+import type { Clock } from '../../process/clock.ts'
+import type { PodObject } from './pods.ts'
+
+/** Lists of pods that bindings of one namespace share when they are due at one time. */
+export interface SharedPods {
+	/**
+	 * All pods of a namespace, as they were at `since` (monotonic, milliseconds) or later: whoever asks for one common time shares a
+	 * list.
+	 */
+	list(namespace: string, since: number, signal: AbortSignal): AsyncIterable<PodObject>
+}
+
+// A page (cluster/pods.ts), some 25 KB of what is kept of it. Of a larger namespace each binding goes through the pages itself, and none is held.
+const MAX_PODS = 50
+// What is due at one time is done within seconds, by 32 workers.
+const KEEP_MS = 10_000
+
+export function createSharedPods(pods: Pick<Pods, 'list'>, clock: Pick<Clock, 'monotonic'>): SharedPods {
+	/** oldest first */
+	const kept = new Map<string, { begun: number; found: Promise<readonly PodObject[] | undefined> }>()
+	const shortList = async (namespace: string) => {
+		const found: PodObject[] = []
+		// Nobody's signal: it is for all who wait. The transport has a deadline.
+		for await (const pod of pods.list(namespace, new AbortController().signal)) {
+			if (found.length === MAX_PODS) return undefined
+			found.push(pod)
+		}
+		return found
+	}
+	const sharedList = (namespace: string, since: number) => {
+		const last = kept.get(namespace)
+		if (last && last.begun >= since) return last.found
+		const begun = clock.monotonic()
+		for (const [other, each] of kept) {
+			if (begun - each.begun < KEEP_MS) break
+			kept.delete(other)
+		}
+		const list = { begun, found: shortList(namespace) }
+		kept.delete(namespace)
+		kept.set(namespace, list)
+		list.found.catch(() => {
+			if (kept.get(namespace) === list) kept.delete(namespace)
+		})
+		return list.found
+	}
+	return {
+		async *list(namespace, since, signal) {
+			const found = await heedingAbort(sharedList(namespace, since), signal)
+			yield* found ?? pods.list(namespace, signal)
+		},
+	}
+}
