@@ -1,7 +1,7 @@
 // The memory of the operator as its image runs it, without a binding: the bundle, its flags and the loader of a pod, against an API server on
 // loopback that knows the lease and an empty list. Memory, unlike time, is the same on a busy machine.
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer, type Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { dial } from '../../operator/src/node/testing/kubelet.ts'
 import { createAuthority } from '../emulator/src/tls/authority.ts'
 import { createLeaf } from '../emulator/src/tls/leaves.ts'
 import { until } from '../kit/until.ts'
@@ -121,6 +122,47 @@ export async function measureIdle({ args }: Program, api: ApiServer, settleMs = 
 	}
 }
 
+/**
+ * Starts the node role, registers it as a kubelet does, and waits for what its start left to be collected. Before a pod comes it asks its API
+ * server nothing.
+ */
+export async function measureNode({ args }: Program, settleMs = SETTLE_MS): Promise<Memory> {
+	const kubelet = mkdtempSync(join(tmpdir(), 'asb-kubelet-'))
+	// Where the plugin delivers has to be a tmpfs.
+	const memory = mkdtempSync('/dev/shm/asb-node-')
+	for (const folder of ['plugins', 'plugins_registry', 'pods']) mkdirSync(join(kubelet, folder))
+	const flags = [
+		'--node-name=bench',
+		`--kubelet-root=${kubelet}`,
+		`--memory-root=${memory}`,
+		'--port=0',
+		'--health-port=0',
+	]
+	const child = start([...args, 'node', ...flags], {
+		KUBERNETES_SERVICE_HOST: '127.0.0.1',
+		KUBERNETES_SERVICE_PORT: '1',
+	})
+	try {
+		const socket = join(kubelet, 'plugins_registry/secrets.purista.dev-reg.sock')
+		await until(
+			'the node role to listen',
+			async () => existsSync(socket) || (child.exitCode === null ? false : failed(child)),
+			{
+				timeoutMs: 60_000,
+			},
+		)
+		const { endpoint } = await dial(socket).registration.getInfo({})
+		await dial(endpoint).node.nodeGetInfo({})
+		await dial(endpoint).node.nodeGetCapabilities({})
+		await dial(socket).registration.notifyRegistrationStatus({ pluginRegistered: true })
+		await sleep(settleMs)
+		return memoryOf(child)
+	} finally {
+		await end(child)
+		for (const folder of [kubelet, memory]) rmSync(folder, { recursive: true, force: true })
+	}
+}
+
 /** What node itself has that waits and does nothing. */
 export async function measureBare(settleMs = SETTLE_MS): Promise<Memory> {
 	const child = start(['-e', 'setInterval(() => {}, 1e6)'], {})
@@ -141,7 +183,7 @@ function start(args: readonly string[], env: Record<string, string>): ChildProce
 const ENV = { NODE_ENV: 'production', HOME: '/', PATH: '/usr/bin:/bin' }
 
 function failed({ exitCode }: ChildProcess): never {
-	throw new Error(`the operator ended with ${exitCode}`)
+	throw new Error(`it ended with ${exitCode}`)
 }
 
 async function end(child: ChildProcess): Promise<void> {

@@ -62,7 +62,8 @@ export const bench: Bench = {
 					interval: values.interval,
 					vaults,
 				}
-				await measure(plan, { operator, floor, idleMs: Number(values.idle) * 1_000, snapshot: values.snapshot })
+				const idleMs = Number(values.idle) * 1_000
+				await measureScale(plan, { operator, floor, idleMs, snapshot: values.snapshot }, (line) => console.log(line))
 			}
 		} finally {
 			operator.remove()
@@ -72,21 +73,34 @@ export const bench: Bench = {
 	},
 }
 
-interface Programs {
+export interface Programs {
 	readonly operator: Program
 	readonly floor: Program
 	readonly idleMs: number
+	/** file for the heap after that; undefined: none */
 	readonly snapshot: string | undefined
 }
 
-async function measure(plan: ScalePlan, programs: Programs): Promise<void> {
+export interface Start {
+	/** from the start of the process until all bindings are Ready */
+	readonly seconds: number
+	/** of the plain loop */
+	readonly floorSeconds: number
+	/** of the operator, by that of the loop */
+	readonly cpuRatio: number
+	/** MB */
+	readonly maxRss: number
+}
+
+/** @param say is given each line of the report */
+export async function measureScale(plan: ScalePlan, programs: Programs, say: (line: string) => void): Promise<Start> {
 	const stage = await openStage({ name: 'scale', federate: false, role: false })
 	let tenants: Tenants | undefined
 	try {
 		const there = await stage.api.request<{ items: object[] }>({ method: 'GET', path: BINDINGS_PATH })
 		if (there.items.length > 0)
 			throw new Error(`the cluster has ${there.items.length} bindings of others, which would be measured as well`)
-		console.log(
+		say(
 			`\n${plan.namespaces} namespaces x ${plan.bindings} bindings x ${plan.secrets} secrets, ${plan.vaults} vault(s), interval ${plan.interval}`,
 		)
 		tenants = await createTenants(stage, plan)
@@ -96,15 +110,15 @@ async function measure(plan: ScalePlan, programs: Programs): Promise<void> {
 		const reach: Reach = { api: await apiOf(readKubeconfig(kubeconfig, context)), emulator: { port, caPem } }
 
 		const cold = await startOperator(stage, programs, reach, total)
-		print(`cold start: ${total} Ready after`, cold.found)
+		print(say, `cold start: ${total} Ready after`, cold.found)
 		await checkReady(stage, total)
 		const idle = await cold.idle(programs.idleMs)
-		print(`then ${programs.idleMs / 1000} s without a change:`, idle)
+		print(say, `then ${programs.idleMs / 1000} s without a change:`, idle)
 		if (programs.snapshot) await cold.child.ask(`snapshot ${programs.snapshot}`)
 		await cold.child.end()
 
 		const warm = await startOperator(stage, programs, reach, total)
-		print('restart: all looked at after', warm.found)
+		print(say, 'restart: all looked at after', warm.found)
 		await warm.child.end()
 
 		await sleep(WINDOW_MS)
@@ -119,7 +133,7 @@ async function measure(plan: ScalePlan, programs: Programs): Promise<void> {
 			} satisfies FloorChild),
 		)
 		await child.end()
-		printFloor(floor, cold.found)
+		return printFloor(say, floor, cold.found)
 	} finally {
 		await tenants?.remove()
 		await stage.close()
@@ -194,7 +208,7 @@ async function checkReady(stage: Stage, total: number): Promise<void> {
 	if (ready !== total) throw new Error(`the operator counts ${total} Ready, the API server has ${ready}`)
 }
 
-function print(title: string, { seconds, usage, samples, log }: Found): void {
+function print(say: (line: string) => void, title: string, { seconds, usage, samples, log }: Found): void {
 	const { maxRss, rss, heapUsed, external, cpu } = usage
 	const p99 = sumOf(samples, 'asb_event_loop_delay_seconds', { quantile: '0.99' }) * 1000
 	const calls = new Map<string, number>()
@@ -208,21 +222,27 @@ function print(title: string, { seconds, usage, samples, log }: Found): void {
 			.toSorted()
 			.map(([what, count]) => `${what} ${count}`)
 			.join(', ') || 'none'
-	console.log(`  ${title} ${seconds.toFixed(1)} s`)
-	console.log(`    vault and Entra   ${list(log)}`)
-	console.log(`    API server        ${list(calls)}`)
-	console.log(
+	say(`  ${title} ${seconds.toFixed(1)} s`)
+	say(`    vault and Entra   ${list(log)}`)
+	say(`    API server        ${list(calls)}`)
+	say(
 		`    memory            RSS at most ${maxRss} MB (bar ${MEMORY_BAR}: ${maxRss <= MEMORY_BAR ? 'kept' : 'NOT KEPT'}), now ${rss}, heap ${heapUsed}, buffers ${external}`,
 	)
-	console.log(`    CPU               ${cpu.toFixed(1)} s; event loop p99 ${p99.toFixed(0)} ms (an idle one shows 20)`)
+	say(`    CPU               ${cpu.toFixed(1)} s; event loop p99 ${p99.toFixed(0)} ms (an idle one shows 20)`)
 }
 
-function printFloor(floor: FloorResult, cold: Found): void {
+function printFloor(say: (line: string) => void, floor: FloorResult, cold: Found): Start {
 	const seconds = floor.readSeconds + floor.postSeconds
-	console.log(
+	say(
 		`  the floor: ${floor.reads} reads ${floor.readSeconds.toFixed(1)} s (${floor.throttled} throttled) + ${floor.posts} POSTs ${floor.postSeconds.toFixed(1)} s = ${seconds.toFixed(1)} s, CPU ${floor.cpu.toFixed(1)} s`,
 	)
-	console.log(
+	say(
 		`  cold start by the floor: time ${(cold.seconds / seconds).toFixed(2)} x, CPU ${(cold.usage.cpu / floor.cpu).toFixed(2)} x`,
 	)
+	return {
+		seconds: cold.seconds,
+		floorSeconds: seconds,
+		cpuRatio: cold.usage.cpu / floor.cpu,
+		maxRss: cold.usage.maxRss,
+	}
 }

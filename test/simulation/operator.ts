@@ -1,5 +1,6 @@
 // The operator of a history: reconciles the one binding as run/ does, on virtual time and without a promise.
-import { type Binding, isSecretBinding, isVolumeBinding, parseBinding } from '../../operator/src/api/parse.ts'
+import { isSecretBinding, isVolumeBinding } from '../../operator/src/api/deliveries.ts'
+import { type Binding, parseBinding } from '../../operator/src/api/parse.ts'
 import type { BindingStatus } from '../../operator/src/api/schema.ts'
 import { isAsked } from '../../operator/src/engine/due.ts'
 import type { PassResult } from '../../operator/src/engine/input.ts'

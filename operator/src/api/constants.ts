@@ -50,3 +50,6 @@ export type SecretType = keyof typeof SECRET_TYPES
 
 /** Sum of value bytes that the API server accepts in a Secret (`MaxSecretSize`). */
 export const MAX_SECRET_BYTES = 1_048_576
+
+/** Secrets of one binding, selected ones included: 500 entries of status and manifest stay far below 1 MiB. */
+export const MAX_SECRETS = 500

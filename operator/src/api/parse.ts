@@ -106,9 +106,6 @@ export type SecretBinding = Binding<SecretDelivery>
 /** A binding that nodes deliver into volumes. */
 export type VolumeBinding = Binding<VolumeDelivery>
 
-export const isSecretBinding = (binding: Binding): binding is SecretBinding => binding.delivery.type === 'Secret'
-export const isVolumeBinding = (binding: Binding): binding is VolumeBinding => binding.delivery.type === 'Volume'
-
 /** What an object of the API turned out to be. `status` is what it says, empty when it cannot be read. */
 export type ParsedBinding =
 	| { kind: 'active'; binding: Binding; status: BindingStatus }

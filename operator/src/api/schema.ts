@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { ALLOW_REMOVALS_ANNOTATION, AUDIENCES, GROUP, VAULT_SUFFIXES, VAULT_URL } from './constants.ts'
+import { ALLOW_REMOVALS_ANNOTATION, AUDIENCES, GROUP, MAX_SECRETS, VAULT_SUFFIXES, VAULT_URL } from './constants.ts'
 import { delivery, typeRules } from './delivery-schema.ts'
 import { DNS_NAME, duration, OBJECT_NAME, type Rule, rules } from './schema-parts.ts'
 
@@ -12,8 +12,6 @@ const VAULT_URL_CEL = VAULT_URL.source.replaceAll('\\/', '/').replaceAll('\\.', 
 // A host name has 253 characters at most.
 const MAX_VAULT_URL = 'https://'.length + 253 + 1
 
-/** Secrets of one binding, selected ones included: 500 entries of status and manifest stay far below 1 MiB. */
-export const MAX_SECRETS = 500
 // Each is compared with each secret of the vault at each poll.
 const MAX_SELECTORS = 16
 

@@ -37,7 +37,11 @@ export const isReadBackDue = ({ holding, driftCheckedAt }: Knowledge, asked: boo
 export const isNew = (
 	{ status, rules }: Pick<PassInput, 'status' | 'rules'>,
 	{ polls, readBefore }: Knowledge,
-): boolean => rules.makesAnew === true && polls === 0 && !readBefore && Object.keys(status).length === 0
+): boolean => rules.makesAnew === true && polls === 0 && !readBefore && tellsNothing(status)
+
+/** The API server gives the status of a new binding the generation -1 (api/crd.ts), and nothing else. */
+const tellsNothing = ({ observedGeneration = -1, ...rest }: BindingStatus): boolean =>
+	observedGeneration < 0 && Object.keys(rest).length === 0
 
 /**
  * How old an answer may be that another binding of the session asked for. What is due at a time takes what was asked since

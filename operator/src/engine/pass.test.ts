@@ -52,7 +52,7 @@ test.each<[string, Answer, string[], string]>([
 	'a destination that makes nothing over what is there is not read back for a new binding %s',
 	(_, write, more, outcome) => {
 		const writes = [write, { kind: 'written' as const, holding: ours }]
-		const input = inputOf(binding, { rules: { ...ANYTHING, makesAnew: true } })
+		const input = inputOf(binding, { rules: { ...ANYTHING, makesAnew: true }, status: { observedGeneration: -1 } })
 		const there = holdingWith({}, { revision: 7 })
 		const { result, asked } = runWith(pass(input), (question) => {
 			if (question.ask === 'readBack') return { kind: 'ours', holding: there }

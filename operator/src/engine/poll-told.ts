@@ -1,6 +1,7 @@
 import type { ManifestSecret } from 'purista-azure-mounted-secret-store/manifest'
+import { MAX_SECRETS } from '../api/constants.ts'
 import type { WantedSecret } from '../api/parse.ts'
-import { MAX_SECRETS, type SecretStatus } from '../api/schema.ts'
+import type { SecretStatus } from '../api/schema.ts'
 import { traitsOf } from './fault.ts'
 import { type Found, type Group, groupsOf, type One, together } from './found.ts'
 import { deliveredSecret } from './held.ts'

@@ -1,6 +1,6 @@
 import type { ManifestSecret } from 'purista-azure-mounted-secret-store/manifest'
+import { MAX_SECRETS } from '../api/constants.ts'
 import type { WantedSecret } from '../api/parse.ts'
-import { MAX_SECRETS } from '../api/schema.ts'
 import type { Demand, ListedSecret } from '../ports/vault.ts'
 import type { Finding } from './entry.ts'
 import type { VaultFault } from './fault.ts'

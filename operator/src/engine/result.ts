@@ -1,4 +1,4 @@
-import { MAX_SECRETS } from '../api/schema.ts'
+import { MAX_SECRETS } from '../api/constants.ts'
 import type { Planned } from './change.ts'
 import type { Holding } from './destination.ts'
 import { nextWhole, soonest } from './due.ts'

@@ -1,4 +1,4 @@
-import { isSecretBinding } from '../api/parse.ts'
+import { isSecretBinding } from '../api/deliveries.ts'
 import { asHeld, isChange, type Planned, withoutRefused } from './change.ts'
 import type { Change, Holding, Verdict } from './destination.ts'
 import type { EntryResult } from './entry.ts'

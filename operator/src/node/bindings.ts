@@ -1,4 +1,4 @@
-import { type ParsedBinding, parseBinding } from '../api/parse.ts'
+import type { ParsedBinding } from '../api/parse.ts'
 import { bindingsPath, keptOf } from '../cluster/bindings.ts'
 import type { KubeTransport } from '../cluster/transport.ts'
 import { type KubeObject, watchCollection } from '../cluster/watch.ts'
@@ -130,6 +130,8 @@ async function watch(options: BindingWatchesOptions, namespace: string, name: st
 	const { clock } = options
 	const query = { fieldSelector: `metadata.name=${name}` }
 	const signal = AbortSignal.any([options.signal, watched.ending.signal])
+	// With the library for schemas: before the first volume nobody needs its 9 MB.
+	const { parseBinding } = await import('../api/parse.ts')
 	const told = (object: BindingObject | undefined) => {
 		watched.synced = true
 		watched.object = object && parseBinding(keptOf(object))

@@ -1,4 +1,5 @@
-import { isVolumeBinding, type ParsedBinding, type VolumeBinding } from '../api/parse.ts'
+import { isVolumeBinding } from '../api/deliveries.ts'
+import type { ParsedBinding, VolumeBinding } from '../api/parse.ts'
 import type { BindingStatus } from '../api/schema.ts'
 import type { WriterLock } from '../destinations/mount/lock.ts'
 import type { NodeMemory } from '../destinations/volume/memory.ts'

@@ -1,4 +1,5 @@
-import { type Binding, isSecretBinding, isVolumeBinding, type ParsedBinding, parseBinding } from '../api/parse.ts'
+import { isSecretBinding, isVolumeBinding } from '../api/deliveries.ts'
+import type { Binding, ParsedBinding } from '../api/parse.ts'
 import type { BindingStatus } from '../api/schema.ts'
 import type { EventRecorder } from '../cluster/events.ts'
 import { createSecretDestination } from '../destinations/secret/destination.ts'
@@ -116,6 +117,8 @@ export function createReconciler(deps: ReconcileDeps): Reconciler {
 				remembered.set(key, next)
 				return next
 			}
+			// With the library for schemas: before the first binding nobody needs its 9 MB.
+			const { parseBinding } = await import('../api/parse.ts')
 			const bound = await slices(reported.namespace, () => parseBinding(object))
 			const parsed = withMinimum(bound, deps.minIntervalMs ?? 0)
 			const previous = presentStatus(reported, parsed.status, now.written)

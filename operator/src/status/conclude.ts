@@ -1,5 +1,6 @@
 import type { ManifestSecret } from 'purista-azure-mounted-secret-store/manifest'
-import { type Binding, isSecretBinding, type ParsedBinding } from '../api/parse.ts'
+import { isSecretBinding } from '../api/deliveries.ts'
+import type { Binding, ParsedBinding } from '../api/parse.ts'
 import type { BindingStatus } from '../api/schema.ts'
 import { heldEntries, type Knowledge } from '../engine/knowledge.ts'
 import type { Outcome } from '../engine/outcome.ts'

@@ -6,8 +6,8 @@ export interface Shares {
 	change(by: 1 | -1): void
 }
 
-// Each request under way has a connection, which takes 80 KB of memory and two handshakes' worth of CPU: 32 workers
-// (run/operator.ts) need two each.
+// Each request under way has a connection, which takes 80 KB (agent.ts) and a handshake. The 32 workers (run/operator.ts) need no more than
+// two each.
 const ALL = 64
 // With 50 ms for a call that is the rate of a vault's budget (budget.ts), and one that hangs does not keep all others to one.
 const LEAST = 2

@@ -1,5 +1,6 @@
 // The node role for one volume: follows its binding as node/volume.ts does, on virtual time and without a promise.
-import { isVolumeBinding, parseBinding, type VolumeBinding } from '../../../operator/src/api/parse.ts'
+import { isVolumeBinding } from '../../../operator/src/api/deliveries.ts'
+import { parseBinding, type VolumeBinding } from '../../../operator/src/api/parse.ts'
 import type { BindingStatus } from '../../../operator/src/api/schema.ts'
 import type { PassResult } from '../../../operator/src/engine/input.ts'
 import { type Knowledge, nothingKnown } from '../../../operator/src/engine/knowledge.ts'

@@ -1,6 +1,7 @@
 import { type Manifest, serializeManifest } from 'purista-azure-mounted-secret-store/manifest'
 import { describe, expect, it } from 'vitest'
-import { isSecretBinding, type ParsedBinding, parseBinding } from '../../api/parse.ts'
+import { isSecretBinding } from '../../api/deliveries.ts'
+import { type ParsedBinding, parseBinding } from '../../api/parse.ts'
 import { buildManifest, changeOf } from '../../engine/change.ts'
 import { decideEntry, type EntryResult } from '../../engine/entry.ts'
 import { deliveredSecret, drifted } from '../../engine/held.ts'

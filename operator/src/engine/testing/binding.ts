@@ -1,4 +1,5 @@
-import { isSecretBinding, parseBinding, type SecretBinding } from '../../api/parse.ts'
+import { isSecretBinding } from '../../api/deliveries.ts'
+import { parseBinding, type SecretBinding } from '../../api/parse.ts'
 
 export const SAMPLE_VAULT = 'https://payments.vault.azure.net'
 
