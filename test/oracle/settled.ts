@@ -38,6 +38,7 @@ export function difference(watching: Watching, shown: Shown, vaults: VaultHistor
 		const wish = asked.wishes.get(name)
 		const { target } = file.course
 		const one = status.secrets?.find((each) => each.name === name)
+		if (target?.why === 'deselected' && isHidden(shown, name)) return undefined
 		if (!file.selected && !wish) {
 			const isOurs = !watching.tampered.has(name) && !watching.unlisted.has(name)
 			if ((shown.texts.has(name) && isOurs) || one) return `${name} is not wanted and still there`
@@ -72,12 +73,11 @@ export function difference(watching: Watching, shown: Shown, vaults: VaultHistor
 			if (target.why === 'disabled' || target.why === 'versionAbsent' || (target.why === 'absent' && delivered))
 				fresh = false
 			const state = { absent: 'Absent', disabled: 'Disabled', deselected: 'Deselected' }[target.why as string]
-			if (delivered && !other && state !== undefined && delivered.state !== state && !isHidden(shown, name))
+			if (delivered && !other && state !== undefined && delivered.state !== state)
 				return `${name} is kept in the state ${delivered.state}, though ${target.why}`
 		}
 	}
-	const isHeld = (name: string) =>
-		status.secrets?.find((each) => each.name === name)?.reason === 'RemovalsHeld' || isHidden(shown, name)
+	const isHeld = (name: string) => status.secrets?.find((each) => each.name === name)?.reason === 'RemovalsHeld'
 	if (shown.counted) waiting.splice(0, waiting.length, ...waiting.filter((name) => !isHeld(name)))
 	if (waiting.length > asked.maxRemovals && !shown.counted) fresh = false
 	else if (waiting.length > 0) return `${waiting.join(', ')} still there`
