@@ -4,7 +4,9 @@ import { openBinding } from './testing/one-binding.ts'
 const MINUTE = { minIntervalMs: 60_000 }
 
 test('an interval below the least of the operator is raised, and the binding says so', async () => {
-	const one = openBinding({ secrets: [{ name: 'db' }], refresh: { interval: '5s' } }, MINUTE)
+	// Pods of a new Secret are looked at once more after five seconds, which is no poll.
+	const delivery = { secret: { name: 'mine' }, refreshPods: false }
+	const one = openBinding({ secrets: [{ name: 'db' }], refresh: { interval: '5s' }, delivery }, MINUTE)
 	one.vault('a').set('db', 'first')
 	await one.clock.advance(5_000)
 	const next = await one.reconcile()
