@@ -1,5 +1,6 @@
 // `npm run bench -- tenants`: what one tenant notices of others who make mistakes or attack.
 import { randomUUID } from 'node:crypto'
+import { availableParallelism, loadavg } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { readKubeconfig } from '../../operator/src/cluster/kubeconfig.ts'
@@ -127,8 +128,10 @@ async function measure(attack: Attack, operator: Program, forMs: number): Promis
 		}
 		const late = ['workers', 'vault'].map((by) => `${by} ${sumOf(samples, 'asb_late_polls_total', { by })}`)
 		console.log(
-			`  told as late        ${late.join(', ')} polls; RSS at most ${usage.maxRss} MB, CPU ${usage.cpu.toFixed(1)} s`,
+			`  told as late        ${late.join(', ')} polls; RSS at most ${usage.maxRss} MB, CPU of the operator ${usage.cpu.toFixed(1)} s`,
 		)
+		// Others on the machine make times longer than the operator does: beyond its number of cores they say little.
+		console.log(`  load of the machine ${loadavg()[0]?.toFixed(1)}, on ${availableParallelism()} cores`)
 	} finally {
 		stop.abort(new Error('the bench ends'))
 		await child?.end().catch((error: unknown) => console.log(`  THE OPERATOR ENDED: ${String(error)}`))
