@@ -9,6 +9,7 @@ import { contextOf } from '../cluster/index.ts'
 import { createProgress } from '../cluster/progress.ts'
 import { run } from '../cluster/run.ts'
 import { VERSIONS } from '../cluster/versions.ts'
+import { helmProgram } from '../helm/program.ts'
 import { imageFiles, programs } from '../images/contents.ts'
 import { isTar, type TarEntry, tarEntries } from '../images/tar.ts'
 import { changesOf } from './changelog.ts'
@@ -173,6 +174,14 @@ describe('the chart of a release', () => {
 			image: { registry: 'ghcr.io/owner', digest: `sha256:${'0'.repeat(64)}` },
 		})
 		expect(values('')).toMatchObject({ image: { registry: '', digest: '' } })
+	})
+	it('is one that Helm takes, and renders as the chart in the repository', async ({ skip }) => {
+		const helm = await helmProgram()
+		if (!helm) return skip('no Go to build Helm with')
+		const archive = join(folder, 'chart.tgz')
+		writeFileSync(archive, packChart({ version: '0.1.0', registry: '', digest: '' }))
+		const render = (chart: string) => run(helm, ['template', 'asb', chart, '--kube-version', VERSIONS.KUBERNETES])
+		expect(await render(archive)).toBe(await render(join(ROOT, 'deploy/helm/azure-secret-binding')))
 	})
 })
 

@@ -90,7 +90,9 @@ describe('a store', () => {
 /** The operator of now, over what the one before delivered. */
 async function takenOver() {
 	const one = openBinding(SPEC, { status: structuredClone(delivered.status) })
-	const data = Object.entries(delivered.files).map(([key, text]) => [key, Buffer.from(text).toString('base64')])
+	const data = Object.entries(delivered.files).map(
+		([key, text]) => [key, Buffer.from(text).toString('base64')] as const,
+	)
 	await one.secrets.create('ns', { metadata: delivered.metadata, data: Object.fromEntries(data) })
 	return one
 }
