@@ -8,7 +8,7 @@ const exclude = ['**/node_modules/**', '**/dist/**']
 
 /** Integration tests that ask no cluster: `npm test` runs them beside those that do, which mostly wait. */
 const local = [
-	'test/{csi,helm,release}/**/*.test.ts',
+	'test/{azure,csi,helm,release}/**/*.test.ts',
 	'test/integration/{pack,store}/**/*.test.ts',
 	'test/integration/emulator/{clients,page,recipes}.test.ts',
 	'test/integration/observability/{alerts,prometheus}.test.ts',

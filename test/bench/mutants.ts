@@ -10,6 +10,8 @@ interface Found {
 	histories: number
 	problem: string
 	story: string
+	/** a story that finds it, where no history has */
+	named?: string
 }
 
 const path = (name: string) => fileURLToPath(new URL(`../simulation/mutants/${name}`, import.meta.url))
@@ -23,6 +25,7 @@ async function look(index: number, seed: string, most: string, shrink: boolean):
 		seed,
 		most,
 		shrink ? '1' : '0',
+		MUTANTS[index]?.volume ? 'Volume' : 'Secret',
 	]
 	const child = spawn(process.execPath, args, {
 		env: { ...process.env, ASB_MUTANT: String(index) },
@@ -50,8 +53,15 @@ export const bench: Bench = {
 		})
 		for (const [i, { broken }] of MUTANTS.entries()) {
 			if (values.only !== undefined && !broken.includes(values.only)) continue
-			const { failed, histories, problem, story } = await look(i, values.seed, values.most, values.only !== undefined)
-			console.log(`| ${broken} | ${failed ? histories : `not in ${histories}`} |`)
+			const { failed, histories, problem, story, named } = await look(
+				i,
+				values.seed,
+				values.most,
+				values.only !== undefined,
+			)
+			console.log(
+				`| ${broken} | ${failed ? histories : `not in ${histories}${named === undefined ? '' : `; by the story: ${named}`}`} |`,
+			)
 			if (failed && values.only !== undefined) console.log(`${story}\n${problem}`)
 		}
 	},

@@ -23,6 +23,10 @@ export const bench: Bench = {
 		})
 		const [nodes, secrets, seed] = [Number(values.nodes), Number(values.secrets), Number(values.seed)]
 		const rate = values.rate === undefined ? NODE_RATE : { ...NODE_RATE, maxPerSecond: Number(values.rate) }
+		// Modules that the first pass loads take real time, in which the virtual one would run away.
+		const first = new Fleet({ nodes: 1, secrets: 1, seed, rate })
+		await first.start()
+		await first.close()
 		const fleet = new Fleet({ nodes, secrets, seed, rate })
 		const floor = (nodes * secrets) / LIMIT
 		console.log(
@@ -44,7 +48,7 @@ function report({ took, vault }: Fleet, what: string, floor: number): void {
 	const seconds = (q: number) => quantile(took, q) / 1000
 	const of = (part: number) => `${((100 * part) / vault.calls).toFixed(1)} %`
 	console.log(
-		`  ${what.padEnd(16)} files p50 ${seconds(0.5).toFixed(1)} s, p99 ${seconds(0.99).toFixed(1)} s (${(seconds(0.99) / floor).toFixed(2)} x the floor); ` +
+		`  ${what.padEnd(16)} files p50 ${seconds(0.5).toFixed(1)} s, p99 ${seconds(0.99).toFixed(1)} s, last ${seconds(1).toFixed(1)} s (p99 ${(seconds(0.99) / floor).toFixed(2)} x the floor); ` +
 			`calls ${vault.calls}, 429 ${vault.throttled} (${of(vault.throttled)}), tokens ${vault.tokens}`,
 	)
 }

@@ -72,16 +72,20 @@ export function difference(watching: Watching, shown: Shown, vaults: VaultHistor
 			if (target.why === 'disabled' || target.why === 'versionAbsent' || (target.why === 'absent' && delivered))
 				fresh = false
 			const state = { absent: 'Absent', disabled: 'Disabled', deselected: 'Deselected' }[target.why as string]
-			if (delivered && !other && state !== undefined && delivered.state !== state)
+			if (delivered && !other && state !== undefined && delivered.state !== state && !isHidden(shown, name))
 				return `${name} is kept in the state ${delivered.state}, though ${target.why}`
 		}
 	}
-	const isHeld = (name: string) => status.secrets?.find((each) => each.name === name)?.reason === 'RemovalsHeld'
+	const isHeld = (name: string) =>
+		status.secrets?.find((each) => each.name === name)?.reason === 'RemovalsHeld' || isHidden(shown, name)
 	if (shown.counted) waiting.splice(0, waiting.length, ...waiting.filter((name) => !isHeld(name)))
 	if (waiting.length > asked.maxRemovals && !shown.counted) fresh = false
 	else if (waiting.length > 0) return `${waiting.join(', ')} still there`
 	return conditionProblem('Ready', ready, status) ?? conditionProblem('Fresh', fresh, status)
 }
+
+/** A read of what is disabled shows no tags: a node that nobody tells of it cannot know that it is deselected as well. */
+const isHidden = ({ counted, told }: Shown, name: string) => counted === true && told[name]?.state === 'Disabled'
 
 function conditionProblem(type: string, wanted: boolean, status: SeenStatus): string | undefined {
 	const is = conditionOf(status, type)

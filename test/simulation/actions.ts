@@ -35,8 +35,12 @@ export type Action =
 	| { do: 'toggle'; file: FileName }
 	/** pins `pinned` to so many versions before the current one */
 	| { do: 'pin'; back: number }
-	| { do: 'hold'; file: 'alpha' | 'beta' | 'twin' | 'east'; back: number }
-	| { do: 'release' | 'request' | 'acknowledge' | 'settle' }
+	| { do: 'hold'; file: 'alpha' | 'beta' | 'twin' | 'east'; back: number; ms?: number }
+	/** so many writes get there so much later: a process that wrote them may be dead by then */
+	| { do: 'late'; ms: number; times: number }
+	/** `quietly`: nobody asks for a poll */
+	| { do: 'settle'; quietly?: boolean }
+	| { do: 'release' | 'request' | 'acknowledge' }
 	| { do: 'intrude'; how: 'edit' | 'delete' | 'copy'; key: number }
 	| { do: 'intrude'; how: 'deleteSecret' | 'editManifest' | 'breakManifest' | 'label'; key?: undefined }
 
@@ -87,6 +91,9 @@ export function act(world: World, action: Action): void {
 			return
 		case 'slow':
 			faults.add(kindsOf(action.on), { kind: 'slow', ms: action.ms }, action.times)
+			return
+		case 'late':
+			faults.add(['write'], { kind: 'late', ms: action.ms }, action.times)
 			return
 		case 'lose':
 			faults.add(kindsOf(action.on), { kind: action.what }, action.times)
@@ -139,7 +146,7 @@ export function act(world: World, action: Action): void {
 		}
 		case 'hold': {
 			const id = versionOf(world, action.file, action.back)
-			const until = Math.floor((agenda.now() + HOUR_MS) / 1000) * 1000
+			const until = Math.floor((agenda.now() + (action.ms ?? HOUR_MS)) / 1000) * 1000
 			const text = new Date(until).toISOString().replace('.000Z', 'Z')
 			if (id !== undefined) world.hold({ name: action.file, id, until }, `${action.file}=${id}; until=${text}`)
 			return
@@ -154,7 +161,7 @@ export function act(world: World, action: Action): void {
 			acknowledge(world)
 			return
 		case 'settle':
-			world.settle()
+			world.settle(action.quietly)
 			return
 		case 'intrude':
 			intrude(world, action)

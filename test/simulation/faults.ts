@@ -12,6 +12,8 @@ export type Effect =
 	| { kind: 'fault'; fault: VaultFault }
 	/** it takes so long */
 	| { kind: 'slow'; ms: number }
+	/** it gets there so much later */
+	| { kind: 'late'; ms: number }
 	/** it never gets there */
 	| { kind: 'lostRequest' }
 	/** it gets there and is done, and the answer never comes back */

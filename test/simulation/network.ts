@@ -45,15 +45,24 @@ export class Network {
 				arrive(reply)
 				this.#happened()
 			})
-		this.#agenda.after(this.#wait(), () => {
+		const there = () => {
 			if (alive() === 'dead') return
 			const effect = this.#faults.take(kind)
+			if (effect?.kind === 'late') {
+				this.#agenda.after(effect.ms, there)
+				return
+			}
 			this.#answer(effect, work, arrived)
 			this.#happened()
-		})
+		}
+		this.#agenda.after(this.#wait(), there)
 	}
 
-	#answer<T>(effect: Effect | undefined, work: () => T, arrived: (reply: Reply<T>, ms: number) => void): void {
+	#answer<T>(
+		effect: Exclude<Effect, { kind: 'late' }> | undefined,
+		work: () => T,
+		arrived: (reply: Reply<T>, ms: number) => void,
+	): void {
 		switch (effect?.kind) {
 			case undefined:
 				arrived(done(work), this.#wait())

@@ -46,6 +46,7 @@ export function secretDestination(world: World, binding: SecretBinding, alive: (
 				if (!secret) return
 				const { uid, resourceVersion } = secret.metadata
 				secrets.remove(formerName, { uid, resourceVersion })
+				world.formerGone()
 				// It follows a spec of before, and the present one names this place again: then it comes back by itself.
 				world.seen(formerName, world.watching.before.length === 0)
 			}

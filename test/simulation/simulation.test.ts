@@ -6,6 +6,7 @@ import { type History, run } from './history.ts'
 import { SimulatedOperator } from './operator.ts'
 import { stories } from './stories.ts'
 import { told } from './told.ts'
+import { volumeStories } from './volume/stories.ts'
 import type { World } from './world.ts'
 
 const LONG = process.env['ASB_LONG'] !== undefined
@@ -17,6 +18,10 @@ const STEPS = 60
 // Each takes a hundredth of a second on a quiet machine, and some tenths where everything else runs beside it.
 const LIMIT_MS = HISTORIES * 300
 
+// One to three nodes besides the operator, so each takes some times as long; a sixth as many take as long as the others.
+const OF_VOLUME = Math.ceil(HISTORIES / 6)
+const VOLUME_MS = 1_500
+
 // Some three hundred histories each.
 const CRASHES_MS = 120_000
 
@@ -26,25 +31,35 @@ const MAX_REQUESTS = 40
 const start = (world: World) => new SimulatedOperator(world)
 const problemsOf = (history: History) => run(history, start)
 
-it(`${HISTORIES} histories of ${STEPS} steps with ASB_SEED=${SEED}: nothing is ever wrong`, {
-	timeout: LIMIT_MS,
-}, () => {
+function check(of: fc.Arbitrary<History>, count: number): void {
 	let seen: readonly string[] = []
 	const result = fc.check(
-		fc.property(histories(STEPS), (history) => {
+		fc.property(of, (history) => {
 			const problems = problemsOf(history)
 			if (problems.length > 0) seen = problems
 			return problems.length === 0
 		}),
-		{ seed: SEED, numRuns: HISTORIES },
+		{ seed: SEED, numRuns: count },
 	)
 	const [shortest] = result.counterexample ?? []
 	if (shortest)
 		expect.fail(`ASB_SEED=${SEED}, after ${result.numRuns} histories:\n${told(shortest)}\n\n${seen.join('\n')}`)
+}
+
+it(`${HISTORIES} histories of ${STEPS} steps with ASB_SEED=${SEED}: nothing is ever wrong`, {
+	timeout: LIMIT_MS,
+}, () => {
+	check(histories(STEPS), HISTORIES)
+})
+
+it(`${OF_VOLUME} histories of Volume delivery with ASB_SEED=${SEED}: nothing is ever wrong either`, {
+	timeout: OF_VOLUME * VOLUME_MS,
+}, () => {
+	check(histories(STEPS, true), OF_VOLUME)
 })
 
 describe('what histories have found', () => {
-	it.each(stories)('$name', ({ history }) => {
+	it.each([...stories, ...volumeStories])('$name', ({ history }) => {
 		expect(problemsOf(history)).toEqual([])
 	})
 })

@@ -247,6 +247,18 @@ export class World {
 		if (this.isSetBack && !ours && this.watching.tampered.has('.binding.json')) this.watching.revision = 0
 	}
 
+	/** The Secret under its former name goes: the one that takes its place has all that some spec asks for. */
+	formerGone(): void {
+		const { watching } = this
+		const missing = [watching.asked, ...watching.before].map(({ wishes }) =>
+			[...wishes].find(
+				([name, { tag, optional }]) => !tag && !optional && !watching.texts.has(name) && !watching.tampered.has(name),
+			),
+		)
+		if (missing.every((each) => each !== undefined))
+			this.judge.problems.push(`the former Secret went, and ${missing[0]?.[0]} is not in the new one yet`)
+	}
+
 	/** What the Secret holds. */
 	texts(): Map<string, string> | undefined {
 		const secret = this.secrets.get(this.shape.secretName)
@@ -259,13 +271,14 @@ export class World {
 	}
 
 	/** Takes every fault back and waits until everything is as the oracle says. What is suspended says so, and then catches up. */
-	settle(): void {
+	settle(quietly = false): void {
 		this.#triggers.splice(0)
 		this.faults.clear()
 		this.#silentUntil = 0
 		this.#show()
 		if (this.watching.asked.hold) this.hold(undefined, null)
-		this.annotate('secrets.purista.dev/requested-at', `at ${this.agenda.monotonic}`)
+		// What nobody asks for comes by itself: the tenth poll looks at everything again.
+		if (!quietly) this.annotate('secrets.purista.dev/requested-at', `at ${this.agenda.monotonic}`)
 		this.#waitUntilRight()
 		if (!this.shape.suspend) return
 		this.edit({ suspend: false })

@@ -260,10 +260,6 @@ const contentRules: Rule[] = [
 		message: 'there is nothing to deliver: add secrets, certificates or select',
 	},
 	{
-		rule: 'self.select.size() == 0 || !has(self.delivery.secret) || self.delivery.secret.manifest',
-		message: 'what was selected is remembered in the manifest: leave out manifest: false, or select',
-	},
-	{
 		rule: `self.certificates.all(c, !self.secrets.exists(s, ${named('s.name')}))`,
 		message: 'a secret and a file of a certificate have the same name: write each name once',
 	},
@@ -345,7 +341,7 @@ const secretStatus = z.strictObject({
 		'x-kubernetes-list-type': 'atomic',
 	}),
 	selected: z.literal(true).optional().meta({
-		description: 'With delivery by Volume: a selector brings it, and no entry names it.',
+		description: 'With delivery by Volume or without a manifest: a selector brings it, and no entry names it.',
 	}),
 	updated: time('When the delivered version was last changed in the vault.'),
 	expires: time('When the delivered version expires, if it says so.'),
@@ -384,7 +380,8 @@ export const statusSchema = z
 				'x-kubernetes-list-type': 'atomic',
 			}),
 		vault: z.string().max(MAX_VAULT_URL).optional().meta({
-			description: 'With delivery by Volume: URL of the vault that the secrets of this status are of.',
+			description:
+				'With delivery by Volume or without a manifest: URL of the vault that the secrets of this status are of.',
 		}),
 		synced: z.string().max(16).optional().meta({ description: 'Delivered of wanted secrets, such as 9/10.' }),
 		secretName: z.string().max(253).optional().meta({ description: 'Name of the Secret that was written last.' }),

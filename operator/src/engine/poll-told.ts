@@ -1,13 +1,14 @@
 import type { ManifestSecret } from 'purista-azure-mounted-secret-store/manifest'
 import type { WantedSecret } from '../api/parse.ts'
 import { MAX_SECRETS, type SecretStatus } from '../api/schema.ts'
+import { traitsOf } from './fault.ts'
 import { type Found, type Group, groupsOf, type One, together } from './found.ts'
 import { deliveredSecret } from './held.ts'
 import type { Known } from './known.ts'
 import { applyHold } from './pin.ts'
 import { AT_ONCE, filledIn, followOf, mustReadNow, type Poll, selectedBefore, unchanged } from './poll.ts'
 import { ask, type Piece } from './questions.ts'
-import { selectedSecret } from './select.ts'
+import { nameBySelectors, selectedSecret } from './select.ts'
 import { sideBySide } from './side-by-side.ts'
 import { type Basis, itemsOf, type Told, textOf } from './told.ts'
 import { type Polling, readGroup } from './values.ts'
@@ -17,7 +18,8 @@ type Given = Exclude<Basis, { kind: 'own' }>
 /**
  * What a whole poll is when the status of the binding tells what changed: no list, and reads of what changed alone.
  *
- * 1. What selectors bring is what the status names besides the spec. What it names no more leaves, if it is complete.
+ * 1. What selectors bring is what the status names besides the spec. Of what a complete one names no more the vault is asked why:
+ *    the operator may never have known it.
  * 2. Read is what is not known, what is unsettled, what time has turned, and of what something else is told than before.
  * 3. What is told as absent is asked for until the vault itself has said so for long enough.
  */
@@ -40,18 +42,24 @@ export function* pollTold(begun: Polling, basis: Given): Piece<Poll> {
 	return filledIn({ ...about, ones: new Map([...decided, ...found.ones]), broke: found.broke }, polling)
 }
 
-/** What the status says of what is known, remembered with it: the next time only something else asks for a read. */
+/**
+ * What the status says of what is known, remembered with it: the next time only something else asks for a read. Not of what was asked
+ * in vain: a vault that is busy or away answers later, and a permission that comes back is told by nobody.
+ */
 export function withTold(ones: ReadonlyMap<string, One>, entries: Told): ReadonlyMap<string, One> {
 	return new Map(
 		[...ones].map(([name, one]) => {
 			const entry = entries.get(name)
-			return [name, one.known && entry ? { ...one, known: { ...one.known, told: textOf(entry) } } : one]
+			if (!one.known || !entry || isInVain(one)) return [name, one]
+			return [name, { ...one, known: { ...one.known, told: textOf(entry) } }]
 		}),
 	)
 }
 
+const isInVain = ({ finding }: One) => finding.kind === 'fault' && traitsOf(finding.fault).class !== 'secret'
+
 function selectionOf(
-	{ binding, known }: Polling,
+	{ binding, known, holding, vaultUrl }: Polling,
 	before: readonly WantedSecret[],
 	basis: Given,
 ): { wanted: readonly WantedSecret[]; ones: ReadonlyMap<string, One> } {
@@ -64,17 +72,23 @@ function selectionOf(
 	const taken = new Set([...named, ...told.map(({ name }) => name)])
 	const rest = before.filter(({ name }) => !taken.has(name))
 	const isOver = binding.select.length === 0 || (basis.kind === 'told' && basis.complete)
+	// One that the spec still selects, by the tags that it had: why it is told no more only the vault itself says.
+	const tagsOf = (name: string) => deliveredSecret(holding, name, vaultUrl)?.tags ?? {}
+	const isUnknown = ({ name, objectName }: WantedSecret) =>
+		isOver && nameBySelectors(binding.select, { objectName, tags: tagsOf(name) }) === name
 	const ones = new Map<string, One>([
 		...entries.flatMap((entry): [string, One][] => {
 			const finding = findingOf(entry)
 			return finding ? [[entry.name, { finding, known: known.get(entry.name) }]] : []
 		}),
-		...rest.map(({ name }): [string, One] => [
-			name,
-			isOver
-				? { finding: { kind: 'leaves', why: 'selectors' } }
-				: { finding: { kind: 'unchanged' }, known: known.get(name) },
-		]),
+		...rest
+			.filter((each) => !isUnknown(each))
+			.map(({ name }): [string, One] => [
+				name,
+				isOver
+					? { finding: { kind: 'leaves', why: 'selectors' } }
+					: { finding: { kind: 'unchanged' }, known: known.get(name) },
+			]),
 	])
 	return { wanted: [...explicit, ...told, ...rest], ones }
 }
@@ -90,6 +104,7 @@ function pieceOf(group: Group, polling: Polling, entries: Told): Piece<Found> {
 	const isChanged = (wanted: WantedSecret) => {
 		const one = known.get(wanted.name)
 		if (!one || mustReadNow(wanted, polling)) return true
+		if (wanted.selected && !entries.has(wanted.name) && one.probe !== 'absent') return true
 		if (one.turnAt !== undefined && one.turnAt <= at.now) return true
 		const entry = entries.get(wanted.name)
 		return entry !== undefined && isOther(one, entry, deliveredSecret(holding, wanted.name, vaultUrl))

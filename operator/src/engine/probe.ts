@@ -40,7 +40,8 @@ export function isSettled({ updated }: SecretFacts, serverTime: number | undefin
 
 /**
  * Whether the manifest of a Secret (written by an earlier process) still describes the item of a list. Tags are not in the
- * manifest, but every change of a tag moves `updated`.
+ * manifest, but every change of a tag moves `updated`. What a status remembers in place of a manifest has no `created`, nor
+ * anything else that moves `updated` alone.
  */
 export function agrees(secret: ManifestSecret, facts: SecretFacts): boolean {
 	const same = (text: string | undefined, seconds: number | undefined) =>
@@ -49,8 +50,8 @@ export function agrees(secret: ManifestSecret, facts: SecretFacts): boolean {
 		facts.enabled &&
 		secret.state === 'Current' &&
 		same(secret.updated, facts.updated) &&
-		same(secret.notBefore, facts.notBefore) &&
 		same(secret.expires, facts.expires) &&
-		secret.contentType === facts.contentType
+		(secret.created === undefined ||
+			(same(secret.notBefore, facts.notBefore) && secret.contentType === facts.contentType))
 	)
 }

@@ -73,6 +73,7 @@ describe('by what a node goes', () => {
 function node(spec: Record<string, unknown> = {}) {
 	const binding = sampleBinding(spec)
 	const vault = new Map<string, { version: string; value: string; updated: number; enabled?: boolean }>()
+	const throttled = new Set<string>()
 	let knowledge: Knowledge | undefined
 	let holding: Holding | undefined
 	const write = ({ manifest, set, drop }: Change): Answer => {
@@ -92,6 +93,7 @@ function node(spec: Record<string, unknown> = {}) {
 		if (question.ask === 'list')
 			return listingOf([...vault].map(([objectName, { updated }]) => ({ ...FACTS, updated, objectName })))
 		if (question.ask !== 'read') return undefined
+		if (throttled.has(question.objectName)) return { kind: 'fault', fault: { kind: 'throttled' } }
 		const found = vault.get(question.objectName)
 		if (!found) return { kind: 'fault', fault: { kind: 'absent' } }
 		if (found.enabled === false) return { kind: 'fault', fault: { kind: 'disabled' } }
@@ -100,6 +102,8 @@ function node(spec: Record<string, unknown> = {}) {
 	return {
 		binding,
 		vault,
+		/** names whose reads the vault refuses as too many */
+		throttled,
 		values,
 		get knowledge() {
 			return knowledge ?? expect.fail('no pass yet')
@@ -139,6 +143,22 @@ const filled = (spec: Record<string, unknown> = two) => {
 }
 
 describe('a node that learns from the status', () => {
+	test('what it was told and could not read, because the vault was busy, is read by the next pass', () => {
+		const one = filled()
+		one.pass(statusOf([entry('a'), entry('b')]), 0)
+		const next = { updated: timeOf(UPDATED + 60) }
+		for (const name of ['a', 'b']) one.vault.set(name, { version: 'v2', value: `${name}2`, updated: UPDATED + 60 })
+		const status = statusOf([entry('a', next), entry('b', next)])
+		one.throttled.add('b')
+		expect(one.pass(status, MINUTE)).toContain('b')
+		one.throttled.clear()
+		expect(one.pass(status, 2 * MINUTE)).toEqual(['b'])
+		expect([...one.values]).toEqual([
+			['a', 'a2'],
+			['b', 'b2'],
+		])
+	})
+
 	test('reads what is new once, and nothing while nothing is told', () => {
 		const one = filled()
 		const status = statusOf([entry('a'), entry('b')])
@@ -183,14 +203,17 @@ describe('a node that learns from the status', () => {
 		expect(one.values.get('a')).toBe('a2')
 	})
 
-	test('takes what selectors bring from the status, and lets go what a status of a good poll names no more', () => {
-		const one = filled({ secrets: [], select: [{ prefix: 'a' }, { prefix: 'b' }] })
+	test('takes what selectors bring from the status, and asks the vault why a status of a good poll names one no more', () => {
+		const one = filled({ secrets: [], select: [{ prefix: 'a' }, { prefix: 'b' }], policy: { absent: 'Remove' } })
 		expect(one.pass(statusOf([entry('a', { selected: true }), entry('b', { selected: true })]), 0)).toEqual(['a', 'b'])
 		expect(one.pass(statusOf([entry('a', { selected: true })], fresh('VaultUnreachable')), 1_000)).toEqual([])
 		expect([...one.values.keys()]).toEqual(['a', 'b'])
 		expect(one.pass(statusOf([entry('a', { selected: true })], { observedGeneration: 0 }), 2_000)).toEqual([])
 		expect([...one.values.keys()]).toEqual(['a', 'b'])
-		expect(one.pass(statusOf([entry('a', { selected: true })]), 3_000)).toEqual([])
+		one.vault.delete('b')
+		expect(one.pass(statusOf([entry('a', { selected: true })]), 3_000)).toEqual(['b'])
+		expect([...one.values.keys()]).toEqual(['a', 'b'])
+		expect(one.pass(statusOf([entry('a', { selected: true })]), 70_000)).toEqual(['b'])
 		expect([...one.values.keys()]).toEqual(['a'])
 	})
 

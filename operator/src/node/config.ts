@@ -68,7 +68,7 @@ const FLAGS: Readonly<Record<string, Flag>> = {
 	'log-level': { what: LOG_LEVELS.join(', '), default: 'info', form: /^(debug|info|warn|error|silent)$/ },
 	'cluster-name': { what: "how this cluster is called in the vault's logs" },
 	// Key Vault takes 400 calls a second from everybody (4,000 in 10 s). A quarter of the operator's
-	// share: a first mount of 200 secrets takes 10 s of it (a burst of 100 goes before). A vault that throttles halves it.
+	// share: a first mount of 200 secrets takes 10 s of it (a burst of 100 goes before). A vault that throttles halves it (NODE_RATE).
 	'vault-rate': { what: 'calls per second to one vault, sustained', default: '10', range: [1, 400] },
 	'vault-suffix': { what: 'DNS suffix of vaults that may be read; repeatable', form: DNS_SUFFIX, isList: true },
 	'authority-host': { what: 'Entra of another cloud', env: 'AZURE_AUTHORITY_HOST', form: AUTHORITY },

@@ -192,15 +192,24 @@ describe('what goes wrong with volumes', { timeout: 30_000 }, () => {
 		const target = await publish('csi-1')
 		const older = world.plugin
 		const younger = await world.start({ root: older.root })
-		await unpublish('csi-1', target)
+		// By a connection of its own, as a kubelet does it: the one of before still leads to the older process.
+		await dial(younger.csi).node.nodeUnpublishVolume({ volumeId: 'csi-1', targetPath: target })
+		expect(older.volumes.size).toBe(1)
 		await younger.serving.withdraw()
 		await younger.close()
 		await until('the sockets taken back', async () => {
 			await older.serving.check()
 			return older.serving.isServing()
 		})
+		const since = Date.now()
 		await set('second')
 		tellAnew()
+		// What it would write is read by then.
+		await until('the read', async () =>
+			(await tenant.emulator.control.requests()).some(
+				({ route, at, status }) => route === 'getSecret' && status === 200 && at >= since,
+			),
+		)
 		await until('the end of it', async () => {
 			await older.volumes.sweep()
 			return older.volumes.size === 0

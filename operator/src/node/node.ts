@@ -14,6 +14,7 @@ import type { Logger } from '../process/log.ts'
 import type { Metrics } from '../process/metrics.ts'
 import { startProbes } from '../process/probes.ts'
 import { createVaults } from '../vault/pool.ts'
+import { NODE_RATE } from '../vault/rate.ts'
 import { createBindingWatches } from './bindings.ts'
 import type { NodeConfig } from './config.ts'
 import { createNodeMetrics, type NodeMetrics } from './metrics.ts'
@@ -190,6 +191,7 @@ const vaultOptions = ({ config, clock, random, metrics }: NodeOptions) => ({
 	clusterName: config.clusterName ?? 'kubernetes',
 	vaultSuffixes: config.vaultSuffixes,
 	callsPerSecond: config.vaultRate,
+	rateStyle: NODE_RATE,
 	observeWait: (vault: string, lane: 'first' | 'refresh', seconds: number) =>
 		metrics.vaultWait.observe({ vault, lane }, seconds),
 	observeVault: (vault: string, kind: string, result: string) => metrics.vaultCalls.inc({ vault, kind, result }),

@@ -136,13 +136,17 @@ export function createVolumes(options: VolumesOptions): Volumes {
 					throw new BadRequest('target_path is not the one at which this volume was published')
 				await close(volumeId, target)
 			}),
-		count: () =>
-			lock.run(async () => {
-				for (const volumeId of (await readdir(root)).filter((name) => VOLUME_ID.test(name))) {
+		async count() {
+			const there = (await readdir(root)).filter((name) => VOLUME_ID.test(name))
+			// The lock costs memory that a node without volumes need not have.
+			if (there.length === 0) return
+			await lock.run(async () => {
+				for (const volumeId of there) {
 					const { target = '' } = (await readAbout(folderOf(volumeId))) ?? {}
 					memory.set(volumeId, await bytesIn(strategy.directoryOf(volumeId, target)))
 				}
-			}),
+			})
+		},
 		async sweep() {
 			const there = (await readdir(root)).filter((name) => VOLUME_ID.test(name))
 			// One that cannot be removed keeps none of the others.

@@ -214,7 +214,8 @@ async function lead(
 	const outages = createOutages(events, leaseOf(options, won))
 	const reconciler = createReconciler({
 		clock,
-		...{ networkClock: options.leaseClock, minIntervalMs: options.minIntervalMs },
+		networkClock: options.leaseClock,
+		minIntervalMs: options.minIntervalMs,
 		random,
 		log,
 		read: store.get,

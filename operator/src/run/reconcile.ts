@@ -222,7 +222,7 @@ async function runPass(
 	observer.uses(`${binding.namespace}/${binding.name}`, source.vaultUrl)
 	const { networkClock, slices = unsliced } = deps
 	const slice = <T>(work: () => T) => slices(binding.namespace, work)
-	const { destination, session, forms } = placeOf(binding, status, source, { ...deps, slice })
+	const { destination, session, forms } = placeOf(binding, status, source, { ...deps, slice, knowledge })
 	const input = { binding, status, knowledge, source, rules: destination.rules, at: momentOf(clock), startedAt }
 	// Values wait for a thread that has turns of its own.
 	const lending: MakeForms = (...given) => turn.lend(() => forms(...given))
@@ -241,7 +241,9 @@ function placeOf(
 		makeForms,
 		clock,
 		slice,
-	}: Pick<ReconcileDeps, 'vaults' | 'secrets' | 'makeForms' | 'clock'> & { slice: <T>(work: () => T) => Promise<T> },
+		knowledge,
+	}: Pick<ReconcileDeps, 'vaults' | 'secrets' | 'makeForms' | 'clock'> &
+		Pick<Remembered, 'knowledge'> & { slice: <T>(work: () => T) => Promise<T> },
 ) {
 	const session = vaults.session(source)
 	if (isVolumeBinding(binding)) {
@@ -253,7 +255,9 @@ function placeOf(
 		}
 	}
 	if (!isSecretBinding(binding)) throw new Error('a delivery that is none')
-	return { destination: createSecretDestination(binding, secrets, slice), session, forms: makeForms }
+	// What this process has seen by itself it knows better.
+	const told = knowledge.readBefore ? undefined : { status, vaultUrl: source.vaultUrl }
+	return { destination: createSecretDestination(binding, secrets, { slice, told }), session, forms: makeForms }
 }
 
 /** There is no value to make anything of. */

@@ -35,6 +35,7 @@ export function conclude(
 		spec: binding && {
 			...binding,
 			secretName: isSecretBinding(binding) ? binding.delivery.name : undefined,
+			remembers: !isSecretBinding(binding) || !binding.delivery.manifest,
 			selects: binding.select.length > 0,
 		},
 		generation,

@@ -153,7 +153,7 @@ function shownOf({ outcome, spec, previous }: SummaryInput): SecretStatus[] {
 	if (outcome.kind === 'polled')
 		return outcome.results
 			.filter(({ wanted, remove }) => !(remove && wanted.selected))
-			.map((each) => statusOf(each, isOfVolume(spec)))
+			.map((each) => statusOf(each, isOfVolume(spec), isRemembered(spec)))
 	if (!spec) return previous.secrets ?? []
 	const before = new Map((previous.secrets ?? []).map((secret) => [secret.name, secret]))
 	const named = new Set(spec.secrets.map(({ name }) => name))
@@ -171,7 +171,11 @@ function shownOf({ outcome, spec, previous }: SummaryInput): SecretStatus[] {
 }
 
 /** Versions under a name are shown only when they are of what is wanted there, or with the vault that they are of. */
-function statusOf({ wanted, delivered, state, reason }: EntryResult, isVolume: boolean): SecretStatus {
+function statusOf(
+	{ wanted, delivered, state, reason }: EntryResult,
+	isVolume: boolean,
+	remembers: boolean,
+): SecretStatus {
 	const isIt = matches(delivered, wanted) || state === 'Deselected'
 	const shown = (state !== 'Pending' && isIt) || delivered?.vault !== undefined ? delivered : undefined
 	return {
@@ -183,7 +187,7 @@ function statusOf({ wanted, delivered, state, reason }: EntryResult, isVolume: b
 			'previous',
 			isVolume && shown?.previous.length ? shown.previous.map(({ version }) => version) : undefined,
 		),
-		...optional('selected', isVolume && wanted.selected ? wanted.selected : undefined),
+		...optional('selected', remembers && wanted.selected ? wanted.selected : undefined),
 		...optional('updated', shown?.updated),
 		...optional('expires', shown?.expires),
 		state,
@@ -208,9 +212,11 @@ function checkDueAt({ spec, previous, random }: SummaryInput): number {
 /** Nodes deliver it. */
 const isOfVolume = (spec: SummaryInput['spec']) => spec !== undefined && spec.secretName === undefined
 
-/** Of which vault nodes are told. */
+const isRemembered = (spec: SummaryInput['spec']) => isOfVolume(spec) || spec?.remembers === true
+
+/** Of which vault nodes are told, and a process after this one that finds no manifest. */
 const vaultOf = ({ outcome, spec, previous }: SummaryInput): string | undefined => {
-	if (!isOfVolume(spec)) return undefined
+	if (!isRemembered(spec)) return undefined
 	return outcome.kind === 'polled' ? outcome.at.vaultUrl : previous.vault
 }
 

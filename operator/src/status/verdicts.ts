@@ -20,6 +20,8 @@ export interface Situation {
 				secrets: readonly WantedSecret[]
 				/** undefined: nodes deliver it into volumes */
 				secretName: string | undefined
+				/** the status says what a manifest would: nodes go by it, or the Secret has none */
+				remembers?: boolean | undefined
 				/** it has selectors, so more may be delivered than it names */
 				selects: boolean
 				/** of the binding */

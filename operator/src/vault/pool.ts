@@ -5,6 +5,7 @@ import { createVaultAgent } from './agent.ts'
 import { createAnswers } from './answers.ts'
 import { type Budget, createBudget, FIRST_TIMES, VAULT_CALLS_PER_SECOND } from './budget.ts'
 import { createBypass } from './no-proxy.ts'
+import type { RateStyle } from './rate.ts'
 import { createRoom } from './room.ts'
 import { type AzureOptions, createSession } from './session.ts'
 import { createShared, type SharedSession } from './shared.ts'
@@ -18,6 +19,8 @@ export interface PoolOptions extends AzureOptions {
 	noProxy?: string | undefined
 	/** sustained calls per second to one vault, all identities together */
 	callsPerSecond?: number | undefined
+	/** how that rate behaves where this process is one of many on a vault; default: one of a few */
+	rateStyle?: RateStyle | undefined
 	/** first syncs of a vault that does not throttle are faster than that; for who alone asks for a cluster */
 	firstSyncsFaster?: boolean | undefined
 	/** how long a call to a vault waited for its turn */
@@ -52,6 +55,8 @@ export function createVaults(options: PoolOptions): AzureVaults {
 			budget = createBudget({
 				clock,
 				maxPerSecond: options.callsPerSecond,
+				style: options.rateStyle,
+				random: options.random,
 				morePerSecond: options.firstSyncsFaster ? FIRST_TIMES * (options.callsPerSecond ?? VAULT_CALLS_PER_SECOND) : 0,
 				shares,
 				observeWait: (lane, seconds) => observeWait(host, lane, seconds),

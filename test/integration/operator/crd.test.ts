@@ -33,12 +33,6 @@ describe('the API server', () => {
 		['nothing to deliver', 'b', { secrets: [] }, 'add secrets, certificates or select'],
 		['a selector of everything', 'b', { select: [{}] }, 'write prefix or tags'],
 		['stripping without a prefix', 'b', { select: [{ tags: { a: 'b' }, stripPrefix: true }] }, 'write prefix too'],
-		[
-			'selectors without a manifest',
-			'b',
-			{ select: [{ prefix: 'a' }], ...secret({ manifest: false }) },
-			'leave out manifest: false',
-		],
 		['eleven older versions', 'b', { secrets: [{ name: 'a', previous: 11 }] }, 'previous'],
 		['delivery by Secret without one', 'b', { delivery: { type: 'Secret' } }, 'needs the name of the Secret'],
 		['a Secret for a volume', 'b', { delivery: { type: 'Volume', secret: { name: 's' } } }, 'leave out secret'],

@@ -1,15 +1,18 @@
 // One broken operator in simulated histories: prints after how many of them it is found, and the shortest that does.
 import fc from 'fast-check'
 import { histories } from '../generator.ts'
-import { run } from '../history.ts'
+import { type History, run } from '../history.ts'
 import { SimulatedOperator } from '../operator.ts'
+import { stories } from '../stories.ts'
 import { told } from '../told.ts'
+import { volumeStories } from '../volume/stories.ts'
 
 const [seed, most, shrink] = process.argv.slice(2, 5).map(Number)
 const volume = process.argv[5] === 'Volume'
 let problem = ''
+const problemOf = (history: History) => run(history, (world) => new SimulatedOperator(world))[0]
 const property = fc.property(histories(60, volume), (history) => {
-	const [first] = run(history, (world) => new SimulatedOperator(world))
+	const first = problemOf(history)
 	if (first !== undefined) problem = first
 	return first === undefined
 })
@@ -20,6 +23,8 @@ const { failed, numRuns, counterexample } = fc.check(property, {
 	endOnFailure: shrink === 0,
 })
 const [history] = counterexample ?? []
+// What chance does not come to, a story that was written down may.
+const named = failed ? undefined : (volume ? volumeStories : stories).find((each) => problemOf(each.history))?.name
 process.stdout.write(
-	JSON.stringify({ failed, histories: numRuns, problem, story: history ? told(history) : '', history }),
+	JSON.stringify({ failed, histories: numRuns, problem, story: history ? told(history) : '', history, named }),
 )

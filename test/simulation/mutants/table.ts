@@ -7,6 +7,8 @@ export interface Mutant {
 	file: string
 	find: string
 	replace: string
+	/** it is about nodes: histories of Volume delivery find it */
+	volume?: true
 }
 
 export const MUTANTS: readonly Mutant[] = [
@@ -61,8 +63,9 @@ export const MUTANTS: readonly Mutant[] = [
 	{
 		broken: 'a 403 is taken for absence',
 		file: 'engine/values.ts',
-		find: "if (fault.kind !== 'absent') return { finding",
-		replace: "if (fault.kind !== 'absent' && fault.kind !== 'forbiddenRbac') return { finding",
+		find: '	const { absentSince, asked, holding, vaultUrl, items } = polling\n',
+		replace:
+			"	const { absentSince, asked, holding, vaultUrl, items } = polling\n	if (fault.kind === 'forbiddenRbac') return faulty(group, { kind: 'absent' }, answeredAt, polling)\n",
 	},
 	{
 		broken: '`Previous` is not followed',
@@ -212,5 +215,81 @@ export const MUTANTS: readonly Mutant[] = [
 		file: 'engine/known.ts',
 		find: 'known.objectName !== wanted.objectName ||',
 		replace: '',
+	},
+	// What simulated histories have found since, put back.
+	{
+		broken: 'a manifest that a lost write put in doubt has its revision',
+		file: 'engine/write.ts',
+		find: 'manifest: { ...holding.manifest, revision: 0, secrets',
+		replace: 'manifest: { ...holding.manifest, secrets',
+	},
+	{
+		broken: 'what stands in goes when versions cannot be listed',
+		file: 'engine/values.ts',
+		find: 'if (fault && current &&',
+		replace: 'if (fault && at.now < 0 && current &&',
+	},
+	{
+		broken: 'what a read back after the poll shows does not make anything unknown',
+		file: 'engine/pass.ts',
+		find: '...names.filter(isOther)])',
+		replace: '...names.filter((name) => isOther(name) && name === undefined)])',
+		volume: true,
+	},
+	{
+		broken: 'what is told as pending counts as a removal',
+		file: 'engine/told.ts',
+		find: "entry.state !== 'Pending' && ",
+		replace: '',
+		volume: true,
+	},
+	{
+		broken: 'nodes heed no brake of the controller',
+		file: 'engine/brake.ts',
+		find: 'isRemovalTold(entry) ? result : asKept(result)',
+		replace: 'isRemovalTold(entry) || result.remove ? result : asKept(result)',
+		volume: true,
+	},
+	{
+		broken: 'nodes take entries of an older spec for selected ones',
+		file: 'engine/poll-told.ts',
+		find: 'selected === true && !named.has(name)',
+		replace: 'selected !== null && !named.has(name)',
+		volume: true,
+	},
+	{
+		broken: 'nodes let go what a status names no more without asking the vault',
+		file: 'engine/poll-told.ts',
+		find: '		isOver && nameBySelectors(',
+		replace: '		isOver && name === undefined && nameBySelectors(',
+		volume: true,
+	},
+	{
+		broken: 'a hold is forgotten when the status is read back',
+		file: 'destinations/status/destination.ts',
+		find: "hold.kind === 'until' &&",
+		replace: "hold.kind === 'until' && version === '' &&",
+		volume: true,
+	},
+	{
+		broken: 'what is held of the vault of before is not read back from the status',
+		file: 'destinations/status/destination.ts',
+		find: "(state !== 'Pending' || vault !== undefined) &&",
+		replace: "state !== 'Pending' && (vault === undefined || vault !== '') &&",
+		volume: true,
+	},
+	{
+		broken: 'of the versions in a list the oldest one is the current one',
+		file: 'engine/by-lists.ts',
+		find: '(b.created ?? 0) - (a.created ?? 0)',
+		replace: '(a.created ?? 0) - (b.created ?? 0)',
+		volume: true,
+	},
+	{
+		broken: 'nodes go by the status of another vault',
+		file: 'engine/told.ts',
+		find: ' && status.vault === vaultUrl',
+		replace: '',
+		volume: true,
 	},
 ]

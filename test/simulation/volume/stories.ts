@@ -83,4 +83,16 @@ export const volumeStories: readonly Story[] = [
 		step({ do: 'rotate', ...red, object: 'alpha' }, 1_000),
 		step({ do: 'hold', file: 'alpha', back: 0 }),
 	),
+	story(
+		'what a controller never knew goes by the policies all the same',
+		{ select: true },
+		step({ do: 'crash', inFlight: false, downMs: 60_000 }),
+		step({ do: 'delete', ...red, object: 'north' }, 1_000),
+	),
+	story(
+		'what is disabled and deselected at once, and told by nobody, stays as disabled',
+		{ select: true },
+		step({ do: 'untag', ...red, object: 'north' }, 117),
+		step({ do: 'disable', ...red, object: 'north' }),
+	),
 ]

@@ -153,9 +153,9 @@ export class VolumeWorld extends World {
 		else if (node) node.directory.full = action.times
 	}
 
-	override settle(): void {
+	override settle(quietly = false): void {
 		for (const node of this.#nodes) node.heal()
-		super.settle()
+		super.settle(quietly)
 	}
 
 	/** Removals by policies are counted where the controller tells them. */

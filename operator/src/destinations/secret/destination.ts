@@ -1,5 +1,6 @@
 import { OWNER_LABEL } from '../../api/constants.ts'
 import type { SecretBinding } from '../../api/parse.ts'
+import type { BindingStatus } from '../../api/schema.ts'
 import type { Change } from '../../engine/destination.ts'
 import type { Answers, Away, Refusal } from '../../engine/questions.ts'
 import { refused, refusedBy } from '../../engine/refusal.ts'
@@ -8,17 +9,25 @@ import type { Destination } from '../../ports/destination.ts'
 import { isKubeError, KubeError } from '../../ports/kube-error.ts'
 import { adoptLine } from '../../status/commands.ts'
 import { withLine } from '../../status/messages.ts'
+import { rememberedBy } from './remembered.ts'
 import { CHECKED_KEYS, secretRules } from './rules.ts'
 import { controllerOf, holdingOf, type SecretObject } from './secret-object.ts'
 
 /** Does a piece of work of the main thread when it is its turn: a Secret may have 500 keys. */
 type Slice = <T>(work: () => T) => Promise<T>
 
+interface SecretDestinationOptions {
+	/** default: at once */
+	slice?: Slice
+	/** the status to go by where the Secret has no manifest, and which vault is wanted */
+	told?: { readonly status: BindingStatus; readonly vaultUrl: string } | undefined
+}
+
 /** The Secret of a binding as a place to deliver to. Each refusal is named by the call that met it. */
 export function createSecretDestination(
 	binding: SecretBinding,
 	secrets: Secrets,
-	slice: Slice = async (work) => work(),
+	{ slice = async (work) => work(), told }: SecretDestinationOptions = {},
 ): Destination {
 	const { namespace, name: owner, delivery } = binding
 	const { planned, ...rules } = secretRules(binding)
@@ -30,7 +39,10 @@ export function createSecretDestination(
 				const back = await secrets.readBack(namespace, delivery.name, owner)
 				if (back.kind === 'none') return back
 				if (back.kind === 'foreign') return foreign(binding, back.owner)
-				return controlled(binding, back.secret) ?? { kind: 'ours', holding: await held(back.secret) }
+				const refusal = controlled(binding, back.secret)
+				if (refusal) return refusal
+				const holding = await held(back.secret)
+				return { kind: 'ours', holding: told ? rememberedBy(told.status, binding, told.vaultUrl, holding) : holding }
 			} catch (error) {
 				return refusedOrAway(error, 'The API server does not let the operator read the Secret')
 			}

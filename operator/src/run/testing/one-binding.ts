@@ -10,7 +10,10 @@ import { createVaultModel, type VaultModel } from './vault-model.ts'
 const NAME = 'mine'
 
 /** One binding with its vaults and its Secret in memory, and an operator that can be started again. */
-export function openBinding(spec: Record<string, unknown>, options: Pick<ReconcileDeps, 'minIntervalMs'> = {}) {
+export function openBinding(
+	spec: Record<string, unknown>,
+	{ status: first = {}, ...options }: Pick<ReconcileDeps, 'minIntervalMs'> & { status?: BindingStatus } = {},
+) {
 	const clock = new FakeClock()
 	const secrets = createSecretServer()
 	const vaults = new Map<string, VaultModel>()
@@ -28,7 +31,7 @@ export function openBinding(spec: Record<string, unknown>, options: Pick<Reconci
 		} as Record<string, string>,
 	}
 	let version = 1
-	let status: BindingStatus = {}
+	let status = first
 	let refusals = 0
 	const object = {
 		metadata: { namespace: 'ns', name: 'payments', uid: 'u', generation: 1, creationTimestamp: '2025-01-01T00:00:00Z' },
