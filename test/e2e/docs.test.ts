@@ -152,7 +152,8 @@ describe('the pages by task, run as they stand', () => {
 		const { run } = page('crds/tasks/image-pull-secret.md')
 		await run(0)
 		expect(await run(1)).toContain('kubernetes.io/dockerconfigjson')
-		const { auths } = JSON.parse(decoded(await secret('payments', 'registry'), '.dockerconfigjson'))
+		const json = decoded(await secret('payments', 'registry'), '.dockerconfigjson')
+		const { auths } = JSON.parse(json) as { auths: unknown }
 		expect(auths).toEqual({ 'registry.example.com': { auth: Buffer.from('robot:local-only').toString('base64') } })
 	})
 
@@ -163,7 +164,8 @@ describe('the pages by task, run as they stand', () => {
 		await many.run(1)
 		const { control, tenantId, target } = world
 		const clientId = randomUUID()
-		const { issuer } = JSON.parse(await kubectl(target, ['get', '--raw', '/.well-known/openid-configuration']))
+		const discovery = await kubectl(target, ['get', '--raw', '/.well-known/openid-configuration'])
+		const { issuer } = JSON.parse(discovery) as { issuer: string }
 		const subject = 'system:serviceaccount:shop:shop'
 		await control.addClient({ clientId, name: 'shop' })
 		await control.addFederatedCredential({ clientId, name: 'kind', issuer, subject, audience: EXCHANGE_AUDIENCE })
