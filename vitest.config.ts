@@ -6,6 +6,15 @@ const resolve = { conditions: ['asb-source', 'node'] }
 const ssr = { resolve }
 const exclude = ['**/node_modules/**', '**/dist/**']
 
+/** Integration tests that ask no cluster: `npm test` runs them beside those that do, which mostly wait. */
+const local = [
+	'test/{csi,helm,release}/**/*.test.ts',
+	'test/integration/{pack,store}/**/*.test.ts',
+	'test/integration/emulator/{clients,page,recipes}.test.ts',
+	'test/integration/observability/{alerts,prometheus}.test.ts',
+	'test/integration/operator/memory.test.ts',
+]
+
 export default defineConfig({
 	test: {
 		sequence: { sequencer: CanaryLast },
@@ -28,12 +37,24 @@ export default defineConfig({
 				ssr,
 				test: {
 					name: 'integration',
-					// csi and helm build programs of Go, as the cluster does: after it, and one after the other.
-					include: ['test/{integration,csi,helm}/**/*.test.ts'],
-					exclude,
+					include: ['test/integration/**/*.test.ts'],
+					exclude: [...exclude, ...local],
 					// Real API server: namespaces, admission and watches take seconds, a first image pull of nothing takes none.
 					testTimeout: 120_000,
 					hookTimeout: 300_000,
+					fileParallelism: false,
+				},
+			},
+			{
+				resolve,
+				ssr,
+				test: {
+					name: 'local',
+					include: local,
+					exclude,
+					testTimeout: 120_000,
+					hookTimeout: 300_000,
+					// They build programs of Go and install toolchains into one cache: one after the other.
 					fileParallelism: false,
 				},
 			},

@@ -86,6 +86,15 @@ describe('the configuration', () => {
 		expect(parseConfig([], env)).toMatchObject({ config: { vaultRate: undefined } })
 		expect(parseConfig(['--vault-rate', '5'], env)).toMatchObject({ config: { vaultRate: 5 } })
 	})
+	it('takes the shortest interval as the resource writes one, and nothing outside its bounds', () => {
+		expect(parseConfig([], env)).toMatchObject({ config: { minIntervalMs: undefined } })
+		expect(parseConfig(['--min-interval', '1m30s'], env)).toMatchObject({ config: { minIntervalMs: 90_000 } })
+		for (const wrong of ['4s', '25h', '60', '1d', ''])
+			expect(parseConfig(['--min-interval', wrong], env)).toMatchObject({
+				kind: 'invalid',
+				problem: '--min-interval is a time from 5s to 24h, such as 1m30s',
+			})
+	})
 	it('without a namespace says what to write', () => {
 		expect(parseConfig([], {})).toMatchObject({
 			kind: 'invalid',

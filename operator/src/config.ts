@@ -1,8 +1,11 @@
 import { hostname } from 'node:os'
 import { parseArgs } from 'node:util'
 import { VAULT_SUFFIXES } from './api/constants.ts'
+import { parseDuration } from './api/parse.ts'
+import { DURATION } from './api/schema-parts.ts'
 import { type PodAccessOptions, podOf, SERVICE_ACCOUNT_FOLDER } from './cluster/pod-access.ts'
 import type { LogLevel } from './process/log.ts'
+import { type TokenProxy, tokenProxyOf } from './vault/token-proxy.ts'
 
 /** What the process was told, by flags first, then by the environment. This file alone reads either. */
 export interface Config {
@@ -20,8 +23,11 @@ export interface Config {
 	concurrency: number | undefined
 	/** calls per second to one vault */
 	vaultRate: number | undefined
+	/** for one binding, milliseconds */
+	minIntervalMs: number | undefined
 	vaultSuffixes: readonly string[]
 	noProxy: string | undefined
+	tokenProxy: TokenProxy | undefined
 	authorityHost: string | undefined
 	disableInstanceDiscovery: boolean
 	/** undefined: in the cluster, by the pod's own ServiceAccount */
@@ -55,6 +61,7 @@ azure-secret-binding-operator node: brings them into memory volumes of pods (nod
   --cluster-name NAME              how this cluster is called in the vault's logs
   --concurrency N                  bindings worked on at once (32)
   --vault-rate N                   calls per second to one vault, sustained; ten times as many may come at once (40)
+  --min-interval TIME              shortest time between two polls for one binding, from 5s to 24h; its interval may be longer (5s)
   --vault-suffix SUFFIX            DNS suffix of vaults that may be read; repeatable (${VAULT_SUFFIXES.join(', ')})
   --authority-host URL             Entra of another cloud (AZURE_AUTHORITY_HOST)
   --disable-instance-discovery     for an Entra that Microsoft's discovery does not know
@@ -84,6 +91,7 @@ function readFlags(args: readonly string[]) {
 			'cluster-name': text,
 			concurrency: text,
 			'vault-rate': text,
+			'min-interval': text,
 			'vault-suffix': { type: 'string', multiple: true },
 			'authority-host': text,
 			'disable-instance-discovery': flag,
@@ -109,17 +117,25 @@ function portsOf(values: ReturnType<typeof readFlags>): { port: number; healthPo
 	return { port, healthPort }
 }
 
-function limitsOf({ concurrency, 'vault-rate': vaultRate }: ReturnType<typeof readFlags>) {
+function limitsOf({ concurrency, 'vault-rate': vaultRate, 'min-interval': minInterval }: ReturnType<typeof readFlags>) {
 	const limits = {
 		concurrency: concurrency === undefined ? undefined : Number(concurrency),
 		vaultRate: vaultRate === undefined ? undefined : Number(vaultRate),
+		minIntervalMs: minInterval === undefined ? undefined : intervalOf(minInterval),
 	}
 	if (limits.concurrency !== undefined && !isWhole(limits.concurrency, 1, 100))
 		return { problem: '--concurrency is a number from 1 to 100' }
 	// Key Vault takes 400 calls a second from everybody together (4,000 in 10 s).
 	if (limits.vaultRate !== undefined && !isWhole(limits.vaultRate, 1, 400))
 		return { problem: '--vault-rate is a number from 1 to 400' }
+	if (Number.isNaN(limits.minIntervalMs)) return { problem: '--min-interval is a time from 5s to 24h, such as 1m30s' }
 	return limits
+}
+
+/** As `spec.refresh.interval` is written, and within the same bounds. @returns NaN for anything else */
+function intervalOf(text: string): number {
+	const ms = DURATION.test(text) ? parseDuration(text) : Number.NaN
+	return ms >= 5_000 && ms <= 24 * 3_600_000 ? ms : Number.NaN
 }
 
 export function parseConfig(
@@ -156,6 +172,8 @@ export function parseConfig(
 		return invalid('this is no pod (KUBERNETES_SERVICE_HOST is not set): write --kubeconfig, or set KUBECONFIG')
 	const authorityHost = values['authority-host'] ?? env['AZURE_AUTHORITY_HOST']
 	if (authorityHost && !authorityHost.startsWith('https://')) return invalid('--authority-host starts with https://')
+	const tokenProxy = tokenProxyOf(env)
+	if (tokenProxy && 'problem' in tokenProxy) return invalid(tokenProxy.problem)
 	return {
 		kind: 'run',
 		config: {
@@ -171,6 +189,7 @@ export function parseConfig(
 			...limits,
 			vaultSuffixes,
 			noProxy: env['NO_PROXY'] ?? env['no_proxy'],
+			tokenProxy,
 			authorityHost,
 			disableInstanceDiscovery: values['disable-instance-discovery'],
 			kubeconfig,

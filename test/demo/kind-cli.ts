@@ -3,9 +3,11 @@ import { parseArgs } from 'node:util'
 import { downCluster, markDemo } from '../cluster/index.ts'
 import { createProgress } from '../cluster/progress.ts'
 import { runDemo } from './kind.ts'
+import { runVolumeDemo } from './kind-volume.ts'
 import { remembering } from './remembering.ts'
 
 const HELP = `npm run demo:kind               bring everything up, show the main job, take everything down
+npm run demo:kind -- --volume   the story of memory volumes instead: no Secret is made
 npm run demo:kind -- --keep     the same, but leave the cluster running to look around
 npm run demo:kind -- down       take down what --keep left
 
@@ -15,7 +17,11 @@ default ~/.cache/azure-secret-binding).`
 
 async function main(): Promise<number> {
 	const { values, positionals } = parseArgs({
-		options: { keep: { type: 'boolean', default: false }, help: { type: 'boolean', short: 'h', default: false } },
+		options: {
+			keep: { type: 'boolean', default: false },
+			volume: { type: 'boolean', default: false },
+			help: { type: 'boolean', short: 'h', default: false },
+		},
 		allowPositionals: true,
 	})
 	if (values.help) {
@@ -37,7 +43,8 @@ async function main(): Promise<number> {
 	for (const signal of ['SIGINT', 'SIGTERM'] as const)
 		process.once(signal, () => stopping.abort(new Error(`stopped by ${signal}`)))
 	try {
-		await runDemo({ progress, say: console.log, signal: stopping.signal, keep: values.keep })
+		const run = values.volume ? runVolumeDemo : runDemo
+		await run({ progress, say: console.log, signal: stopping.signal, keep: values.keep })
 	} catch (error) {
 		const reason = error instanceof Error ? error.message : String(error)
 		console.error(`\ndemo:kind: failed at "${progress.failed ?? 'start'}": ${reason}`)

@@ -23,9 +23,9 @@ export interface DemoOptions {
 	readonly keep: boolean
 }
 
-const fingerprint = (value: string) => sha256(value).slice(0, 12)
+export const fingerprint = (value: string) => sha256(value).slice(0, 12)
 /** A password as somebody would rotate it: 24 random bytes, printable. */
-const newValue = () => randomBytes(24).toString('base64url')
+export const newValue = () => randomBytes(24).toString('base64url')
 
 /** Tells the main job from an empty machine to a mended mistake. Rejects when a part does not happen. */
 export async function runDemo({ progress, say, signal, keep }: DemoOptions): Promise<void> {
@@ -51,9 +51,9 @@ export async function runDemo({ progress, say, signal, keep }: DemoOptions): Pro
 	}
 }
 
-type Step = Progress['step']
-type Say = DemoOptions['say']
-const indent = (text: string) => text.trimEnd().replaceAll(/^/gm, '    ')
+export type Step = Progress['step']
+export type Say = DemoOptions['say']
+export const indent = (text: string) => text.trimEnd().replaceAll(/^/gm, '    ')
 
 async function firstSync(world: World, tenant: Tenant, step: Step, say: Say): Promise<void> {
 	const value = newValue()

@@ -1,18 +1,17 @@
 // The commands of the README, "Five minutes on a laptop", as they stand there and in that order.
 import { execFile } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { expect, it } from 'vitest'
-import { readMarkdown } from '../tools/docs/markdown.ts'
+import { blocksOf } from '../kit/pages.ts'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 
 it('the commands of the README give a binding, its fault, and its mending', { timeout: 120_000 }, async () => {
-	const { blocks } = readMarkdown(readFileSync(join(ROOT, 'README.md'), 'utf8'))
-	const commands = blocks.filter(({ mark }) => mark === 'run by: test/demo/readme.test.ts').map(({ text }) => text)
+	const commands = blocksOf('README.md', 'test/demo/readme.test.ts').map(({ text }) => text)
 	expect(commands).toHaveLength(2)
 	// The commands put everything into a new folder of TMPDIR; the emulator ends with the shell that started it.
 	const folder = mkdtempSync(join(tmpdir(), 'asb-readme-'))

@@ -1,4 +1,5 @@
 import { createProgress } from '../cluster/progress.ts'
+import { removeNodeRole } from '../kit/node-role.ts'
 import { announceWorld, openWorld } from '../kit/world.ts'
 
 /** One vault for each test file: hostAliases of the operator's pod need the names before it starts. */
@@ -20,6 +21,17 @@ export const VAULTS = [
 		'kubelet',
 		'lab',
 		'volume',
+		'helm',
+		'upgrade',
+		// As README.md and the pages of crds/tasks call theirs.
+		'payments',
+		'payments-prod',
+		'shop-prod',
+		'volume-content',
+		'volume-denied',
+		'volume-down',
+		'volume-inline',
+		'volume-canary',
 	],
 ]
 
@@ -27,5 +39,9 @@ export const VAULTS = [
 export async function setup(): Promise<() => Promise<void>> {
 	const { world } = await openWorld({ progress: createProgress(), holder: 'end-to-end tests', vaults: VAULTS })
 	announceWorld(world)
-	return () => world.close()
+	return async () => {
+		// Files that need it install it once and leave it to the next.
+		await removeNodeRole(world)
+		await world.close()
+	}
 }

@@ -1,10 +1,10 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { renderers } from './program.ts'
-import { type Rendered, renderChart, renderKustomize } from './render.ts'
+import { type Rendered, renderChart, renderKustomize, renderOverlay } from './render.ts'
 import { safeguardFindings } from './safeguards.ts'
 
 const tools = await renderers()
-const { helm, kubectl } = tools ?? { helm: '', kubectl: '' }
+const { helm, helm3, kubectl } = tools ?? { helm: '', helm3: '', kubectl: '' }
 
 beforeEach(({ skip }) => skip(!tools, 'no Go to build Helm with'))
 
@@ -29,11 +29,21 @@ const PROFILES: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
 const keyOf = ({ apiVersion, kind, metadata }: Rendered) =>
 	`${apiVersion} ${kind} ${metadata.namespace ?? ''}/${metadata.name}`
 
+interface Container {
+	env?: { name: string }[]
+	args?: string[]
+}
+const containersOf = (object: Rendered): Container[] =>
+	(object['spec'] as { template?: { spec: { containers: Container[] } } } | undefined)?.template?.spec.containers ?? []
+
 /** By key, without what Helm's way adds: its label, and the annotation that keeps the CRD. */
 function comparable(objects: readonly Rendered[]): Record<string, unknown> {
 	const entries = objects.map((object) => {
 		const { 'helm.sh/chart': _chart, ...labels } = object.metadata.labels ?? {}
 		const { 'helm.sh/resource-policy': _keep, ...annotations } = object.metadata.annotations ?? {}
+		const { env } = containersOf(object)[0] ?? {}
+		// kustomize puts what a patch adds first; none refers to another, so their order means nothing.
+		env?.sort((a, b) => (a.name < b.name ? -1 : 1))
 		return [keyOf(object), { ...object, metadata: { ...object.metadata, labels, annotations } }] as const
 	})
 	expect(new Set(entries.map(([key]) => key)).size).toBe(entries.length)
@@ -44,18 +54,55 @@ const only = (objects: readonly Rendered[], kind: string) => objects.filter((obj
 const deployment = (objects: readonly Rendered[]) => only(objects, 'Deployment')[0] as Rendered
 const withoutNamespace = (objects: readonly Rendered[]) =>
 	objects.filter(({ kind, metadata }) => kind !== 'Namespace' || metadata.name !== 'azure-secret-binding-system')
+/** Without what only `helm test` makes. */
+const installed = (objects: readonly Rendered[]) =>
+	objects.filter(({ metadata }) => !metadata.annotations?.['helm.sh/hook'])
+const isTenantRole = ({ metadata }: Rendered) => metadata.name === 'azure-secret-binding-tenant'
+
+/** Each right once, as group, resource and verb. */
+function verbsOf(roles: readonly Rendered[]): string[] {
+	const rules = roles.flatMap(
+		(role) => role['rules'] as { apiGroups: string[]; resources: string[]; verbs: string[] }[],
+	)
+	const rights = rules.flatMap(({ apiGroups, resources, verbs }) =>
+		apiGroups.flatMap((group) => resources.flatMap((resource) => verbs.map((verb) => `${group}/${resource} ${verb}`))),
+	)
+	return [...new Set(rights)].toSorted()
+}
+
+/** As the chart has it, and as kustomize has it; `component`s stand over the default. */
+const TWINS: ReadonlyArray<readonly [string, Readonly<Record<string, unknown>>, { components?: string[] }]> = [
+	['by default; the namespace is made by --create-namespace', {}, {}],
+	['everywhere', { 'rbac.scope': 'everywhere' }, { components: ['everywhere'] }],
+	['metrics with a token', { 'metrics.auth': true }, { components: ['metrics-auth'] }],
+	['the NetworkPolicy', { 'networkPolicy.enabled': true }, { components: ['network-policy'] }],
+	['the emulator', { 'emulator.enabled': true }, { components: ['emulator'] }],
+	[
+		'all components together',
+		{
+			'rbac.scope': 'everywhere',
+			'metrics.auth': true,
+			'networkPolicy.enabled': true,
+			'emulator.enabled': true,
+		},
+		{ components: ['everywhere', 'metrics-auth', 'network-policy', 'emulator'] },
+	],
+]
 
 describe('the chart and kustomize say the same', () => {
 	const plain = { 'image.tag': 'dev', 'rbac.aggregate': false }
 
-	test('by default; the namespace is made by --create-namespace', async () => {
-		const [chart, kustomize] = await Promise.all([renderChart(helm, plain), renderKustomize(kubectl, '.')])
+	test.each(TWINS)('%s', async (_title, values, { components = [] }) => {
+		const [chart, kustomize] = await Promise.all([
+			renderChart(helm, { ...plain, ...values }),
+			renderOverlay(kubectl, ['.'], components),
+		])
 		expect(kustomize.length).toBeGreaterThan(10)
-		expect(comparable(chart)).toEqual(comparable(withoutNamespace(kustomize)))
+		expect(comparable(installed(chart))).toEqual(comparable(withoutNamespace(kustomize)))
 	})
 
 	test('the node role', async () => {
-		const values = { ...plain, 'volume.enabled': true, 'image.tag': 'dev' }
+		const values = { ...plain, 'volume.enabled': true }
 		const [chart, without, node] = await Promise.all([
 			renderChart(helm, values),
 			renderChart(helm, { ...values, 'volume.enabled': false }),
@@ -65,7 +112,35 @@ describe('the chart and kustomize say the same', () => {
 		const added = chart.filter((object) => !before.has(keyOf(object)))
 		expect(comparable(added)).toEqual(comparable(node))
 	})
+
+	test('some namespaces only: the operator, and in each namespace verbs of the same rules', async () => {
+		const [chart, kustomize, tenant] = await Promise.all([
+			renderChart(helm, { ...plain, 'rbac.scope': 'namespaces', 'rbac.namespaces': ['payments'] }),
+			renderKustomize(kubectl, 'namespaced'),
+			renderKustomize(kubectl, 'namespaced/tenant'),
+		])
+		const inTenant = (object: Rendered) => object.metadata.namespace === 'payments'
+		const operator = comparable(installed(chart).filter((object) => !inTenant(object)))
+		// The flag is the overlay's in kustomize; the chart has it from the value.
+		const [container] = containersOf(deployment(chart))
+		expect(container?.args).toEqual(['--namespaces=payments'])
+		delete container?.args
+		expect(operator).toEqual(comparable(withoutNamespace(kustomize)))
+		// kustomize's Role names ServiceAccount and Secret, the chart's grant does not: the verbs are the same.
+		const granted = [...only(chart, 'Role').filter(inTenant), ...only(chart, 'ClusterRole').filter(isTenantRole)]
+		expect(verbsOf(granted)).toEqual(verbsOf(only(tenant, 'Role')))
+	})
 })
+
+test('Helm 3 and Helm 4 render the same', async () => {
+	for (const values of Object.values(PROFILES)) {
+		const [four, three] = await Promise.all([renderChart(helm, values), renderChart(helm3, values)])
+		// Kinds that their lists do not know come in another order.
+		expect(Object.fromEntries(three.map((each) => [keyOf(each), each]))).toEqual(
+			Object.fromEntries(four.map((each) => [keyOf(each), each])),
+		)
+	}
+}, 120_000)
 
 describe('conditions and subjects come from the release', () => {
 	test('in another namespace nothing names the usual one', async () => {
@@ -80,6 +155,18 @@ describe('conditions and subjects come from the release', () => {
 		}
 	}, 60_000)
 })
+
+test.each(['on', '1234', 'null'])(
+	'a namespace called %s is a name and no other kind of value',
+	async (name) => {
+		for (const values of Object.values({ ...PROFILES, tenants: { tenants: [name], volumeTenants: [name] } })) {
+			const found = (await renderChart(helm, values, name)).map(({ metadata }) => metadata.namespace)
+			expect(found.filter((each) => each !== undefined && typeof each !== 'string')).toEqual([])
+			expect(found).toContain(name)
+		}
+	},
+	60_000,
+)
 
 describe('profiles', () => {
 	test('namespaces: no ClusterRoleBinding, the flag, and grants in each', async () => {
@@ -108,6 +195,11 @@ describe('profiles', () => {
 			expect(only(objects, kind)).toHaveLength(1)
 	})
 
+	test('minInterval is a flag of the operator', async () => {
+		const objects = await renderChart(helm, { minInterval: '90s', args: ['--log-level=debug'] })
+		expect(containersOf(deployment(objects))[0]?.args).toEqual(['--min-interval=90s', '--log-level=debug'])
+	})
+
 	test('emulator: names of production lead to it', async () => {
 		const text = JSON.stringify(deployment(await renderChart(helm, EMULATOR)))
 		expect(text).toContain('"hostnames":["login.microsoftonline.com","payments.vault.azure.net"]')
@@ -132,6 +224,7 @@ describe('profiles', () => {
 test.each([
 	['a misspelt value', { 'image.tga': '1' }, "additional properties 'tga' not allowed"],
 	['latest', { 'image.tag': 'latest' }, '/image/tag'],
+	['an interval without a unit', { minInterval: '60' }, '/minInterval'],
 	['an unknown scope', { 'rbac.scope': 'cluster' }, '/rbac/scope'],
 	['a wrong type', { ha: 'yes' }, '/ha'],
 	['no namespaces', { 'rbac.scope': 'namespaces' }, 'name them in rbac.namespaces'],

@@ -81,6 +81,12 @@ export const CHART_VALUES: readonly ChartValue[] = [
 		anyObject,
 		'No cpu: a throttled process would miss renewals of its lease',
 	),
+	value(
+		'minInterval',
+		'',
+		{ type: 'string', pattern: '^(([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?)$' },
+		'Shortest time between two polls for one binding, such as `60s`. Empty: 5s. A shorter interval is raised, and the binding says so',
+	),
 	value('args', [], { type: 'array', items: text }, 'More flags of the operator'),
 	value('env', [], objects, 'More environment variables'),
 	value('podLabels', {}, textMap, 'More labels of the pods'),

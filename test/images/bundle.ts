@@ -76,11 +76,16 @@ const workersBeside = (found: Set<string>): Plugin => ({
 })
 const WORKER = /new URL\('\.\/([\w-]+\.worker)\.ts', import\.meta\.url\)/g
 
-/**
- * @param split false: one file, also of what is imported later
- * @returns the files that were written, without their maps
- */
-export async function bundle(entry: string, outfile: string, { split = true } = {}): Promise<string[]> {
+export interface BundleOptions {
+	/** false: one file, also of what is imported later */
+	readonly split?: boolean
+	/** gets the path of each file of which something is in the bundle, from the working directory */
+	readonly inputs?: Set<string> | undefined
+}
+
+/** @returns the files that were written, without their maps */
+export async function bundle(entry: string, outfile: string, options: BundleOptions = {}): Promise<string[]> {
+	const { split = true, inputs } = options
 	const workers = new Set<string>()
 	const folder = dirname(outfile)
 	const { metafile } = await build({
@@ -112,12 +117,16 @@ export async function bundle(entry: string, outfile: string, { split = true } = 
 		legalComments: 'none',
 		logLevel: 'warning',
 	})
+	for (const output of Object.values(metafile.outputs))
+		for (const [path, { bytesInOutput }] of Object.entries(output.inputs)) if (bytesInOutput > 0) inputs?.add(path)
 	// esbuild makes the bundle of a command line executable; in the image only node is.
 	await chmod(outfile, 0o644)
 	const later = Object.keys(metafile.outputs)
 		.map((path) => resolve(path))
 		.filter((path) => path.endsWith('.mjs') && path !== resolve(outfile))
-	const beside = [...workers].map((worker) => bundle(worker, join(folder, basename(worker).replace(/\.ts$/, '.mjs'))))
+	const beside = [...workers].map((worker) =>
+		bundle(worker, join(folder, basename(worker).replace(/\.ts$/, '.mjs')), { inputs }),
+	)
 	return [outfile, ...later, ...(await Promise.all(beside)).flat()]
 }
 

@@ -71,11 +71,17 @@ export interface VolumePodOptions {
 	readonly serviceAccount?: string
 	readonly fsGroup?: number
 	readonly attributes?: Record<string, string>
+	/** by name; default: one of `binding` at MOUNT_PATH */
+	readonly volumes?: Record<string, { binding: string; path: string }>
+	/** of the volumes; the mounts say nothing of it */
+	readonly readOnly?: boolean
 }
 
-/** Starts a pod that mounts a binding's volume and does nothing. It keeps every rule of the Pod Security level `restricted`. */
+/** Starts a pod that mounts volumes of bindings and does nothing. It keeps every rule of the Pod Security level `restricted`. */
 export async function startVolumePod(world: World, tenant: Tenant, options: VolumePodOptions): Promise<void> {
 	const { name, binding = 'payments', serviceAccount = tenant.serviceAccount, fsGroup, attributes = {} } = options
+	const { volumes = { secrets: { binding, path: MOUNT_PATH } }, readOnly = true } = options
+	const mounts = Object.entries(volumes).map(([volume, { path }]) => ({ name: volume, mountPath: path }))
 	await applyObjects(world.target, [
 		{
 			apiVersion: 'v1',
@@ -97,15 +103,17 @@ export async function startVolumePod(world: World, tenant: Tenant, options: Volu
 						imagePullPolicy: 'IfNotPresent',
 						command: ['/usr/local/bin/node', '-e', 'setInterval(() => {}, 1e6)'],
 						securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } },
-						volumeMounts: [{ name: 'secrets', mountPath: MOUNT_PATH, readOnly: true }],
+						volumeMounts: mounts,
 					},
 				],
-				volumes: [
-					{
-						name: 'secrets',
-						csi: { driver: 'secrets.purista.dev', readOnly: true, volumeAttributes: { binding, ...attributes } },
+				volumes: Object.entries(volumes).map(([volume, each]) => ({
+					name: volume,
+					csi: {
+						driver: 'secrets.purista.dev',
+						readOnly,
+						volumeAttributes: { binding: each.binding, ...attributes },
 					},
-				],
+				})),
 			},
 		},
 	])
@@ -131,7 +139,7 @@ export interface PodFile {
 // Prints no values: only what they are told by.
 const READ = `
 const fs = require('node:fs'), { createHash } = require('node:crypto')
-const dir = ${JSON.stringify(MOUNT_PATH)}, files = {}
+const dir = process.argv[1], files = {}
 for (const name of fs.readdirSync(dir)) if (!name.startsWith('..')) {
 	const bytes = fs.readFileSync(dir + '/' + name), { mode, gid } = fs.statSync(dir + '/' + name)
 	files[name] = { sha256: createHash('sha256').update(bytes).digest('hex'), bytes: bytes.length, mode: (mode & 0o777).toString(8), gid }
@@ -143,19 +151,21 @@ export async function filesOf(
 	world: World,
 	tenant: Tenant,
 	name: string,
+	path: string = MOUNT_PATH,
 ): Promise<{ files: Record<string, PodFile>; mount: string }> {
-	const text = await kubectl(world.target, [
-		'-n',
-		tenant.namespace,
-		'exec',
-		name,
-		'--',
-		'/usr/local/bin/node',
-		'-e',
-		READ,
-	])
+	const text = await inPod(world, tenant, name, READ, [path])
 	return JSON.parse(text) as { files: Record<string, PodFile>; mount: string }
 }
+
+/** Runs a script of node in a pod. @returns what it printed */
+export const inPod = (
+	world: World,
+	tenant: Tenant,
+	pod: string,
+	script: string,
+	args: string[] = [],
+): Promise<string> =>
+	kubectl(world.target, ['-n', tenant.namespace, 'exec', pod, '--', '/usr/local/bin/node', '-e', script, ...args])
 
 export async function eventsOf(world: World, tenant: Tenant, pod: string): Promise<{ reason: string; note: string }[]> {
 	const { items } = await getObject<{ items: { reason: string; note?: string; regarding: { name: string } }[] }>(
@@ -168,20 +178,16 @@ export async function eventsOf(world: World, tenant: Tenant, pod: string): Promi
 export const deletePod = (world: World, tenant: Tenant, name: string): Promise<string> =>
 	kubectl(world.target, ['-n', tenant.namespace, 'delete', 'pod', name, '--timeout=60s'])
 
+/** Runs a script of node where the node role runs. @returns what it printed */
+export const inNodeRole = (world: World, script: string): Promise<string> =>
+	kubectl(world.target, [
+		...['-n', NODE_NAMESPACE, 'exec', `daemonset/${DAEMON_SET}`, '--', '/usr/local/bin/node', '-e', script],
+	])
+
 /** Names in the node's memory directory, as the node role sees it. */
 export async function volumesOnNode(world: World): Promise<string[]> {
 	const script = `console.log(JSON.stringify(require('node:fs').readdirSync('/run/secrets.purista.dev')))`
-	const text = await kubectl(world.target, [
-		'-n',
-		NODE_NAMESPACE,
-		'exec',
-		`daemonset/${DAEMON_SET}`,
-		'--',
-		'/usr/local/bin/node',
-		'-e',
-		script,
-	])
-	return JSON.parse(text) as string[]
+	return JSON.parse(await inNodeRole(world, script)) as string[]
 }
 
 export const sha256 = (value: string): string => createHash('sha256').update(value).digest('hex')

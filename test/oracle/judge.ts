@@ -56,7 +56,7 @@ export interface JudgeOptions {
  * 2. Files that are made of one value hold parts of one version.
  * 3. A file goes only when a policy or the spec says so, and a place only when the test takes it away.
  * 4. By policies no more files go at once than the brake lets go, unless they were acknowledged.
- * 5. What the status tells of a file never goes back either.
+ * 5. What the status tells of a file never goes back either, unless somebody else put back what it tells of.
  * 6. The manifest tells of the versions whose values are there, older ones as well; its revision rises with each change.
  * 7. Nothing is written while the status says that the binding is suspended.
  * 8. A status that tells of another version of a file tells of the one that is there, unless somebody else had his hands on it.
@@ -88,9 +88,11 @@ export class Judge {
 			if (file.told.version === version) continue
 			file.told.version = version
 			if (version === undefined) continue
-			if (!file.told.course.see(version)) problem(`tells version ${version} of ${name}, which is over`)
-			if (!ordered || isSuspended || binding.tampered.has(name)) continue
 			const id = this.#idOf(file.text)
+			// Renamed back to a place that was left with older bytes, they are what there is to tell of.
+			const isFound = binding.tampered.has(name) && id === version
+			if (!isFound && !file.told.course.see(version)) problem(`tells version ${version} of ${name}, which is over`)
+			if (!ordered || isSuspended || binding.tampered.has(name)) continue
 			if (id !== version) problem(`tells version ${version} of ${name}, and there is ${id}`)
 		}
 		if (ordered && conditionOf(status, 'Ready')?.status === 'True' && !isSuspended)
@@ -145,7 +147,7 @@ export class Judge {
 			// When the spec did not ask for it any more at some time meanwhile, that is reason enough.
 			const isFree = file.course.isWantedSince((target) => target.kind === 'remove' && !isBraked(file, target))
 			const isGone = text === undefined && file.text !== undefined && isBraked(file, file.course.seen)
-			if (isGone && !isFree && !binding.unlisted.has(name)) gone.push(name)
+			if (isGone && !isFree && !binding.unlisted.has(name) && !binding.agreed.has(name)) gone.push(name)
 			if (ours && text !== file.text) file.written = text
 			file.text = text
 		}
@@ -160,14 +162,18 @@ export class Judge {
 		this.#judgeGroups(binding, problem)
 	}
 
-	/** Files of one secret of the vault count once. */
+	/** Files of one secret of the vault count once, by whichever of the specs is followed. */
 	#secretsOf({ asked, before }: Watching, names: readonly string[]): number {
-		const wishOf = (name: string) => [asked, ...before].map(({ wishes }) => wishes.get(name)).find((wish) => wish)
-		const keyOf = (name: string) => {
-			const wish = wishOf(name)
-			return wish ? `${wish.vault}/${wish.objectName}/${wish.pin}` : name
-		}
-		return new Set(names.map(keyOf)).size
+		const all = [asked, ...before]
+		const counts = all.map(({ wishes }) => {
+			const wishOf = (name: string) => wishes.get(name) ?? all.map((each) => each.wishes.get(name)).find((wish) => wish)
+			const keyOf = (name: string) => {
+				const wish = wishOf(name)
+				return wish ? `${wish.vault}/${wish.objectName}/${wish.pin}` : name
+			}
+			return new Set(names.map(keyOf)).size
+		})
+		return Math.min(...counts)
 	}
 
 	#idOf(text: string | undefined): string | undefined {

@@ -14,6 +14,8 @@ export interface Shown {
 	told: Readonly<Record<string, ManifestSecret>>
 	/** no older versions can be told, because versions of one second are among them */
 	tied?: (wish: FileWish) => boolean
+	/** somebody else counts removals for all places, and this one says of each that waits that it is held */
+	counted?: boolean
 	/** files without which the place cannot be */
 	required?: readonly string[]
 }
@@ -74,7 +76,9 @@ export function difference(watching: Watching, shown: Shown, vaults: VaultHistor
 				return `${name} is kept in the state ${delivered.state}, though ${target.why}`
 		}
 	}
-	if (waiting.length > asked.maxRemovals) fresh = false
+	const isHeld = (name: string) => status.secrets?.find((each) => each.name === name)?.reason === 'RemovalsHeld'
+	if (shown.counted) waiting.splice(0, waiting.length, ...waiting.filter((name) => !isHeld(name)))
+	if (waiting.length > asked.maxRemovals && !shown.counted) fresh = false
 	else if (waiting.length > 0) return `${waiting.join(', ')} still there`
 	return conditionProblem('Ready', ready, status) ?? conditionProblem('Fresh', fresh, status)
 }

@@ -50,6 +50,8 @@ export interface Watching {
 	before: Asked[]
 	/** names that the annotation allow-removals lets go */
 	acknowledged: ReadonlySet<string>
+	/** the same that somebody else counted already, for all places of the binding */
+	agreed: ReadonlySet<string>
 	/** all files that it may ever have */
 	files: Map<string, File>
 	/** everything that its place holds, older versions and the manifest as well */
@@ -85,6 +87,7 @@ export function watchingOf(
 		asked,
 		before: [],
 		acknowledged: new Set(),
+		agreed: new Set(),
 		files: new Map([...names].map((each) => [each, file(each)])),
 		texts: new Map(),
 		tampered: new Set(),
@@ -206,7 +209,11 @@ export class Wishes {
 }
 
 /** Milliseconds since the epoch. */
-const turnsOf = ({ versions }: Item) =>
-	versions
-		.flatMap(({ expires, notBefore }) => [expires, notBefore])
-		.flatMap((time) => (time === undefined ? [] : [time * 1000]))
+function turnsOf({ versions }: Item): number[] {
+	const turns: number[] = []
+	for (const { expires, notBefore } of versions) {
+		if (expires !== undefined) turns.push(expires * 1000)
+		if (notBefore !== undefined) turns.push(notBefore * 1000)
+	}
+	return turns
+}

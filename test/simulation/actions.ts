@@ -20,7 +20,12 @@ export type Action =
 	| { do: 'slow'; on: Kind | 'vault' | 'api'; ms: number; times: number }
 	| { do: 'lose'; what: 'lostRequest' | 'lostAnswer'; on: Kind | 'api'; times: number }
 	| { do: 'refuse'; on: (typeof API_KINDS)[number]; times: number }
-	| { do: 'role' | 'admission'; on: boolean }
+	| { do: 'role' | 'admission' | 'listing'; on: boolean }
+	/** of Volume delivery: the node role is killed, the node loses its memory, its watch is silent, or its memory is full */
+	| { do: 'kill node'; node: number; inFlight: boolean; downMs: number }
+	| { do: 'reboot node'; node: number; downMs: number }
+	| { do: 'silence node'; node: number; ms: number }
+	| { do: 'fill node'; node: number; times: number }
 	| { do: 'crash'; inFlight: boolean; downMs: number }
 	| { do: 'jump'; ms: number }
 	| { do: 'silence'; ms: number }
@@ -37,6 +42,9 @@ export type Action =
 
 const HOUR_MS = 3_600_000
 const STRANGER = 'somebody'
+
+/** What happens to a node. */
+export type OnNode = Extract<Action, { node: number }>
 
 export function act(world: World, action: Action): void {
 	const { vaults, agenda, faults } = world
@@ -91,6 +99,15 @@ export function act(world: World, action: Action): void {
 			return
 		case 'admission':
 			faults.admission = action.on
+			return
+		case 'listing':
+			faults.listing = action.on
+			return
+		case 'kill node':
+		case 'reboot node':
+		case 'silence node':
+		case 'fill node':
+			world.onNode(action)
 			return
 		case 'crash':
 			world.restart(action.inFlight, action.downMs)
@@ -160,7 +177,7 @@ function acknowledge(world: World): void {
 	const digest = /allow-removals=([0-9a-f]+)/.exec(fresh.message)?.[1]
 	const names = /none of them was: ([^.]*)\./.exec(fresh.message)?.[1]?.split(', ') ?? []
 	if (digest === undefined) throw new Error(`no line in: ${fresh.message}`)
-	world.watching.acknowledged = new Set([...world.watching.acknowledged, ...names])
+	for (const watching of world.watchings) watching.acknowledged = new Set([...watching.acknowledged, ...names])
 	world.annotate('secrets.purista.dev/allow-removals', digest)
 }
 

@@ -1,5 +1,6 @@
 // Drives one pass: asks what it opens, hands it each answer as it arrives.
 
+import { readByLists } from '../../operator/src/engine/by-lists.ts'
 import { giveForms } from '../../operator/src/engine/form.ts'
 import type { PassResult } from '../../operator/src/engine/input.ts'
 import type { Answer, Away, Fault, Piece, Question, Questions } from '../../operator/src/engine/questions.ts'
@@ -14,6 +15,8 @@ interface Asked {
 	service: VaultService
 	source: Source
 	destination: SimulatedDestination
+	/** values are not read: so many secrets are wanted, and lists tell of them */
+	byLists?: number | undefined
 }
 
 const TIMEOUT: Answer = { kind: 'fault', fault: { kind: 'timeout' } }
@@ -87,9 +90,11 @@ export class Asking {
 				)
 				break
 			case 'read':
-				service.read(this.#vault, question.objectName, question.version, (reply) =>
-					arrive(answerOf(reply, (secret) => ({ kind: 'secret', secret }))),
-				)
+				if (this.#asked.byLists !== undefined) this.#readByLists(question, this.#asked.byLists, arrive)
+				else
+					service.read(this.#sessionName(), this.#vault, question, (reply) =>
+						arrive(answerOf(reply, (secret) => ({ kind: 'secret', secret }))),
+					)
 				break
 			case 'versions':
 				service.versions(this.#vault, question.objectName, question.pages, (reply) =>
@@ -97,7 +102,7 @@ export class Asking {
 				)
 				break
 			case 'form':
-				soon(formed(question))
+				soon(this.#asked.byLists === undefined ? formed(question) : formedOfNothing(question))
 				break
 			case 'readBack':
 				destination.readBack(arrive)
@@ -108,6 +113,23 @@ export class Asking {
 			case 'removeFormer':
 				destination.removeFormer(question.formerName, arrive)
 		}
+	}
+
+	/** As vault/without-values.ts does it. */
+	#readByLists(question: Readonly<Questions['read']>, wanted: number, arrive: (answer: Answer) => void): void {
+		const { agenda } = this.#world
+		const at = () => ({ now: agenda.now(), monotonic: agenda.monotonic })
+		const lists = this.#asked.service.lists(this.#sessionName())
+		const piece = readByLists(question, { lists, followed: this.#followed, wanted }, at())
+		const go = (step: IteratorResult<readonly Question[], Answer>): void => {
+			if (step.done) {
+				arrive(step.value)
+				return
+			}
+			const [inner] = step.value
+			if (inner) this.#ask(inner, (answer) => go(piece.next({ question: inner, answer, at: at() })))
+		}
+		go(piece.next())
 	}
 
 	#sessionName(): string {
@@ -130,6 +152,12 @@ export class Asking {
 const formed = ({ secret, forms }: Readonly<Questions['form']>): Answer => ({
 	kind: 'formed',
 	formed: giveForms(forms, secret.value(), secret.facts.contentType, parseCertificate),
+})
+
+/** There is no value to make anything of (run/reconcile.ts). */
+const formedOfNothing = ({ forms }: Readonly<Questions['form']>): Answer => ({
+	kind: 'formed',
+	formed: forms.map(() => ({ kind: 'content', content: '' })),
 })
 
 function answerOf<T>(reply: Reply<T>, ok: (value: T) => Answer): Answer | Fault | Away {

@@ -29,6 +29,8 @@ export class Faults {
 	#open: Fault[] = []
 	/** the identity has its role */
 	role = true
+	/** and with it the right to list, which some roles lack */
+	listing = true
 	/** an admission policy of the cluster refuses each write */
 	admission = true
 
@@ -39,6 +41,7 @@ export class Faults {
 	clear(): void {
 		this.#open = []
 		this.role = true
+		this.listing = true
 		this.admission = true
 	}
 
@@ -47,6 +50,8 @@ export class Faults {
 		const fault = this.#open.find(({ kinds }) => kinds.includes(kind))
 		if (fault && --fault.times <= 0) this.#open = this.#open.filter((each) => each !== fault)
 		if (fault) return fault.effect
+		const lists = kind === 'list' || kind === 'versions'
+		if (lists && !this.listing) return { kind: 'fault', fault: { kind: 'forbiddenRbac' } }
 		const vault = (VAULT_KINDS as readonly Kind[]).includes(kind)
 		if (vault && !this.role) return { kind: 'fault', fault: { kind: 'forbiddenRbac' } }
 		if (kind === 'write' && !this.admission) return { kind: 'refused' }

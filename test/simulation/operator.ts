@@ -1,10 +1,11 @@
 // The operator of a history: reconciles the one binding as run/ does, on virtual time and without a promise.
-import { isSecretBinding } from '../../operator/src/api/deliveries.ts'
-import { parseBinding } from '../../operator/src/api/parse.ts'
+import { isSecretBinding, isVolumeBinding } from '../../operator/src/api/deliveries.ts'
+import { type Binding, parseBinding } from '../../operator/src/api/parse.ts'
 import type { BindingStatus } from '../../operator/src/api/schema.ts'
 import { isAsked } from '../../operator/src/engine/due.ts'
 import type { PassResult } from '../../operator/src/engine/input.ts'
 import { type Knowledge, nothingKnown } from '../../operator/src/engine/knowledge.ts'
+import { objectKey } from '../../operator/src/engine/known.ts'
 import type { Outcome } from '../../operator/src/engine/outcome.ts'
 import { pass } from '../../operator/src/engine/pass.ts'
 import type { Moment } from '../../operator/src/engine/questions.ts'
@@ -18,6 +19,7 @@ import type { Life, Reply } from './network.ts'
 import { secretDestination } from './secret-destination.ts'
 import { vaultUrl } from './spec.ts'
 import { VaultService } from './vault-service.ts'
+import { statusDestination } from './volume/status-destination.ts'
 import type { BindingObject, Process, World } from './world.ts'
 
 type Parsed = ReturnType<typeof parseBinding>
@@ -82,7 +84,7 @@ export class SimulatedOperator implements Process {
 
 	#reconcile(): void {
 		const object = this.#world.watched
-		const parsed = parseBinding(object)
+		const parsed = parsedOf(object)
 		const previous = presentStatus(reportedOf(object), parsed.status, this.#written)
 		const asked = parsed.kind === 'active' && isAsked(parsed.binding, previous.status, this.#knowledge)
 		if (!isPollDue(this.#knowledge, parsed, asked, this.#at())) {
@@ -123,8 +125,7 @@ export class SimulatedOperator implements Process {
 
 	#pass(parsed: Active, previous: Present, source: Parameters<typeof pass>[0]['source']): void {
 		const { binding } = parsed
-		if (!isSecretBinding(binding)) throw new Error('a binding of another delivery')
-		const destination = secretDestination(this.#world, binding, () => this.life)
+		const { destination, byLists } = this.#placeOf(binding, previous, source.vaultUrl)
 		const { rules } = destination
 		const piece = pass({
 			binding,
@@ -140,13 +141,23 @@ export class SimulatedOperator implements Process {
 			if (outcome.kind === 'interrupted') this.#failed()
 			else this.#conclude(parsed, previous, outcome)
 		}
-		const asking = new Asking(this.#world, { service: this.#service, source, destination })
+		const asking = new Asking(this.#world, { service: this.#service, source, destination, byLists })
 		asking.drive(
 			piece,
 			(work) => this.#guarded(work),
 			ended,
 			() => this.life,
 		)
+	}
+
+	/** As run/reconcile.ts has it. */
+	#placeOf(binding: Binding, { status }: Present, vaultUrl: string) {
+		if (isVolumeBinding(binding)) {
+			const byLists = new Set(binding.secrets.filter(({ version }) => version === undefined).map(objectKey)).size
+			return { destination: statusDestination(this.#world, binding, status, vaultUrl), byLists }
+		}
+		if (!isSecretBinding(binding)) throw new Error('a binding of another delivery')
+		return { destination: secretDestination(this.#world, binding, () => this.life), byLists: undefined }
 	}
 
 	#conclude(parsed: Parsed, previous: Present, outcome: Outcome): void {
@@ -196,6 +207,14 @@ export class SimulatedOperator implements Process {
 		if (nextPollAt === Number.POSITIVE_INFINITY) return
 		this.#callAfter(Math.max((nextPollAt ?? monotonic) - monotonic, MIN_CALL_MS))
 	}
+}
+
+/** Of one object always the same: a tenth of the time of a history goes into parsing. */
+const parsed = new WeakMap<BindingObject, Parsed>()
+function parsedOf(object: BindingObject): Parsed {
+	const known = parsed.get(object) ?? parseBinding(object)
+	parsed.set(object, known)
+	return known
 }
 
 const reportedOf = ({ metadata: { namespace, name, uid, resourceVersion } }: BindingObject) => ({

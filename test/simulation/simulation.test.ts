@@ -1,7 +1,8 @@
 // The engine in simulated histories. Others with ASB_SEED; ASB_LONG=1 makes 200,000 of them, each time others.
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { type History, histories, run } from './history.ts'
+import { histories } from './generator.ts'
+import { type History, run } from './history.ts'
 import { SimulatedOperator } from './operator.ts'
 import { stories } from './stories.ts'
 import { told } from './told.ts'

@@ -30,6 +30,8 @@ export interface Shape {
 	swap: 'beta' | 'gamma'
 	tls: boolean
 	secretName: 'one' | 'two'
+	/** nodes bring the values into volumes, instead of a Secret */
+	volume: boolean
 }
 
 export const FIRST: Shape = {
@@ -46,6 +48,7 @@ export const FIRST: Shape = {
 	swap: 'beta',
 	tls: false,
 	secretName: 'one',
+	volume: false,
 }
 
 /** Names that the Secret cannot be without. */
@@ -90,6 +93,14 @@ function entriesOf({ files, older, pin, swap, tls }: Shape): Entry[] {
 	return [...files.flatMap(entry), ...required]
 }
 
+/** Secrets of the vault that it may want. */
+export const objectsOf = (shape: Shape): ObjectName[] => [
+	...new Set([
+		...entriesOf({ ...shape, pin: 'some version' }).map(({ objectName }) => objectName),
+		...(shape.select ? SELECTABLE : []),
+	]),
+]
+
 /** All names that a binding may ever have. */
 export const allNames = (): string[] => [...FILES, ...Object.keys(TLS), ...SELECTABLE]
 
@@ -108,16 +119,21 @@ export function askedOf(shape: Shape, generation: number, hold: Asked['hold']): 
 
 /** As the resource has it. */
 export function specOf(shape: Shape): Record<string, unknown> {
-	const { policy, maxRemovals, select, suspend, vault, byAccount, client, tls, secretName } = shape
+	const { policy, maxRemovals, select, suspend, vault, byAccount, client } = shape
 	return {
 		...(byAccount ? {} : { vault: { url: vaultUrl(vault) } }),
 		identity: { serviceAccountName: 'payments', clientId: CLIENTS[client], tenantId: TENANT },
 		secrets: entriesOf(shape),
 		select: select ? [{ tags: { [TAG[0]]: TAG[1] } }] : [],
-		delivery: { secret: { name: secretName, ...(tls ? { type: 'kubernetes.io/tls' } : {}) }, refreshPods: false },
+		delivery: deliveryOf(shape),
 		policy: { ...policy, maxRemovals },
 		suspend,
 	}
+}
+
+function deliveryOf({ volume, tls, secretName }: Shape): Record<string, unknown> {
+	if (volume) return { type: 'Volume' }
+	return { secret: { name: secretName, ...(tls ? { type: 'kubernetes.io/tls' } : {}) }, refreshPods: false }
 }
 
 /** What the API server refuses when it is applied: there must be something to deliver. */

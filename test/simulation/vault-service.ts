@@ -47,9 +47,12 @@ export class VaultService {
 	readonly #alive: () => Life
 	readonly #random: () => number
 	readonly #lists = new Map<string, ListKnowledge>()
+	readonly #shared: Map<string, { askedAt: number; reply: Reply<VaultSecret> }> | undefined
 
-	constructor(world: World, random: () => number, alive: () => Life) {
+	/** @param shared answers are kept for all volumes of a node */
+	constructor(world: World, random: () => number, alive: () => Life, shared = false) {
 		this.#world = world
+		this.#shared = shared ? new Map() : undefined
 		this.#random = random
 		this.#alive = alive
 	}
@@ -59,13 +62,27 @@ export class VaultService {
 		return this.#lists.get(session) ?? { pages: undefined, at: 0, denied: false }
 	}
 
+	/** An answer that somebody of this process got to the same question, asked since then with the same identity, will do. */
 	read(
+		session: string,
 		vault: string,
-		objectName: string,
-		version: string | undefined,
+		{ objectName, version, since }: { objectName: string; version: string | undefined; since: number },
 		arrive: (reply: Reply<VaultSecret>) => void,
 	): void {
 		const { network, vaults, agenda, requests } = this.#world
+		const key = `${session}/${objectName}/${version}`
+		const known = this.#shared?.get(key)
+		if (known && known.askedAt >= since) {
+			agenda.after(0, () => {
+				if (this.#alive() === 'alive') arrive(known.reply)
+			})
+			return
+		}
+		const askedAt = agenda.monotonic
+		const arrived = (reply: Reply<VaultSecret>) => {
+			if (reply.kind === 'ok') this.#shared?.set(key, { askedAt, reply })
+			arrive(reply)
+		}
 		const work = (): VaultSecret => {
 			requests.reads++
 			const { version: found } = vaults.vault(vault).get(objectName, version)
@@ -76,7 +93,7 @@ export class VaultService {
 				serverTime: dateOf(agenda.serverNow()),
 			}
 		}
-		network.send('read', work, arrive, this.#alive)
+		network.send('read', work, arrived, this.#alive)
 	}
 
 	list(session: string, vault: string, limit: number, arrive: (reply: Reply<VaultListing>) => void): void {

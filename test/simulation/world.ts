@@ -4,6 +4,7 @@ import { seededRandom } from '../kit/random.ts'
 import { conditionOf, Judge } from '../oracle/judge.ts'
 import { difference } from '../oracle/settled.ts'
 import { type Asked, alsoInVault, edited, type Watching, Wishes, watchingOf } from '../oracle/wishes.ts'
+import type { OnNode } from './actions.ts'
 import { Agenda } from './agenda.ts'
 import { ApiRefusal, SimulatedSecrets } from './api-server.ts'
 import { Faults } from './faults.ts'
@@ -53,7 +54,10 @@ export class World {
 	readonly secrets: SimulatedSecrets
 	readonly network: Network
 	readonly judge: Judge
+	/** of the place that the operator writes */
 	readonly watching: Watching
+	/** of all places */
+	readonly watchings: Watching[]
 	shape: Shape
 	binding: BindingObject
 	/** the binding as the watch last showed it */
@@ -63,8 +67,7 @@ export class World {
 	process: Process
 	/** requests of each kind that reached the other side, of the present process and those before */
 	readonly requests = { reads: 0, lists: 0, writes: 0, statuses: 0 }
-	/** uid of the place → whether the operator may have taken it away */
-	readonly #wishes: Wishes
+	protected readonly wishes: Wishes
 	readonly #triggers: { left: number; work: () => void }[] = []
 	readonly #start: (world: World) => Process
 	/** the operator's clock was set back: a revision that somebody else destroyed after that may be taken again */
@@ -83,8 +86,9 @@ export class World {
 		this.network = new Network(agenda, this.faults, random, () => this.#happened())
 		const times = { now: () => agenda.now(), monotonic: () => agenda.monotonic }
 		this.watching = watchingOf(BINDING, askedOf(shape, 1, undefined), allNames(), new Set(SELECTABLE))
+		this.watchings = [this.watching]
 		this.judge = new Judge({ vaults: this.vaults, times, absentMs: ABSENT_MS, ordered: true })
-		this.#wishes = new Wishes(this.vaults, [this.watching], times, POLL_MS)
+		this.wishes = new Wishes(this.vaults, this.watchings, times, POLL_MS)
 		for (const vault of VAULTS) {
 			for (const name of OBJECT_NAMES) if (name !== 'delta') this.vaults.rotate(vault, name)
 			for (const name of SELECTABLE) this.vaults.tag(vault, name, { [TAG[0]]: TAG[1] })
@@ -107,9 +111,9 @@ export class World {
 
 	/** Does something to vaults or bindings; the oracle looks before and after. */
 	during(work: () => void): void {
-		this.#wishes?.pass()
+		this.wishes?.pass()
 		work()
-		this.#wishes?.change(this.agenda.monotonic)
+		this.wishes?.change(this.agenda.monotonic)
 	}
 
 	/** Lets time pass. */
@@ -156,9 +160,11 @@ export class World {
 		this.during(() => {
 			this.shape = shape
 			if (shape.byAccount) this.accountVault = shape.vault
-			edited(this.watching, askedOf(shape, generation, this.watching.asked.hold))
-			// The ServiceAccount is read at each poll, however late the watch of bindings is.
-			if (shape.byAccount) alsoInVault(this.watching, shape.vault)
+			for (const watching of this.watchings) {
+				edited(watching, askedOf(shape, generation, watching.asked.hold))
+				// The ServiceAccount is read at each poll, however late the watch of bindings is.
+				if (shape.byAccount) alsoInVault(watching, shape.vault)
+			}
 			// Another place: what it holds is nobody's of whom the oracle knows.
 			if (shape.secretName !== before) {
 				this.watching.revision = 0
@@ -171,7 +177,9 @@ export class World {
 
 	/** The annotation hold is another one. */
 	hold(hold: Asked['hold'], text: string | null): void {
-		this.during(() => edited(this.watching, { hold }))
+		this.during(() => {
+			for (const watching of this.watchings) edited(watching, { hold })
+		})
 		this.annotate('secrets.purista.dev/hold', text)
 	}
 
@@ -192,23 +200,34 @@ export class World {
 		this.#toldNames.add(String(status['secretName']))
 		const { generation } = this.binding.metadata
 		const version = this.binding.metadata.resourceVersion
-		this.#wishes.pass()
-		this.judge.status(this.watching, status, generation, Number(version))
+		this.wishes.pass()
+		this.judgeStatus(status, generation, Number(version))
 		if (JSON.stringify(status).includes(CANARY)) this.judge.problems.push(`a value stands in the status ${version}`)
 		return version
+	}
+
+	protected judgeStatus(status: Record<string, unknown>, generation: number, order: number): void {
+		this.judge.status(this.watching, status, generation, order)
 	}
 
 	#put(object: BindingObject): void {
 		const metadata = { ...object.metadata, resourceVersion: this.secrets.nextVersion() }
 		this.binding = { ...object, metadata }
 		this.agenda.after(Math.max(WATCH_MS, this.#silentUntil - this.agenda.monotonic), () => this.#show())
+		this.changed()
 	}
+
+	/** The binding is another one: who else watches it is told. */
+	protected changed(): void {}
 
 	#show(): void {
 		if (this.agenda.monotonic < this.#silentUntil || this.watched === this.binding) return
 		this.watched = this.binding
 		this.process.shown()
 	}
+
+	/** Something happens to a node: here there are none. */
+	onNode(_: OnNode): void {}
 
 	/** Nothing comes from the API server's watch for so long. */
 	silence(ms: number): void {
@@ -223,7 +242,7 @@ export class World {
 		const texts = this.texts()
 		const same = texts === undefined ? this.watching.texts.size === 0 : sameTexts(texts, this.watching.texts)
 		if (same && name !== this.shape.secretName) return
-		this.#wishes.pass()
+		this.wishes.pass()
 		this.judge.place(this.watching, { texts, ours, order: Number(this.secrets.nextVersion()) })
 		if (this.isSetBack && !ours && this.watching.tampered.has('.binding.json')) this.watching.revision = 0
 	}
@@ -257,20 +276,24 @@ export class World {
 		const until = this.agenda.monotonic + HEALED_MS
 		let why = this.difference()
 		while (why !== undefined && this.agenda.monotonic < until && this.judge.problems.length === 0) {
-			const { binding, watching } = this
-			const { texts } = watching
+			const before = this.written()
 			this.run(POLL_EVERY_MS)
 			// Nothing was written, so nothing is other than it was, unless time itself turned something.
-			if (binding !== this.binding || texts !== watching.texts || this.agenda.monotonic >= until)
+			if (before.some((each, i) => each !== this.written()[i]) || this.agenda.monotonic >= until)
 				why = this.difference()
 		}
 		if (why !== undefined) this.judge.problems.push(`after everything was healed: ${why}`)
-		this.watching.before = []
+		for (const watching of this.watchings) watching.before = []
+	}
+
+	/** Objects that are others when something was written. */
+	protected written(): readonly unknown[] {
+		return [this.binding, this.watching.texts]
 	}
 
 	/** What is not as the oracle says. */
 	difference(): string | undefined {
-		this.#wishes.pass()
+		this.wishes.pass()
 		const texts = this.texts() ?? new Map<string, string>()
 		const parsed = parseManifest(texts.get('.binding.json') ?? '')
 		// Nothing is written while the binding is suspended, whatever somebody else wrote.

@@ -2,7 +2,8 @@
 //
 // 1. `npm run check` and the unit tests, which need no cluster: a mistake there shows in a minute.
 // 2. The cluster: brought up (built, the first time on a machine) and held under the lock until the end.
-// 3. Integration and end-to-end tests against it; then it is taken down, unless `--keep`.
+// 3. Integration tests, those that need the cluster beside those that do not, and end-to-end tests; then the cluster is
+//    taken down, unless `--keep`.
 // 4. The closing line `N passed, N failed`, whatever happened before.
 //
 // Arguments: --keep · --only=check,unit,integration,e2e · anything else goes to vitest (a file filter, -t NAME).
@@ -88,7 +89,7 @@ interface VitestReport {
 	}>
 }
 
-async function vitest(project: Exclude<Stage, 'check'>): Promise<void> {
+async function vitest(project: Exclude<Stage, 'check'> | 'local'): Promise<void> {
 	stopping.signal.throwIfAborted()
 	const file = join(reports, `${project}.json`)
 	const ok = await run(
@@ -99,6 +100,8 @@ async function vitest(project: Exclude<Stage, 'check'>): Promise<void> {
 		'--reporter=default',
 		'--reporter=json',
 		`--outputFile.json=${file}`,
+		// A file that is asked for is in one of the projects of a stage.
+		...(project === 'local' ? ['--passWithNoTests'] : []),
 		...forVitest,
 	)
 	let report: VitestReport
@@ -136,7 +139,10 @@ async function main(): Promise<void> {
 			await downKeptDemo({ progress, holder: 'npm test' })
 			await ensureCluster({ progress, holder: 'npm test' })
 		})
-		if (wants('integration')) await timed('integration', () => vitest('integration'))
+		if (wants('integration'))
+			await timed('integration', async () => {
+				await Promise.all([vitest('integration'), vitest('local')])
+			})
 		if (wants('e2e')) await timed('e2e', () => vitest('e2e'))
 	} finally {
 		if (!keep) await downCluster({ progress })

@@ -75,5 +75,6 @@ export const EVENT_REASONS = {
 	VaultUnreachable: 'bindings that read a vault do not reach it; told once, at the lease of the operator',
 	VaultReachable: 'all of them reach it again',
 	PodsKeepOldValues: 'pods take the Secret as single files (subPath) or as environment variables, which never change',
+	PodsNotRefreshed: 'the operator may not tell pods of a new value, so they have it when their kubelet looks by itself',
 } as const satisfies Record<string, string>
 export type EventReason = keyof typeof EVENT_REASONS

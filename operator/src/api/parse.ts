@@ -86,6 +86,8 @@ export interface Binding<D extends Delivery = Delivery> {
 	delivery: D
 	/** milliseconds */
 	interval: number
+	/** what the spec says, where the operator asks vaults less often than that */
+	shorterInterval?: number | undefined
 	/** milliseconds */
 	staleAfter: number
 	select: Selector[]

@@ -342,6 +342,9 @@ const secretStatus = z.strictObject({
 		description: 'With delivery by Volume: older versions that belong beside it, the newest first.',
 		'x-kubernetes-list-type': 'atomic',
 	}),
+	selected: z.literal(true).optional().meta({
+		description: 'With delivery by Volume: a selector brings it, and no entry names it.',
+	}),
 	updated: time('When the delivered version was last changed in the vault.'),
 	expires: time('When the delivered version expires, if it says so.'),
 	state: z.string().max(64).meta({

@@ -1,6 +1,8 @@
 /** RFC 3339 UTC in whole seconds, from milliseconds since the epoch. */
 export function formatTime(ms: number): string {
-	return new Date(ms).toISOString().replace(/\.\d{3}Z$/, 'Z')
+	const text = new Date(ms).toISOString()
+	// Not by a pattern: a pass over 500 secrets writes thousands of times. The last five characters are `.000Z`.
+	return `${text.slice(0, -5)}Z`
 }
 
 /** Milliseconds since the epoch of an RFC 3339 time; undefined for anything else. */

@@ -1,6 +1,10 @@
 import { expect, test } from 'vitest'
 import { fixedUses, needsRefresh, ownerOf, type PodObject } from '../destinations/secret/pods.ts'
+import { KubeError } from '../ports/kube-error.ts'
+import { settle } from '../process/testing/fake-clock.ts'
+import { TOO_LONG } from './errors.ts'
 import { createPods } from './pods.ts'
+import type { KubeRequest } from './transport.ts'
 
 const LARGE = 'x'.repeat(200_000)
 const pod = {
@@ -53,4 +57,38 @@ test('of a pod only what is looked at is kept, and it says the same', async () =
 			)
 	}
 	expect(ownerOf(kept)).toEqual(ownerOf(whole))
+})
+
+test('a page that is too long is asked for again with fewer pods, and the rest too', async () => {
+	const limits: string[] = []
+	const request = async <T>({ query = {}, maxBytes = 0 }: KubeRequest) => {
+		const { limit = '', continue: from = '0' } = query
+		limits.push(limit)
+		// Each pod takes 1.5 MiB.
+		if (Number(limit) * 1.5 * 1024 * 1024 > maxBytes) throw new KubeError('server', 'long', { code: TOO_LONG })
+		const next = Number(from) + Number(limit)
+		return { metadata: next < 3 ? { continue: String(next) } : {}, items: [whole] } as T
+	}
+	let pods = 0
+	for await (const _ of createPods({ request }).list('ns', new AbortController().signal)) pods++
+	expect([pods, limits]).toEqual([3, ['50', '13', '4', '1', '1', '1']])
+})
+
+test('of all bindings together two pages are read at once', async () => {
+	const under: (() => void)[] = []
+	const request = async <T>() => {
+		await new Promise<void>((resolve) => under.push(resolve))
+		return { metadata: {}, items: [whole] } as T
+	}
+	const pods = createPods({ request })
+	const list = async (namespace: string) => {
+		for await (const each of pods.list(namespace, new AbortController().signal)) expect(each.metadata.name).toBe('p')
+	}
+	const all = Array.from({ length: 20 }, (_, i) => list(`ns-${i}`))
+	for (let left = 20; left > 0; left--) {
+		await settle()
+		expect(under).toHaveLength(Math.min(left, 2))
+		under.shift()?.()
+	}
+	await Promise.all(all)
 })

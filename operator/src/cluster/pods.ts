@@ -3,10 +3,18 @@ import { optional } from '../api/optional.ts'
 import type { ContainerObject, PodObject } from '../destinations/secret/pods.ts'
 import type { Pods } from '../ports/cluster.ts'
 import { isKubeError } from '../ports/kube-error.ts'
+import { createGate } from '../process/gate.ts'
+import { TOO_LONG } from './errors.ts'
 import type { KubeTransport } from './transport.ts'
 
-// Pods are large objects, 10 KB as a rule; with all the annotations that a tenant may write (256 kB) a page has 13 MB.
+// Pods are large objects, 10 KB as a rule. Tenants may write 1.5 MiB into one, so a page has a size in bytes too, which takes two of
+// these; what is longer is asked for in shorter pages.
 const PAGE_SIZE = 50
+const PAGE_BYTES = 4 * 1024 * 1024
+// Three tries from 50 to one.
+const SMALLER = 4
+// Bytes, text and objects of a page take five times its size for a moment. All bindings together read so many at once: 40 MiB.
+const PAGES = 2
 
 interface PodList {
 	metadata: { continue?: string }
@@ -78,13 +86,30 @@ const MAX_TEXT = 64
 const TEMPLATE_HASH_LABEL = 'pod-template-hash'
 
 export function createPods(transport: Pick<KubeTransport, 'request'>): Pods {
+	const gate = createGate(PAGES, () => performance.now())
+	const read = async (
+		namespace: string,
+		next: string | undefined,
+		paging: { size: number },
+		signal: AbortSignal,
+	): Promise<ReturnType<typeof keptOf>> => {
+		const path = `/api/v1/namespaces/${namespace}/pods`
+		const query: Record<string, string> = { limit: String(paging.size), ...(next ? { continue: next } : {}) }
+		try {
+			return keptOf(await transport.request<PodList>({ method: 'GET', path, query, signal, maxBytes: PAGE_BYTES }))
+		} catch (error) {
+			if (!isKubeError(error) || error.code !== TOO_LONG || paging.size === 1) throw error
+			paging.size = Math.ceil(paging.size / SMALLER)
+			return read(namespace, next, paging, signal)
+		}
+	}
 	return {
 		async *list(namespace, signal) {
+			const paging = { size: PAGE_SIZE }
 			let next: string | undefined
 			do {
-				const paging: Record<string, string> = { limit: String(PAGE_SIZE), ...(next ? { continue: next } : {}) }
-				const path = `/api/v1/namespaces/${namespace}/pods`
-				const page = keptOf(await transport.request<PodList>({ method: 'GET', path, query: paging, signal }))
+				const from = next
+				const page = await gate(namespace, signal, () => read(namespace, from, paging, signal))
 				yield* page.items
 				next = page.next
 			} while (next)

@@ -30,6 +30,8 @@ export interface KubeRequest {
 	signal?: AbortSignal | undefined
 	/** deadline of the whole request including its body, milliseconds */
 	timeoutMs?: number | undefined
+	/** what a longer answer is refused by, with the code TOO_LONG; default: 32 MiB */
+	maxBytes?: number | undefined
 }
 
 interface KubeStreamRequest {
@@ -133,9 +135,10 @@ export function createKubeTransport(options: KubeTransportOptions): KubeTranspor
 			const deadline = createDeadline(request.signal, request.timeoutMs ?? options.timeoutMs ?? REQUEST_TIMEOUT_MS)
 			try {
 				const response = await open(line, request, deadline.signal)
-				const text = await readText(response, MAX_BYTES)
+				const { maxBytes = MAX_BYTES } = request
+				const text = await readText(response, maxBytes)
 				if (text === undefined)
-					throw new KubeError('server', `${line.text}: the answer has more than ${MAX_BYTES} bytes`, { code: TOO_LONG })
+					throw new KubeError('server', `${line.text}: the answer has more than ${maxBytes} bytes`, { code: TOO_LONG })
 				if (isTooDeep(text, MAX_DEPTH)) throw new KubeError('server', `${line.text}: the answer is nested too deep`)
 				// The one place where an answer gets its type: callers name it, and parse what they did not write themselves.
 				return (text === '' ? undefined : JSON.parse(text)) as T

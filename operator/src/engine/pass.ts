@@ -212,11 +212,15 @@ function* poll({ due, basis }: Begun, polling: Polling, { last, secrets, absentS
 	return merged({ ...last, ones: new Map(ones), broke: undefined, tooMany: undefined }, toldOf(more))
 }
 
-/** Reads what the read back showed as missing or edited, unless this poll has its value already. */
+/**
+ * Reads what the read back showed as missing or edited, unless this poll has its value already. So it does what is there as it
+ * was before: what was known when the poll began is known of something else then.
+ */
 function* pollDrifted(polling: Polling, known: Knowledge, found: Poll): Piece<Poll> {
 	const findingOf = (name: string) => found.ones.get(name)?.finding
 	const names = found.wanted.map(({ name }) => name).filter((name) => isRepeated(findingOf(name)))
-	const drift = toRead(names, findingOf, known)
+	const isOther = (name: string) => found.ones.get(name)?.known !== undefined && !known.secrets.has(name)
+	const drift = new Set([...toRead(names, findingOf, known), ...names.filter(isOther)])
 	if (drift.size === 0) return found
 	return merged(found, yield* pollSome(polling, madeOfTheSame(found.wanted, drift)))
 }

@@ -58,7 +58,9 @@ function selectionOf(
 ): { wanted: readonly WantedSecret[]; ones: ReadonlyMap<string, One> } {
 	const explicit = binding.secrets
 	const named = new Set(explicit.map(({ name }) => name))
-	const entries = binding.select.length === 0 ? [] : [...basis.entries.values()].filter(({ name }) => !named.has(name))
+	// Another one was an entry of a spec before.
+	const others = binding.select.length === 0 ? [] : [...basis.entries.values()]
+	const entries = others.filter(({ name, selected }) => selected === true && !named.has(name))
 	const told = entries.map(({ name, objectName }) => selectedSecret(name, objectName))
 	const taken = new Set([...named, ...told.map(({ name }) => name)])
 	const rest = before.filter(({ name }) => !taken.has(name))

@@ -185,12 +185,12 @@ describe('a node that learns from the status', () => {
 
 	test('takes what selectors bring from the status, and lets go what a status of a good poll names no more', () => {
 		const one = filled({ secrets: [], select: [{ prefix: 'a' }, { prefix: 'b' }] })
-		expect(one.pass(statusOf([entry('a'), entry('b')]), 0)).toEqual(['a', 'b'])
-		expect(one.pass(statusOf([entry('a')], fresh('VaultUnreachable')), 1_000)).toEqual([])
+		expect(one.pass(statusOf([entry('a', { selected: true }), entry('b', { selected: true })]), 0)).toEqual(['a', 'b'])
+		expect(one.pass(statusOf([entry('a', { selected: true })], fresh('VaultUnreachable')), 1_000)).toEqual([])
 		expect([...one.values.keys()]).toEqual(['a', 'b'])
-		expect(one.pass(statusOf([entry('a')], { observedGeneration: 0 }), 2_000)).toEqual([])
+		expect(one.pass(statusOf([entry('a', { selected: true })], { observedGeneration: 0 }), 2_000)).toEqual([])
 		expect([...one.values.keys()]).toEqual(['a', 'b'])
-		expect(one.pass(statusOf([entry('a')]), 3_000)).toEqual([])
+		expect(one.pass(statusOf([entry('a', { selected: true })]), 3_000)).toEqual([])
 		expect([...one.values.keys()]).toEqual(['a'])
 	})
 
@@ -200,16 +200,18 @@ describe('a node that learns from the status', () => {
 		['gone', { state: 'Absent', reason: 'SecretAbsent', updated: undefined }, ['b']],
 	])('removes what is absent when its own reads say so and the status tells it as %s', (_, told, left) => {
 		const one = filled({ ...two, policy: { absent: 'Remove', maxRemovals: 0 } })
-		one.pass(statusOf([entry('a'), entry('b')]), 0)
+		one.pass(statusOf([entry('a', { selected: true }), entry('b', { selected: true })]), 0)
 		one.vault.delete('a')
-		const gone = statusOf([entry('a', { state: 'Absent', reason: 'SecretAbsent' }), entry('b')])
+		const gone = statusOf([entry('a', { state: 'Absent', reason: 'SecretAbsent' }), entry('b', { selected: true })])
 		expect(one.pass(gone, 1_000)).toEqual(['a'])
 		expect([...one.values.keys()]).toEqual(['a', 'b'])
-		one.pass(statusOf([entry('a', told), entry('b')]), 12_000)
-		one.pass(statusOf([entry('a', told), entry('b')]), 30_000)
+		one.pass(statusOf([entry('a', told), entry('b', { selected: true })]), 12_000)
+		one.pass(statusOf([entry('a', told), entry('b', { selected: true })]), 30_000)
 		expect([...one.values.keys()]).toEqual(left)
 		// While the two disagree, each interval asks again.
-		expect(one.pass(statusOf([entry('a', told), entry('b')]), 100_000)).toEqual(told.state ? [] : ['a'])
+		expect(one.pass(statusOf([entry('a', told), entry('b', { selected: true })]), 100_000)).toEqual(
+			told.state ? [] : ['a'],
+		)
 	})
 
 	test('keeps what is told as gone while the vault gives it', () => {

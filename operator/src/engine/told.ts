@@ -112,9 +112,12 @@ export function itemsOf(entries: Told): ReadonlyMap<string, ListedSecret> {
 	return new Map(items)
 }
 
-/** Whether the operator agrees that a secret goes: it is not told any more, or as one that nothing is delivered of. */
+/**
+ * Whether the operator agrees that a secret goes: it is not told any more, or as one that nothing is delivered of. One that is
+ * pending waits for something, and nobody has counted it among removals.
+ */
 export const isRemovalTold = (entry: SecretStatus | undefined): boolean =>
-	entry === undefined || (entry.updated === undefined && entry.reason !== 'RemovalsHeld')
+	entry === undefined || (entry.updated === undefined && entry.state !== 'Pending' && entry.reason !== 'RemovalsHeld')
 
 /** Whether a status tells a node something that it has not followed. */
 export const isNews = ({ told }: Knowledge, status: BindingStatus): boolean => told?.text !== textOfStatus(status)

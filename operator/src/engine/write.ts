@@ -76,7 +76,8 @@ export function* write(
 function doubted({ holding }: Knowledge, { set, drop }: Change): Knowledge['holding'] {
 	if (holding === undefined || holding === 'none' || !holding.manifest) return holding
 	const entries = Object.entries(holding.manifest.secrets).filter(([name]) => !set.has(name) && !drop.includes(name))
-	return { ...holding, manifest: { ...holding.manifest, secrets: Object.fromEntries(entries) } }
+	// Nobody ever wrote this one, so the next is never the same, whatever it says.
+	return { ...holding, manifest: { ...holding.manifest, revision: 0, secrets: Object.fromEntries(entries) } }
 }
 
 /** What the destination would refuse is not asked for. */

@@ -170,6 +170,31 @@ describe('the queue before the thread', () => {
 		expect(threads).toHaveLength(1)
 	})
 
+	it('who has cheap values waits for the one that is being made, however many others have dear ones', async () => {
+		const { clock, began, threads, make, content } = staged()
+		const others = Array.from({ length: 50 }, (_, i) => `other-${i}`)
+		const finish = async (ms: number) => {
+			await clock.advance(ms)
+			threads[0]?.answer(content)
+			await settle()
+		}
+		for (const name of others) for (let i = 0; i < 4; i++) void make(`${name}/${i}`, name)
+		await settle()
+		for (let i = 0; i < 30; i++) {
+			const before = began.length
+			void make(`victim/${i}`, 'victim')
+			// What is being made.
+			await finish(1_000)
+			// At its first value it has used no less than those of them who had no turn yet.
+			while (i === 0 && began.at(-1) !== 'victim/0') await finish(1_000)
+			expect(began.slice(before).filter((value) => !value.startsWith('victim')).length).toBeLessThanOrEqual(
+				i === 0 ? 49 : 0,
+			)
+			expect(began.at(-1)).toBe(`victim/${i}`)
+			await finish(10)
+		}
+	})
+
 	it('a value that passes the deadline gets a second try behind the others, and then is told as too long', async () => {
 		const { clock, began, done, threads, make, content } = staged()
 		void make('slow')

@@ -36,7 +36,7 @@ export interface Forms {
 	close(): void
 }
 
-// The dearest value that is allowed takes a second or two (pki/pfx.ts). Five times that, for a pod with little CPU.
+// The dearest value that is allowed takes half a second (pki/pfx.ts). Twenty times that, for a pod with little CPU.
 const DEADLINE_MS = 10_000
 // A deadline may pass because the machine had no time. What passes it twice is told.
 const MAX_TRIES = 2
@@ -54,8 +54,8 @@ interface Job {
 }
 
 /**
- * 1. Namespaces take turns, first come first served within one: a namespace with a thousand dear values delays another one
- *    by one of them.
+ * 1. Namespaces take turns by what they used of the thread, first come first served within one: a namespace whose values are
+ *    cheap waits for the one that is being made, however many namespaces have a thousand dear ones.
  * 2. One thread does all the work, one value at a time. It is started when there is some and ended when there was none for a
  *    while, or when a value takes longer than its deadline; the next value then gets a new one.
  * 3. A value that passed the deadline is tried once more when it is the turn of its namespace.
@@ -93,8 +93,10 @@ export function createForms({ clock, observe = () => {}, start = startThread }: 
 		busy = true
 		idle?.abort()
 		for (let job = waiting.shift(); job !== undefined; job = waiting.shift()) {
+			const began = clock.monotonic()
 			try {
 				const made = await tryOne(job)
+				waiting.used(job.place.group, clock.monotonic() - began)
 				if (made.kind === 'tooLong' && ++job.tries < MAX_TRIES && !closed) waiting.add(job.place, job)
 				else job.settle(made)
 			} catch (error) {

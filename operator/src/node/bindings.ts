@@ -13,7 +13,7 @@ export interface Followed {
 	readonly synced: boolean
 	/** counts changes of `object` and `synced` */
 	readonly version: number
-	/** Monotonic: when its spec, or what its status says of the vault, last changed. Answers of before say nothing of it. */
+	/** Monotonic: when its spec, its annotations, or what its status says of the vault, last changed. Answers of before say nothing of it. */
 	readonly changedAt: number
 	/** Monotonic: from when on answers of the vault will do for a first poll, so that pods that start together share them. */
 	since(): number
@@ -33,7 +33,8 @@ export interface BindingWatchesOptions {
 	readonly clock: Clock
 	readonly random: Random
 	readonly signal: AbortSignal
-	readonly observer?: WatchObserver | undefined
+	/** hears of all watches; of their states it is not told, for it would take those of several for one's */
+	readonly observer?: Pick<WatchObserver, 'fault' | 'relisted'> | undefined
 }
 
 interface Watched {
@@ -135,13 +136,17 @@ async function watch(options: BindingWatchesOptions, namespace: string, name: st
 		watched.synced = true
 		watched.object = object && parseBinding(keptOf(object))
 		watched.version++
-		const said = object && JSON.stringify([object.metadata.generation, textOfStatus(watched.object?.status ?? {})])
+		// Annotations ask for a look, or end a hold: what was read before they came does not answer that.
+		const { generation, annotations } = object?.metadata ?? {}
+		const said = object && JSON.stringify([generation, annotations, textOfStatus(watched.object?.status ?? {})])
 		if (said !== watched.said) watched.changedAt = clock.monotonic()
 		watched.said = said
 		for (const wake of watched.waiting) wake()
 	}
 	const path = bindingsPath(namespace)
-	for await (const event of watchCollection<BindingObject>({ ...options, signal, path, query })) {
+	const { fault, relisted } = options.observer ?? {}
+	const observer = { ...(fault && { fault }), ...(relisted && { relisted }) }
+	for await (const event of watchCollection<BindingObject>({ ...options, observer, signal, path, query })) {
 		if (event.kind === 'synced') told(event.items[0])
 		else told(event.kind === 'applied' ? event.item : undefined)
 	}

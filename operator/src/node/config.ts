@@ -2,6 +2,7 @@ import { hostname } from 'node:os'
 import { parseArgs } from 'node:util'
 import { VAULT_SUFFIXES } from '../api/constants.ts'
 import type { LogLevel } from '../process/log.ts'
+import { type TokenProxy, tokenProxyOf } from '../vault/token-proxy.ts'
 
 /** What the node role was told, by flags first, then by the environment. This file alone reads either. */
 export interface NodeConfig {
@@ -10,7 +11,6 @@ export interface NodeConfig {
 	readonly driver: string
 	readonly kubeletRoot: string
 	readonly memoryRoot: string
-	readonly mount: 'symlink' | 'tmpfs'
 	/** bytes of all volumes together */
 	readonly nodeMemory: number
 	readonly port: number
@@ -20,6 +20,7 @@ export interface NodeConfig {
 	readonly vaultRate: number
 	readonly vaultSuffixes: readonly string[]
 	readonly noProxy: string | undefined
+	readonly tokenProxy: TokenProxy | undefined
 	readonly authorityHost: string | undefined
 	readonly disableInstanceDiscovery: boolean
 	readonly kubeconfig: string | undefined
@@ -61,7 +62,6 @@ const FLAGS: Readonly<Record<string, Flag>> = {
 		form: PATH,
 	},
 	'memory-root': { what: 'directory on a tmpfs of the node', default: '/run/secrets.purista.dev', form: PATH },
-	mount: { what: 'symlink (no privilege) or tmpfs (privileged)', default: 'symlink', form: /^(symlink|tmpfs)$/ },
 	'node-memory': { what: 'MiB of all volumes together', default: '64', range: [1, 4096] },
 	port: { what: 'metrics', default: '8080', range: [0, 65_535] },
 	'health-port': { what: '/healthz and /readyz', default: '8081', range: [0, 65_535] },
@@ -111,6 +111,8 @@ export function parseNodeConfig(args: readonly string[], env: NodeJS.ProcessEnv)
 	if (`${certain('kubelet-root')}${certain('driver')}`.length > MAX_SOCKET)
 		return { kind: 'invalid', problem: 'the paths of the sockets would be too long: write a shorter --driver' }
 	const suffixes = textsOf('vault-suffix', values, env)
+	const tokenProxy = tokenProxyOf(env)
+	if (tokenProxy && 'problem' in tokenProxy) return { kind: 'invalid', problem: tokenProxy.problem }
 	return {
 		kind: 'run',
 		config: {
@@ -119,7 +121,6 @@ export function parseNodeConfig(args: readonly string[], env: NodeJS.ProcessEnv)
 			driver: certain('driver'),
 			kubeletRoot: certain('kubelet-root'),
 			memoryRoot: certain('memory-root'),
-			mount: certain('mount') === 'tmpfs' ? 'tmpfs' : 'symlink',
 			nodeMemory: Number(certain('node-memory')) * 1024 * 1024,
 			port: Number(certain('port')),
 			healthPort: Number(certain('health-port')),
@@ -128,6 +129,7 @@ export function parseNodeConfig(args: readonly string[], env: NodeJS.ProcessEnv)
 			vaultRate: Number(certain('vault-rate')),
 			vaultSuffixes: suffixes.length > 0 ? suffixes : VAULT_SUFFIXES,
 			noProxy: env['NO_PROXY'] ?? env['no_proxy'],
+			tokenProxy,
 			authorityHost: text('authority-host'),
 			disableInstanceDiscovery: values['disable-instance-discovery'] === true,
 			kubeconfig: text('kubeconfig'),

@@ -2,24 +2,33 @@ import { MANIFEST_FILE } from 'purista-azure-mounted-secret-store/manifest'
 import type { VolumeBinding } from '../api/parse.ts'
 import type { Content } from '../engine/decode.ts'
 import type { Holding } from '../engine/destination.ts'
+import { type FaultKind, traitsOf, type VaultFault } from '../engine/fault.ts'
+import type { Outcome } from '../engine/outcome.ts'
 import type { Source } from '../engine/source.ts'
 import type { Destination } from '../ports/destination.ts'
-import type { OfflineValues } from './offline.ts'
-
-const keyOf = ({ uid, generation }: VolumeBinding) => `${uid}/${generation}`
+import type { OfflineKey, OfflineValues } from './offline.ts'
 
 export interface Place {
 	readonly binding: VolumeBinding
 	readonly source: Source
 	readonly destination: Destination
 	readonly offline: OfflineValues
+	/** milliseconds since the epoch: the annotation hold ends by itself */
+	readonly now: number
 	readonly signal: AbortSignal
+}
+
+/** The generation says nothing of annotations, and an annotation hold nothing of whether it has ended. */
+export function keyOf({ binding, source, now }: Pick<Place, 'binding' | 'source' | 'now'>): OfflineKey {
+	const { uid, generation, overrides, hold } = binding
+	const isHeld = hold.kind === 'until' && hold.until > now
+	return { uid, variant: JSON.stringify([generation, overrides, isHeld]), source }
 }
 
 /** Fills a volume with what is kept in memory. @returns false: nothing is kept, or it does not fit */
 export async function fillOffline(place: Place, on: Holding | undefined): Promise<boolean> {
-	const { binding, source, destination, offline, signal } = place
-	const snapshot = binding.delivery.offlineFor > 0 ? offline.get(keyOf(binding), source) : undefined
+	const { binding, destination, offline, signal } = place
+	const snapshot = binding.delivery.offlineFor > 0 ? offline.get(keyOf(place)) : undefined
 	if (!snapshot) return false
 	const change = { set: snapshot.files, drop: [], manifest: snapshot.manifest, on, create: true }
 	const verdict = destination.rules.judge(change)
@@ -28,7 +37,8 @@ export async function fillOffline(place: Place, on: Holding | undefined): Promis
 }
 
 /** Keeps what the vault has just confirmed, if the binding asks for it. */
-export async function keepOffline({ binding, source, destination, offline, signal }: Place): Promise<void> {
+export async function keepOffline(place: Place): Promise<void> {
+	const { binding, destination, offline, signal } = place
 	const { offlineFor } = binding.delivery
 	if (offlineFor === 0) return
 	const answer = await destination.readBack(signal)
@@ -38,5 +48,17 @@ export async function keepOffline({ binding, source, destination, offline, signa
 		const bytes = name === MANIFEST_FILE ? undefined : content?.(name)
 		return bytes === undefined ? [] : [[name, bytes]]
 	})
-	offline.keep(keyOf(binding), source, { files: new Map(contents), manifest }, offlineFor)
+	offline.keep(keyOf(place), { files: new Map(contents), manifest }, offlineFor)
+}
+
+/** Said of the way to the vault, or of a list: the identity is not denied anything by it. */
+const NO_DENIAL: ReadonlySet<FaultKind> = new Set(['firewall', 'connection', 'listTooLarge'])
+
+const isDenial = (fault: VaultFault) => traitsOf(fault).class === 'permission' && !NO_DENIAL.has(fault.kind)
+
+/** Whoever is denied a secret now must not start with it later, when the vault is away. */
+export function forgetDenied(outcome: Outcome, { binding, source, offline }: Place): void {
+	if (outcome.kind === 'failed' && isDenial(outcome.fault)) offline.forgetIdentity(source)
+	if (outcome.kind === 'polled' && outcome.results.some(({ fault }) => fault && isDenial(fault)))
+		offline.forget(binding.uid)
 }

@@ -17,14 +17,14 @@ export async function main(args: readonly string[]): Promise<number> {
 	if (parsed.kind !== 'run') return tellUsage(parsed)
 	const { config } = parsed
 	const log = createLogger({ level: config.logLevel })
-	const metrics = createMetrics({ clock: systemClock })
+	const metrics = createMetrics({ clock: systemClock, role: 'node' })
 	const shutdown = createShutdown({
 		deadlineMs: STOP_MS,
 		onDeadline: () => process.exit(1),
 		onStop: (signal) => log.info({ signal }, 'stopping'),
 	})
 	try {
-		log.info({ node: config.nodeName, driver: config.driver, mount: config.mount }, 'starting')
+		log.info({ node: config.nodeName, driver: config.driver }, 'starting')
 		const { kubeconfig, context } = config
 		const pod = podOf(process.env, SERVICE_ACCOUNT_FOLDER)
 		const kubeConfig = await accessOf({ kubeconfig, context, pod }, systemClock)

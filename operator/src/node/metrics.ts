@@ -15,7 +15,8 @@ export function createNodeMetrics(common: Pick<Metrics, 'text' | 'contentType'>)
 		volumes: gauge('asb_node_volumes', 'Volumes of pods on this node'),
 		waiting: gauge('asb_node_volumes_waiting', 'Volumes whose pods wait for their first files'),
 		bindings: gauge('asb_node_bindings_watched', 'Bindings that volumes of this node use'),
-		bytes: gauge('asb_node_memory_bytes', 'Bytes of all files in volumes of this node'),
+		bytes: gauge('asb_node_memory_bytes', 'Bytes of all files in volumes of this node, and of what offlineFor keeps'),
+		limit: gauge('asb_node_memory_limit_bytes', 'What these may be together (--node-memory)'),
 		offline: gauge(
 			'asb_node_offline_kept',
 			'Bindings whose values are kept for pods that start while the vault is away',
@@ -26,6 +27,11 @@ export function createNodeMetrics(common: Pick<Metrics, 'text' | 'contentType'>)
 			labelNames: ['call', 'result'],
 			// From what an ordinary republish takes to what the kubelet waits at most.
 			buckets: [0.005, 0.02, 0.1, 0.5, 1, 2, 5, 15, 60, 120],
+			registers,
+		}),
+		failures: new Counter({
+			name: 'asb_node_failures_total',
+			help: 'Following a volume failed in a way that nobody expects; the log says how. It goes on',
 			registers,
 		}),
 		news: new Counter({

@@ -1,11 +1,13 @@
 import { randomUUID } from 'node:crypto'
+import { join } from 'node:path'
 import { GROUP } from '../api/constants.ts'
 import { createEventRecorder } from '../cluster/events.ts'
 import type { KubeAccess } from '../cluster/pod-access.ts'
 import { createServiceAccounts } from '../cluster/serviceaccounts.ts'
 import { createKubeTransport, type KubeTransport } from '../cluster/transport.ts'
-import { createSymlinkStrategy, createTmpfsStrategy } from '../destinations/volume/strategy.ts'
-import { createNodeMemory } from '../destinations/volume/volume.ts'
+import { createWriterLock } from '../destinations/mount/lock.ts'
+import { createNodeMemory } from '../destinations/volume/memory.ts'
+import { createSymlinkStrategy, type MountStrategy } from '../destinations/volume/strategy.ts'
 import { createForms } from '../forms/forms.ts'
 import type { Clock, Random } from '../process/clock.ts'
 import type { Logger } from '../process/log.ts'
@@ -17,8 +19,8 @@ import type { NodeConfig } from './config.ts'
 import { createNodeMetrics, type NodeMetrics } from './metrics.ts'
 import { createOfflineValues } from './offline.ts'
 import { createReporter } from './report.ts'
-import { csiRoutes, registrationRoutes } from './services.ts'
-import { listen, type Socket } from './socket.ts'
+import { csiRoutes } from './services.ts'
+import { createServing, type ServingOptions } from './serving.ts'
 import { createPodTokens } from './tokens.ts'
 import { createVolumes, type Volumes } from './volumes.ts'
 
@@ -36,9 +38,13 @@ export interface NodeOptions {
 
 // Sessions nobody uses, and what pods left behind, are looked for this often.
 const TIDY_MS = 60_000
+// An upgrade that is taken back leaves the node unserved for so long, and twice that until it is certain.
+const CHECK_MS = 1_000
+// Beside the volumes, whose names begin otherwise.
+const LOCK = '.lock'
 
-async function strategyOf({ mount, memoryRoot }: NodeOptions['config']) {
-	const strategy = mount === 'symlink' ? createSymlinkStrategy(memoryRoot) : createTmpfsStrategy(memoryRoot)
+async function strategyOf({ memoryRoot }: NodeOptions['config']) {
+	const strategy = createSymlinkStrategy(memoryRoot)
 	const problem = await strategy.problem()
 	if (problem !== undefined) throw new Unservable(problem)
 	return strategy
@@ -57,36 +63,19 @@ function eventsOf({ clock, config, metrics, log }: NodeOptions, transport: KubeT
 	})
 }
 
-/**
- * The node role: serves the kubelet of one node. Resolves when it was asked to stop and nothing is written any more; the files of
- * pods stay, and the process is to be ended without closing the servers.
- *
- * @throws when the node cannot be served, with what to change
- */
-export async function runNode(options: NodeOptions): Promise<void> {
+/** The volumes of this node, and what they are made of. */
+function partsOf(options: NodeOptions, strategy: MountStrategy, transport: KubeTransport) {
 	const { config, clock, random, log, metrics, signal } = options
-	const strategy = await strategyOf(config)
-
-	const transport = createKubeTransport({
-		kubeConfig: options.kubeConfig,
-		userAgent: `azure-secret-binding-node/${config.nodeName}`,
-		observe: metrics.observeRequest,
-	})
 	const ofNode = createNodeMetrics(metrics)
-	const state: { registered: boolean; socket: Socket | undefined } = { registered: false, socket: undefined }
 	const tokens = createPodTokens(clock)
-	const bindings = createBindingWatches({
-		transport,
-		clock,
-		random,
-		signal,
-		observer: metrics.watchObserver('azuresecretbindings'),
-	})
+	const observer = metrics.watchObserver('azuresecretbindings')
+	const bindings = createBindingWatches({ transport, clock, random, signal, observer })
 	const vaults = createVaults({ ...vaultOptions(options), tokens })
 	const forms = createForms({ clock, observe: (result, seconds) => metrics.formSeconds.observe({ result }, seconds) })
 	const events = eventsOf(options, transport)
 	const memory = createNodeMemory(config.nodeMemory)
-	const offline = createOfflineValues(clock)
+	const offline = createOfflineValues(clock, memory)
+	const lock = createWriterLock(join(config.memoryRoot, LOCK), clock)
 	const volumes = createVolumes({
 		clock,
 		random,
@@ -95,38 +84,92 @@ export async function runNode(options: NodeOptions): Promise<void> {
 		makeForms: forms.make,
 		strategy,
 		memory,
+		lock,
 		offline,
 		bindings,
 		tokens,
 		root: config.memoryRoot,
-		isServing: async () => (await state.socket?.isOurs()) ?? true,
+		isServing: () => serving.isServing(),
 		onNews: createReporter(events, log, ofNode),
+		onFailure(error) {
+			ofNode.failures.inc()
+			log.error({ err: error }, 'following a volume failed; it goes on')
+		},
 	})
+	const serving = createServing(servingOptions(options, volumes, ofNode))
+	return { ofNode, bindings, vaults, forms, events, memory, offline, lock, volumes, serving }
+}
+
+function servingOptions(
+	{ config, version, clock, log }: NodeOptions,
+	volumes: Volumes,
+	metrics: NodeMetrics,
+): ServingOptions {
+	const { driver, kubeletRoot, nodeName } = config
+	return {
+		driver,
+		endpoint: `${kubeletRoot}/plugins/${driver}/csi.sock`,
+		registration: `${kubeletRoot}/plugins_registry/${driver}-reg.sock`,
+		routes: csiRoutes({
+			driver,
+			version,
+			nodeName,
+			podsRoot: `${kubeletRoot}/pods`,
+			volumes,
+			log,
+			observe: (call, result, seconds) => metrics.calls.observe({ call, result }, seconds),
+		}),
+		clock,
+		log,
+	}
+}
+
+/**
+ * The node role: serves the kubelet of one node. Resolves when it was asked to stop and nothing is written any more; the files of
+ * pods stay, and the process is to be ended without closing the servers.
+ *
+ * @throws when the node cannot be served, with what to change
+ */
+export async function runNode(options: NodeOptions): Promise<void> {
+	const { config, metrics } = options
+	const strategy = await strategyOf(config)
+	const transport = createKubeTransport({
+		kubeConfig: options.kubeConfig,
+		userAgent: `azure-secret-binding-node/${config.nodeName}`,
+		observe: metrics.observeRequest,
+	})
+	const parts = partsOf(options, strategy, transport)
+	const { ofNode, vaults, offline, volumes, serving } = parts
+	await volumes.count()
 	const probes = await startProbes({
 		port: config.port,
 		healthPort: config.healthPort,
-		live: () => undefined,
-		ready: () => (state.registered ? undefined : 'the kubelet has not registered the driver'),
+		live: () => serving.notAlive(),
+		ready: () => serving.notReady(),
 		metrics: {
 			contentType: ofNode.contentType,
 			text: () => {
-				measure(ofNode, { volumes, bindings, memory, offline, registered: state.registered })
+				measure(parts)
 				return ofNode.text()
 			},
 		},
 	})
-	const registration = await serve(options, volumes, ofNode, state)
+	await serving.start()
 	try {
-		await tidy(options, async () => {
-			vaults.prune()
-			offline.sweep()
-			await volumes.sweep()
-		})
+		await Promise.all([
+			each(options, TIDY_MS, 'not tidied', async () => {
+				vaults.prune()
+				offline.sweep()
+				if (await serving.isServing()) await volumes.sweep()
+			}),
+			each(options, CHECK_MS, 'the sockets were not looked after', () => serving.check()),
+		])
 	} finally {
-		await registration.withdraw()
+		await serving.withdraw()
 		await volumes.stop()
-		await events.flush()
-		forms.close()
+		await parts.events.flush()
+		parts.forms.close()
+		parts.lock.close()
 		await probes.close()
 		await transport.close()
 	}
@@ -137,46 +180,12 @@ export class Unservable extends Error {
 	override readonly name = 'Unservable'
 }
 
-/** The CSI socket first: the kubelet dials it as soon as it sees the other one. @returns that of the registration */
-async function serve(
-	{ config, version, log }: NodeOptions,
-	volumes: Volumes,
-	metrics: NodeMetrics,
-	state: { registered: boolean; socket: Socket | undefined },
-): Promise<Socket> {
-	const { driver, kubeletRoot, nodeName } = config
-	const endpoint = `${kubeletRoot}/plugins/${driver}/csi.sock`
-	state.socket = await listen(
-		endpoint,
-		csiRoutes({
-			driver,
-			version,
-			nodeName,
-			podsRoot: `${kubeletRoot}/pods`,
-			volumes,
-			log,
-			observe: (call, result, seconds) => metrics.calls.observe({ call, result }, seconds),
-		}),
-	)
-	return listen(
-		`${kubeletRoot}/plugins_registry/${driver}-reg.sock`,
-		registrationRoutes({
-			driver,
-			endpoint,
-			onRegistered(problem) {
-				state.registered = problem === undefined
-				if (problem === undefined) log.info({ driver }, 'registered')
-				else log.error({ driver, problem }, 'not registered')
-			},
-		}),
-	)
-}
-
 const vaultOptions = ({ config, clock, random, metrics }: NodeOptions) => ({
 	clock,
 	random,
 	authorityHost: config.authorityHost,
 	noProxy: config.noProxy,
+	tokenProxy: config.tokenProxy,
 	disableInstanceDiscovery: config.disableInstanceDiscovery,
 	clusterName: config.clusterName ?? 'kubernetes',
 	vaultSuffixes: config.vaultSuffixes,
@@ -187,28 +196,25 @@ const vaultOptions = ({ config, clock, random, metrics }: NodeOptions) => ({
 	observeToken: (issuer: 'kubernetes' | 'entra', result: 'ok' | 'error') => metrics.tokenCalls.inc({ issuer, result }),
 })
 
-function measure(
-	metrics: NodeMetrics,
-	now: {
-		volumes: Volumes
-		bindings: { size: number }
-		memory: { bytes: number }
-		offline: { size: number }
-		registered: boolean
-	},
-): void {
-	metrics.registered.set(now.registered ? 1 : 0)
-	metrics.volumes.set(now.volumes.size)
-	metrics.waiting.set(now.volumes.waiting)
-	metrics.bindings.set(now.bindings.size)
-	metrics.bytes.set(now.memory.bytes)
-	metrics.offline.set(now.offline.size)
+function measure({ ofNode, ...now }: ReturnType<typeof partsOf>): void {
+	ofNode.registered.set(now.serving.registered ? 1 : 0)
+	ofNode.volumes.set(now.volumes.size)
+	ofNode.waiting.set(now.volumes.waiting)
+	ofNode.bindings.set(now.bindings.size)
+	ofNode.bytes.set(now.memory.bytes + now.offline.bytes)
+	ofNode.limit.set(now.memory.limit)
+	ofNode.offline.set(now.offline.size)
 }
 
-/** Until it was asked to stop. */
-async function tidy({ clock, signal, log }: NodeOptions, work: () => Promise<void>): Promise<void> {
+/** Again and again, until it was asked to stop. */
+async function each(
+	{ clock, signal, log }: NodeOptions,
+	everyMs: number,
+	problem: string,
+	work: () => Promise<void>,
+): Promise<void> {
 	while (!signal.aborted) {
-		await work().catch((error: unknown) => log.warn({ err: error }, 'not tidied'))
-		await clock.sleep(TIDY_MS, signal).catch(() => {})
+		await work().catch((error: unknown) => log.warn({ err: error }, problem))
+		await clock.sleep(everyMs, signal).catch(() => {})
 	}
 }

@@ -1,4 +1,5 @@
 import type { Manifest } from 'purista-azure-mounted-secret-store/manifest'
+import type { NodeMemory } from '../destinations/volume/memory.ts'
 import type { Content } from '../engine/decode.ts'
 import type { Source } from '../engine/source.ts'
 
@@ -8,54 +9,96 @@ export interface Snapshot {
 	readonly manifest: Manifest
 }
 
+/** For whom values are kept. */
+export interface OfflineKey {
+	/** of the binding */
+	readonly uid: string
+	/** all else that decides what is delivered: another one wants other secrets, or other versions of them */
+	readonly variant: string
+	readonly source: Source
+}
+
 /** What is kept of volumes, for pods that start while the vault is away. In the memory of this process alone. */
 export interface OfflineValues {
 	/** @param forMs from now on; 0 forgets */
-	keep(binding: string, source: Source, snapshot: Snapshot, forMs: number): void
+	keep(key: OfflineKey, snapshot: Snapshot, forMs: number): void
 	/** undefined: nothing, or it is too old */
-	get(binding: string, source: Source): Snapshot | undefined
+	get(key: OfflineKey): Snapshot | undefined
+	/** Forgets all of a binding: its identity may not have it any more. */
+	forget(uid: string): void
+	/** Forgets all that was read with an identity: it may read nothing any more. */
+	forgetIdentity(source: Source): void
 	/** Forgets what is too old. */
 	sweep(): void
 	readonly size: number
+	readonly bytes: number
 }
 
-// Of all bindings together, beside what the volumes hold: two volumes of the largest kind, or a hundred of the usual one.
+// Of all bindings together: two volumes of the largest kind, or a hundred of the usual one. Less where volumes leave less of the
+// node's share (--node-memory): they go first.
 const MAX_BYTES = 8 * 1024 * 1024
 
+interface Kept {
+	readonly key: OfflineKey
+	readonly snapshot: Snapshot
+	readonly endsAt: number
+	readonly bytes: number
+}
+
 /**
- * Values are kept for a binding as it is (its UID and generation: another spec wants other secrets) and for one identity; nobody else is
- * given them. They end `forMs` after the vault last confirmed them, whoever asks.
+ * Values are kept for a binding as it is and for one identity; nobody else is given them. They end `forMs` after the vault last
+ * confirmed them, whoever asks, and at once when the vault or Entra denies them.
  */
-export function createOfflineValues(clock: { monotonic(): number }): OfflineValues {
+export function createOfflineValues(
+	clock: { monotonic(): number },
+	memory: Pick<NodeMemory, 'left' | 'onLess'>,
+): OfflineValues {
 	/** oldest first */
-	const kept = new Map<string, { snapshot: Snapshot; endsAt: number; bytes: number }>()
-	const keyOf = (binding: string, source: Source) => JSON.stringify([binding, source])
-	const sweep = () => {
-		const now = clock.monotonic()
-		for (const [key, { endsAt }] of kept) if (endsAt <= now) kept.delete(key)
-		let bytes = [...kept.values()].reduce((sum, each) => sum + each.bytes, 0)
-		for (const [key, each] of kept) {
-			if (bytes <= MAX_BYTES) break
-			kept.delete(key)
+	const kept = new Map<string, Kept>()
+	const textOf = ({ uid, variant, source }: OfflineKey) => JSON.stringify([uid, variant, source])
+	const sum = () => [...kept.values()].reduce((all, { bytes }) => all + bytes, 0)
+	const forget = (isGone: (each: Kept) => boolean) => {
+		for (const [text, each] of kept) if (isGone(each)) kept.delete(text)
+	}
+	const shrink = (left: number) => {
+		let bytes = sum()
+		for (const [text, each] of kept) {
+			if (bytes <= Math.min(left, MAX_BYTES)) return
+			kept.delete(text)
 			bytes -= each.bytes
 		}
 	}
+	memory.onLess(shrink)
+	const sweep = () => {
+		const now = clock.monotonic()
+		forget(({ endsAt }) => endsAt <= now)
+		shrink(memory.left)
+	}
 	return {
-		keep(binding, source, snapshot, forMs) {
-			const key = keyOf(binding, source)
-			kept.delete(key)
+		keep(key, snapshot, forMs) {
+			const text = textOf(key)
+			kept.delete(text)
 			if (forMs <= 0) return
-			const bytes = [...snapshot.files.values()].reduce((sum, content) => sum + Buffer.byteLength(content), 0)
-			kept.set(key, { snapshot, endsAt: clock.monotonic() + forMs, bytes })
+			const bytes = [...snapshot.files.values()].reduce((all, content) => all + Buffer.byteLength(content), 0)
+			kept.set(text, { key, snapshot, endsAt: clock.monotonic() + forMs, bytes })
 			sweep()
 		},
-		get(binding, source) {
-			const found = kept.get(keyOf(binding, source))
+		get(key) {
+			const found = kept.get(textOf(key))
 			return found && found.endsAt > clock.monotonic() ? found.snapshot : undefined
 		},
+		forget: (uid) => forget(({ key }) => key.uid === uid),
+		forgetIdentity: (source) => forget(({ key }) => identityOf(key.source) === identityOf(source)),
 		sweep,
 		get size() {
 			return kept.size
 		},
+		get bytes() {
+			return sum()
+		},
 	}
 }
+
+/** Whatever vault it reads. */
+const identityOf = ({ tenantId, clientId, audience, namespace, serviceAccount, serviceAccountUid }: Source) =>
+	JSON.stringify([tenantId, clientId, audience, namespace, serviceAccount, serviceAccountUid])

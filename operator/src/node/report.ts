@@ -1,17 +1,15 @@
 import type { EventRecorder } from '../cluster/events.ts'
 import type { Logger } from '../process/log.ts'
 import type { NodeMetrics } from './metrics.ts'
-import type { VolumeRequest } from './request.ts'
-import type { VolumeNews } from './volume.ts'
+import type { VolumeNews, VolumePod } from './volume.ts'
 
 /** What becomes of a volume is told where somebody looks who waits for the pod: in events of the pod. */
 export function createReporter(
 	events: Pick<EventRecorder, 'record'>,
 	log: Pick<Logger, 'info' | 'warn'>,
 	metrics: Pick<NodeMetrics, 'news'>,
-): (request: VolumeRequest, news: VolumeNews) => void {
-	return (request, news) => {
-		const { namespace, pod, podUid, binding } = request
+): (pod: VolumePod, news: VolumeNews) => void {
+	return ({ namespace, pod, podUid, binding }, news) => {
 		metrics.news.inc({ kind: news.kind })
 		const regarding = { apiVersion: 'v1', kind: 'Pod', namespace, name: pod, uid: podUid }
 		const line = { pod: `${namespace}/${pod}`, binding, news: news.kind }

@@ -5,6 +5,8 @@ export interface PodToken {
 	readonly token: string
 	/** milliseconds since the epoch */
 	readonly expiresAt: number
+	/** of the ServiceAccount: one that was deleted and made anew has another. Undefined: the token does not say it */
+	readonly serviceAccountUid: string | undefined
 }
 
 /** One volume of one pod, as the kubelet asks for it. Nothing of it but `binding` was written by whoever wrote the pod. */
@@ -33,6 +35,8 @@ const TOKENS = `${POD_INFO}serviceAccount.tokens`
 const VOLUME_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/
 const DNS_NAME = /^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/
 const GROUP = /^(0|[1-9][0-9]{0,9})$/
+// Of 32 bits; the last one means "as it is" to chown.
+const MAX_GROUP = 2 ** 32 - 2
 
 /**
  * Reads a request. Names, ServiceAccount and tokens are the kubelet's: it overwrites what a pod writes under its own keys. What
@@ -51,7 +55,8 @@ export function readRequest(request: NodePublishVolumeRequest, podsRoot: string)
 		throw new BadRequest('only ephemeral inline volumes are served: write the driver under volumes.csi of the pod')
 	if (!readonly) throw new BadRequest('write readOnly: true beside the driver in the volume of the pod')
 	const group = volumeCapability.accessType.case === 'mount' ? volumeCapability.accessType.value.volumeMountGroup : ''
-	if (group !== '' && !GROUP.test(group)) throw new BadRequest('volume_mount_group is no number')
+	if (group !== '' && !(GROUP.test(group) && Number(group) <= MAX_GROUP))
+		throw new BadRequest(`volume_mount_group is no number up to ${MAX_GROUP}: correct fsGroup of the pod`)
 	const info = (key: string): string => {
 		const value = context[POD_INFO + key]
 		if (value === undefined || !DNS_NAME.test(value))
@@ -107,18 +112,24 @@ function tokensOf({ secrets, volumeContext }: NodePublishVolumeRequest, pod: Pod
 		const { token, expirationTimestamp } = recordOf(value)
 		const expiresAt = typeof expirationTimestamp === 'string' ? Date.parse(expirationTimestamp) : Number.NaN
 		if (typeof token !== 'string' || !Number.isFinite(expiresAt)) throw new BadRequest(`${TOKENS} is none of a kubelet`)
-		if (!isOf(token, pod)) throw new BadRequest(`${TOKENS} is of another pod or ServiceAccount`)
-		tokens.set(audience, { token, expiresAt })
+		const claims = claimsOf(token)
+		if (!isOf(claims, pod)) throw new BadRequest(`${TOKENS} is of another pod or ServiceAccount`)
+		tokens.set(audience, { token, expiresAt, serviceAccountUid: uidOf(claims, 'serviceaccount') })
 	}
 	return tokens
 }
 
-/** By the token's own claims. Entra checks who signed them; this is so that nobody hands in a token of somebody else. */
-function isOf(token: string, { namespace, serviceAccount, podUid }: Pod): boolean {
-	const claims = recordOf(parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8')))
-	const bound = recordOf(recordOf(claims['kubernetes.io'])['pod'])
-	return claims['sub'] === `system:serviceaccount:${namespace}:${serviceAccount}` && bound['uid'] === podUid
+const claimsOf = (token: string): Record<string, unknown> =>
+	recordOf(parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8')))
+
+function uidOf(claims: Record<string, unknown>, of: 'pod' | 'serviceaccount'): string | undefined {
+	const { uid } = recordOf(recordOf(claims['kubernetes.io'])[of])
+	return typeof uid === 'string' ? uid : undefined
 }
+
+/** By the token's own claims. Entra checks who signed them; this is so that nobody hands in a token of somebody else. */
+const isOf = (claims: Record<string, unknown>, { namespace, serviceAccount, podUid }: Pod): boolean =>
+	claims['sub'] === `system:serviceaccount:${namespace}:${serviceAccount}` && uidOf(claims, 'pod') === podUid
 
 function parse(text: string): unknown {
 	try {

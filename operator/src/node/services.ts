@@ -12,7 +12,7 @@ import {
 	type NodeUnpublishVolumeRequest,
 } from './proto/csi_pb.ts'
 import { Registration } from './proto/pluginregistration_pb.ts'
-import { BadRequest, checkTarget, checkVolume, readRequest } from './request.ts'
+import { BadRequest, checkTarget, checkVolume, readRequest, type VolumeRequest } from './request.ts'
 import { NotDelivered, type Volumes } from './volumes.ts'
 
 export interface ServicesOptions {
@@ -20,10 +20,13 @@ export interface ServicesOptions {
 	readonly version: string
 	readonly nodeName: string
 	readonly podsRoot: string
-	readonly volumes: Pick<Volumes, 'publish' | 'unpublish'>
+	readonly volumes: Pick<Volumes, 'publish' | 'unpublish' | 'keeps'>
 	readonly log: Logger
-	observe(call: 'publish' | 'unpublish', result: 'ok' | 'refused' | 'waits' | 'error', seconds: number): void
+	observe(call: 'publish' | 'unpublish', result: CallResult, seconds: number): void
 }
+
+/** `kept`: refused, but answered OK, for a pod runs with the volume. */
+export type CallResult = 'ok' | 'kept' | 'refused' | 'waits' | 'error'
 
 // csiTimeout of the kubelet; who sends no deadline waits as long.
 const CALL_MS = 120_000
@@ -54,33 +57,46 @@ export function csiRoutes(options: ServicesOptions): (router: ConnectRouter) => 
 	}
 
 	async function publish(request: NodePublishVolumeRequest, context: HandlerContext) {
-		const wanted = readRequest(request, podsRoot)
+		const wanted = await readOrKeep(request)
+		if (wanted === 'kept') return wanted
 		const left = Math.max((context.timeoutMs() ?? CALL_MS) - MARGIN_MS, 0)
 		await volumes.publish(wanted, AbortSignal.any([context.signal, AbortSignal.timeout(left)]))
-		return {}
+		return 'ok' as const
+	}
+	/** Somebody may have changed the CSIDriver object under pods that run. To fail would take nothing from them now, and their next start. */
+	async function readOrKeep(request: NodePublishVolumeRequest): Promise<VolumeRequest | 'kept'> {
+		const { volumeId, targetPath } = request
+		checkVolume(volumeId)
+		checkTarget(targetPath, podsRoot)
+		try {
+			return readRequest(request, podsRoot)
+		} catch (error) {
+			if (error instanceof BadRequest && (await volumes.keeps(volumeId, targetPath, error.message))) return 'kept'
+			throw error
+		}
 	}
 	async function unpublish({ volumeId, targetPath }: NodeUnpublishVolumeRequest) {
 		checkVolume(volumeId)
 		checkTarget(targetPath, podsRoot)
 		await volumes.unpublish(volumeId, targetPath)
-		return {}
+		return 'ok' as const
 	}
 }
 
-async function answering<T>(
+async function answering(
 	call: 'publish' | 'unpublish',
 	request: NodePublishVolumeRequest | NodeUnpublishVolumeRequest,
 	{ log, observe }: ServicesOptions,
-	work: () => Promise<T>,
-): Promise<T> {
+	work: () => Promise<'ok' | 'kept'>,
+): Promise<Record<string, never>> {
 	const started = performance.now()
 	const told = call === 'publish' ? printable(NodePublishVolumeRequestSchema, request) : { volumeId: request.volumeId }
 	const seconds = () => (performance.now() - started) / 1000
 	try {
-		const answer = await work()
-		observe(call, 'ok', seconds())
-		log.debug({ call, volume: told }, 'served')
-		return answer
+		const result = await work()
+		observe(call, result, seconds())
+		log.debug({ call, volume: told, result }, 'served')
+		return {}
 	} catch (error) {
 		const isBad = error instanceof BadRequest
 		const isWaiting = error instanceof NotDelivered

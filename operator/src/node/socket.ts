@@ -1,7 +1,9 @@
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdir, rm, stat } from 'node:fs/promises'
+import { mkdir, rename, rm, stat } from 'node:fs/promises'
 import { createServer } from 'node:http2'
-import { dirname } from 'node:path'
+import { connect } from 'node:net'
+import { dirname, join } from 'node:path'
 import type { ConnectRouter, Interceptor } from '@connectrpc/connect'
 import { connectNodeAdapter } from '@connectrpc/connect-node'
 
@@ -11,13 +13,14 @@ export interface Socket {
 	isOurs(): Promise<boolean>
 	/** Removes the socket, if it is still the one that was bound here. The server goes on for whoever is connected. */
 	withdraw(): Promise<void>
-	/** Ends it. Only for tests: libuv then unlinks the path, whoever has bound it since. */
+	/** Ends the server. The path stays, whoever has it. */
 	close(): void
 }
 
 /**
- * Listens on a path, in place of whoever did before: in an upgrade the old process still runs. Its socket is unlinked by name
- * and serves those that are connected to it; what it unlinks when it ends must be its own, which its inode says.
+ * Listens on a path, in place of whoever did before: in an upgrade the old process still runs, and serves those that are connected to
+ * it. The socket is bound under a name of its own and renamed, so at no moment a kubelet finds nobody at the path; and libuv, which
+ * unlinks what it bound when a server ends, finds nothing there.
  *
  * @param interceptors see each request before it is served; for tests
  */
@@ -27,20 +30,22 @@ export async function listen(
 	interceptors: Interceptor[] = [],
 ): Promise<Socket> {
 	await mkdir(dirname(path), { recursive: true })
-	await rm(path, { force: true })
 	const answer = connectNodeAdapter({ routes, interceptors, connect: false, grpcWeb: false })
 	const server = createServer((request, response) => {
 		// A kubelet writes the path of the socket there, escaped. No URL can be made of that: the adapter throws, and the process ends.
 		request.headers[':authority'] = 'localhost'
 		answer(request, response)
 	})
+	// A kubelet passes over names that begin with a dot.
+	const bound = join(dirname(path), `.${randomBytes(4).toString('hex')}`)
 	const listening = once(server, 'listening')
 	// Bound before listen returns, so no other file is made with this mask.
 	const before = process.umask(0o077)
-	server.listen(path)
+	server.listen(bound)
 	process.umask(before)
 	await listening
-	const { ino, dev } = await stat(path)
+	const { ino, dev } = await stat(bound)
+	await rename(bound, path)
 	const isOurs = async () => {
 		const now = await stat(path).catch(() => undefined)
 		return now?.ino === ino && now.dev === dev
@@ -52,4 +57,13 @@ export async function listen(
 		},
 		close: () => void server.close(),
 	}
+}
+
+/** Whether a process listens there. A file that a killed process left is nobody. */
+export function answers(path: string): Promise<boolean> {
+	const { promise, resolve } = Promise.withResolvers<boolean>()
+	const socket = connect(path)
+	socket.once('connect', () => resolve(true))
+	socket.once('error', () => resolve(false))
+	return promise.finally(() => socket.destroy())
 }

@@ -11,7 +11,8 @@ export interface PodTokens extends Tokens {
 
 /**
  * Tokens for the exchange at Entra come from the kubelet and from nowhere else: this role may not ask the API server for any.
- * Pods of one ServiceAccount are one identity, so the one that lives longest does for all of them.
+ * Pods of one ServiceAccount are one identity, so the one that lives longest does for all of them. One that was deleted and made
+ * anew under the same name is another.
  */
 export function createPodTokens(clock: { now(): number }): PodTokens {
 	const volumes = new Map<string, Pick<VolumeRequest, 'namespace' | 'serviceAccount' | 'tokens'>>()
@@ -19,14 +20,24 @@ export function createPodTokens(clock: { now(): number }): PodTokens {
 		set: ({ volumeId, namespace, serviceAccount, tokens }) =>
 			void volumes.set(volumeId, { namespace, serviceAccount, tokens }),
 		delete: (volumeId) => void volumes.delete(volumeId),
-		async request(namespace, serviceAccount, audience) {
+		async request(namespace, serviceAccount, audience, wanted) {
 			let latest: PodToken | undefined
+			let isOfFormer = false
 			for (const each of volumes.values()) {
 				if (each.namespace !== namespace || each.serviceAccount !== serviceAccount) continue
 				const token = each.tokens.get(audience)
-				if (token && token.expiresAt > (latest?.expiresAt ?? clock.now())) latest = token
+				if (!token || token.expiresAt <= (latest?.expiresAt ?? clock.now())) continue
+				const uid = token.serviceAccountUid
+				// Who deletes a ServiceAccount takes its rights away: a token of before must not speak for the one that has its name now.
+				if (wanted === undefined || uid === undefined || uid === wanted) latest = token
+				else isOfFormer = true
 			}
 			if (latest) return latest
+			if (isOfFormer)
+				throw new KubeError(
+					'unreachable',
+					`the ServiceAccount ${serviceAccount} was deleted and made anew, and the kubelet still sends tokens of the former one. Make the pod anew, or wait: the kubelet renews tokens within the hour`,
+				)
 			// Told as an outage: the kubelet comes again within a minute and a half, with new ones.
 			throw new KubeError('unreachable', `the kubelet has sent no valid token for the audience ${audience} yet`)
 		},

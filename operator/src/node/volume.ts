@@ -1,8 +1,10 @@
 import { isVolumeBinding } from '../api/deliveries.ts'
 import type { ParsedBinding, VolumeBinding } from '../api/parse.ts'
 import type { BindingStatus } from '../api/schema.ts'
+import type { WriterLock } from '../destinations/mount/lock.ts'
+import type { NodeMemory } from '../destinations/volume/memory.ts'
 import type { MountStrategy } from '../destinations/volume/strategy.ts'
-import { createVolumeDestination, type NodeMemory } from '../destinations/volume/volume.ts'
+import { createVolumeDestination, TakenOver } from '../destinations/volume/volume.ts'
 import { traitsOf } from '../engine/fault.ts'
 import { holdingOf, type Knowledge, nothingKnown } from '../engine/knowledge.ts'
 import type { Outcome } from '../engine/outcome.ts'
@@ -18,7 +20,8 @@ import { resolveSource } from '../run/source.ts'
 import { conclude } from '../status/conclude.ts'
 import { conditionOf } from '../status/outage.ts'
 import type { Followed } from './bindings.ts'
-import { fillOffline, keepOffline } from './keep-offline.ts'
+import { type Following, follow } from './follow.ts'
+import { fillOffline, forgetDenied, keepOffline } from './keep-offline.ts'
 import type { OfflineValues } from './offline.ts'
 import type { VolumeRequest } from './request.ts'
 
@@ -32,6 +35,9 @@ export type VolumeNews =
 	| { readonly kind: 'stale'; readonly reason: string; readonly message: string }
 	| { readonly kind: 'fresh' }
 
+/** Whose volume it is, for people. */
+export type VolumePod = Pick<VolumeRequest, 'namespace' | 'pod' | 'podUid' | 'binding'>
+
 export interface VolumeDeps {
 	readonly clock: Clock
 	readonly random: Random
@@ -41,9 +47,14 @@ export interface VolumeDeps {
 	readonly strategy: MountStrategy
 	readonly memory: NodeMemory
 	readonly offline: OfflineValues
+	readonly lock: WriterLock
 	/** whether this process still is the one that serves the node: another one writes to the same volumes otherwise */
 	isServing(): Promise<boolean>
-	onNews(request: VolumeRequest, news: VolumeNews): void
+	/** whether the volume is still there: no pod that is gone gets one anew */
+	isThere(volumeId: string): Promise<boolean>
+	onNews(pod: VolumePod, news: VolumeNews): void
+	/** following a volume failed in a way that nobody expects; it goes on */
+	onFailure(error: unknown): void
 }
 
 export interface Volume {
@@ -52,7 +63,7 @@ export interface Volume {
 	readonly isDelivered: boolean
 	/** why it is not, for people */
 	readonly problem: string
-	/** Resolves when it is, or when the signal aborts. */
+	/** Resolves when it is, when this process serves the node no more, or when the signal aborts. */
 	delivered(signal: AbortSignal): Promise<void>
 	/** Resolves when nothing is written any more. */
 	stop(): Promise<void>
@@ -74,9 +85,13 @@ interface State {
 	problem: string
 	/** whether the last step came to a pass */
 	isPassed: boolean
+	/** the last pass failed: what it was answered, and others with it, says nothing of now */
+	isAgain: boolean
 	/** what was told last, so that it is told once */
 	told: string
 	readonly delivered: PromiseWithResolvers<void>
+	/** resolved when another process serves the node */
+	served: PromiseWithResolvers<void>
 }
 
 /**
@@ -100,15 +115,13 @@ export function startVolume(
 		isDelivered,
 		problem: 'the volume is being prepared',
 		isPassed: false,
+		isAgain: false,
 		told: '',
 		delivered: Promise.withResolvers(),
+		served: Promise.withResolvers(),
 	}
 	if (isDelivered) state.delivered.resolve()
-	const running = follow(state, deps, ending.signal).finally(() => followed.release())
-	// Ends by its signal alone; a bug of ours is told as the volume's problem.
-	running.catch((error: unknown) => {
-		if (!ending.signal.aborted) state.problem = describeError(error).name
-	})
+	const running = follow(following(state, deps, ending.signal), ending.signal).finally(() => followed.release())
 	return {
 		request,
 		get isDelivered() {
@@ -120,32 +133,44 @@ export function startVolume(
 		async delivered(signal) {
 			const { promise, resolve } = Promise.withResolvers<void>()
 			signal.addEventListener('abort', () => resolve(), { once: true })
-			if (!signal.aborted) await Promise.race([state.delivered.promise, promise])
+			if (!signal.aborted) await Promise.race([state.delivered.promise, state.served.promise, promise])
 		},
 		async stop() {
 			ending.abort(new Error('the volume is gone'))
-			await running.catch(() => {})
+			await running
 		},
 	}
 }
 
-async function follow(state: State, deps: VolumeDeps, signal: AbortSignal): Promise<void> {
+function following(state: State, deps: VolumeDeps, signal: AbortSignal): Following {
 	const { followed } = state
 	const { clock } = deps
-	let next = clock.monotonic()
-	while (!signal.aborted && (await deps.isServing())) {
-		const { version } = followed
-		if (clock.monotonic() >= next || isNew(state, deps)) {
+	return {
+		...deps,
+		version: () => followed.version,
+		changed: (version, waking) => followed.changed(version, waking),
+		isNew: () => isNew(state, deps),
+		async step() {
 			const wanted = (await step(state, deps, signal)) ?? Number.POSITIVE_INFINITY
 			const soonest = clock.monotonic() + MIN_MS
-			next = Math.max(state.isDelivered ? wanted : Math.min(wanted, soonest + FIRST_RETRY_MS), soonest)
-		}
-		const timer = new AbortController()
-		const waking = AbortSignal.any([signal, timer.signal])
-		// Rejects when it is taken back; the loop looks at the signal.
-		const time = clock.sleep(next - clock.monotonic(), waking).catch(() => {})
-		await Promise.race([time, followed.changed(version, waking)])
-		timer.abort()
+			return Math.max(state.isDelivered ? wanted : Math.min(wanted, soonest + FIRST_RETRY_MS), soonest)
+		},
+		onServing(isServing) {
+			if (isServing) {
+				// The other process has written: what the directory holds now is read back by the next pass.
+				state.knowledge = { ...state.knowledge, holding: undefined, readBefore: false }
+				state.served = Promise.withResolvers()
+			} else {
+				state.problem = new TakenOver().message
+				state.served.resolve()
+			}
+		},
+		onFailure(error) {
+			const { name, code } = describeError(error)
+			const message = `The volume could not be written: ${name} ${code ?? ''}`.trim()
+			deps.onFailure(error)
+			tell(state, deps, { reason: 'VolumeFailed', message })
+		},
 	}
 }
 
@@ -170,19 +195,9 @@ async function step(state: State, deps: VolumeDeps, signal: AbortSignal): Promis
 		tell(state, deps, { reason: 'VolumeRefused', message: refused })
 		return undefined
 	}
-	try {
-		if (parsed?.kind === 'active' && isVolumeBinding(parsed.binding))
-			return await look(state, parsed.binding, parsed.status, deps, signal)
-		return undefined
-	} catch (error) {
-		if (signal.aborted) throw error
-		const { name, code } = describeError(error)
-		tell(state, deps, {
-			reason: 'VolumeFailed',
-			message: `The volume could not be written: ${name} ${code ?? ''}`.trim(),
-		})
-		return deps.clock.monotonic() + AGAIN_MS
-	}
+	if (parsed?.kind === 'active' && isVolumeBinding(parsed.binding))
+		return look(state, parsed.binding, parsed.status, deps, signal)
+	return undefined
 }
 
 /** What is true of the pod and its binding before anything is asked of a vault. */
@@ -220,6 +235,7 @@ async function look(
 		return clock.monotonic() + AGAIN_MS
 	}
 	if (resolved.kind === 'refused') {
+		offline.forget(binding.uid)
 		tell(state, deps, resolved)
 		return clock.monotonic() + binding.interval
 	}
@@ -237,20 +253,24 @@ async function look(
 		// Whenever the binding was made, the first poll takes what other volumes of it were told just now.
 		startedAt: { now: Number.POSITIVE_INFINITY, monotonic: since },
 		// What changed is learnt from what the operator wrote: it lists the vault once for all nodes.
-		learnFrom: { kind: 'status' as const, seenAt: followed.changedAt },
+		learnFrom: { kind: 'status' as const, seenAt: state.isAgain ? since : followed.changedAt },
 	}
+	state.isAgain = true
 	const answer = createAnswer({ binding, session, destination, makeForms: deps.makeForms })
 	const result = await drive(pass(input), { clock, signal, answer })
-	state.knowledge = result.knowledge
+	// As if it had not begun: what the status told, or that the identity is another one, is followed by the next pass.
 	if (result.outcome.kind === 'interrupted') {
+		if (result.outcome.error instanceof TakenOver) return clock.monotonic() + AGAIN_MS
 		tell(state, deps, { reason: 'Interrupted', message: describeError(result.outcome.error).message })
 		return clock.monotonic() + AGAIN_MS
 	}
+	state.isAgain = result.outcome.kind !== 'polled'
+	state.knowledge = result.knowledge
 	const given = { previous: state.status, workedUntil: undefined, at: momentOf(clock), random: random() }
 	const concluded = conclude({ kind: 'active', binding, status: state.status }, result.outcome, state.knowledge, given)
 	state.knowledge = concluded.knowledge
 	state.status = concluded.summary.status
-	await useOffline(state, result.outcome, { binding, source, destination, offline, signal }, deps)
+	await useOffline(state, result.outcome, { binding, source, destination, offline, now: clock.now(), signal }, deps)
 	return state.knowledge.nextPollAt ?? clock.monotonic()
 }
 
@@ -268,6 +288,7 @@ async function useOffline(
 		deliver(state, deps, 'offline')
 	}
 	judge(state, deps)
+	forgetDenied(outcome, place)
 	if (outcome.kind === 'polled' && conditionOf(state.status, 'Fresh')?.status === 'True') await keepOffline(place)
 }
 
@@ -278,6 +299,8 @@ const destinationOf = ({ volumeId, target, group }: VolumeRequest, { delivery }:
 		group,
 		mode: delivery.mode,
 		memory: deps.memory,
+		lock: deps.lock,
+		mayWrite: async () => (await deps.isServing()) && (await deps.isThere(volumeId)),
 		clock: deps.clock,
 	})
 
@@ -302,7 +325,9 @@ function deliver(state: State, deps: VolumeDeps, kind: 'delivered' | 'offline'):
 
 function tell(state: State, deps: VolumeDeps, { reason, message }: { reason: string; message: string }): void {
 	state.problem = message
-	if (state.told === message) return
-	state.told = message
+	// What differs in numbers alone is no news: how full a node is, is another number with each pod.
+	const told = `${reason} ${message.replaceAll(/\d+/g, '#')}`
+	if (state.told === told) return
+	state.told = told
 	deps.onNews(state.request, { kind: state.isDelivered ? 'stale' : 'waits', reason, message })
 }

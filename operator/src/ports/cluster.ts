@@ -34,8 +34,16 @@ export interface ServiceAccounts {
 
 /** Issues tokens of ServiceAccounts. */
 export interface Tokens {
-	/** @returns the token and when it ends, milliseconds since the epoch. @throws KubeError */
-	request(namespace: string, serviceAccount: string, audience: string): Promise<{ token: string; expiresAt: number }>
+	/**
+	 * @param serviceAccountUid one that was deleted and made anew under the same name is another; the API server knows it by itself
+	 * @returns the token and when it ends, milliseconds since the epoch. @throws KubeError
+	 */
+	request(
+		namespace: string,
+		serviceAccount: string,
+		audience: string,
+		serviceAccountUid?: string,
+	): Promise<{ token: string; expiresAt: number }>
 }
 
 /** What reading back our Secret came to. */

@@ -195,3 +195,10 @@ test('two sets of instruments do not collide, and process metrics are there when
 	expect(await second.text()).toContain('process_resident_memory_bytes')
 	second.close()
 })
+
+test('only the page of a controller has the metric by which alerts know operators', async () => {
+	const ofNode = createMetrics({ clock, role: 'node', process: false })
+	expect(await ofNode.text()).not.toContain('asb_leader')
+	expect(await metrics.text()).toContain('asb_leader 0')
+	ofNode.close()
+})

@@ -14,6 +14,8 @@ export interface MetricsOptions {
 	clock: Clock
 	/** also memory, CPU, handles of the process; default true */
 	process?: boolean
+	/** Alerts tell operators by `asb_leader`, whatever their scrape job is called; default controller */
+	role?: 'controller' | 'node'
 }
 
 export type Metrics = ReturnType<typeof createMetrics>
@@ -22,14 +24,18 @@ export type Metrics = ReturnType<typeof createMetrics>
  * All instruments, made once by `main` and passed down. Label values come from our own closed sets, plus names of vaults and
  * namespaces: those are bounded by the bindings of the cluster and end with the last one. Nothing is labelled by binding, secret or object.
  */
-export function createMetrics({ clock, process: ofProcess = true }: MetricsOptions) {
+export function createMetrics({ clock, process: ofProcess = true, role = 'controller' }: MetricsOptions) {
 	const registry = new Registry()
 	const registers = [registry]
 	if (ofProcess) collectDefaultMetrics({ register: registry })
 
 	const ofVaults = vaultInstruments(registers)
 	const { vaultCalls, vaultWait } = ofVaults
-	const leader = new Gauge({ name: 'asb_leader', help: '1 while this process holds the lease', registers })
+	const leader = new Gauge({
+		name: 'asb_leader',
+		help: '1 while this process holds the lease',
+		registers: role === 'controller' ? registers : [],
+	})
 	leader.set(0)
 
 	const looks = new Map<string, number>()

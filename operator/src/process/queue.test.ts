@@ -111,6 +111,31 @@ describe('keyed queue', () => {
 		await done
 	})
 
+	test('a group whose keys are quick goes before those whose keys hold workers long, however many they are', async () => {
+		const clock = new FakeClock()
+		const queue = new KeyedQueue({ clock, placeOf: (key) => ({ group: key, subgroup: key }) })
+		const began: string[] = []
+		const { stop, done } = start(queue, async (key) => {
+			began.push(key)
+			await clock.sleep(key === 'quick' ? 10 : 1_000)
+			if (key !== 'quick') queue.add(key)
+		})
+		for (let i = 0; i < 50; i++) queue.add(`slow-${i}`)
+		queue.add('quick')
+		// Once nothing is known of anybody.
+		while (!began.includes('quick')) await clock.advance(1_000)
+		for (let i = 0; i < 20; i++) {
+			await clock.advance(1_500)
+			const before = began.length
+			queue.add('quick')
+			await clock.advance(1_000)
+			expect(began.slice(before, before + 1)).toEqual(['quick'])
+		}
+		stop.abort()
+		await clock.advance(1_000)
+		await done
+	})
+
 	test('whoever is worked on is told how late it is after its time', async () => {
 		const clock = new FakeClock()
 		const queue = new KeyedQueue({ clock })

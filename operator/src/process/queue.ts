@@ -29,9 +29,11 @@ interface Waiting {
 }
 
 interface Running {
-	readonly subgroup: string
+	readonly place: Place
 	/** waits that a worker is lent for */
 	lent: number
+	/** since when it has the worker that it has now */
+	since: number
 	/** since when it wants to run once more */
 	dirtySince: number | undefined
 	first: boolean
@@ -67,7 +69,7 @@ export interface RunOptions {
  * A work queue of keys, not of events.
  *
  * A key is in at most one of these places, and that is its only pending run:
- * 1. `waiting`: waits for a worker. Groups take turns; in one, keys that are `first` go before others, subgroups take turns
+ * 1. `waiting`: waits for a worker. Groups take turns by how long they had workers; in one, keys that are `first` go before others, subgroups take turns
  *    and keys are first in first out (turns.ts has the bound).
  * 2. `delayed`: becomes ready at a time; the earliest time asked for wins.
  * 3. `running` with `dirty`: was added while being worked on, runs once more when the worker is done, in its lane.
@@ -233,18 +235,19 @@ export class KeyedQueue {
 	}
 
 	async #work({ key, place, since }: Waiting, work: Work, signal: AbortSignal): Promise<void> {
-		const state: Running = { subgroup: place.subgroup, lent: 0, dirtySince: undefined, first: false }
+		const began = this.#clock.monotonic()
+		const state: Running = { place, lent: 0, since: began, dirtySince: undefined, first: false }
 		this.#running.set(key, state)
 		count(this.#groups, place.group, 1)
 		count(this.#subgroups, place.subgroup, 1)
 		try {
-			const lateMs = this.#clock.monotonic() - since
-			await work(key, signal, { lateMs, lend: (until) => this.#lend(state, until) })
+			await work(key, signal, { lateMs: began - since, lend: (until) => this.#lend(state, until) })
 		} catch (error) {
 			this.addRateLimited(key)
 			this.#onError(key, error)
 		} finally {
 			this.#running.delete(key)
+			this.#charge(state)
 			count(this.#groups, place.group, -1)
 			count(this.#subgroups, place.subgroup, -1)
 			if (state.dirtySince !== undefined && !this.#stopped) {
@@ -271,9 +274,16 @@ export class KeyedQueue {
 		}
 	}
 
-	#lendOut({ subgroup }: Running, by: 1 | -1): void {
+	#lendOut(state: Running, by: 1 | -1): void {
+		if (by > 0) this.#charge(state)
+		else state.since = this.#clock.monotonic()
 		this.#lent += by
-		count(this.#subgroups, subgroup, -by)
+		count(this.#subgroups, state.place.subgroup, -by)
+	}
+
+	/** What its group had of a worker. */
+	#charge({ place, since }: Running): void {
+		this.#turns.used(place.group, this.#clock.monotonic() - since)
 	}
 
 	/** Moves delayed keys to ready when their time comes. One sleeper for all, woken when an earlier time is added. */

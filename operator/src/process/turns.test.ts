@@ -30,6 +30,67 @@ it('whoever may not go keeps its turn', () => {
 	expect([turns.size, turns.shift()]).toEqual([1, 'a1'])
 })
 
+interface Priced {
+	readonly group: string
+}
+const addTo = (turns: ReturnType<typeof createTurns<Priced>>, group: string, times: number) => {
+	for (let i = 0; i < times; i++) turns.add(place(group), { group })
+}
+/** Takes what is there, each item costing what those of its group cost; who went, in order. */
+const order = (turns: ReturnType<typeof createTurns<Priced>>, cost: Record<string, number>) => {
+	const all: string[] = []
+	for (let next = turns.shift(); next !== undefined; next = turns.shift()) {
+		all.push(next.group)
+		turns.used(next.group, cost[next.group] ?? 0)
+	}
+	return all.join(' ')
+}
+
+it('who has used least is next, so each comes to the same share', () => {
+	const turns = createTurns<Priced>()
+	addTo(turns, 'dear', 3)
+	addTo(turns, 'cheap', 5)
+	expect(order(turns, { dear: 30, cheap: 10 })).toBe('dear cheap cheap cheap cheap dear cheap dear')
+})
+
+it('nobody saves up: who was away, or could not go, has one turn more than others and not many', () => {
+	const turns = createTurns<Priced>()
+	addTo(turns, 'held', 2)
+	addTo(turns, 'a', 7)
+	for (let i = 0; i < 5; i++) turns.used(turns.shift(({ group }) => group !== 'held')?.group ?? '', 100)
+	addTo(turns, 'new', 2)
+	expect(order(turns, { a: 100, held: 100, new: 100 })).toBe('held new held new a a')
+})
+
+it('what was used counts when a group is away meanwhile, up to ten seconds', () => {
+	const turns = createTurns<Priced>()
+	addTo(turns, 'hung', 1)
+	turns.used(turns.shift()?.group ?? '', 60_000)
+	addTo(turns, 'a', 30)
+	addTo(turns, 'hung', 1)
+	// Ten for what was used, and those that are done before the next one of such a length would be.
+	expect(order(turns, { a: 1_000 }).split(' ').indexOf('hung')).toBe(15)
+})
+
+it('property: while two groups wait, neither uses more than the other and two of the dearest items', () => {
+	const costs = fc.record({ a: fc.integer({ min: 1, max: 99 }), b: fc.integer({ min: 1, max: 99 }) })
+	fc.assert(
+		fc.property(fc.array(costs, { minLength: 40, maxLength: 40 }), fc.nat(20), (items, before) => {
+			const turns = createTurns<Priced>()
+			const used: Record<string, number> = { a: 0, b: 0 }
+			for (const group of ['a', 'b']) addTo(turns, group, items.length)
+			// One of them could not go for a while.
+			for (let i = 0; i < before; i++) turns.used(turns.shift(({ group }) => group === 'a')?.group ?? '', 50)
+			for (const each of items.slice(before)) {
+				const group = turns.shift()?.group as 'a' | 'b'
+				turns.used(group, each[group])
+				used[group] = (used[group] ?? 0) + each[group]
+				expect(Math.abs((used['a'] ?? 0) - (used['b'] ?? 0))).toBeLessThanOrEqual(3 * 99)
+			}
+		}),
+	)
+})
+
 interface Item extends Place {
 	readonly id: number
 }

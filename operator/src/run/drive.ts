@@ -23,6 +23,8 @@ export interface DriveOptions {
 	answer(question: Question, asking: Asking): Promise<Answer> | Answer
 	/** in which the steps of the pass are made, so that many passes do not keep the event loop for themselves; default: at once */
 	slices?: Slices | undefined
+	/** for whom slices are used: the namespace */
+	group?: string | undefined
 	/** how long the vault may take for all that is asked of it, milliseconds */
 	passMs?: number | undefined
 }
@@ -38,7 +40,7 @@ export interface DriveOptions {
  * @throws `signal.reason`, or what an answer rejected with
  */
 export async function drive<R>(piece: Piece<R>, options: DriveOptions): Promise<R> {
-	const { clock, signal, answer, slices = unsliced } = options
+	const { clock, signal, answer, slices = unsliced, group = '' } = options
 	const ended = new AbortController()
 	const onAbort = () => fail(signal.reason)
 	const open = new Map<Question, AbortController>()
@@ -86,7 +88,7 @@ export async function drive<R>(piece: Piece<R>, options: DriveOptions): Promise<
 			}
 			if (failure) throw failure.error
 			const [arrival] = arrivals.splice(0, 1)
-			if (arrival) step = await slices(() => piece.next(arrival))
+			if (arrival) step = await slices(group, () => piece.next(arrival))
 			signal.throwIfAborted()
 		}
 		return step.value

@@ -1,7 +1,7 @@
 import type { Agent } from 'node:https'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { GROUP, PLURAL, VAULT_SUFFIXES } from '../api/constants.ts'
-import { bindingsPath, createBindings, keptOf } from '../cluster/bindings.ts'
+import { GROUP, VAULT_SUFFIXES } from '../api/constants.ts'
+import { createBindings, keptOf } from '../cluster/bindings.ts'
 import { createEventRecorder } from '../cluster/events.ts'
 import { type LeaseLostError, runLeaderElection, type Won } from '../cluster/lease.ts'
 import { createPermissions } from '../cluster/permissions.ts'
@@ -11,25 +11,25 @@ import { createAuthorize } from '../cluster/reviews.ts'
 import { createSecrets } from '../cluster/secrets.ts'
 import { createServiceAccounts, createTokens } from '../cluster/serviceaccounts.ts'
 import { createKubeTransport, type KubeTransport } from '../cluster/transport.ts'
-import { watchCollection } from '../cluster/watch.ts'
 import { createPodRefresher } from '../destinations/secret/refresh.ts'
 import { createForms } from '../forms/forms.ts'
-import type { WatchObserver } from '../ports/observe.ts'
 import type { Clock } from '../process/clock.ts'
 import type { Logger } from '../process/log.ts'
 import type { Metrics } from '../process/metrics.ts'
 import { startProbes } from '../process/probes.ts'
 import { KeyedQueue } from '../process/queue.ts'
 import { createSlices } from '../process/slices.ts'
-import { createStore, type Store } from '../process/store.ts'
+import { createStore } from '../process/store.ts'
 import { createVaults } from '../vault/pool.ts'
+import type { TokenProxy } from '../vault/token-proxy.ts'
+import { followBindings } from './follow-bindings.ts'
 import { createObserver } from './observe.ts'
 import { createOutages } from './outages.ts'
 import { waitForPolicies } from './policies.ts'
-import { type BindingObject, createReconciler } from './reconcile.ts'
+import { type BindingObject, createReconciler, type ReconcileDeps } from './reconcile.ts'
 
 /** Everything an operator needs; nothing is read from the environment or from module state. */
-export interface OperatorOptions {
+export interface OperatorOptions extends Pick<ReconcileDeps, 'minIntervalMs'> {
 	kubeConfig: KubeAccess
 	clock: Clock
 	/** default: `clock`; apart for tests, which hurry the work and must not hurry the lease, and cannot hurry a network */
@@ -63,6 +63,8 @@ export interface OperatorOptions {
 	vaultSuffixes?: readonly string[] | undefined
 	/** hosts that are reached without the proxy that the environment names, as in NO_PROXY */
 	noProxy?: string | undefined
+	/** where tokens of identity bindings of AKS are exchanged */
+	tokenProxy?: TokenProxy | undefined
 	authorityHost?: string | undefined
 	disableInstanceDiscovery?: boolean | undefined
 	/** connections to vaults and Entra */
@@ -212,7 +214,7 @@ async function lead(
 	const outages = createOutages(events, leaseOf(options, won))
 	const reconciler = createReconciler({
 		clock,
-		networkClock: options.leaseClock,
+		...{ networkClock: options.leaseClock, minIntervalMs: options.minIntervalMs },
 		random,
 		log,
 		read: store.get,
@@ -282,6 +284,7 @@ const vaultsOf = (options: OperatorOptions, transport: KubeTransport) => {
 		tokens: createTokens(transport),
 		authorityHost: options.authorityHost,
 		noProxy: options.noProxy,
+		tokenProxy: options.tokenProxy,
 		disableInstanceDiscovery: options.disableInstanceDiscovery,
 		agent: options.agent,
 		clusterName: options.clusterName ?? 'kubernetes',
@@ -303,48 +306,3 @@ const eventsOf = ({ clock, identity, metrics, log }: OperatorOptions, transport:
 		observe: (result) => metrics.events.inc({ result }),
 		onError: (error) => log.warn({ err: error }, 'event not recorded'),
 	})
-
-interface Following {
-	store: Store<BindingObject>
-	queue: KeyedQueue
-	/** all bindings were seen */
-	onSynced(): void
-}
-
-/** Watches the bindings, in one watch or one for each namespace, and queues what changes. */
-async function followBindings(
-	{
-		namespaces = [undefined],
-		clock,
-		random,
-		log,
-		metrics,
-	}: Pick<OperatorOptions, 'clock' | 'random' | 'log' | 'metrics'> & {
-		/** undefined: all in one watch */
-		namespaces?: readonly (string | undefined)[] | undefined
-	},
-	transport: KubeTransport,
-	signal: AbortSignal,
-	{ store, queue, onSynced }: Following,
-): Promise<void> {
-	const unsynced = new Set(namespaces)
-	const follow = async (namespace: string | undefined) => {
-		const path = bindingsPath(namespace)
-		const counted = metrics.watchObserver(PLURAL)
-		const observer: WatchObserver = {
-			...counted,
-			fault(error, waitMs) {
-				counted.fault(error, waitMs)
-				// At most twice a minute, for the watch backs off. A Role that was forgotten shows here.
-				if (error !== 'shortLived') log.warn({ path, err: error }, 'bindings not watched')
-			},
-		}
-		const scope = ({ metadata }: BindingObject) => namespace === undefined || metadata.namespace === namespace
-		for await (const event of watchCollection<BindingObject>({ transport, path, clock, random, signal, observer })) {
-			// Nobody has anything of a binding without a status, so it goes first.
-			for (const key of store.apply(event, scope)) queue.add(key, { first: !store.get(key)?.status?.conditions })
-			if (event.kind === 'synced' && unsynced.delete(namespace) && unsynced.size === 0) onSynced()
-		}
-	}
-	await Promise.all(namespaces.map(follow))
-}

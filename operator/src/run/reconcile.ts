@@ -5,7 +5,7 @@ import type { EventRecorder } from '../cluster/events.ts'
 import { createSecretDestination } from '../destinations/secret/destination.ts'
 import { type PodRefresher, refreshAfter } from '../destinations/secret/refresh.ts'
 import { bytesOf } from '../destinations/secret/secret-object.ts'
-import { warnOfFixed } from '../destinations/secret/warn.ts'
+import { warnOfFixed, warnOfRefused } from '../destinations/secret/warn.ts'
 import { createStatusDestination } from '../destinations/status/destination.ts'
 import { isAsked, sinceOf } from '../engine/due.ts'
 import type { PassResult } from '../engine/input.ts'
@@ -24,7 +24,7 @@ import { type Slices, unsliced } from '../process/slices.ts'
 import type { Account } from '../status/commands.ts'
 import { conclude, isPollDue } from '../status/conclude.ts'
 import { conditionOf } from '../status/outage.ts'
-import { type Pace, paceAfter } from '../status/pace.ts'
+import { atLeastEvery, type Pace, paceAfter } from '../status/pace.ts'
 import { withoutValues } from '../vault/without-values.ts'
 import { createAnswer, type MakeForms } from './answer.ts'
 import { drive } from './drive.ts'
@@ -71,6 +71,8 @@ export interface ReconcileDeps {
 	operator: Account
 	/** until when operators before this one may have worked, milliseconds since the epoch; undefined: unknown */
 	workedUntil: number | undefined
+	/** vaults are asked no more often for one binding, milliseconds; default: as often as it says */
+	minIntervalMs?: number | undefined
 	log: Logger
 	random: () => number
 	/** in which the work of the main thread is done; default: at once */
@@ -117,7 +119,8 @@ export function createReconciler(deps: ReconcileDeps): Reconciler {
 			}
 			// With the library for schemas: before the first binding nobody needs its 9 MB.
 			const { parseBinding } = await import('../api/parse.ts')
-			const parsed = await slices(() => parseBinding(object))
+			const bound = await slices(reported.namespace, () => parseBinding(object))
+			const parsed = withMinimum(bound, deps.minIntervalMs ?? 0)
 			const previous = presentStatus(reported, parsed.status, now.written)
 			// The watch has it by now.
 			if (now.written && previous !== now.written) now = { ...now, written: undefined }
@@ -131,6 +134,9 @@ export function createReconciler(deps: ReconcileDeps): Reconciler {
 			remembered.get(key)?.knowledge.source?.vaultUrl ?? deps.read(key)?.spec?.vault?.url?.toLowerCase(),
 	}
 }
+
+const withMinimum = (parsed: ParsedBinding, minIntervalMs: number): ParsedBinding =>
+	parsed.kind === 'active' ? { ...parsed, binding: atLeastEvery(parsed.binding, minIntervalMs) } : parsed
 
 interface Polling {
 	readonly reported: Reported
@@ -177,7 +183,7 @@ async function poll(
 	now = { ...now, pace: paceOf(now, parsed, outcome, polling.turn.lateMs, deps) }
 	const { slow } = now.pace
 	const given = { previous: previous.status, workedUntil: deps.workedUntil, at, random: deps.random(), slow }
-	const { summary, knowledge } = await slices(() => conclude(parsed, outcome, now.knowledge, given))
+	const { summary, knowledge } = await slices(reported.namespace, () => conclude(parsed, outcome, now.knowledge, given))
 	const written = await report(reported, previous, summary, deps)
 	tell(key, outcome, previous.status, summary, (at.monotonic - started) / 1000, deps)
 	return keep({ ...now, knowledge, written: written ?? now.written })
@@ -205,7 +211,7 @@ async function runPass(
 	deps: ReconcileDeps,
 	signal: AbortSignal,
 ): Promise<PassResult> {
-	const { clock, vaults, serviceAccounts, secrets, makeForms, observer } = deps
+	const { clock, vaults, serviceAccounts, observer } = deps
 	const { status } = previous
 	const asked = isAsked(binding, status, knowledge)
 	const since = sinceOf(binding, knowledge, asked, undefined, { at: momentOf(clock), startedAt })
@@ -217,12 +223,14 @@ async function runPass(
 	}
 	const { source } = resolved
 	observer.uses(`${binding.namespace}/${binding.name}`, source.vaultUrl)
-	const { destination, session, forms } = placeOf(binding, status, source, { vaults, secrets, makeForms, clock })
+	const { networkClock, slices = unsliced } = deps
+	const slice = <T>(work: () => T) => slices(binding.namespace, work)
+	const { destination, session, forms } = placeOf(binding, status, source, { ...deps, slice })
 	const input = { binding, status, knowledge, source, rules: destination.rules, at: momentOf(clock), startedAt }
 	// Values wait for a thread that has turns of its own.
 	const lending: MakeForms = (...given) => turn.lend(() => forms(...given))
 	const answer = createAnswer({ binding, session, destination, makeForms: lending })
-	return drive(pass(input), { clock, networkClock: deps.networkClock, signal, answer, slices: deps.slices })
+	return drive(pass(input), { clock, networkClock, signal, answer, slices, group: binding.namespace })
 }
 
 /** Where a binding is delivered to, and what it is read with: of one that nodes deliver, no value is read here. */
@@ -230,7 +238,13 @@ function placeOf(
 	binding: Binding,
 	status: BindingStatus,
 	source: Source,
-	{ vaults, secrets, makeForms, clock }: Pick<ReconcileDeps, 'vaults' | 'secrets' | 'makeForms' | 'clock'>,
+	{
+		vaults,
+		secrets,
+		makeForms,
+		clock,
+		slice,
+	}: Pick<ReconcileDeps, 'vaults' | 'secrets' | 'makeForms' | 'clock'> & { slice: <T>(work: () => T) => Promise<T> },
 ) {
 	const session = vaults.session(source)
 	if (isVolumeBinding(binding)) {
@@ -242,7 +256,7 @@ function placeOf(
 		}
 	}
 	if (!isSecretBinding(binding)) throw new Error('a delivery that is none')
-	return { destination: createSecretDestination(binding, secrets), session, forms: makeForms }
+	return { destination: createSecretDestination(binding, secrets, slice), session, forms: makeForms }
 }
 
 /** There is no value to make anything of. */
@@ -251,7 +265,7 @@ const noForms: MakeForms = async (_, __, forms) => forms.map(() => ({ kind: 'con
 async function refreshPods(
 	parsed: ParsedBinding,
 	now: Remembered,
-	{ clock, podRefresher, events }: ReconcileDeps,
+	{ clock, podRefresher, events, operator }: ReconcileDeps,
 	signal: AbortSignal,
 ): Promise<Remembered> {
 	const { refresh: pending } = now
@@ -259,9 +273,17 @@ async function refreshPods(
 	const binding = parsed.kind === 'active' ? parsed.binding : undefined
 	if (!binding || !isSecretBinding(binding) || !binding.delivery.refreshPods) return { ...now, refresh: undefined }
 	let { warned } = now
-	const refresh = await podRefresher.run(binding, pending, signal, (pod, uses) => {
-		warned = warnOfFixed(binding, pod, uses, warned, events)
-	})
+	const refresh = await podRefresher.run(
+		binding,
+		pending,
+		signal,
+		(pod, uses) => {
+			warned = warnOfFixed(binding, pod, uses, warned, events)
+		},
+		(error) => {
+			warned = warnOfRefused(binding, error, operator, warned, events)
+		},
+	)
 	return { ...now, refresh, warned }
 }
 

@@ -30,7 +30,7 @@ export interface Failing {
 }
 
 /** What the spec says of how often the vault is polled, and what an outage of it means. */
-export type RefreshRules = Pick<Binding, 'interval' | 'staleAfter'>
+export type RefreshRules = Pick<Binding, 'interval' | 'shorterInterval' | 'staleAfter'>
 
 interface Now {
 	previous: BindingStatus

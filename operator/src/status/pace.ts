@@ -52,6 +52,19 @@ const CAUSES: Record<LateBy, string> = {
 	vault: 'the vault, its budget or the API server are asked for more than they give in that time',
 }
 
+/** A binding that is polled no more often than the operator was told; nothing else of it changes. */
+export const atLeastEvery = <T extends { interval: number; shorterInterval?: number | undefined }>(
+	binding: T,
+	minIntervalMs: number,
+): T =>
+	binding.interval < minIntervalMs
+		? { ...binding, interval: minIntervalMs, shorterInterval: binding.interval }
+		: binding
+
+/** A sentence for the condition. */
+export const explainMinimum = (askedMs: number, intervalMs: number): string =>
+	`The interval of ${askedMs / 1000}s is shorter than this cluster allows: the vault is polled every ${intervalMs / 1000}s.`
+
 /** A sentence for the condition. */
 export const explainPace = ({ intervals, by }: Slow, intervalMs: number): string =>
 	`The interval of ${intervalMs / 1000}s is not kept: up to ${(intervals * intervalMs) / 1000}s lie between polls, because ${CAUSES[by]}. A longer interval or fewer secrets help.`

@@ -157,7 +157,10 @@ function shownOf({ outcome, spec, previous }: SummaryInput): SecretStatus[] {
 	if (!spec) return previous.secrets ?? []
 	const before = new Map((previous.secrets ?? []).map((secret) => [secret.name, secret]))
 	const named = new Set(spec.secrets.map(({ name }) => name))
-	const selected = spec.selects ? [...before.values()].filter(({ name }) => !named.has(name)) : []
+	// Of a status that nodes go by it is said which these are: another one was an entry of the spec before.
+	const isSelected = (secret: SecretStatus) => !named.has(secret.name) && (secret.selected ?? !isOfVolume(spec))
+	// Nodes hold what selectors of before brought until a good poll has counted it among removals.
+	const selected = spec.selects || isOfVolume(spec) ? [...before.values()].filter(isSelected) : []
 	const explicit = spec.secrets.map((wanted): SecretStatus => {
 		const known = before.get(wanted.name)
 		const same =
@@ -180,6 +183,7 @@ function statusOf({ wanted, delivered, state, reason }: EntryResult, isVolume: b
 			'previous',
 			isVolume && shown?.previous.length ? shown.previous.map(({ version }) => version) : undefined,
 		),
+		...optional('selected', isVolume && wanted.selected ? wanted.selected : undefined),
 		...optional('updated', shown?.updated),
 		...optional('expires', shown?.expires),
 		state,

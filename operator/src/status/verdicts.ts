@@ -8,7 +8,7 @@ import { breaksReady, type Outcome } from '../engine/outcome.ts'
 import { vaultNameOf } from './commands.ts'
 import { explainFault, explainHeldRemovals, explainNotes, listed } from './messages.ts'
 import { conditionOf, type Failing, type RefreshRules, tellsOfPoll } from './outage.ts'
-import { explainPace, type Slow } from './pace.ts'
+import { explainMinimum, explainPace, type Slow } from './pace.ts'
 import { isAlike, type Worst } from './worst-fault.ts'
 
 /** What conditions follow from. */
@@ -82,6 +82,15 @@ const explainUnlisted = ({ fault, at }: Worst) =>
 
 const AS_THE_VAULT = 'What is delivered is what the vault says.'
 
+function paceNotes(spec: Situation['spec'], slow: Slow | undefined): string[] {
+	if (!spec) return []
+	const { interval, shorterInterval } = spec
+	return [
+		...(shorterInterval === undefined ? [] : [explainMinimum(shorterInterval, interval)]),
+		...(slow ? [explainPace(slow, interval)] : []),
+	]
+}
+
 /** Nothing failed: whether all is done, and what is worth to be known. */
 function goodOf(
 	{ results, removals, held, at, withheld }: Extract<Outcome, { kind: 'polled' }>,
@@ -92,7 +101,7 @@ function goodOf(
 	if (removals) return verdict('False', 'RemovalsHeld', explainHeldRemovals(removals, at, spec?.name ?? ''))
 	if (held.problem !== undefined)
 		return verdict('False', 'HoldInvalid', `The annotation ${HOLD_ANNOTATION} is not followed: ${held.problem}.`)
-	const notes = [...explainNotes(results), ...(slow && spec ? [explainPace(slow, spec.interval)] : [])]
+	const notes = [...explainNotes(results), ...paceNotes(spec, slow)]
 	if (held.until !== undefined) {
 		const until = formatTime(held.until)
 		const text = `Until ${until} the annotation ${HOLD_ANNOTATION} holds ${listed(held.names)}, whatever the vault says. Remove it to end that.`

@@ -27,7 +27,8 @@ export function createAssertions(tokens: Tokens, key: SessionKey, clock: Clock):
 	return {
 		async get() {
 			if (!current || current.expiresAt - clock.now() < MIN_LEFT_MS) {
-				pending ??= tokens.request(key.namespace, key.serviceAccount, key.audience).finally(() => {
+				const { namespace, serviceAccount, audience, serviceAccountUid } = key
+				pending ??= tokens.request(namespace, serviceAccount, audience, serviceAccountUid).finally(() => {
 					pending = undefined
 				})
 				current = await pending

@@ -1,7 +1,7 @@
 import { type Lane, VaultError } from '../ports/vault.ts'
-import type { Clock } from '../process/clock.ts'
+import type { Clock, Random } from '../process/clock.ts'
 import { createTurns, type Place as Waiting } from '../process/turns.ts'
-import { createRate } from './rate.ts'
+import { createRate, type RateStyle } from './rate.ts'
 import type { Shares } from './shares.ts'
 
 /** What a call says about itself when it waits for its turn. */
@@ -32,6 +32,9 @@ export interface BudgetOptions {
 	clock: Clock
 	/** sustained calls per second */
 	maxPerSecond?: number | undefined
+	/** how it behaves where it is one of many; default: as one of a few */
+	style?: RateStyle | undefined
+	random?: Random | undefined
 	/** calls per second besides, for first syncs of a vault that does not throttle; default: none */
 	morePerSecond?: number | undefined
 	/** of the requests to all vaults together; default: no bound but this vault's own */
@@ -78,7 +81,7 @@ interface Waiter {
  */
 export function createBudget(options: BudgetOptions): Budget {
 	const { clock, maxPerSecond = VAULT_CALLS_PER_SECOND, observeWait = () => {} } = options
-	const rate = createRate(maxPerSecond, clock.monotonic(), options.morePerSecond)
+	const rate = createRate(maxPerSecond, clock.monotonic(), options)
 	const shareOf = () => options.shares?.each ?? Number.POSITIVE_INFINITY
 	/** whether this vault counts among those that share */
 	let asked = false

@@ -23,6 +23,31 @@ export interface Rate {
 	isFull(now: number): boolean
 }
 
+/** How a rate behaves. The operator is one of a few that ask a vault; of nodes there may be hundreds. */
+export interface RateStyle {
+	/** seconds of the highest rate that may come at once */
+	readonly burstSeconds: number
+	/** calls per second that a vault that throttles all the time is still asked */
+	readonly minPerSecond: number
+	/** calls per second that are added each second after a 429 */
+	readonly growth: number
+	/** A bare 429 is waited out for between one and so many seconds, by chance. */
+	readonly maxBareWaitMs: number
+}
+
+export interface RateOptions extends RateStyle {
+	readonly maxPerSecond: number
+}
+
+export interface RateExtras {
+	/** default: as one of a few */
+	readonly style?: RateStyle | undefined
+	/** calls per second besides, for first syncs, until the vault complains; one second's worth at once. Default: none */
+	readonly morePerSecond?: number | undefined
+	/** of how long a bare 429 is waited out; default: no chance in it */
+	readonly random?: (() => number) | undefined
+}
+
 // The service counts transactions in windows of 10 s (FACTS.md#throttling), so ten seconds' worth may come at once: with the
 // default of 40 calls a second that is 400 of its 4,000, and 800 in the worst window (a full bucket and what flows in).
 const BURST_SECONDS = 10
@@ -33,16 +58,36 @@ const MIN_PER_SECOND = 1
 // What back-off guidance begins with (FACTS.md#throttling). Real 429s carry no Retry-After.
 const BARE_WAIT_MS = 1_000
 
+const ALONE: RateStyle = {
+	burstSeconds: BURST_SECONDS,
+	minPerSecond: MIN_PER_SECOND,
+	growth: 1,
+	maxBareWaitMs: BARE_WAIT_MS,
+}
+
+/** For the node role. */
+export const NODE_RATE: RateOptions = {
+	maxPerSecond: 10,
+	burstSeconds: 10,
+	minPerSecond: 1,
+	growth: 1,
+	maxBareWaitMs: BARE_WAIT_MS,
+}
+
 /**
  * All times are monotonic milliseconds and only grow. Halving on 429 and growing by one call a second each second is TCP's
  * AIMD: several clusters on one vault that know nothing of each other come to equal shares.
  *
  * @param maxPerSecond sustained calls per second of a vault that does not complain
- * @param morePerSecond calls per second besides, for first syncs, until the vault complains; one second's worth at once
  */
-export function createRate(maxPerSecond: number, start: number, morePerSecond = 0): Rate {
-	const burst = maxPerSecond * BURST_SECONDS
-	const floor = Math.min(MIN_PER_SECOND, maxPerSecond)
+export function createRate(
+	maxPerSecond: number,
+	start: number,
+	{ style = ALONE, morePerSecond = 0, random = () => 0 }: RateExtras = {},
+): Rate {
+	const { burstSeconds, minPerSecond, growth: growing, maxBareWaitMs } = style
+	const burst = maxPerSecond * burstSeconds
+	const floor = Math.min(minPerSecond, maxPerSecond)
 	let tokens = burst
 	let rate = maxPerSecond
 	/** `tokens` and `rate` are those of this time; in the future while the vault wants to be left alone */
@@ -51,17 +96,17 @@ export function createRate(maxPerSecond: number, start: number, morePerSecond = 
 	let throttledAt = Number.NEGATIVE_INFINITY
 	let halvedAt = Number.NEGATIVE_INFINITY
 
-	/** The rate grows by one each second until it is the highest: seconds of growth, and tokens after `seconds`. */
-	const growth = () => maxPerSecond - rate
+	/** The rate grows until it is the highest: seconds of growth, and tokens after `seconds`. */
+	const growth = () => (maxPerSecond - rate) / growing
 	const earned = (seconds: number) => {
 		const grown = Math.min(seconds, growth())
-		return rate * grown + grown ** 2 / 2 + maxPerSecond * (seconds - grown)
+		return rate * grown + (growing * grown ** 2) / 2 + maxPerSecond * (seconds - grown)
 	}
 	const move = (now: number) => {
 		if (now <= at) return
 		const seconds = (now - at) / 1000
 		tokens = Math.min(burst, tokens + earned(seconds))
-		rate = Math.min(maxPerSecond, rate + seconds)
+		rate = Math.min(maxPerSecond, rate + growing * seconds)
 		at = now
 	}
 	const isCalm = (now: number) => morePerSecond > 0 && now - throttledAt >= CALM_MS
@@ -96,8 +141,8 @@ export function createRate(maxPerSecond: number, start: number, morePerSecond = 
 			const missing = 1 - tokens
 			if (missing <= 0) return blocked
 			// Solves earned(x) = missing, while the rate grows and after.
-			const growing = Math.sqrt(rate ** 2 + 2 * missing) - rate
-			const seconds = growing <= growth() ? growing : growth() + (missing - earned(growth())) / maxPerSecond
+			const soon = (Math.sqrt(rate ** 2 + 2 * growing * missing) - rate) / growing
+			const seconds = soon <= growth() ? soon : growth() + (missing - earned(growth())) / maxPerSecond
 			// A millisecond more for rounding: timers fire by whole ones, and too early is one more round for nothing.
 			return blocked + Math.ceil(seconds * 1000) + 1
 		},
@@ -111,7 +156,8 @@ export function createRate(maxPerSecond: number, start: number, morePerSecond = 
 			}
 			tokens = 0
 			throttledAt = now
-			at = Math.max(at, now + Math.max(retryAfterMs ?? 0, BARE_WAIT_MS))
+			const bareMs = BARE_WAIT_MS + random() * (maxBareWaitMs - BARE_WAIT_MS)
+			at = Math.max(at, now + Math.max(retryAfterMs ?? 0, bareMs))
 		},
 		perSecond(now) {
 			move(now)

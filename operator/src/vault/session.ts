@@ -27,6 +27,7 @@ import { createBoundedClient } from './http.ts'
 import { createOpening } from './opening.ts'
 import { PAGE_SIZE, readPages } from './pages.ts'
 import type { Room } from './room.ts'
+import { BINDING_AUDIENCE, createTokenProxyClient, type TokenProxy } from './token-proxy.ts'
 
 export type CallKind = 'get' | 'list' | 'versions'
 
@@ -40,6 +41,8 @@ export interface AzureOptions {
 	disableInstanceDiscovery?: boolean | undefined
 	/** who asks; default: the ServiceAccount, whose token Entra exchanges. Called anew after each failure */
 	credential?: (() => TokenCredential) | undefined
+	/** where tokens of identity bindings of AKS are exchanged; undefined: at Entra, as others */
+	tokenProxy?: TokenProxy | undefined
 	/** connections of tests, to vaults and Entra; default: our own to vaults, the library's to Entra */
 	agent?: Agent | undefined
 	/** name of this cluster in the vault's logs */
@@ -159,7 +162,10 @@ export function createSession(
 		const onSend = () => {
 			exchanges++
 		}
-		const entraClient = createBoundedClient({ timeoutMs, maxBytes: MAX_ENTRA_BYTES, direct, onSend }, inner)
+		const { tokenProxy } = options
+		const isBound = tokenProxy !== undefined && key.audience === BINDING_AUDIENCE
+		const toEntra = isBound ? createTokenProxyClient(tokenProxy, inner) : inner
+		const entraClient = createBoundedClient({ timeoutMs, maxBytes: MAX_ENTRA_BYTES, direct, onSend }, toEntra)
 		const vaultClient = createBoundedClient({ timeoutMs, maxBytes: MAX_VAULT_BYTES, origin, direct }, inner)
 		const { authorityHost, disableInstanceDiscovery, agent } = options
 		// One attempt each: the queue backs off, and two layers of retries multiply.

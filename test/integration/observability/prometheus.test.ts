@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import type { Outcome } from '../../../operator/src/engine/outcome.ts'
 import { entryOf, polledOf } from '../../../operator/src/engine/testing/samples.ts'
+import { createNodeMetrics, type NodeMetrics } from '../../../operator/src/node/metrics.ts'
 import { KubeError } from '../../../operator/src/ports/kube-error.ts'
 import { systemClock } from '../../../operator/src/process/clock.ts'
 import { createMetrics, type Metrics } from '../../../operator/src/process/metrics.ts'
@@ -84,9 +85,23 @@ function reconcile(metrics: Metrics, key: string, vaultUrl: string, expires: num
 let watchState: 'Watching' | 'Empty' = 'Watching'
 let watch: ReturnType<Metrics['watchObserver']>
 
+/** As on a node with two volumes. */
+function workOnNode(): void {
+	ofNode.registered.set(isRegistered ? 1 : 0)
+	ofNode.volumes.set(2)
+	ofNode.waiting.set(1)
+	ofNode.bindings.set(1)
+	ofNode.bytes.set(95)
+	ofNode.limit.set(100)
+	ofNode.offline.set(1)
+	for (const result of ['ok', 'error']) ofNode.calls.observe({ call: 'publish', result }, 0.1)
+	for (const kind of ['delivered', 'offline', 'stale']) ofNode.news.inc({ kind })
+}
+
 /** Everything that counts goes on counting: a counter that is only set once has no rate. */
 function work(metrics: Metrics): void {
 	const now = Date.now()
+	workOnNode()
 	reconcile(metrics, 'payments/one', VAULT, now + 86_400_000)
 	reconcile(metrics, 'payments/two', 'https://expired.vault.azure.net', now - 60_000)
 	reconcile(metrics, 'payments/three', 'https://away.vault.azure.net', now, 'timeout')
@@ -110,6 +125,8 @@ function work(metrics: Metrics): void {
 
 let binaries: Binaries
 let metrics: Metrics
+let ofNode: NodeMetrics
+let isRegistered = true
 let probes: Probes
 let working: NodeJS.Timeout
 let prometheus: Prometheus | undefined
@@ -117,11 +134,19 @@ let prometheus: Prometheus | undefined
 beforeAll(async () => {
 	binaries = await prometheusBinaries()
 	metrics = createMetrics({ clock: systemClock })
+	// One page for what two roles serve.
+	ofNode = createNodeMetrics(metrics)
 	watch = metrics.watchObserver('azuresecretbindings')
 	metrics.leader.set(1)
 	metrics.setVaultRates(() => [['payments.vault.azure.net', 40]])
 	metrics.setQueue({ depth: 3, delayed: 2, running: 1, oldestMs: 400_000 })
-	probes = await startProbes({ port: 0, host: '127.0.0.1', live: () => undefined, ready: () => undefined, metrics })
+	probes = await startProbes({
+		port: 0,
+		host: '127.0.0.1',
+		live: () => undefined,
+		ready: () => undefined,
+		metrics: ofNode,
+	})
 	work(metrics)
 	working = setInterval(() => work(metrics), EVERY_MS)
 	if (binaries.kind === 'ok') prometheus = await startPrometheus(binaries.prometheus, probes.port, EVERY_MS)
@@ -163,7 +188,7 @@ test('every query of the dashboard gets series back', async (context) => {
 
 test('every metric that is served is one that Prometheus has read, with its type', async (context) => {
 	if (!prometheus) return context.skip(missing())
-	const names = [...(await metrics.text()).matchAll(/^# TYPE (asb_\S+) (\S+)$/gm)].map(([, name, type]) =>
+	const names = [...(await ofNode.text()).matchAll(/^# TYPE (asb_\S+) (\S+)$/gm)].map(([, name, type]) =>
 		type === 'histogram' ? `${name}_count` : name,
 	)
 	expect(names.length).toBeGreaterThan(20)
@@ -174,6 +199,9 @@ test('every metric that is served is one that Prometheus has read, with its type
 const TROUBLES: Record<string, () => void> = {
 	AzureSecretBindingNoLeader: () => metrics.leader.set(0),
 	AzureSecretBindingTwoLeaders: () => metrics.leader.set(2),
+	AzureSecretBindingNodeNotRegistered: () => {
+		isRegistered = false
+	},
 	AzureSecretBindingWatchDown: () => {
 		watchState = 'Empty'
 	},
@@ -196,4 +224,5 @@ test.for(alerts)('the expression of $alert is true when it should be', async ({ 
 	await ask(prometheus, expr)
 	metrics.leader.set(1)
 	watchState = 'Watching'
+	isRegistered = true
 })

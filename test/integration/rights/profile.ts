@@ -113,7 +113,7 @@ async function render(target: KubectlTarget, name: ProfileName): Promise<string>
 	}
 }
 
-function renameClusterWide(object: Manifest, tag: string): Manifest {
+export function renameClusterWide(object: Manifest, tag: string): Manifest {
 	const { kind, metadata, roleRef, spec } = object
 	return {
 		...object,

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { until } from '../../kit/until.ts'
 import { ACCOUNT, connectTarget, installProfile, type Profile } from './profile.ts'
 import { openScene, type Scene } from './scene.ts'
-import { judge, type Place, ROWS, type Row } from './table.ts'
+import { GROUPS, judge, type Place, ROWS, type Row } from './table.ts'
 
 const README = join(import.meta.dirname, '../../../deploy/README.md')
 const [BEGIN, END] = ['<!-- thief: printed by test/integration/rights/table.test.ts -->\n', '<!-- /thief -->']
@@ -20,7 +20,6 @@ const COLUMNS = [
 	'namespaced: other namespaces',
 	'its own namespace',
 ] as const
-const GROUPS: Record<Row['group'], string> = { read: 'Read', write: 'Write', become: 'Become' }
 
 describe('a thief of the token', () => {
 	const opened: { profiles: Profile[]; scenes: Scene[] } = { profiles: [], scenes: [] }

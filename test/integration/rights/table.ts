@@ -30,6 +30,8 @@ export interface Row {
 	readonly works?: (answer: RawAnswer, place: Place) => boolean
 }
 
+export const GROUPS: Record<Row['group'], string> = { read: 'Read', write: 'Write', become: 'Become' }
+
 const done = ({ status }: RawAnswer) => status >= 200 && status < 300
 const shows = ({ text }: RawAnswer, { scene }: Place) => createScanner(scene.canaries).scan('', text).length > 0
 const core = ({ scene }: Place) => `/api/v1/namespaces/${scene.namespace}`

@@ -16,6 +16,7 @@ describe('documentation', () => {
 		['a link to no heading of its own page', '# One\n\n[two](#two)', /^3 #two/],
 		['a picture that is not there', '<img src="nowhere.svg">', /^1 nowhere\.svg/],
 		['a word that the glossary replaced', 'Pods are nudged.', /^1 "nudged": .*pod refresh/],
+		['a merge that nobody ended', '<<<<<<< HEAD\n=======\n>>>>>>>', /^1 a merge/],
 		['commands without a mark', '```sh\nls\n```', /^1 say on the line above/],
 		['commands of a test that is not there', '<!-- run by: nowhere.ts -->\n```sh\nls\n```', /^2 there is no test/],
 		['commands that are not run for no reason', '<!-- not run: -->\n```sh\nls\n```', /^2 say on the line above/],

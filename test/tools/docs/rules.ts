@@ -36,6 +36,7 @@ export function check(path: string, text: string, root: string): Problem[] {
 	const page = readMarkdown(text)
 	const found: Found[] = [
 		...(GENERATED.test(path) ? [] : lengths(page)),
+		...conflicts(page),
 		...words(page),
 		...links(page, path, root),
 		...(COMMANDS.test(path) ? marks(page, root) : []),
@@ -63,6 +64,11 @@ function* lengths({ lines }: Page): Generator<Found> {
 			yield [number, `a cell of ${longest} characters: a table holds facts (${MAX_CELL}); write a paragraph below it`]
 		}
 	}
+}
+
+function* conflicts({ lines }: Page): Generator<Found> {
+	for (const { number, text } of lines)
+		if (/^(<{7}|>{7}) /.test(text)) yield [number, 'a merge that nobody ended: choose one of the two texts']
 }
 
 function* words({ lines }: Page): Generator<Found> {

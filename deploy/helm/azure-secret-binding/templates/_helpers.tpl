@@ -1,10 +1,11 @@
 {{/* Objects of a file, of the release's namespace and with the chart's label. Arguments: root, file, annotations (optional). */}}
 {{- define "asb.objects" -}}
 {{- $root := .root }}
-{{- $text := $root.Files.Get (printf "files/%s" .file) | replace "azure-secret-binding-system" $root.Release.Namespace }}
-{{- range $part := splitList "\n---\n" (printf "\n%s" $text) }}
+{{- range $part := splitList "\n---\n" (printf "\n%s" ($root.Files.Get (printf "files/%s" .file))) }}
 {{- $object := fromYaml $part }}
 {{- if $object.Error }}{{ fail (printf "%s: %s" $.file $object.Error) }}{{ end }}
+{{- /* In JSON, where a namespace called 1 or on stays a text. */}}
+{{- $object = toJson $object | replace "azure-secret-binding-system" $root.Release.Namespace | fromJson }}
 {{- $labels := merge (dict "helm.sh/chart" (printf "%s-%s" $root.Chart.Name $root.Chart.Version)) ($object.metadata.labels | default dict) }}
 {{- $_ := set $object.metadata "labels" $labels }}
 {{- if $.annotations }}

@@ -17,9 +17,13 @@ import { basename, join } from 'node:path'
 
 /** Name of the link to the files that count. */
 export const DATA_LINK = '..data'
+// One for each writer: that of another one is not renamed by mistake.
 const NEW_LINK = '..data_tmp'
 // A directory beside the link, as mkdtemp names it below. Nothing else is read, and above all nothing else is deleted.
 const GENERATION = /^\.\.\d{4}(_\d\d){5}\.\w+$/
+
+// Without a suffix: of the versions before.
+const LEFT_LINK = /^\.\.data_tmp(\.\w+)?$/
 
 /** `..data` is there, and no writer of this kind has made it: it may lead anywhere. */
 export class ForeignLayout extends Error {
@@ -45,12 +49,14 @@ export interface Generation {
 /**
  * Writes the files of a mount as the kubelet does, so that a reader sees all of the old ones or all of the new ones:
  *
- * 1. What a writer that died left behind goes: the link `..data_tmp`, and generations that `..data` does not name.
+ * 1. What a writer that died left behind goes: links `..data_tmp.<random>`, and generations that `..data` does not name.
  * 2. A new directory `..<time>.<random>` is filled: copies of what stays, then what is new.
- * 3. The link `..data_tmp` to it is made and renamed to `..data`. This is the commit.
+ * 3. The link `..data_tmp.<random>` to it is made and renamed to `..data`. This is the commit.
  * 4. Links `<name>` → `..data/<name>` are made where they are missing or something else is in their place, and removed where
  *    their file is gone.
  * 5. The directory of before is deleted.
+ *
+ * Two writers at once would take each other's generations for left behind: whoever may meet another one holds a lock (lock.ts).
  *
  * @param isCurrent asked right before the commit with what `..data` names; false: somebody else wrote, nothing is changed
  * @returns the name of the new generation; undefined when it was not current any more
@@ -77,8 +83,9 @@ export async function writeGeneration(
 		return undefined
 	}
 	const generation = basename(root)
-	await symlink(generation, join(directory, NEW_LINK))
-	await rename(join(directory, NEW_LINK), join(directory, DATA_LINK))
+	const link = join(directory, `${NEW_LINK}${generation.slice(generation.lastIndexOf('.'))}`)
+	await symlink(generation, link)
+	await rename(link, join(directory, DATA_LINK))
 	await linkNames(directory, new Set([...keep, ...set.keys()]))
 	if (before !== undefined) await rm(join(directory, before), { recursive: true, force: true })
 	return generation
@@ -139,10 +146,11 @@ export async function removeGenerations(directory: string): Promise<void> {
 }
 
 async function sweep(directory: string, current: string | undefined): Promise<void> {
-	await rm(join(directory, NEW_LINK), { force: true })
 	const names = await readdir(directory).catch(() => [])
 	for (const name of names) {
-		if (GENERATION.test(name) && name !== current) await rm(join(directory, name), { recursive: true, force: true })
+		if (LEFT_LINK.test(name)) await rm(join(directory, name), { force: true })
+		else if (GENERATION.test(name) && name !== current)
+			await rm(join(directory, name), { recursive: true, force: true })
 	}
 }
 

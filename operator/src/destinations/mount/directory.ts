@@ -88,7 +88,7 @@ export function createDirectoryDestination(options: DirectoryOptions): Destinati
 }
 
 /** Bytes of each file once the change is made. */
-function sizesAfter({ set, drop, manifest, on }: Change): Map<string, number> {
+export function sizesAfter({ set, drop, manifest, on }: Change): Map<string, number> {
 	const sizes = new Map([...(on?.files ?? [])].map(([name, { bytes }]) => [name, bytes]))
 	for (const name of drop) sizes.delete(name)
 	for (const [name, content] of set) sizes.set(name, Buffer.byteLength(content))

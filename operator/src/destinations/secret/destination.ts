@@ -8,33 +8,42 @@ import type { Destination } from '../../ports/destination.ts'
 import { isKubeError, KubeError } from '../../ports/kube-error.ts'
 import { adoptLine } from '../../status/commands.ts'
 import { withLine } from '../../status/messages.ts'
-import { CHECKED_KEYS, planWrite, secretRules } from './rules.ts'
+import { CHECKED_KEYS, secretRules } from './rules.ts'
 import { controllerOf, holdingOf, type SecretObject } from './secret-object.ts'
 
+/** Does a piece of work of the main thread when it is its turn: a Secret may have 500 keys. */
+type Slice = <T>(work: () => T) => Promise<T>
+
 /** The Secret of a binding as a place to deliver to. Each refusal is named by the call that met it. */
-export function createSecretDestination(binding: SecretBinding, secrets: Secrets): Destination {
+export function createSecretDestination(
+	binding: SecretBinding,
+	secrets: Secrets,
+	slice: Slice = async (work) => work(),
+): Destination {
 	const { namespace, name: owner, delivery } = binding
+	const { planned, ...rules } = secretRules(binding)
+	const held = (secret: SecretObject) => slice(() => holdingOf(secret))
 	return {
-		rules: secretRules(binding),
+		rules,
 		async readBack() {
 			try {
 				const back = await secrets.readBack(namespace, delivery.name, owner)
 				if (back.kind === 'none') return back
 				if (back.kind === 'foreign') return foreign(binding, back.owner)
-				return controlled(binding, back.secret) ?? { kind: 'ours', holding: holdingOf(back.secret) }
+				return controlled(binding, back.secret) ?? { kind: 'ours', holding: await held(back.secret) }
 			} catch (error) {
 				return refusedOrAway(error, 'The API server does not let the operator read the Secret')
 			}
 		},
 		async write(change) {
-			const write = planWrite(binding, change)
+			const write = await slice(() => planned(change))
 			try {
 				if (write.kind === 'create') {
 					const answer = await secrets.create(namespace, write.body)
-					return answer === 'exists' ? { kind: 'lostRace' } : { kind: 'written', holding: holdingOf(answer) }
+					return answer === 'exists' ? { kind: 'lostRace' } : { kind: 'written', holding: await held(answer) }
 				}
 				if (write.kind === 'patch')
-					return { kind: 'written', holding: holdingOf(await secrets.patch(namespace, delivery.name, write.body)) }
+					return { kind: 'written', holding: await held(await secrets.patch(namespace, delivery.name, write.body)) }
 				// The engine asks for nothing that the rules do not take.
 				return { kind: 'away', error: new Error(`a write that the rules do not take: ${write.kind}`) }
 			} catch (error) {

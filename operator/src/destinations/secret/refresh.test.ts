@@ -136,7 +136,13 @@ test('a binding that many pods mount gives its worker back after ten seconds, an
 	let left: PendingRefresh | undefined = first
 	const after: number[] = []
 	while (left?.pass === 'first') {
-		const run = refresher.run(sampleBinding(), left, never, () => {})
+		const run = refresher.run(
+			sampleBinding(),
+			left,
+			never,
+			() => {},
+			() => {},
+		)
 		for (let ms = 0; ms < 11_000; ms += 50) await clock.advance(50)
 		left = await run
 		after.push(told.size)

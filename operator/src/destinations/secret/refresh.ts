@@ -2,7 +2,7 @@ import type { SecretBinding } from '../../api/parse.ts'
 import type { PassResult } from '../../engine/input.ts'
 import type { Moment } from '../../engine/questions.ts'
 import type { Pods } from '../../ports/cluster.ts'
-import { isKubeError } from '../../ports/kube-error.ts'
+import { isKubeError, type KubeError } from '../../ports/kube-error.ts'
 import { type Clock, momentOf } from '../../process/clock.ts'
 import { backoffMs } from '../../status/requeue.ts'
 import { type FixedUse, fixedUses, needsRefresh, type PodObject } from './pods.ts'
@@ -95,6 +95,7 @@ export interface PodRefresher {
 	/**
 	 * Tells the pods of one pass, so that their kubelet syncs them at once.
 	 * @param onFixed called with each pod that uses the Secret in a way that no refresh helps: they are seen here anyway
+	 * @param onRefused called when the API server does not allow it
 	 * @returns what is left to do, or undefined when the refresh has ended
 	 */
 	run(
@@ -102,6 +103,7 @@ export interface PodRefresher {
 		pending: PendingRefresh,
 		signal: AbortSignal,
 		onFixed: (pod: PodObject, uses: FixedUse[]) => void,
+		onRefused: (error: KubeError) => void,
 	): Promise<PendingRefresh | undefined>
 }
 
@@ -122,7 +124,12 @@ export function createPodRefresher({ pods, clock, random, observe, onError }: Po
 		nextAt = at + 1000 / PER_SECOND
 		await clock.sleep(at - clock.monotonic(), signal)
 	}
-	const tell: PodRefresher['run'] = async ({ namespace, delivery }, pending, signal, onFixed) => {
+	const tell = async (
+		{ namespace, delivery }: SecretBinding,
+		pending: PendingRefresh,
+		signal: AbortSignal,
+		onFixed: (pod: PodObject, uses: FixedUse[]) => void,
+	) => {
 		const value = annotationOf(pending)
 		const until = clock.monotonic() + TURN_MS
 		for await (const pod of shared.list(namespace, pending.dueAt, signal)) {
@@ -136,12 +143,13 @@ export function createPodRefresher({ pods, clock, random, observe, onError }: Po
 		return afterPods(pending, 'told', momentOf(clock), random())
 	}
 	return {
-		async run(binding, pending, signal, onFixed) {
+		async run(binding, pending, signal, onFixed, onRefused) {
 			try {
 				return await tell(binding, pending, signal, onFixed)
 			} catch (error) {
 				if (!isKubeError(error)) throw error
 				observe('failed')
+				if (error.kind === 'forbidden') onRefused(error)
 				onError(error, binding)
 				return afterPods(pending, 'failed', momentOf(clock), random())
 			}

@@ -20,12 +20,17 @@ export type SecretWrite =
 	/** the API server would look into the value and refuse it */
 	| { kind: 'valueInvalid'; key: string; rule: string }
 
-/** Rules of Kubernetes Secrets for the Secret of a binding. */
-export const secretRules = (binding: SecretBinding): DestinationRules => ({
-	// By POST, which an API server answers AlreadyExists.
-	makesAnew: true,
-	judge: (change) => verdictOf(binding, planWrite(binding, change), change),
-})
+/** Rules of Kubernetes Secrets for the Secret of a binding, and the write that each change is: planned once, and then done. */
+export function secretRules(binding: SecretBinding): DestinationRules & { planned(change: Change): SecretWrite } {
+	const known = new WeakMap<Change, SecretWrite>()
+	const planned = (change: Change): SecretWrite => {
+		const write = known.get(change) ?? planWrite(binding, change)
+		known.set(change, write)
+		return write
+	}
+	// Made by POST, which an API server answers AlreadyExists.
+	return { planned, makesAnew: true, judge: (change) => verdictOf(binding, planned(change), change) }
+}
 
 /**
  * Plans the one write that a change asks for.

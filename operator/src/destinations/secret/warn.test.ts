@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest'
 import type { EventInput } from '../../cluster/events.ts'
 import { sampleBinding } from '../../engine/testing/binding.ts'
-import { warnOfFixed } from './warn.ts'
+import { KubeError } from '../../ports/kube-error.ts'
+import { warnOfFixed, warnOfRefused } from './warn.ts'
 
 const binding = sampleBinding()
 const podOf = (name: string) => ({ metadata: { name } })
@@ -32,4 +33,21 @@ test('each owner is told once, and the first twenty only', () => {
 	])
 	for (let i = 0; i < 100; i++) warn(`p${i}`)
 	expect(events).toHaveLength(20)
+})
+
+test('who may not tell pods says so once for each permission, with the line that gives it', () => {
+	const events: EventInput[] = []
+	let warned: ReadonlySet<string> = new Set()
+	const operator = { namespace: 'system', name: 'operator' }
+	const warn = (verb: string, resource: string) => {
+		const missing = { verb, resource, namespace: 'ns', name: undefined }
+		const error = new KubeError('forbidden', 'no', { missing })
+		warned = warnOfRefused(binding, error, operator, warned, { record: (event) => void events.push(event) })
+	}
+	for (let i = 0; i < 3; i++) warn('list', 'pods')
+	warn('patch', 'pods/status')
+	expect(events.map(({ reason }) => reason)).toEqual(['PodsNotRefreshed', 'PodsNotRefreshed'])
+	expect(events[0]?.note).toContain('may not list pods in the namespace ns')
+	expect(events[0]?.note).toContain('create role azure-secret-binding-list-pods --verb=list --resource=pods &&')
+	expect(events[1]?.note).toContain('--verb=patch --resource=pods/status')
 })

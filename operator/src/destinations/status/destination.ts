@@ -78,7 +78,8 @@ const goesWith = ({ metadata }: SecretObject, binding: string) =>
 
 const placeOf = ({ uid }: VolumeBinding) => `status/${uid}`
 
-function holdingAfter(binding: VolumeBinding, { set, drop, on, manifest }: Change): Holding {
+/** What the status says once the change is told. */
+export function holdingAfter(binding: VolumeBinding, { set, drop, on, manifest }: Change): Holding {
 	const names = new Set([...(on?.files.keys() ?? []), ...set.keys()])
 	for (const name of drop) names.delete(name)
 	const files = new Map([...names].map((name) => [name, SHOWN]))
@@ -102,31 +103,36 @@ export function holdingOfStatus(binding: VolumeBinding, status: BindingStatus, v
 	return { id: placeOf(binding), files, manifest, revision: 1, token: undefined }
 }
 
-const isShown = ({ updated, version, state }: SecretStatus) =>
-	state !== 'Pending' && (updated !== undefined || version !== undefined)
+/** What is pending is there when it is of the vault of before: nodes hold those bytes until there are better ones. */
+const isShown = ({ updated, version, state, vault }: SecretStatus) =>
+	(state !== 'Pending' || vault !== undefined) && (updated !== undefined || version !== undefined)
 
-function entryOf(shown: SecretStatus, { secrets, select }: VolumeBinding): ManifestSecret {
+function entryOf(shown: SecretStatus, { secrets, select, hold }: VolumeBinding): ManifestSecret {
 	const { name, objectName, version, vault, updated, expires } = shown
 	const wanted = secrets.find((each) => each.name === name)
 	const form = nameOfForm(wanted?.form)
-	const selector = wanted ? undefined : select.find((each) => isNamedBy(each, shown))
+	const selector = shown.selected && !wanted ? select.find((each) => isNamedBy(each, shown)) : undefined
 	const ms = parseTime(updated)
 	return {
 		objectName,
 		...(vault === undefined ? {} : { vault }),
 		version: version ?? listedVersion(ms === undefined ? undefined : ms / 1000),
 		state: SECRET_STATES.find((state) => state === shown.state) ?? 'Current',
-		pinned: wanted?.version !== undefined && wanted.version === version,
+		pinned: isPinned(version, wanted?.version, hold),
 		...(updated === undefined ? {} : { updated }),
 		...(expires === undefined ? {} : { expires }),
 		...(form === undefined ? {} : { form }),
 		// Another one was an entry of a spec before.
-		...(selector ? { selected: true } : {}),
+		...(shown.selected && !wanted ? { selected: true } : {}),
 		// It had the tags that its selector asks for when it was told.
 		tags: selector?.tags ?? {},
 		previous: (shown.previous ?? []).map((each) => ({ version: each })),
 	}
 }
+
+/** A version is told of what the spec pins, and of what the annotation hold does. */
+const isPinned = (version: string | undefined, pin: string | undefined, hold: VolumeBinding['hold']): boolean =>
+	version !== undefined && (version === pin || (hold.kind === 'until' && [...hold.versions.values()].includes(version)))
 
 const isNamedBy = (selector: VolumeBinding['select'][number], { name, objectName }: SecretStatus) =>
 	nameBySelectors([{ ...selector, tags: {} }], { objectName, tags: {} }) === name

@@ -1,34 +1,12 @@
-import type { Verdict } from '../../engine/destination.ts'
+import type { Change } from '../../engine/destination.ts'
 import type { Destination } from '../../ports/destination.ts'
-import { createDirectoryDestination } from '../mount/directory.ts'
+import { createDirectoryDestination, sizesAfter } from '../mount/directory.ts'
+import type { WriterLock } from '../mount/lock.ts'
+import type { NodeMemory } from './memory.ts'
 
 // What the memory of a node is for is the pods': a volume holds what four Secrets may hold, and all of them together less than
 // a tenth of what a small node (4 GiB) lets /run have, a tenth of its memory (systemd's default).
 export const MAX_VOLUME_BYTES = 4 * 1024 * 1024
-
-/** Memory that the volumes of this node take together. */
-export interface NodeMemory {
-	/** Whether the volume may have so many bytes, beside all others. */
-	fits(volumeId: string, bytes: number): boolean
-	set(volumeId: string, bytes: number): void
-	delete(volumeId: string): void
-	readonly bytes: number
-	readonly limit: number
-}
-
-export function createNodeMemory(limit: number): NodeMemory {
-	const volumes = new Map<string, number>()
-	const sum = () => [...volumes.values()].reduce((all, each) => all + each, 0)
-	return {
-		fits: (volumeId, bytes) => sum() - (volumes.get(volumeId) ?? 0) + bytes <= limit,
-		set: (volumeId, bytes) => void volumes.set(volumeId, bytes),
-		delete: (volumeId) => void volumes.delete(volumeId),
-		get bytes() {
-			return sum()
-		},
-		limit,
-	}
-}
 
 export interface VolumeOptions {
 	readonly volumeId: string
@@ -39,6 +17,9 @@ export interface VolumeOptions {
 	/** permission bits of files, by the binding; undefined: what the group allows */
 	readonly mode: number | undefined
 	readonly memory: NodeMemory
+	readonly lock: WriterLock
+	/** whether the volume is still there and this process the one that writes it; asked while nobody else writes */
+	mayWrite(): Promise<boolean>
 	readonly clock: { now(): number }
 }
 
@@ -47,36 +28,48 @@ export interface VolumeOptions {
  * driver as which user the pod runs; with one, that group alone.
  */
 export function createVolumeDestination(options: VolumeOptions): Destination {
-	const { volumeId, path, group, memory, clock } = options
+	const { volumeId, path, group, memory, lock, clock } = options
 	const file = options.mode ?? (group === undefined ? 0o444 : 0o440)
 	const directory = createDirectoryDestination({
 		path,
 		clock,
 		modes: { directory: group === undefined ? 0o755 : 0o750, file, group },
-		limit: (sizes) => whyTooMuch(sizes, volumeId, memory),
+		limit: (sizes) => whyTooMuch(sizes, memory, memory.fits(volumeId, sumOf(sizes.values()))),
 	})
-	return {
-		...directory,
-		async write(change, signal) {
+	const write = async (change: Change, signal: AbortSignal) => {
+		// Whoever has taken over knows more than this process, and a volume that is gone must not come back.
+		if (!(await options.mayWrite())) return { kind: 'away' as const, error: new TakenOver() }
+		const sizes = sizesAfter(change)
+		const before = memory.of(volumeId)
+		// Until the swap is done both may be needed.
+		const isReserved = memory.reserve(volumeId, Math.max(before, sumOf(sizes.values())))
+		if (!isReserved) return whyTooMuch(sizes, memory, false) ?? { kind: 'lostRace' as const }
+		let after = before
+		try {
 			const answer = await directory.write(change, signal)
-			if (answer.kind === 'written')
-				memory.set(
-					volumeId,
-					[...answer.holding.files.values()].reduce((sum, { bytes }) => sum + bytes, 0),
-				)
+			if (answer.kind === 'written') after = sumOf([...answer.holding.files.values()].map(({ bytes }) => bytes))
 			return answer
-		},
+		} finally {
+			memory.set(volumeId, after)
+		}
+	}
+	return { ...directory, write: (change, signal) => lock.run(() => write(change, signal), signal) }
+}
+
+/** Another process of the node role has taken over, or the pod is gone. */
+export class TakenOver extends Error {
+	override readonly name = 'TakenOver'
+	constructor() {
+		super('another process of the node role serves this node now, or the pod is gone')
 	}
 }
 
-function whyTooMuch(
-	sizes: ReadonlyMap<string, number>,
-	volumeId: string,
-	memory: NodeMemory,
-): Extract<Verdict, { kind: 'refused' }> | undefined {
-	const bytes = [...sizes.values()].reduce((sum, each) => sum + each, 0)
+const sumOf = (sizes: Iterable<number>) => [...sizes].reduce((sum, each) => sum + each, 0)
+
+function whyTooMuch(sizes: ReadonlyMap<string, number>, memory: NodeMemory, fits: boolean) {
+	const bytes = sumOf(sizes.values())
 	const isTooLarge = bytes > MAX_VOLUME_BYTES
-	if (!isTooLarge && memory.fits(volumeId, bytes)) return undefined
+	if (!isTooLarge && fits) return undefined
 	const largest = [...sizes]
 		.toSorted(([, a], [, b]) => b - a)
 		.slice(0, 3)
@@ -84,5 +77,5 @@ function whyTooMuch(
 	const message = isTooLarge
 		? `The volume would have ${bytes} bytes, and ${MAX_VOLUME_BYTES} are the most. Take secrets out of the binding; the largest: ${largest.join(', ')}.`
 		: `The volume would have ${bytes} bytes, and the volumes of this node ${memory.bytes} of ${memory.limit}. Give the node role more by --node-memory, or move pods to another node.`
-	return { kind: 'refused', reason: 'SecretTooLarge', message }
+	return { kind: 'refused', reason: 'SecretTooLarge', message } as const
 }

@@ -1,26 +1,33 @@
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ConnectRouter, Interceptor } from '@connectrpc/connect'
 import { parseBinding } from '../../api/parse.ts'
+import { createWriterLock } from '../../destinations/mount/lock.ts'
+import { createNodeMemory } from '../../destinations/volume/memory.ts'
 import { createSymlinkStrategy } from '../../destinations/volume/strategy.ts'
-import { createNodeMemory } from '../../destinations/volume/volume.ts'
 import type { VaultSession, Vaults } from '../../ports/vault.ts'
 import { systemClock } from '../../process/clock.ts'
 import { createLogger } from '../../process/log.ts'
 import { makeFormsHere } from '../../run/testing/forms-here.ts'
 import type { BindingWatches, Followed } from '../bindings.ts'
 import { createOfflineValues } from '../offline.ts'
-import { csiRoutes, registrationRoutes } from '../services.ts'
-import { listen } from '../socket.ts'
+import { type CallResult, csiRoutes } from '../services.ts'
+import { createServing } from '../serving.ts'
 import { createPodTokens, type PodTokens } from '../tokens.ts'
 import type { VolumeNews } from '../volume.ts'
 import { createVolumes } from '../volumes.ts'
 
+const SHARE_MS = 1_000
+
 /** Bindings of the namespace `team` as a test has them, in place of watches. */
 export function createTestBindings() {
-	const objects = new Map<string, { metadata: { generation: number }; spec: object; status?: object }>()
+	const objects = new Map<
+		string,
+		{ metadata: { generation: number; annotations?: Record<string, string> }; spec: object; status?: object }
+	>()
 	let version = 0
 	let changedAt = systemClock.monotonic()
+	let sharedSince = Number.NEGATIVE_INFINITY
 	const waiting = new Set<() => void>()
 	const told = () => {
 		version++
@@ -41,7 +48,12 @@ export function createTestBindings() {
 			get changedAt() {
 				return changedAt
 			},
-			since: () => changedAt,
+			// As watches do it: answers of the last seconds are shared.
+			since: () => {
+				const now = systemClock.monotonic()
+				if (now - sharedSince > SHARE_MS) sharedSince = now
+				return Math.max(sharedSince, changedAt)
+			},
 			async changed(seen, signal) {
 				if (seen !== version) return
 				const { promise, resolve } = Promise.withResolvers<void>()
@@ -59,6 +71,11 @@ export function createTestBindings() {
 			const generation = (objects.get(name)?.metadata.generation ?? 0) + 1
 			const metadata = { namespace: 'team', name, uid: `uid-${name}`, generation }
 			objects.set(name, { metadata, spec })
+			told()
+		},
+		annotate(name: string, annotations: Record<string, string>) {
+			const object = objects.get(name)
+			if (object) objects.set(name, { ...object, metadata: { ...object.metadata, annotations } })
 			told()
 		},
 		/** The operator writes what it found in the vault into the status. */
@@ -80,6 +97,7 @@ export interface PluginOptions {
 	readonly root?: string
 	readonly print?: (text: string) => void
 	readonly nodeMemory?: number
+	serviceAccountUid?(): string
 }
 
 /** The node role without a cluster: its sockets, volumes and sessions, in a directory of its own on a tmpfs. */
@@ -89,13 +107,18 @@ export async function startPlugin(options: PluginOptions) {
 	await mkdir(join(root, 'memory'), { recursive: true })
 	const tokens = createPodTokens(systemClock)
 	const news: VolumeNews[] = []
+	const failures: unknown[] = []
+	const results: CallResult[] = []
 	const memoryRoot = join(root, 'memory')
+	const memory = createNodeMemory(options.nodeMemory ?? 64 * 1024 * 1024)
+	const offline = createOfflineValues(systemClock, memory)
+	const lock = createWriterLock(join(memoryRoot, '.lock'), systemClock)
 	const volumes = createVolumes({
 		clock: systemClock,
 		random: () => 0,
 		serviceAccounts: {
 			get: async () => ({
-				uid: 'sa-1',
+				uid: options.serviceAccountUid?.() ?? 'sa-1',
 				annotations: {
 					'azure.workload.identity/client-id': options.clientId,
 					'azure.workload.identity/tenant-id': options.tenantId,
@@ -106,13 +129,15 @@ export async function startPlugin(options: PluginOptions) {
 		vaults: { ...(options.vaults(tokens) as Vaults), isAllowed: () => true },
 		makeForms: makeFormsHere,
 		strategy: createSymlinkStrategy(memoryRoot),
-		memory: createNodeMemory(options.nodeMemory ?? 64 * 1024 * 1024),
-		offline: createOfflineValues(systemClock),
+		memory,
+		lock,
+		offline,
 		bindings: options.bindings,
 		tokens,
 		root: memoryRoot,
-		isServing: async () => true,
+		isServing: () => serving.isServing(),
 		onNews: (_, each) => news.push(each),
+		onFailure: (error) => failures.push(error),
 	})
 	const { print } = options
 	const log = createLogger({ level: print ? 'debug' : 'silent', ...(print ? { destination: { write: print } } : {}) })
@@ -120,35 +145,44 @@ export async function startPlugin(options: PluginOptions) {
 	const registration = join(root, 'reg.sock')
 	const driver = 'secrets.purista.dev'
 	const node = { driver, version: '0.1.0', nodeName: 'node-1', podsRoot: join(root, 'pods') }
-	const routes = csiRoutes({ ...node, volumes, log, observe() {} })
-	const registered: (string | undefined)[] = []
-	const sockets = [
-		await listen(
-			csi,
-			(router) => {
-				routes(router)
-				options.routes?.(router)
-			},
-			options.interceptors,
-		),
-		await listen(
-			registration,
-			registrationRoutes({ driver, endpoint: csi, onRegistered: (problem) => registered.push(problem) }),
-		),
-	]
+	const routes = csiRoutes({ ...node, volumes, log, observe: (_, result) => results.push(result) })
+	const serving = createServing({
+		driver,
+		endpoint: csi,
+		registration,
+		routes(router) {
+			routes(router)
+			options.routes?.(router)
+		},
+		interceptors: options.interceptors,
+		clock: systemClock,
+		log,
+	})
+	let isClosed = false
+	await volumes.count()
+	await serving.start()
 	return {
 		root,
 		memoryRoot,
 		csi,
 		registration,
-		registered,
 		news,
+		failures,
+		results,
 		volumes,
-		sockets,
-		async close() {
+		memory,
+		offline,
+		serving,
+		/** Names of volumes in the node's memory. */
+		inMemory: async () => (await readdir(memoryRoot)).filter((name) => !name.startsWith('.')).toSorted(),
+		/** @param isKept what it wrote stays, for a process that comes after it */
+		async close(isKept = options.root !== undefined) {
+			if (isClosed) return
+			isClosed = true
 			await volumes.stop()
-			for (const socket of sockets) socket.close()
-			if (options.root === undefined) await rm(root, { recursive: true, force: true })
+			serving.close()
+			lock.close()
+			if (!isKept) await rm(root, { recursive: true, force: true })
 		},
 	}
 }

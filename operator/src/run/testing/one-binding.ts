@@ -2,7 +2,7 @@ import type { BindingStatus } from '../../api/schema.ts'
 import { KubeError } from '../../ports/kube-error.ts'
 import { createLogger } from '../../process/log.ts'
 import { FakeClock } from '../../process/testing/fake-clock.ts'
-import { type BindingObject, createReconciler, type Reconciler } from '../reconcile.ts'
+import { type BindingObject, createReconciler, type ReconcileDeps, type Reconciler } from '../reconcile.ts'
 import { makeFormsHere } from './forms-here.ts'
 import { createSecretServer } from './secret-server.ts'
 import { createVaultModel, type VaultModel } from './vault-model.ts'
@@ -10,7 +10,7 @@ import { createVaultModel, type VaultModel } from './vault-model.ts'
 const NAME = 'mine'
 
 /** One binding with its vaults and its Secret in memory, and an operator that can be started again. */
-export function openBinding(spec: Record<string, unknown>) {
+export function openBinding(spec: Record<string, unknown>, options: Pick<ReconcileDeps, 'minIntervalMs'> = {}) {
 	const clock = new FakeClock()
 	const secrets = createSecretServer()
 	const vaults = new Map<string, VaultModel>()
@@ -43,6 +43,7 @@ export function openBinding(spec: Record<string, unknown>) {
 	const events = { record: () => {}, flush: async () => {} }
 	const start = (): Reconciler =>
 		createReconciler({
+			...options,
 			clock,
 			random: () => 0,
 			log: createLogger({ level: 'silent' }),

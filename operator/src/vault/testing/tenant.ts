@@ -17,7 +17,7 @@ function createIssuer(): Tokens & { issued: number } {
 	const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
 	return {
 		issued: 0,
-		async request(namespace, serviceAccount, audience) {
+		async request(namespace, serviceAccount, audience, uid) {
 			this.issued++
 			const now = Math.floor(Date.now() / 1000)
 			const claims = {
@@ -28,7 +28,11 @@ function createIssuer(): Tokens & { issued: number } {
 				nbf: now,
 				exp: now + 600,
 				// As in a token of a pod; Entra does not read it.
-				'kubernetes.io': { namespace, pod: { name: 'app', uid: 'pod-1' }, serviceaccount: { name: serviceAccount } },
+				'kubernetes.io': {
+					namespace,
+					pod: { name: 'app', uid: 'pod-1' },
+					serviceaccount: { name: serviceAccount, uid },
+				},
 			}
 			const text = `${part({ alg: 'RS256', kid: 'one', typ: 'JWT' })}.${part(claims)}`
 			const signature = sign('sha256', Buffer.from(text), privateKey).toString('base64url')

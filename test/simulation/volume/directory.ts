@@ -1,0 +1,108 @@
+// The directory of a volume in the node's memory, as a place to deliver to: operator/src/destinations/mount without a disk.
+import { MANIFEST_FILE, parseManifest, serializeManifest } from 'purista-azure-mounted-secret-store/manifest'
+import { createNodeMemory } from '../../../operator/src/destinations/volume/memory.ts'
+import { createVolumeDestination } from '../../../operator/src/destinations/volume/volume.ts'
+import type { Content } from '../../../operator/src/engine/decode.ts'
+import type { Holding } from '../../../operator/src/engine/destination.ts'
+import type { Agenda } from '../agenda.ts'
+import type { Life } from '../network.ts'
+import type { SimulatedDestination } from '../secret-destination.ts'
+
+// The rules of a directory look at what was read, and at no disk.
+const { rules } = createVolumeDestination({
+	volumeId: 'csi-simulated',
+	path: '/nowhere',
+	group: undefined,
+	mode: undefined,
+	memory: createNodeMemory(Number.POSITIVE_INFINITY),
+	// Only its rules are taken, and they write nothing.
+	lock: { run: (work) => work(), close() {} },
+	mayWrite: async () => true,
+	clock: { now: () => 0 },
+})
+
+/** The generation that is shown. Another one takes its place as a whole. */
+export class Directory {
+	texts: ReadonlyMap<string, string> | undefined
+	#generation = 0
+	/** so many writes find the memory full */
+	full = 0
+
+	clear(): void {
+		this.texts = undefined
+	}
+
+	holding(): Holding | undefined {
+		const { texts } = this
+		if (!texts) return undefined
+		const manifestText = texts.get(MANIFEST_FILE)
+		const parsed = manifestText === undefined ? undefined : parseManifest(manifestText)
+		const manifest = parsed?.kind === 'ok' ? parsed.manifest : undefined
+		return {
+			id: '1:1',
+			files: new Map([...texts].map(([name, text]) => [name, { bytes: text.length, foreign: undefined }])),
+			manifest,
+			revision: manifest?.revision ?? 0,
+			content: (name) => texts.get(name),
+			token: { generation: `..${this.#generation}`, manifestText },
+		}
+	}
+
+	write(texts: ReadonlyMap<string, string>): void {
+		this.#generation++
+		this.texts = texts
+	}
+}
+
+// Reading and writing a few files in memory.
+const DISK_MS = 2
+
+/**
+ * @param written is told when another generation is shown
+ * @param failed is told when a write comes to no end, and gets no answer
+ */
+export function directoryDestination(
+	directory: Directory,
+	agenda: Agenda,
+	alive: () => Life,
+	written: () => void,
+	failed: () => void,
+): SimulatedDestination {
+	const soon = (work: () => void) =>
+		agenda.after(DISK_MS, () => {
+			if (alive() === 'alive') work()
+		})
+	return {
+		rules,
+		readBack(arrive) {
+			soon(() => {
+				const holding = directory.holding()
+				arrive(holding ? { kind: 'ours', holding } : { kind: 'none' })
+			})
+		},
+		write({ set, drop, on, manifest }, arrive) {
+			soon(() => {
+				if (directory.full > 0) {
+					directory.full--
+					failed()
+					return
+				}
+				const present = directory.holding()
+				const isSame = JSON.stringify(present?.token) === JSON.stringify(on?.token)
+				if (!isSame) {
+					arrive({ kind: 'lostRace' })
+					return
+				}
+				const kept = [...(directory.texts ?? [])].filter(([name]) => on?.files.has(name) && !drop.includes(name))
+				const come = [...set].map(([name, content]): [string, string] => [name, textOf(content)])
+				directory.write(new Map([...kept, ...come, [MANIFEST_FILE, serializeManifest(manifest)]]))
+				written()
+				const holding = directory.holding()
+				arrive(holding ? { kind: 'written', holding } : { kind: 'lostRace' })
+			})
+		},
+		removeFormer: (_, arrive) => soon(() => arrive({ kind: 'done' })),
+	}
+}
+
+const textOf = (content: Content) => (typeof content === 'string' ? content : Buffer.from(content).toString('utf8'))

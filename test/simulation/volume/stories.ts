@@ -1,0 +1,86 @@
+// Histories of Volume delivery that have found something, shrunk.
+import type { Action } from '../actions.ts'
+import type { History } from '../history.ts'
+import { FIRST, type Shape } from '../spec.ts'
+
+interface Story {
+	name: string
+	history: History
+}
+
+const KEEP = FIRST.policy
+const AWAY_MS = 600_000
+const step = (action: Action, pause = 0, requests = 0) => ({ pause, requests, action })
+const story = (name: string, begin: Partial<Shape>, ...steps: History['steps']): Story => ({
+	name,
+	history: { seed: 0, begin: { ...begin, volume: true }, nodes: 1, steps },
+})
+const away: Action = { do: 'crash', inFlight: false, downMs: AWAY_MS }
+const settle: Action = { do: 'settle' }
+const red = { vault: 'red' } as const
+
+export const volumeStories: readonly Story[] = [
+	story('an entry that comes from a property is told of by lists', {}, step({ do: 'toggle', file: 'user' })),
+	story(
+		'what a hold pins is still pinned when the status is read back',
+		{ files: ['beta', 'password', 'spare'], maxRemovals: 0 },
+		step({ do: 'rotate', ...red, object: 'gamma' }, 152),
+		step({ do: 'fault', on: 'list', fault: { kind: 'unreachable' }, times: 4 }),
+		step({ do: 'hold', file: 'beta', back: 0 }),
+		step(away, 17_647),
+	),
+	story(
+		'what is told as pending is no removal that the controller has counted',
+		{ files: ['beta'], policy: { ...KEEP, absent: 'Remove' }, maxRemovals: 0 },
+		step({ do: 'delete', ...red, object: 'beta' }, 122),
+		step({ do: 'hold', file: 'beta', back: 0 }),
+		step(away, 1_000),
+	),
+	story(
+		'an entry that is taken out beside a selector goes from the nodes that have not been told of it yet',
+		{ files: ['gamma'], select: true },
+		step({ do: 'toggle', file: 'gamma' }, 1_000),
+	),
+	story(
+		'what a lost status told is told again, though the read back that shows the older one comes after the poll',
+		{ files: ['password'], select: true },
+		step({ do: 'enable', vault: 'blue', object: 'north' }, 1_000),
+		step({ do: 'silence', ms: 67_555 }),
+		step({ do: 'jump', ms: 7_200_000 }),
+		step({ do: 'times', ...red, object: 'east', which: 'notBefore', inSeconds: 3_600 }),
+		step({ do: 'release' }),
+		step({ do: 'rotate', ...red, object: 'pair' }, 2_671),
+	),
+	story(
+		'what is held of the vault of before is still told when the status is read back',
+		{ select: true, maxRemovals: 1 },
+		step({ do: 'listing', on: false }, 1_000),
+		step({ do: 'edit', to: { vault: 'blue' } }),
+		step({ do: 'fault', on: 'versions', fault: { kind: 'timeout' }, times: 2 }, 1_000),
+		step({ do: 'hold', file: 'east', back: 0 }),
+		step({ do: 'fault', on: 'vault', fault: { kind: 'firewall' }, times: 2 }, 161),
+	),
+	story(
+		'what selectors of before brought is told until its removal was counted',
+		{ select: true, maxRemovals: 0 },
+		step({ do: 'recover', ...red, object: 'alpha' }, 1_000),
+		step({ do: 'edit', to: { select: false } }),
+		step({ do: 'fault', on: 'vault', fault: { kind: 'forbiddenPolicy' }, times: 4 }),
+		step({ do: 'rotate', ...red, object: 'north' }, 1_000),
+	),
+	story(
+		'files that were one secret in the spec that a node still follows count as one',
+		{ files: ['beta', 'swap'], policy: { ...KEEP, disabled: 'Remove' }, maxRemovals: 1 },
+		step({ do: 'silence node', node: 0, ms: 297_137 }, 79_341),
+		step(away, 129_954),
+		step({ do: 'edit', to: { swap: 'gamma' } }),
+		step({ do: 'disable', ...red, object: 'beta' }),
+		step(settle, 31_346),
+	),
+	story(
+		'when a hold ends, nothing that was read before it comes back',
+		{},
+		step({ do: 'rotate', ...red, object: 'alpha' }, 1_000),
+		step({ do: 'hold', file: 'alpha', back: 0 }),
+	),
+]
