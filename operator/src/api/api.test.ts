@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
 import { EVENT_REASONS, REASONS } from './conditions.ts'
 import { buildCrd } from './crd.ts'
-import { parseBinding, parseDuration } from './parse.ts'
+import { parseDuration } from './duration.ts'
+import { parseBinding } from './parse.ts'
 
 const root = new URL('../../../crds/', import.meta.url)
 

@@ -9,6 +9,7 @@ import {
 	type SecretType,
 } from './constants.ts'
 import { DELIVERY_RULES, VOLUME_MODES } from './delivery-schema.ts'
+import { parseDuration } from './duration.ts'
 import { type Hold, parseHold } from './hold.ts'
 import {
 	type BindingStatus,
@@ -125,16 +126,6 @@ const objectSchema = z.object({
 	spec: z.unknown().optional(),
 	status: z.unknown().optional(),
 })
-
-const UNITS = { h: 3_600_000, m: 60_000, s: 1_000 } as const
-
-/** `1h30m` in milliseconds. The schema has checked the form. */
-export function parseDuration(text: string): number {
-	let ms = 0
-	for (const [, amount, unit] of text.matchAll(/([0-9]+)([hms])/g))
-		ms += Number(amount) * UNITS[unit as 'h' | 'm' | 's']
-	return ms
-}
 
 // The status holds this text (maxLength 256), and comparing needs no more of it.
 const MAX_REQUEST = 256

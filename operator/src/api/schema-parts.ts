@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { DURATION } from './duration.ts'
 
 // What several parts of the schema are made of.
 
@@ -12,8 +13,6 @@ export const rules = (...list: Rule[]) => ({ 'x-kubernetes-validations': list })
 /** Key Vault's own rule for object names. */
 export const OBJECT_NAME = /^[0-9a-zA-Z-]{1,127}$/
 export const DNS_NAME = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/
-/** A time such as `1h30m`; at least one of the three is there when it is not empty. */
-export const DURATION = /^([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?$/
 
 export const duration = (text: string, description: string, min: string, max: string) =>
 	z
