@@ -136,7 +136,7 @@ describe('the pages by task, run as they stand', () => {
 	it('rotate a database password: the file has the new one, and .previous the old one', async () => {
 		await world.control.setSecret({ vault: 'payments-prod', name: 'payments-db-password', value: 'old-password' })
 		const { run, text } = page('crds/tasks/rotate-database-password.md')
-		const patch = JSON.stringify({ spec: parse(text(0)) })
+		const patch = JSON.stringify({ spec: parse(text(0)) as unknown })
 		await kubectl(world.target, ['-n', 'payments', 'patch', 'asb', 'payments', '--type', 'merge', '-p', patch])
 		const value = async (key: string) => decoded(await secret('payments', 'payments-secrets'), key)
 		await until('the first password', async () => (await value('dbPassword')) === 'old-password')

@@ -117,10 +117,9 @@ export function createReconciler(deps: ReconcileDeps): Reconciler {
 				remembered.set(key, next)
 				return next
 			}
-			// With the library for schemas: before the first binding nobody needs its 9 MB.
+			// It brings the library for schemas, which takes memory that nobody needs before the first binding.
 			const { parseBinding } = await import('../api/parse.ts')
-			const bound = await slices(reported.namespace, () => parseBinding(object))
-			const parsed = withMinimum(bound, deps.minIntervalMs ?? 0)
+			const parsed = withMinimum(await slices(reported.namespace, () => parseBinding(object)), deps.minIntervalMs ?? 0)
 			const previous = presentStatus(reported, parsed.status, now.written)
 			// The watch has it by now.
 			if (now.written && previous !== now.written) now = { ...now, written: undefined }
