@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { run } from '../cluster/run.ts'
 import { emulatorControl } from '../emulator/src/index.ts'
+import { until } from '../kit/until.ts'
 import { resultsOf } from './conformance.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
@@ -17,14 +18,22 @@ let environment: Record<string, string>
 beforeAll(async () => {
 	emulator = spawn(
 		process.execPath,
-		[CONDITION, join(ROOT, 'test/emulator/src/cli.ts'), '--vault', 'payments', '--env', '--ca-folder', join(folder, 'ca')],
+		[
+			CONDITION,
+			join(ROOT, 'test/emulator/src/cli.ts'),
+			'--vault',
+			'payments',
+			'--env',
+			'--ca-folder',
+			join(folder, 'ca'),
+		],
 		{ stdio: ['ignore', 'pipe', 'inherit'] },
 	)
 	let out = ''
 	emulator.stdout?.on('data', (chunk: Buffer) => {
 		out += chunk.toString()
 	})
-	await expect.poll(() => out, { timeout: 60_000 }).toContain('EMULATOR_CONTROL_URL')
+	await until('the exports of the emulator', async () => out.includes('EMULATOR_CONTROL_URL'))
 	environment = Object.fromEntries([...out.matchAll(/^export (\w+)='(.*)'$/gm)].map(([, name, value]) => [name, value]))
 	// What an SDK does by itself: Node's own requests take the proxy of the environment, too.
 	environment['NODE_USE_ENV_PROXY'] = '1'

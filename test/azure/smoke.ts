@@ -102,7 +102,9 @@ async function bindAndWait(target: SmokeTarget, name: string, delivery: object, 
 		async () => {
 			const { metadata, status } = await getObject<BindingView>(access, ['-n', namespace, 'asb', `${prefix}${name}`])
 			const all = status?.observedGeneration === metadata.generation ? (status.conditions ?? []) : []
-			told = all.map((each) => `${each.type}=${each.status} ${each.reason}: ${each.message.split('\n')[0]}`).join('; ')
+			told = all
+				.map((each) => `${each.type}=${each.status} ${each.reason}: ${each.message.replaceAll('\n', ' ')}`)
+				.join('; ')
 			return all.some(({ type, status: is }) => type === 'Ready' && is === 'True')
 		},
 		{ timeoutMs },
