@@ -4,7 +4,9 @@
 #
 # Plain Dockerfile syntax only: it builds with BuildKit of any age and with the classic builder, and where no frontend can be
 # pulled. NODE_BUILD needs node 24, npm and a POSIX shell; NPM_CONFIG_REGISTRY is for machines with a registry of their own.
-# For a release name the base by digest, which only who reaches its registry knows:
+# The base stands here by its tag: its digest is known only where its registry is reached, and it was not reached when this was
+# written. The images of a release are not made by this file and have no base image: `npm run release` takes node and the
+# libraries from packages of pinned versions (test/release/runtime.ts). A build of your own names the base by digest:
 #   --build-arg NODE_BUILD=node:24-bookworm-slim@sha256:…     (docker buildx imagetools inspect node:24-bookworm-slim)
 ARG NODE_BUILD=node:24-bookworm-slim
 

@@ -33,7 +33,11 @@ it('tells what is otherwise, in a report without values', async () => {
 		return path.includes('-absent') ? { ...answer, status: 200 } : answer
 	}
 	const results = await runChecks(broken, 'asb-check-broken')
-	const report = reportOf(results, 'tests.vault.azure.net', new Date('2026-01-02T00:00:00Z'))
+	const report = reportOf(
+		[{ title: 'Eight checks', results }],
+		'tests.vault.azure.net',
+		new Date('2026-01-02T00:00:00Z'),
+	)
 	expect(report).toContain('# 2026-01-02: tests.vault.azure.net')
 	expect(report).toContain(`${CHECKS.length - 1} of ${CHECKS.length} as expected.`)
 	expect(report).toContain(

@@ -6,6 +6,7 @@ export interface Answer {
 }
 interface Body {
 	readonly id?: string
+	readonly recoveryId?: string
 	readonly value?: unknown
 	readonly nextLink?: string | null
 	readonly attributes?: { readonly created: number; readonly updated: number; readonly enabled: boolean }
@@ -22,7 +23,7 @@ export interface Check {
 	run(ask: Ask, name: string): Promise<void>
 }
 
-const API = 'api-version=7.6'
+export const API = 'api-version=7.6'
 
 function same(what: string, found: unknown, expected: unknown): void {
 	const [a, b] = [JSON.stringify(found), JSON.stringify(expected)]
@@ -32,7 +33,7 @@ const put = (ask: Ask, name: string, body: object) => ask(`/secrets/${name}?${AP
 const versionOf = (answer: Answer) => answer.body.id?.split('/').at(-1) ?? ''
 
 /** All pages of a list; at most so many, as the operator itself has a bound. */
-async function pages(ask: Ask, path: string): Promise<Item[]> {
+export async function pages(ask: Ask, path: string): Promise<Item[]> {
 	const items: Item[] = []
 	for (let next: string | null | undefined = path, page = 0; next; page++) {
 		if (page === 400) throw new Error('more than 400 pages: use a vault for tests')
@@ -137,6 +138,14 @@ export interface Result {
 	readonly title: string
 	/** undefined: as expected */
 	readonly problem: string | undefined
+	/** Why it could not be asked; then `problem` is undefined. */
+	readonly notAsked?: string
+}
+
+/** What belongs together in a report. */
+export interface Section {
+	readonly title: string
+	readonly results: readonly Result[]
 }
 
 /** Runs all, each with a secret of its own, and takes these away; a vault with soft delete keeps them until its time. */
@@ -155,11 +164,18 @@ export async function runChecks(ask: Ask, prefix: string): Promise<Result[]> {
 }
 
 /** Text to keep in the repository. It names no value and no token. */
-export function reportOf(results: readonly Result[], vault: string, at: Date): string {
-	const lines = results.map(
-		({ title, problem }) =>
-			`- ${problem === undefined ? 'ok' : '**differs**'}: ${title}${problem === undefined ? '' : ` (${problem})`}`,
-	)
-	const good = results.filter(({ problem }) => problem === undefined).length
-	return `# ${at.toISOString().slice(0, 10)}: ${vault}\n\n${good} of ${results.length} as expected.\n\n${lines.join('\n')}\n`
+export function reportOf(sections: readonly Section[], vault: string, at: Date): string {
+	const parts = sections.map(({ title, results }) => {
+		const asked = results.filter(({ notAsked }) => notAsked === undefined)
+		const good = asked.filter(({ problem }) => problem === undefined).length
+		const rest = results.length - asked.length
+		const count = `${good} of ${asked.length} as expected.${rest > 0 ? ` ${rest} not asked.` : ''}`
+		return `## ${title}\n\n${count}\n\n${results.map(lineOf).join('\n')}\n`
+	})
+	return `# ${at.toISOString().slice(0, 10)}: ${vault}\n\n${parts.join('\n')}`
+}
+
+function lineOf({ title, problem, notAsked }: Result): string {
+	if (notAsked !== undefined) return `- not asked: ${title} (${notAsked})`
+	return problem === undefined ? `- ok: ${title}` : `- **differs**: ${title} (${problem})`
 }

@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { Ask } from '../azure/checks.ts'
+import { volumeSmoke } from '../azure/smoke.ts'
 import { applyBinding } from '../kit/binding.ts'
 import { applyObjects, kubectl } from '../kit/kubectl.ts'
 import {
@@ -124,6 +126,19 @@ describe('pods that mount a memory volume', () => {
 		const both = async () =>
 			(await shaIn('first', 'db')) === sha256(value) && (await shaIn('after', 'db')) === sha256(value)
 		await until('the new value in both', both, { timeoutMs: 150_000 })
+	})
+
+	it('the Volume smoke of azure-check sees a value and its rotation in a pod', async () => {
+		const ask: Ask = async (path, { body } = {}) => {
+			await set(/^\/secrets\/([^?]+)/.exec(path)?.[1] ?? '', (body as { value: string }).value)
+			return { status: 200, headers: {}, body: {} }
+		}
+		const { namespace, serviceAccount } = tenant
+		const results = await volumeSmoke({
+			...{ access: world.target, namespace, serviceAccount, vaultUrl: `https://${VAULT}.vault.azure.net`, ask },
+			...{ prefix: 'asb-check-e2e00000-', image: world.images.service, timeoutMs: 120_000 },
+		})
+		expect(results.map(({ problem, notAsked }) => problem ?? notAsked)).toEqual([undefined, undefined, undefined])
 	})
 
 	it('pods that are gone leave nothing on the node', async () => {

@@ -1,7 +1,7 @@
 // What is published is the same each time, and says what is in it; the image of the other architecture starts.
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
@@ -11,10 +11,11 @@ import { run } from '../cluster/run.ts'
 import { VERSIONS } from '../cluster/versions.ts'
 import { helmProgram } from '../helm/program.ts'
 import { imageFiles, programs } from '../images/contents.ts'
-import { isTar, type TarEntry, tarEntries } from '../images/tar.ts'
+import { tarEntries } from '../images/tar.ts'
 import { changesOf } from './changelog.ts'
 import { packChart } from './chart.ts'
-import { ARCHITECTURES, digestOf } from './oci.ts'
+import { type CheckedPlatform, checkArchive, chroot, installPackages, unpack } from './install.ts'
+import { ARCHITECTURES } from './oci.ts'
 import { IMAGES, makeRelease, PACKAGES, type Release, ROOT } from './release.ts'
 import { debianPackages } from './runtime.ts'
 import { filesWithoutComponent } from './sbom.ts'
@@ -25,41 +26,24 @@ const [first, second] = [join(folder, 'first'), join(folder, 'second')]
 const file = (name: string) => readFileSync(join(first, name))
 const json = <T>(bytes: Buffer) => JSON.parse(bytes.toString('utf8')) as T
 let release: Release
+/** That the chart names; nothing is asked of it. */
+const REGISTRY = 'ghcr.io/owner'
 
 // Two minutes each on two busy cores, most of it packing.
 const SLOW_MS = 600_000
 const make = (into: string) =>
-	makeRelease({ context, folder: into, registry: '', created: '2026-01-01T00:00:00.000Z', revision: 'test' })
+	makeRelease({ context, folder: into, registry: REGISTRY, created: '2026-01-01T00:00:00.000Z', revision: 'test' })
 
 beforeAll(async () => {
 	release = await make(first)
 }, SLOW_MS)
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-interface Index {
-	manifests: { digest: string; platform?: { architecture: string } }[]
-}
-
-/** The layers of a platform, unpacked, and its configuration; every digest on the way is checked. */
-function platform(archive: Buffer, architecture: string): { config: Record<string, unknown>; entries: TarEntry[] } {
-	const files = new Map([...tarEntries(archive)].map((entry) => [entry.path, entry.content]))
-	const blob = (digest: string) => {
-		const content = files.get(`blobs/${digest.replace(':', '/')}`)
-		if (!content) throw new Error(`no blob ${digest}`)
-		expect(digestOf(content)).toBe(digest)
-		return content
-	}
-	const [top] = json<Index>(files.get('index.json') ?? Buffer.from('{}')).manifests
-	const found = json<Index>(blob(top?.digest ?? '')).manifests.find(
-		(each) => each.platform?.architecture === architecture,
-	)
-	const manifest = json<{ config: { digest: string }; layers: { digest: string }[] }>(blob(found?.digest ?? ''))
-	const layers = manifest.layers.map(({ digest }) => gunzipSync(blob(digest)))
-	expect(layers.every(isTar)).toBe(true)
-	return {
-		config: json<{ config: Record<string, unknown> }>(blob(manifest.config.digest)).config,
-		entries: layers.flatMap((layer) => [...tarEntries(layer)]),
-	}
+/** An image for a machine; the whole archive is checked on the way. */
+function platform(archive: Buffer, architecture: string): CheckedPlatform {
+	const found = checkArchive(archive).platforms.find((each) => each.architecture === architecture)
+	if (!found) throw new Error(`no image for ${architecture}`)
+	return found
 }
 const archiveOf = (name: string) => file(`${name}-${release.version}.oci.tar`)
 
@@ -131,12 +115,7 @@ describe('a release', () => {
 		'has an image for arm64 whose operator runs, on an emulated processor',
 		async () => {
 			const root = join(folder, 'arm64')
-			for (const { path, kind, content, mode } of platform(archiveOf('azure-secret-binding-operator'), 'arm64')
-				.entries) {
-				if (kind !== 'file') continue
-				mkdirSync(dirname(join(root, path)), { recursive: true })
-				writeFileSync(join(root, path), content, { mode })
-			}
+			unpack(platform(archiveOf('azure-secret-binding-operator'), 'arm64'), root)
 			const qemu = await debianPackages(context, process.arch === 'arm64' ? 'arm64' : 'amd64', {
 				'qemu-user-static': VERSIONS.QEMU_USER_STATIC,
 			})
@@ -146,6 +125,54 @@ describe('a release', () => {
 			expect(told.trim()).toBe(`arm64v${VERSIONS.NODE}`)
 			const help = await run(emulator, [...node, join(root, 'app/main.mjs'), '--help'], { timeoutMs: SLOW_MS })
 			expect(help).toContain('azure-secret-binding-operator: mirrors Azure Key Vault secrets')
+		},
+		SLOW_MS,
+	)
+
+	it('has archives of images that are OCI layouts, whose digests are those that it tells', () => {
+		const digests = json<Record<string, string>>(file('digests.json'))
+		for (const { name } of IMAGES) {
+			const { digest, platforms } = checkArchive(archiveOf(name))
+			expect(digest).toBe(digests[name])
+			expect(platforms.map(({ architecture }) => architecture)).toEqual([...ARCHITECTURES])
+		}
+		const broken = Buffer.from(archiveOf('azure-key-vault-emulator'))
+		// In the middle of the largest blob.
+		broken[broken.length >> 1] = (broken[broken.length >> 1] ?? 0) ^ 1
+		expect(() => checkArchive(broken)).toThrow('has another digest')
+	})
+
+	it.for(IMAGES)(
+		'has an image $name whose program runs with nothing but what is in it',
+		async ({ name, flags }, { skip }) => {
+			const alone = await chroot()
+			if (!alone) return skip('neither root nor sudo')
+			const root = join(folder, `root-${name}`)
+			mkdirSync(root, { mode: 0o755 })
+			unpack(platform(archiveOf(name), process.arch === 'arm64' ? 'arm64' : 'amd64'), root)
+			const [command, ...args] = [...alone, root, '/usr/local/bin/node', ...flags]
+			const options = { env: { PATH: process.env['PATH'] }, timeoutMs: SLOW_MS }
+			expect((await run(command, [...args, '-p', 'process.version'], options)).trim()).toBe(`v${VERSIONS.NODE}`)
+			expect(await run(command, [...args, '/app/main.mjs', '--help'], options)).toContain(name)
+		},
+	)
+
+	it(
+		'has npm packages that are installed into an empty folder, and imported',
+		async () => {
+			const names = PACKAGES.map((each) => json<{ name: string }>(readFileSync(join(ROOT, each, 'package.json'))).name)
+			const tarball = (name: string) => join(first, `${name}-${release.version}.tgz`)
+			const project = join(folder, 'project')
+			await installPackages(project, Object.fromEntries(names.map((name) => [name, tarball(name)])), {
+				timeoutMs: SLOW_MS,
+			})
+			const script = `
+				const [{ AzureMountedSecretStore }, { startEmulator }] = await Promise.all(${JSON.stringify(names)}.map((name) => import(name)))
+				const emulator = await startEmulator({ vaults: ['payments'] })
+				console.log(typeof AzureMountedSecretStore, emulator.vaultUrl('payments').startsWith('https://payments.'))
+				await emulator.close()`
+			const printed = await run(process.execPath, ['--input-type=module', '-e', script], { cwd: project })
+			expect(printed.trim()).toBe('function true')
 		},
 		SLOW_MS,
 	)
@@ -182,6 +209,19 @@ describe('the chart of a release', () => {
 		writeFileSync(archive, packChart({ version: '0.1.0', registry: '', digest: '' }))
 		const render = (chart: string) => run(helm, ['template', 'asb', chart, '--kube-version', VERSIONS.KUBERNETES])
 		expect(await render(archive)).toBe(await render(join(ROOT, 'deploy/helm/azure-secret-binding')))
+	})
+	it('is packed with the digest of the image that was made, and every pod that Helm renders names it', async ({
+		skip,
+	}) => {
+		const helm = await helmProgram()
+		if (!helm) return skip('no Go to build Helm with')
+		const chart = join(first, `azure-secret-binding-${release.version}.tgz`)
+		const values = ['--set', 'volume.enabled=true', '--kube-version', VERSIONS.KUBERNETES]
+		const rendered = await run(helm, ['template', 'asb', chart, ...values])
+		const images = [...rendered.matchAll(/^\s*(?:- )?image: "?([^"\s]+)"?$/gm)].map(([, image]) => image)
+		const digest = release.images.find(({ name }) => name === 'azure-secret-binding-operator')?.digest
+		expect(images.length).toBeGreaterThanOrEqual(2)
+		expect([...new Set(images)]).toEqual([`${REGISTRY}/azure-secret-binding-operator@${digest}`])
 	})
 })
 

@@ -1,10 +1,12 @@
 // What the conformance tests share: an emulator with one federated client, raw requests, and SDK clients.
 import type { IncomingHttpHeaders } from 'node:http'
-import { type Agent, request as httpsRequest } from 'node:https'
+import type { Agent } from 'node:https'
 import { ClientAssertionCredential, type TokenCredential } from '@azure/identity'
 import { SecretClient } from '@azure/keyvault-secrets'
 import { type CryptoKey, exportJWK, generateKeyPair, SignJWT } from 'jose'
 import { type Emulator, type EmulatorOptions, startEmulator } from '../src/index.ts'
+import { realBench, VARIABLES } from './real-vault.ts'
+import { send } from './send.ts'
 
 export const ISSUER = 'https://kubernetes.default.svc.cluster.local'
 export const SUBJECT = 'system:serviceaccount:shop:payments'
@@ -108,8 +110,10 @@ export interface Bench {
 	close(): Promise<void>
 }
 
-/** An emulator with the vault `payments`, on which CLIENT has every right, and a client of the name. */
+/** An emulator with the vault `payments`, on which CLIENT has every right, and a client of the name; or a real vault, which takes no options. */
 export async function openBench(options: EmulatorOptions = {}): Promise<Bench> {
+	const { [VARIABLES.url]: real, [VARIABLES.prefix]: prefix = '', [VARIABLES.settleMs]: settleMs } = process.env
+	if (real) return realBench(real, prefix, Number(settleMs ?? 0))
 	const emulator = await startEmulator({ vaults: ['payments'], seed: 'conformance', ...options })
 	const { privateKey, publicKey } = await generateKeyPair('RS256')
 	const jwk = { ...(await exportJWK(publicKey)), kid: 'sa-key' }
@@ -197,54 +201,6 @@ export async function addFederatedClient(emulator: Emulator, clientId: string): 
 		subject: SUBJECT,
 		audience: AUDIENCE,
 	})
-}
-
-/** One https request. Rejects when the connection fails or breaks off. */
-export function send(agent: Agent, url: string, request: RawRequest): Promise<Answer> {
-	const { method = 'GET', headers = {}, body } = request
-	const text = body === undefined ? undefined : typeof body === 'string' ? body : JSON.stringify(body)
-	return new Promise((resolve, reject) => {
-		const call = httpsRequest(url, {
-			agent,
-			method,
-			headers: {
-				...(text === undefined
-					? {}
-					: { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(text)) }),
-				...headers,
-			},
-		})
-		call.on('error', reject)
-		call.on('response', (answer) => {
-			let received = ''
-			answer.setEncoding('utf8')
-			answer.on('data', (chunk: string) => {
-				received += chunk
-			})
-			answer.on('error', reject)
-			answer.on('end', () => resolve(answered(answer.statusCode ?? 0, answer.headers, received)))
-		})
-		call.end(text)
-	})
-}
-
-function answered(status: number, headers: IncomingHttpHeaders, text: string): Answer {
-	let body: unknown
-	try {
-		body = JSON.parse(text)
-	} catch {
-		body = undefined
-	}
-	return {
-		status,
-		headers,
-		text,
-		body,
-		bundle: body as Bundle,
-		page: body as Answer['page'],
-		error: (body as { error: Answer['error'] } | undefined)?.error as Answer['error'],
-		entra: body as EntraBody,
-	}
 }
 
 /** All items of a listing, page by page. */

@@ -1,7 +1,8 @@
 // The scopes that SDKs really send, and tokens of the services beside Key Vault.
 import { decodeJwt } from 'jose'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { API, type Bench, openBench, send } from './kit.ts'
+import { API, type Bench, openBench } from './kit.ts'
+import { send } from './send.ts'
 
 const VAULT = 'https://vault.azure.net/.default'
 

@@ -1,6 +1,6 @@
 // Bodies, key order, paging, limits and semantics.
 import { X509Certificate } from 'node:crypto'
-import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { type Answer, API, type Bench, openBench } from './kit.ts'
 
 const keys = (value: object): string[] => Object.keys(value)
@@ -233,10 +233,6 @@ describe('secrets', () => {
 	}
 
 	describe('lists', () => {
-		beforeEach(async () => {
-			await bench.emulator.control.createVault({ name: 'lists' }).catch(() => undefined)
-		})
-
 		it('has for the secret list ids without version, the attributes, tags and contentType of the current version, and never a value', async () => {
 			await put('listed', { value: 'old', tags: { v: '1' } })
 			await put('listed', { value: 'CANARY', contentType: 'x', tags: { v: '2' } })
@@ -297,6 +293,7 @@ describe('secrets', () => {
 			const { control } = bench.emulator
 			await control.configure({ pages: 'full' })
 			onTestFinished(() => control.configure({ pages: 'uneven' }))
+			await control.createVault({ name: 'lists' })
 			const secrets = Array.from({ length: 60 }, (_, i) => ({ name: `page-${String(i).padStart(3, '0')}`, value: 'v' }))
 			await control.setSecrets({ vault: 'lists', secrets })
 			await control.grant({

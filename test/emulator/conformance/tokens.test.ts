@@ -14,8 +14,8 @@ import {
 	ISSUER,
 	openBench,
 	SUBJECT,
-	send,
 } from './kit.ts'
+import { send } from './send.ts'
 
 const now = (): number => Math.floor(Date.now() / 1000)
 

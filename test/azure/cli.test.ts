@@ -1,0 +1,107 @@
+// `npm run azure-check` as somebody with a subscription runs it, with the emulator in the role of Azure: by the exports of `--env`.
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { run } from '../cluster/run.ts'
+import { emulatorControl } from '../emulator/src/index.ts'
+import { until } from '../kit/until.ts'
+import { resultsOf } from './conformance.ts'
+
+const ROOT = join(import.meta.dirname, '../..')
+const folder = mkdtempSync(join(tmpdir(), 'asb-azure-cli-'))
+const CONDITION = '--conditions=asb-source'
+let emulator: ChildProcess
+let environment: Record<string, string>
+
+beforeAll(async () => {
+	emulator = spawn(
+		process.execPath,
+		[
+			CONDITION,
+			join(ROOT, 'test/emulator/src/cli.ts'),
+			'--vault',
+			'payments',
+			'--env',
+			'--ca-folder',
+			join(folder, 'ca'),
+		],
+		{ stdio: ['ignore', 'pipe', 'inherit'] },
+	)
+	let out = ''
+	emulator.stdout?.on('data', (chunk: Buffer) => {
+		out += chunk.toString()
+	})
+	await until('the exports of the emulator', async () => out.includes('EMULATOR_CONTROL_URL'))
+	environment = Object.fromEntries([...out.matchAll(/^export (\w+)='(.*)'$/gm)].map(([, name, value]) => [name, value]))
+	// What an SDK does by itself: Node's own requests take the proxy of the environment, too.
+	environment['NODE_USE_ENV_PROXY'] = '1'
+})
+afterAll(() => {
+	emulator.kill()
+	rmSync(folder, { recursive: true, force: true })
+})
+
+const check = (...args: string[]) =>
+	run(process.execPath, [CONDITION, join(ROOT, 'test/azure/cli.ts'), '--out', folder, ...args], {
+		cwd: ROOT,
+		env: { ...process.env, ...environment },
+		timeoutMs: 600_000,
+	})
+
+it('runs the checks and the conformance suite against the vault, and leaves nothing in it', {
+	timeout: 600_000,
+}, async () => {
+	const control = emulatorControl(environment['EMULATOR_CONTROL_URL'] ?? '')
+	await control.setSecret({ vault: 'payments', name: 'somebody-elses', value: 'v' })
+	await check('--vault-url', environment['AZURE_KEYVAULT_URL'] ?? '', '--settle', '0')
+	const [name = ''] = readdirSync(folder).filter((each) => each.endsWith('.md'))
+	const report = readFileSync(join(folder, name), 'utf8')
+	expect(name).toMatch(/^\d{4}-\d\d-\d\d-payments\.vault\.azure\.net\.md$/)
+	expect(report).toContain('8 of 8 as expected.')
+	const [, good, asked, rest] = /(\d+) of (\d+) as expected\. (\d+) not asked\./.exec(report) ?? []
+	expect(good).toBe(asked)
+	// Most of what the four files ask needs no emulator; a suite that skips itself would pass otherwise.
+	expect(Number(good)).toBeGreaterThan(80)
+	expect(Number(rest)).toBeLessThan(30)
+	expect(report).toContain('- ok: passes every character through, byte-exact')
+	expect(report).toContain(
+		'- not asked: purges by itself at the scheduled purge date (needs an emulator: control.configure)',
+	)
+	expect(report).not.toMatch(/eyJ/)
+	const { secrets } = await control.listSecrets({ vault: 'payments' })
+	expect(secrets.map((each) => each.name)).toEqual(['somebody-elses'])
+})
+
+it.each([
+	[['--vault-url', 'https://example.org'], 'name a vault for tests by --vault-url'],
+	[['--vault-url', 'https://tests.vault.azure.net', '--only', 'all'], 'there is no all'],
+	[['--vault-url', 'https://tests.vault.azure.net', '--only', 'secret'], 'name a namespace by --namespace'],
+	[['--vault-url', 'https://tests.vault.azure.net', '--settle', 'x'], '--settle takes seconds'],
+])('refuses %j with what to write', async (args, message) => {
+	await expect(check(...args)).rejects.toThrow(message)
+})
+
+it('tells a test that differs from one that needs an emulator, and shows no token', () => {
+	const failed = (title: string, text: string) => ({ title, status: 'failed', failureMessages: [text] })
+	const results = resultsOf({
+		testResults: [
+			{
+				assertionResults: [
+					{ title: 'good', status: 'passed' },
+					failed('clock', 'Error: needs an emulator: a clock that is moved\n    at x'),
+					failed('other', 'AssertionError: expected eyJhbGciOi.eyJh.x to be 404\n    at y'),
+				],
+			},
+		],
+	})
+	expect(results).toEqual([
+		{ title: 'good', problem: undefined },
+		{ title: 'clock', problem: undefined, notAsked: 'needs an emulator: a clock that is moved' },
+		{ title: 'other', problem: 'AssertionError: expected (token) to be 404' },
+	])
+	expect(() => resultsOf({ testResults: [{ message: 'no such file', assertionResults: [] }] })).toThrow(
+		'did not run: no such',
+	)
+})
