@@ -34,7 +34,9 @@ beforeAll(async () => {
 		out += chunk.toString()
 	})
 	await until('the exports of the emulator', async () => out.includes('EMULATOR_CONTROL_URL'))
-	environment = Object.fromEntries([...out.matchAll(/^export (\w+)='(.*)'$/gm)].map(([, name, value]) => [name, value]))
+	environment = Object.fromEntries(
+		[...out.matchAll(/^export (\w+)='(.*)'$/gm)].map(([, name = '', value = '']) => [name, value] as const),
+	)
 	// What an SDK does by itself: Node's own requests take the proxy of the environment, too.
 	environment['NODE_USE_ENV_PROXY'] = '1'
 })

@@ -101,9 +101,12 @@ async function sectionsOf(): Promise<Section[]> {
 await inspect()
 const at = new Date()
 let left: string[] = []
-const sections = await sectionsOf().finally(async () => {
+let sections: Section[]
+try {
+	sections = await sectionsOf()
+} finally {
 	left = await cleanUp(ask, prefix)
-})
+}
 const report = reportOf(sections, host, at)
 const out = values.out ?? join(ROOT, 'deploy/azure/reports')
 mkdirSync(out, { recursive: true })
