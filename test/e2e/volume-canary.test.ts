@@ -94,10 +94,12 @@ describe('nothing of a volume is left or printed once its pods are gone', () => 
 	})
 
 	it('files where the node role may write: no value, no volume', async () => {
-		const text = await until('an empty node', async () => {
+		const listed = async () => {
 			const found = await inNodeRole(world, FILES_ON_NODE)
 			return !found.includes('/run/secrets.purista.dev/csi-') && found
-		})
+		}
+		// The kubelet takes the volume of a pod back when the call that mounts it has ended, and gives it two minutes.
+		const text = await until('an empty node', listed, { timeoutMs: 180_000 })
 		// The socket of the driver: what is listed is the right place.
 		expect(text).toContain('/csi.sock socket')
 		expect(scan('node', text)).toEqual([])
