@@ -184,10 +184,11 @@ export const inNodeRole = (world: World, script: string): Promise<string> =>
 		...['-n', NODE_NAMESPACE, 'exec', `daemonset/${DAEMON_SET}`, '--', '/usr/local/bin/node', '-e', script],
 	])
 
-/** Names in the node's memory directory, as the node role sees it. */
+/** Names in the node's memory directory, as the node role sees it, but for the lock of its writers, which holds nothing and stays. */
 export async function volumesOnNode(world: World): Promise<string[]> {
 	const script = `console.log(JSON.stringify(require('node:fs').readdirSync('/run/secrets.purista.dev')))`
-	return JSON.parse(await inNodeRole(world, script)) as string[]
+	const names = JSON.parse(await inNodeRole(world, script)) as string[]
+	return names.filter((name) => name !== '.lock')
 }
 
 export const sha256 = (value: string): string => createHash('sha256').update(value).digest('hex')

@@ -56,8 +56,6 @@ export type Verdict =
 
 /** Pure rules of a destination: what it would do with a change. */
 export interface DestinationRules {
-	/** a change that was decided on nothing being there is not written over what is, but answered `lostRace` */
-	readonly makesAnew?: true
 	judge(change: Change): Verdict
 }
 

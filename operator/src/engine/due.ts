@@ -31,19 +31,6 @@ export const isReadBackDue = ({ holding, driftCheckedAt }: Knowledge, asked: boo
 	holding === undefined || asked || at.monotonic - driftCheckedAt >= DRIFT_EVERY_MS
 
 /**
- * Whether nobody has ever made anything for a binding, as far as anybody knows: its status tells nothing, and this process has not
- * begun with it. It may be there all the same (a status that was lost, a backup), so this is good only where making it says so.
- */
-export const isNew = (
-	{ status, rules }: Pick<PassInput, 'status' | 'rules'>,
-	{ polls, readBefore }: Knowledge,
-): boolean => rules.makesAnew === true && polls === 0 && !readBefore && tellsNothing(status)
-
-/** The API server gives the status of a new binding the generation -1 (api/crd.ts), and nothing else. */
-const tellsNothing = ({ observedGeneration = -1, ...rest }: BindingStatus): boolean =>
-	observedGeneration < 0 && Object.keys(rest).length === 0
-
-/**
  * How old an answer may be that another binding of the session asked for. What is due at a time takes what was asked since
  * then, so that all bindings with that time share it; whoever asks gets a new one. At the first poll that is the start of
  * this process, unless the binding is younger.

@@ -148,8 +148,6 @@ export function afterWrite(
 		last: { wanted, selectors, held, findings },
 		...(written && {
 			holding: written,
-			// What it tells is what was just written.
-			readBefore: true,
 			revision: Math.max(knowledge.revision, written.manifest?.revision ?? 0),
 			driftCheckedAt: at.monotonic,
 		}),

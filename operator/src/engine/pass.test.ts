@@ -1,22 +1,10 @@
 import { expect, test } from 'vitest'
 import type { BindingStatus } from '../api/schema.ts'
-import type { PassInput } from './input.ts'
 import { nothingKnown } from './knowledge.ts'
 import { pass } from './pass.ts'
 import type { Answer, Question } from './questions.ts'
 import { SAMPLE_VAULT, sampleBinding } from './testing/binding.ts'
-import {
-	ANYTHING,
-	at,
-	entryIn,
-	FACTS,
-	holdingWith,
-	inputOf,
-	listingOf,
-	runWith,
-	SOURCE,
-	secretOf,
-} from './testing/world.ts'
+import { at, entryIn, FACTS, holdingWith, inputOf, listingOf, runWith, SOURCE, secretOf } from './testing/world.ts'
 
 const binding = sampleBinding()
 const kinds = (asked: readonly Question[]) => asked.map(({ ask }) => ask)
@@ -38,56 +26,6 @@ test('a first pass reads back, reads, writes once, and asks when to come again',
 	expect(write).toMatchObject({ change: { on: undefined, create: true, drop: [], set: new Map([['a', 'value']]) } })
 	expect(result).toMatchObject({ polled: true, outcome: { kind: 'polled', changed: true, nextAt: 60_000 } })
 	expect(result.knowledge).toMatchObject({ source: SOURCE, polls: 1, holding: { id: 'h' } })
-})
-
-test.each<[string, Answer, string[], string]>([
-	['and makes it', { kind: 'written', holding: ours }, [], 'polled'],
-	[
-		'and finds one that is ours: it is read back, and what was read of the vault goes on',
-		{ kind: 'lostRace' },
-		['readBack', 'write'],
-		'polled',
-	],
-])(
-	'a destination that makes nothing over what is there is not read back for a new binding %s',
-	(_, write, more, outcome) => {
-		const writes = [write, { kind: 'written' as const, holding: ours }]
-		const input = inputOf(binding, { rules: { ...ANYTHING, makesAnew: true }, status: { observedGeneration: -1 } })
-		const there = holdingWith({}, { revision: 7 })
-		const { result, asked } = runWith(pass(input), (question) => {
-			if (question.ask === 'readBack') return { kind: 'ours', holding: there }
-			return question.ask === 'write' ? writes.shift() : first(question)
-		})
-		expect(kinds(asked)).toEqual(['session', 'read', 'write', ...more, 'session'])
-		const last = asked.findLast((question) => question.ask === 'write')
-		expect(last).toMatchObject({
-			change: { manifest: { revision: more.length > 0 ? 8 : 1 }, on: more.length > 0 ? { id: 'h' } : undefined },
-		})
-		expect(result.outcome.kind).toBe(outcome)
-		expect(result.knowledge).toMatchObject({ readBefore: true, holding: { id: 'h' } })
-	},
-)
-
-test.each<[string, Answer, Partial<PassInput>]>([
-	[
-		'when there is nothing to make: it may hold what the vault does not give now',
-		{ kind: 'fault', fault: { kind: 'timeout' } },
-		{},
-	],
-	[
-		'when its status tells of anything',
-		{ kind: 'secret', secret: secretOf('v1', 'value') },
-		{ status: { observedGeneration: 1 } },
-	],
-	[
-		'when this process began with it before',
-		{ kind: 'secret', secret: secretOf('v1', 'value') },
-		{ knowledge: { ...nothingKnown('u'), polls: 1 } },
-	],
-])('it is read back all the same %s', (_, read, given) => {
-	const input = inputOf(binding, { rules: { ...ANYTHING, makesAnew: true }, ...given })
-	const { asked } = runWith(pass(input), (question) => (question.ask === 'read' ? read : first(question)))
-	expect(kinds(asked)).toContain('readBack')
 })
 
 test('a quiet pass asks for the list alone', () => {

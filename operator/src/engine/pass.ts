@@ -2,7 +2,7 @@ import { planChange } from './change.ts'
 import { decide } from './decide.ts'
 import type { Holding } from './destination.ts'
 import { digestOf } from './digest.ts'
-import { isAsked, isNew, isReadBackDue, isRepeated, namesDue, sinceOf, toRead } from './due.ts'
+import { isAsked, isReadBackDue, isRepeated, namesDue, sinceOf, toRead } from './due.ts'
 import type { One } from './found.ts'
 import type { PassInput, PassResult } from './input.ts'
 import { holdingOf, type Knowledge, knownOfNo } from './knowledge.ts'
@@ -22,8 +22,7 @@ import { removeFormer, write } from './write.ts'
  * tells it what time it is.
  *
  * 1. What was known of another vault or identity is forgotten. The destination is read back when it is not known, when drift
- *    is due, and when the user asked or changed the spec. Not yet, when nobody ever told anything of a binding and the destination
- *    makes nothing over what is there: it is made then, and read back only if it is there after all.
+ *    is due, and when the user asked or changed the spec.
  * 2. The vault is polled: list or reads, and the values of what changed or drifted. Between two whole polls only what is due.
  * 3. It is decided what becomes of each secret. If that asks for a write and the destination was not read back just now, it
  *    is, and what drifted is read from the vault too.
@@ -43,66 +42,31 @@ export function* pass(input: PassInput): Piece<PassResult> {
 	if (polled.broke && polled.broke.kind !== 'fault') return ended(known, polled.broke, found)
 	if (polled.tooMany !== undefined) return ended(known, tooMany(polled.tooMany), found)
 
-	const present = early?.holding
-	const first: Round = { seen: known, present, found, polled, planned: plan(input, begun, known, present, polled) }
-	const { isPatch, isOlderDue, isCreate } = first.planned
-	// Of what was not read back nothing is known, so it may only be made.
-	const isUnread = known.holding === undefined
-	if (!early && (isUnread ? !isCreate : isPatch || isOlderDue)) return yield* again(input, begun, first)
-	const done = yield* deliver(input, begun, first)
-	return 'lostRace' in done && isUnread ? yield* again(input, begun, first) : resultOf(done)
-}
+	const first = plan(input, begun, known, early?.holding, polled)
+	const isLate = !early && (first.isPatch || first.isOlderDue)
+	const late = isLate ? yield* readBack(input, known) : undefined
+	if (late && 'broke' in late) return ended(known, late.broke, found)
+	const seen = late?.knowledge ?? known
+	const present = late?.holding ?? early?.holding
+	const all = late ? yield* pollDrifted(pollingOf(input, begun, seen, present), seen, polled) : polled
+	if (all.broke && all.broke.kind !== 'fault') return ended(seen, all.broke, found)
 
-/** What a pass has found out when it decides. */
-interface Round {
-	readonly seen: Knowledge
-	/** as it was just read back; undefined: there is nothing, or it was not read back */
-	readonly present: Holding | undefined
-	/** what was read back for the first time */
-	readonly found: Holding | undefined
-	readonly polled: Poll
-	readonly planned: ReturnType<typeof plan>
-}
-
-/** Reads the destination back, reads what drifted from the vault too, and decides anew. */
-function* again(input: PassInput, begun: Begun, { seen: known, polled, found }: Round): Piece<PassResult> {
-	const late = yield* readBack(input, known)
-	if ('broke' in late) return ended(known, late.broke, found)
-	const { knowledge: seen, holding: present } = late
-	const all = yield* pollDrifted(pollingOf(input, begun, seen, present), seen, polled)
-	const round = { seen, present, found: late.first ? present : found, polled: all }
-	if (all.broke && all.broke.kind !== 'fault') return ended(seen, all.broke, round.found)
-	return resultOf(yield* deliver(input, begun, { ...round, planned: plan(input, begun, seen, present, all) }))
-}
-
-type Delivered = PassResult | { readonly lostRace: PassResult }
-const resultOf = (done: Delivered): PassResult => ('lostRace' in done ? done.lostRace : done)
-
-/** Brings older versions up to date, writes, and learns. */
-function* deliver(
-	input: PassInput,
-	begun: Begun,
-	{ seen, present, found, polled: all, planned: decision }: Round,
-): Piece<Delivered> {
-	const { accepted, results } = decision.decided
-	const older = decision.isOlderDue
-		? yield* followOlder(results, { ...decision.older, asked: askedOf(begun, seen) })
+	const second = late ? plan(input, begun, seen, present, all) : first
+	const { accepted, results } = second.decided
+	const older = second.isOlderDue
+		? yield* followOlder(results, { ...second.older, asked: polling.asked })
 		: { results, known: seen.older, broke: undefined }
 	if (older.broke && older.broke.kind !== 'fault') return ended(seen, older.broke, found)
-	const broke = all.broke ?? older.broke
-	const fault = broke?.kind === 'fault' ? broke.fault : undefined
+	const fault = (all.broke ?? older.broke)?.fault
 	// Nothing was learnt, so there is nothing to decide.
 	if (fault && ![...all.ones.values()].some(({ finding }) => finding.kind === 'value'))
 		return yield* failed(input, seen, fault, found)
 
-	const planned = decision.isOlderDue
-		? planChange({ ...decision.asked, results: older.results }, all, input.rules, digestOf)
-		: decision.planned
+	const planned = second.isOlderDue
+		? planChange({ ...second.asked, results: older.results }, all, input.rules, digestOf)
+		: second.planned
 	const written = yield* write(input, seen, present, planned)
-	if (written.kind === 'ended') {
-		const result = ended(written.knowledge ?? afterRefusal(seen, all), written.broke, found)
-		return written.lostRace ? { lostRace: result } : result
-	}
+	if (written.kind === 'ended') return ended(written.knowledge ?? afterRefusal(seen, all), written.broke, found)
 	const { holding, at, unwritten } = written
 	const learnt = afterWrite(seen, { poll: all, older, accepted, written: holding, unwritten }, at)
 	const former = yield* removeFormer(input, learnt)
@@ -146,7 +110,7 @@ function begin(input: PassInput): Begun {
 	const secrets = asked ? new Map([...known.secrets].filter(([, { finding }]) => !finding)) : known.secrets
 	return {
 		knowledge: { ...known, secrets, ...(told && { told }) },
-		readBack: isReadBackDue(known, asked, at) && !isNew(input, known),
+		readBack: isReadBackDue(known, asked, at),
 		due,
 		polls: due ? known.polls : known.polls + 1,
 		since: sinceOf(binding, known, asked, due, input),
@@ -172,7 +136,7 @@ function* readBack(input: PassInput, knowledge: Knowledge): Piece<Read | { broke
 
 function pollingOf(
 	{ binding, at, source }: PassInput,
-	begun: Begun,
+	{ since }: Begun,
 	known: Knowledge,
 	present: Holding | undefined,
 ): Polling {
@@ -181,10 +145,11 @@ function pollingOf(
 		...(last?.wanted.map(({ name }) => name) ?? []),
 		...Object.keys(holdingOf(known)?.manifest?.secrets ?? {}),
 	]
+	const asked: Asked = { since, lane: holdingOf(known) ? 'refresh' : 'first' }
 	return {
 		binding,
 		vaultUrl: source.vaultUrl,
-		asked: askedOf(begun, known),
+		asked,
 		at,
 		polls,
 		holding: present ?? holdingOf(known),
@@ -196,8 +161,6 @@ function pollingOf(
 		listedAt: undefined,
 	}
 }
-
-const askedOf = ({ since }: Begun, known: Knowledge): Asked => ({ since, lane: holdingOf(known) ? 'refresh' : 'first' })
 
 /** All, or only what is due: about the rest the last whole poll is repeated. */
 function* poll({ due, basis }: Begun, polling: Polling, { last, secrets, absentSince }: Knowledge): Piece<Poll> {
@@ -242,7 +205,6 @@ function plan(input: PassInput, { due, basis }: Begun, known: Knowledge, present
 		planned,
 		older,
 		isPatch: holding !== undefined && planned.verdict.kind === 'fits',
-		isCreate: planned.change.create && planned.verdict.kind === 'fits',
 		isOlderDue: !due && decided.results.some((result) => isOlderDue(result, older)),
 	}
 }

@@ -17,8 +17,8 @@ export type Written =
 			readonly unwritten: readonly EntryResult[]
 			readonly at: Moment
 	  }
-	/** `knowledge`: when it is other than after a refusal; `lostRace`: something else is there than it was decided on */
-	| { readonly kind: 'ended'; readonly broke: Refusal | Away; readonly knowledge?: Knowledge; readonly lostRace?: true }
+	/** `knowledge`: when it is other than after a refusal */
+	| { readonly kind: 'ended'; readonly broke: Refusal | Away; readonly knowledge?: Knowledge }
 
 /** Writes the change, or as much of it as is taken. */
 export function* write(
@@ -52,7 +52,6 @@ export function* write(
 				kind: 'ended',
 				broke: { kind: 'away', error: new Error('the destination was changed meanwhile') },
 				knowledge: unknown,
-				lostRace: true,
 			}
 		case 'refused': {
 			const rest = answer.files && withoutRefused(asked, planned, input.rules, answer)

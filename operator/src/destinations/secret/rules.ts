@@ -28,8 +28,7 @@ export function secretRules(binding: SecretBinding): DestinationRules & { planne
 		known.set(change, write)
 		return write
 	}
-	// Made by POST, which an API server answers AlreadyExists.
-	return { planned, makesAnew: true, judge: (change) => verdictOf(binding, planned(change), change) }
+	return { planned, judge: (change) => verdictOf(binding, planned(change), change) }
 }
 
 /**
