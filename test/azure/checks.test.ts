@@ -3,7 +3,8 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { type Bench, openBench } from '../emulator/conformance/kit.ts'
-import { type Ask, CHECKS, reportOf, runChecks } from './checks.ts'
+import { API, type Ask, CHECKS, reportOf, runChecks } from './checks.ts'
+import { cleanUp } from './vault.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 let bench: Bench
@@ -43,6 +44,21 @@ it('tells what is otherwise, in a report without values', async () => {
 	expect(report).toContain(
 		'**differs**: an absent secret is 404 SecretNotFound (answer: [200,"SecretNotFound"] instead of [404,"SecretNotFound"])',
 	)
+})
+
+it('takes away what begins with the prefix and nothing else, and tells what it may not purge', async () => {
+	const { control } = bench.emulator
+	await control.configure({ visibilityDelayMs: 0 })
+	const secrets = ['asb-check-mine-1', 'ASB-check-mine-2', 'asb-check-other'].map((name) => ({ name, value: 'v' }))
+	await control.setSecrets({ vault: 'payments', secrets })
+	await ask(`/secrets/asb-check-mine-1?${API}`, { method: 'DELETE' })
+	const fault = { match: { route: 'purgeSecret' }, action: 'status', status: 403 } as const
+	const { id } = await control.addFault(fault)
+	const left = await cleanUp(ask, 'asb-check-mine-', 1)
+	expect(left.map((name) => name.toLowerCase()).toSorted()).toEqual(['asb-check-mine-1', 'asb-check-mine-2'])
+	await control.removeFault(id)
+	expect(await cleanUp(ask, 'asb-check-mine-', 1)).toEqual([])
+	expect((await ask(`/secrets/asb-check-other?${API}`)).status).toBe(200)
 })
 
 it('README says that nothing was run on Azure for as long as no report of a real vault is kept', () => {

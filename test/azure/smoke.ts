@@ -214,6 +214,14 @@ const podOf = ({ namespace, serviceAccount, prefix, image }: SmokeTarget) => ({
 	},
 })
 
+/** Where the node role says why a pod waits, with what to do. */
+async function lastEvent({ access, namespace }: SmokeTarget, pod: string): Promise<string> {
+	const args = ['-n', namespace, 'events', `--field-selector=involvedObject.name=${pod}`]
+	const { items } = await getObject<{ items: { reason: string; message: string }[] }>(access, args)
+	const { reason, message } = items.findLast((each) => each.reason === 'SecretsNotMounted') ?? items.at(-1) ?? {}
+	return reason ? `${reason}: ${message?.replaceAll('\n', ' ')}` : 'it has no event'
+}
+
 /** Needs a kubelet. @throws Missing */
 export async function volumeSmoke(target: SmokeTarget): Promise<Result[]> {
 	await needs(target, 'Volume')
@@ -232,7 +240,9 @@ export async function volumeSmoke(target: SmokeTarget): Promise<Result[]> {
 					await bindAndWait(target, 'volume', { type: 'Volume' }, false)
 					await applyObjects(access, [podOf(target)])
 					const wait = ['wait', `pod/${name}`, '--for=condition=Ready', `--timeout=${Math.round(timeoutMs / 1000)}s`]
-					await kubectl(access, ['-n', namespace, ...wait], { timeoutMs: timeoutMs + 10_000 })
+					await kubectl(access, ['-n', namespace, ...wait], { timeoutMs: timeoutMs + 10_000 }).catch(async () => {
+						throw new Error(`the pod does not run: ${await lastEvent(target, name)}`)
+					})
 				},
 			],
 			['Volume: the file in it has the value, by its SHA-256', prints],
