@@ -22,6 +22,8 @@ export interface LastPoll {
 /** For which delivered version, and how many, older versions were last looked for, and why not all could be found. */
 export interface OlderKnown {
 	readonly version: string
+	/** it was taken for the current one: then all others are older, those of the same second too */
+	readonly isCurrent: boolean
 	readonly count: number
 	readonly trouble: VaultFault | undefined
 	/** versions that the status told then, when that was what was gone by */

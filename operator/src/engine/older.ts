@@ -39,13 +39,14 @@ export interface Older {
 
 /** Whether the older versions of a secret have to be looked at: after each rotation, and every tenth time by the way. */
 export function isOlderDue(
-	{ wanted, delivered }: EntryResult,
+	result: EntryResult,
 	{ known, polls, holding, accepted, told }: Omit<OlderInput, 'asked'>,
 ): boolean {
+	const { wanted, delivered } = result
 	const { name, previous: count = 0 } = wanted
 	if (count === 0 || !delivered) return false
 	const last = known.get(name)
-	if (last?.version !== delivered.version || last.count !== count) return true
+	if (last?.version !== delivered.version || last.count !== count || last.isCurrent !== isCurrentOf(result)) return true
 	if (told ? last.told !== toldOlder(told, name) && told.has(name) : polls % VERSIONS_EVERY === 0) return true
 	return delivered.previous.some((_, i) => !isIntact(holding, previousFileName(name, i + 1), accepted))
 }
@@ -76,6 +77,7 @@ export function* followOlder(given: readonly EntryResult[], input: OlderInput): 
 	return { results, known, broke }
 }
 
+const isCurrentOf = ({ wanted, state }: EntryResult) => wanted.version === undefined && state === 'Current'
 const toldOlder = (told: Told | undefined, name: string) => told?.get(name)?.previous?.join(' ')
 
 interface OneOlder {
@@ -88,6 +90,7 @@ function* followOne(result: EntryResult, input: OlderInput): Piece<OneOlder> {
 	const { wanted, delivered } = result
 	const { previous: count = 0 } = wanted
 	if (!delivered) return { result }
+	const isCurrent = isCurrentOf(result)
 	const listed = yield* listVersions(wanted, input)
 	if ('broke' in listed) return { result, broke: listed.broke }
 	if (!listed.versions) {
@@ -96,11 +99,10 @@ function* followOne(result: EntryResult, input: OlderInput): Piece<OneOlder> {
 		// missing is asked for at each poll, for these are far apart by then and somebody waits for it.
 		const known =
 			traitsOf(trouble).class === 'secret'
-				? { known: { version: delivered.version, count, trouble, told: toldOlder(input.told, wanted.name) } }
+				? { known: { version: delivered.version, isCurrent, count, trouble, told: toldOlder(input.told, wanted.name) } }
 				: {}
 		return { result: withTrouble(result, trouble), ...known }
 	}
-	const isCurrent = wanted.version === undefined && result.state === 'Current'
 	// Known by lists alone it is the newest one. Of two of the same second either: whoever reads it looks for itself.
 	const version = toldVersion(delivered.version) ?? newestVersion(listed.versions)
 	const { kept, tie } = previousVersions(listed.versions, { version, isCurrent }, count)
@@ -119,6 +121,7 @@ function* followOne(result: EntryResult, input: OlderInput): Piece<OneOlder> {
 		result: { ...result, delivered: { ...delivered, previous: versions.map(describePrevious) }, previous: contents },
 		known: {
 			version: delivered.version,
+			isCurrent,
 			count,
 			trouble: tie ? { kind: 'versionTie' } : undefined,
 			told: toldOlder(input.told, wanted.name),

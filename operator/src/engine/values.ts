@@ -92,10 +92,10 @@ function* useFlawed(group: Group, flaw: Flaw, current: VaultSecret | undefined, 
 	const older = yield* listVersions(group[0], polling)
 	if ('broke' in older) return brokeBy(older.broke)
 	const shown = deliveredSecret(holding, name, vaultUrl)?.version
-	// Which one stands in cannot be seen now. What does already is better than what the policy does not want.
-	const isHeld = (wanted: WantedSecret) => matches(deliveredSecret(holding, wanted.name, vaultUrl), wanted)
+	// Which one stands in cannot be seen now. What does already is better than what the policy does not want, and so is nothing:
+	// a policy may have taken it away.
 	const fault = older.fault?.kind === 'historyTooLong' ? undefined : older.fault
-	if (fault && current && shown !== current.version && group.every(isHeld)) {
+	if (fault && current && shown !== current.version) {
 		return foundAs(group, () => ({ finding: { kind: 'fault', fault, confirmed: false } }))
 	}
 	const choice = standIn(older.versions ?? [], current?.version, shown, at.now)

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { type Lane, VaultError } from '../ports/vault.ts'
 import { FakeClock, settle } from '../process/testing/fake-clock.ts'
 import { createBudget, type Place } from './budget.ts'
-import { createRate } from './rate.ts'
+import { createRate, NODE_RATE } from './rate.ts'
 import { createShares } from './shares.ts'
 
 const never = new AbortController().signal
@@ -54,6 +54,26 @@ describe('the rate of a vault', () => {
 		expect(rate.perSecond(2_000)).toBeCloseTo(10, 0)
 		for (let at = 10_000; at < 100_000; at += 1_000) rate.throttled(at, at - 1, undefined)
 		expect(rate.perSecond(100_000)).toBe(1)
+	})
+
+	it('of a node: falls below a call a second, comes back slowly, and waits one to three seconds by chance', () => {
+		const rateWith = (chance: number) =>
+			createRate(NODE_RATE.maxPerSecond, 0, { style: NODE_RATE, random: () => chance })
+		for (const [chance, ms] of [
+			[0, 1_000],
+			[0.5, 2_000],
+			[1, 3_000],
+		] as const) {
+			const rate = rateWith(chance)
+			rate.throttled(0, 0, undefined)
+			expect(rate.blockedMs(0)).toBe(ms)
+			expect(rate.perSecond(ms)).toBe(5)
+			expect(rate.perSecond(ms + 5_000)).toBeCloseTo(6)
+		}
+		const rate = rateWith(0)
+		for (let at = 0; at < 10_000; at += 1_000) rate.throttled(at, at, undefined)
+		expect(rate.perSecond(9_999)).toBe(0.2)
+		expect(rate.perSecond(11_000)).toBeCloseTo(0.4)
 	})
 
 	it('property: in no window more calls than a full bucket and the highest rate; the wait it names is true', () => {

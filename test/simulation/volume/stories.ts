@@ -95,4 +95,29 @@ export const volumeStories: readonly Story[] = [
 		step({ do: 'untag', ...red, object: 'north' }, 117),
 		step({ do: 'disable', ...red, object: 'north' }),
 	),
+	story(
+		'what a policy took away does not come back while no older version can be listed',
+		{
+			policy: {
+				absent: 'Remove',
+				deselected: 'Keep',
+				disabled: 'Previous',
+				expired: 'Previous',
+				notYetValid: 'Remove',
+			},
+		},
+		step({ do: 'listing', on: false }),
+		step({ do: 'rotate', ...red, object: 'alpha' }, 128, 5),
+		step({ do: 'times', ...red, object: 'alpha', which: 'notBefore', inSeconds: 3_600 }, 28_895),
+		step({ do: 'lose', what: 'lostRequest', on: 'write', times: 1 }, 30_000),
+		step({ do: 'times', ...red, object: 'alpha', which: 'expires', inSeconds: 3 }),
+		step({ do: 'rotate', ...red, object: 'pair' }, 30_000),
+	),
+	story(
+		'when a hold ends, the older versions are looked for again',
+		{ older: 2 },
+		step({ do: 'rotate', ...red, object: 'alpha' }, 1_000),
+		step({ do: 'hold', file: 'alpha', back: 0, ms: 3_600_000 }),
+		step({ do: 'slow', on: 'list', ms: 1_652, times: 5 }, 1_000),
+	),
 ]
