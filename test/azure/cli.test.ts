@@ -61,6 +61,7 @@ it('runs the checks and the conformance suite against the vault, and leaves noth
 	const [name = ''] = readdirSync(folder).filter((each) => each.endsWith('.md'))
 	const report = readFileSync(join(folder, name), 'utf8')
 	expect(name).toMatch(/^\d{4}-\d\d-\d\d-payments\.vault\.azure\.net\.md$/)
+	expect(report.split('\n').filter((line) => line.includes('**differs**'))).toEqual([])
 	expect(report).toContain('8 of 8 as expected.')
 	const [, good, asked, rest] = /(\d+) of (\d+) as expected\. (\d+) not asked\./.exec(report) ?? []
 	expect(good).toBe(asked)
