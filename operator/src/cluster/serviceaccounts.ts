@@ -3,6 +3,7 @@ import { parseTime } from '../api/time.ts'
 import type { ServiceAccount, ServiceAccounts, Tokens } from '../ports/cluster.ts'
 import { isKubeError, KubeError } from '../ports/kube-error.ts'
 import type { Clock } from '../process/clock.ts'
+import { createSharedAnswers } from '../process/shared-answers.ts'
 import type { KubeTransport } from './transport.ts'
 
 // Bindings that look at a common time ask within seconds; the first polls of a process may take a minute.
@@ -17,8 +18,7 @@ export function createServiceAccounts(
 	transport: Pick<KubeTransport, 'request'>,
 	clock: Pick<Clock, 'monotonic'>,
 ): ServiceAccounts {
-	/** oldest first */
-	const asked = new Map<string, { begun: number; answer: Promise<ServiceAccount | undefined> }>()
+	const shared = createSharedAnswers<ServiceAccount | undefined>(clock, KEEP_MS)
 	const read = async (path: string): Promise<ServiceAccount | undefined> => {
 		try {
 			const { metadata } = await transport.request<{
@@ -33,20 +33,7 @@ export function createServiceAccounts(
 	return {
 		get(namespace, name, since) {
 			const path = `/api/v1/namespaces/${namespace}/serviceaccounts/${name}`
-			const last = asked.get(path)
-			if (last && last.begun >= since) return last.answer
-			const begun = clock.monotonic()
-			for (const [other, each] of asked) {
-				if (begun - each.begun < KEEP_MS) break
-				asked.delete(other)
-			}
-			const flight = { begun, answer: read(path) }
-			asked.delete(path)
-			asked.set(path, flight)
-			flight.answer.catch(() => {
-				if (asked.get(path) === flight) asked.delete(path)
-			})
-			return flight.answer
+			return shared.ask(path, since, () => read(path))
 		},
 	}
 }

@@ -1,6 +1,7 @@
 import type { Pods } from '../../ports/cluster.ts'
 import { heedingAbort } from '../../process/abort.ts'
 import type { Clock } from '../../process/clock.ts'
+import { createSharedAnswers } from '../../process/shared-answers.ts'
 import type { PodObject } from './pods.ts'
 
 /** Lists of pods that bindings of one namespace share when they are due at one time. */
@@ -18,8 +19,7 @@ const MAX_PODS = 50
 const KEEP_MS = 10_000
 
 export function createSharedPods(pods: Pick<Pods, 'list'>, clock: Pick<Clock, 'monotonic'>): SharedPods {
-	/** oldest first */
-	const kept = new Map<string, { begun: number; found: Promise<readonly PodObject[] | undefined> }>()
+	const shared = createSharedAnswers<readonly PodObject[] | undefined>(clock, KEEP_MS)
 	const shortList = async (namespace: string) => {
 		const found: PodObject[] = []
 		// Nobody's signal: it is for all who wait. The transport has a deadline.
@@ -29,25 +29,12 @@ export function createSharedPods(pods: Pick<Pods, 'list'>, clock: Pick<Clock, 'm
 		}
 		return found
 	}
-	const sharedList = (namespace: string, since: number) => {
-		const last = kept.get(namespace)
-		if (last && last.begun >= since) return last.found
-		const begun = clock.monotonic()
-		for (const [other, each] of kept) {
-			if (begun - each.begun < KEEP_MS) break
-			kept.delete(other)
-		}
-		const list = { begun, found: shortList(namespace) }
-		kept.delete(namespace)
-		kept.set(namespace, list)
-		list.found.catch(() => {
-			if (kept.get(namespace) === list) kept.delete(namespace)
-		})
-		return list.found
-	}
 	return {
 		async *list(namespace, since, signal) {
-			const found = await heedingAbort(sharedList(namespace, since), signal)
+			const found = await heedingAbort(
+				shared.ask(namespace, since, () => shortList(namespace)),
+				signal,
+			)
 			yield* found ?? pods.list(namespace, signal)
 		},
 	}
