@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { join } from 'node:path'
 import { rootCertificates } from 'node:tls'
 import { artifact } from '../cluster/artifact.ts'
-import { findMirrors } from '../cluster/build/debian.ts'
+import { mirrorsOf } from '../cluster/build/debian.ts'
 import type { Context } from '../cluster/context.ts'
 import { run } from '../cluster/run.ts'
 import { VERSIONS } from '../cluster/versions.ts'
@@ -61,13 +61,7 @@ export async function debianPackages(
 		name: `debian-${Object.keys(versions).join('-')}-${architecture}`,
 		inputs: { architecture, versions, suite, recipe: 1 },
 		build: async (out, { log }) => {
-			const targets = await run('apt-get', [
-				'indextargets',
-				'--format',
-				'$(REPO_URI) $(RELEASE)',
-				'Created-By: Packages',
-			])
-			const { main, security } = findMirrors(targets, suite)
+			const { main, security } = await mirrorsOf(suite)
 			const state = join(out, 'apt')
 			mkdirSync(join(state, 'lists/partial'), { recursive: true })
 			mkdirSync(join(state, 'cache/archives/partial'), { recursive: true })

@@ -23,6 +23,12 @@ export function findMirrors(indexTargets: string, suite: string): { main: string
 	return { main: uri(suite), security: uri(`${suite}-security`) }
 }
 
+/** The mirrors that apt of this machine has for Debian. */
+export async function mirrorsOf(suite: string): Promise<{ main: string; security: string }> {
+	const only = 'Created-By: Packages'
+	return findMirrors(await run('apt-get', ['indextargets', '--format', '$(REPO_URI) $(RELEASE)', only]), suite)
+}
+
 /** A minimal Debian as one tar file. */
 async function rootFileSystem(context: Context): Promise<string> {
 	const suite = VERSIONS.DEBIAN_SUITE
@@ -31,13 +37,7 @@ async function rootFileSystem(context: Context): Promise<string> {
 		title: `debootstrap ${suite}`,
 		inputs: { suite, include: 'ca-certificates' },
 		build: async (out, { log }) => {
-			const targets = await run('apt-get', [
-				'indextargets',
-				'--format',
-				'$(REPO_URI) $(RELEASE)',
-				'Created-By: Packages',
-			])
-			const { main, security } = findMirrors(targets, suite)
+			const { main, security } = await mirrorsOf(suite)
 			const root = join(context.paths.temporary, 'debian')
 			rmSync(root, { recursive: true, force: true })
 			mkdirSync(root, { recursive: true })
