@@ -1,14 +1,12 @@
 // What the node role's token can do. Its table in deploy/README.md is printed from these attacks: ASB_PRINT=1 writes it anew.
-import { readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { until } from '../../kit/until.ts'
 import { installNodeProfile, type NodeProfile } from './node-profile.ts'
 import { connectTarget } from './profile.ts'
 import { eventOf, openScene, type Scene } from './scene.ts'
-import { GROUPS, judge, type Place, ROWS, type Row } from './table.ts'
+import { type Place, ROWS, type Row } from './table.ts'
+import { testsOfThief } from './thief-table.ts'
 
-const README = join(import.meta.dirname, '../../../deploy/README.md')
 const [BEGIN, END] = [
 	'<!-- thief of a node: printed by test/integration/rights/node.test.ts -->\n',
 	'<!-- /thief of a node -->',
@@ -122,34 +120,5 @@ describe("a thief of the node role's token", () => {
 		}
 	})
 
-	const verdicts = new Map<string, string>()
-	it.each(COLUMNS.flatMap((column) => ALL.map((row) => [column, row.group, row.what, row] as const)))(
-		'%s, %s: %s',
-		async (column, _group, what, row) => {
-			const place = places.get(column)
-			if (!place) throw new Error(column)
-			const before = await place.scene.foreign()
-			verdicts.set(`${column}/${what}`, await judge(row, place))
-			expect(await place.scene.foreign()).toEqual(before)
-		},
-	)
-
-	it('finds what deploy/README.md says', ({ task }) => {
-		const line = (texts: readonly string[]) => `| ${texts.join(' | ')} |\n`
-		const printed = [
-			line(['', ...COLUMNS]),
-			line(COLUMNS.map(() => '---').concat('---')),
-			...ALL.map((row) =>
-				line([
-					`${GROUPS[row.group]} ${row.what}`,
-					...COLUMNS.map((column) => verdicts.get(`${column}/${row.what}`) ?? ''),
-				]),
-			),
-		].join('')
-		const text = readFileSync(README, 'utf8')
-		const [from, to] = [text.indexOf(BEGIN) + BEGIN.length, text.indexOf(END)]
-		expect(from).toBeGreaterThan(BEGIN.length)
-		if (process.env['ASB_PRINT'] === '1') writeFileSync(README, text.slice(0, from) + printed + text.slice(to))
-		else expect(text.slice(from, to), task.name).toBe(printed)
-	})
+	testsOfThief({ columns: COLUMNS, rows: ALL, places, begin: BEGIN, end: END })
 })

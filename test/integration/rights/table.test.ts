@@ -1,13 +1,11 @@
 // The table of deploy/README.md, "What a thief of the token can do", is printed from these attacks: ASB_PRINT=1 writes it anew.
-import { readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe } from 'vitest'
 import { until } from '../../kit/until.ts'
 import { ACCOUNT, connectTarget, installProfile, type Profile } from './profile.ts'
 import { openScene, type Scene } from './scene.ts'
-import { GROUPS, judge, type Place, ROWS, type Row } from './table.ts'
+import { type Place, ROWS } from './table.ts'
+import { testsOfThief } from './thief-table.ts'
 
-const README = join(import.meta.dirname, '../../../deploy/README.md')
 const [BEGIN, END] = ['<!-- thief: printed by test/integration/rights/table.test.ts -->\n', '<!-- /thief -->']
 const COLUMNS = [
 	'no grant here',
@@ -83,30 +81,5 @@ describe('a thief of the token', () => {
 		await Promise.all(opened.profiles.map((profile) => profile.remove()))
 	})
 
-	const verdicts = new Map<string, string>()
-	it.each(COLUMNS.flatMap((column) => ROWS.map((row) => [column, row.group, row.what, row] as const)))(
-		'%s, %s: %s',
-		async (column, _group, what, row) => {
-			const place = places.get(column)
-			if (!place) throw new Error(column)
-			const before = await place.scene.foreign()
-			verdicts.set(`${column}/${what}`, await judge(row, place))
-			expect(await place.scene.foreign()).toEqual(before)
-		},
-	)
-
-	it('finds what deploy/README.md says', ({ task }) => {
-		const cells = (row: Row) => COLUMNS.map((column) => verdicts.get(`${column}/${row.what}`) ?? '')
-		const line = (texts: readonly string[]) => `| ${texts.join(' | ')} |\n`
-		const printed = [
-			line(['', ...COLUMNS]),
-			line(COLUMNS.map(() => '---').concat('---')),
-			...ROWS.map((row) => line([`${GROUPS[row.group]} ${row.what}`, ...cells(row)])),
-		].join('')
-		const text = readFileSync(README, 'utf8')
-		const [from, to] = [text.indexOf(BEGIN) + BEGIN.length, text.indexOf(END)]
-		expect(from).toBeGreaterThan(BEGIN.length)
-		if (process.env['ASB_PRINT'] === '1') writeFileSync(README, text.slice(0, from) + printed + text.slice(to))
-		else expect(text.slice(from, to), task.name).toBe(printed)
-	})
+	testsOfThief({ columns: COLUMNS, rows: ROWS, places, begin: BEGIN, end: END })
 })
