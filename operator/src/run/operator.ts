@@ -281,6 +281,7 @@ const vaultsOf = (options: OperatorOptions, transport: KubeTransport) => {
 	const { clock, random, metrics } = options
 	return createVaults({
 		clock,
+		networkClock: options.leaseClock,
 		random,
 		tokens: createTokens(transport),
 		authorityHost: options.authorityHost,

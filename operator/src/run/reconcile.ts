@@ -194,10 +194,11 @@ function paceOf(
 	parsed: ParsedBinding,
 	outcome: Outcome,
 	lateMs: number,
-	{ clock, observer }: ReconcileDeps,
+	{ clock, networkClock = clock, observer }: ReconcileDeps,
 ): Pace {
 	if (parsed.kind !== 'active' || outcome.kind !== 'polled') return { ...pace, polledAt: undefined }
-	const { isLate, ...next } = paceAfter(pace, clock.monotonic(), parsed.binding.interval, lateMs)
+	// What makes a poll late is work that is done in real time.
+	const { isLate, ...next } = paceAfter(pace, networkClock.monotonic(), parsed.binding.interval, lateMs)
 	if (isLate) observer.late(next.slow?.by ?? 'vault')
 	return next
 }

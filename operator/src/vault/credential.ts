@@ -9,6 +9,8 @@ const REFUSED = { kind: 'identityRefused' } as const
 
 export interface SingleFlightOptions {
 	clock: Clock
+	/** measures the time of an exchange; default: `clock` */
+	networkClock?: Clock | undefined
 	assertions: Assertions
 	/** of the identity */
 	tenantId: string
@@ -35,7 +37,7 @@ const EARLY_MS = 150_000
  *    credential holds on to each request it ever made.
  */
 export function createSingleFlightCredential(options: SingleFlightOptions): TokenCredential {
-	const { clock, assertions, create, observe, exchanges } = options
+	const { clock, networkClock = clock, assertions, create, observe, exchanges } = options
 	const ownTenant = options.tenantId.toLowerCase()
 	let inner: TokenCredential | undefined
 	const tokens = new Map<string, AccessToken>()
@@ -47,7 +49,7 @@ export function createSingleFlightCredential(options: SingleFlightOptions): Toke
 		const sent = exchanges()
 		const timer = new AbortController()
 		let isLate = false
-		const late = clock.sleep(DEADLINE_MS, timer.signal).then(() => {
+		const late = networkClock.sleep(DEADLINE_MS, timer.signal).then(() => {
 			isLate = true
 			throw new VaultError({ kind: 'entraUnavailable' })
 		})

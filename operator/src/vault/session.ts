@@ -34,6 +34,8 @@ export type CallKind = 'get' | 'list' | 'versions'
 /** What all sessions share. */
 export interface AzureOptions {
 	clock: Clock
+	/** measures the time of Entra; default: `clock`. Apart for tests, which hurry the work and cannot hurry a network */
+	networkClock?: Clock | undefined
 	tokens: Tokens
 	/** URL of Entra when it is not that of the public cloud */
 	authorityHost?: string | undefined
@@ -90,7 +92,8 @@ export function createSession(
 	options: AzureOptions,
 	{ budget, connections, bypass, room }: Vault,
 ): VaultReader {
-	const { clock, tokens, observeVault = () => {}, observeToken = () => {}, timeoutMs = TIMEOUT_MS } = options
+	const { clock, networkClock, tokens, timeoutMs = TIMEOUT_MS } = options
+	const { observeVault = () => {}, observeToken = () => {} } = options
 	/** Emptied at the end of the call: connections keep what was current when they were made or used last, for as long as they live. */
 	const calls = new AsyncLocalStorage<{ call: Call | undefined }>()
 	const observed: Tokens = {
@@ -172,6 +175,7 @@ export function createSession(
 		const retryOptions = { maxRetries: 0 }
 		const credential = createSingleFlightCredential({
 			clock,
+			networkClock,
 			assertions,
 			tenantId: key.tenantId,
 			exchanges: () => exchanges,
