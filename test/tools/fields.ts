@@ -1,5 +1,5 @@
 // What words alone promise: `node --conditions=asb-source test/tools/fields.ts` fails for
-// 1. a field of the resource's spec that the parser or what it feeds does not read, or that has no heading in crds/README.md;
+// 1. a field of the resource's spec that no code of the operator reads, or that has no heading in crds/README.md;
 // 2. a comment that names an entry of operator/FACTS.md that is not there, or a page outside of the repository.
 import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -30,18 +30,26 @@ const fields = fieldsOf(schema.properties?.['spec'] ?? {}, 'spec')
 // A run that found nothing has not looked.
 if (fields.length === 0) problems.push('no field was found in the schema')
 const reference = text('crds/README.md')
+// A comment that names a field does not read it.
 const readers = sources
 	.filter((path) => !path.startsWith('operator/src/api/') || path.endsWith('/parse.ts'))
-	.map(text)
+	.map((path) => text(path).replaceAll(/\/\*[\s\S]*?\*\/|(?<=^|\s)\/\/.*$/gm, ''))
 	.join('\n')
-// A heading, a row of a table below one, or the example: the reference tells of a field where its name stands as code.
-const told = [...reference.matchAll(/`[^`\n]+`/g)].map(([code]) => code)
+// A heading may name several fields, each as code. What only holds other fields is described by theirs.
+const headings = [...reference.matchAll(/^#{2,}.*$/gm)].flatMap(([heading]) =>
+	[...heading.matchAll(/`([^`]+)`/g)].map(([, field = '']) => field),
+)
+const hasHeading = (field: string) =>
+	headings.some((each) => each === field || each.startsWith(`${field}.`) || each.startsWith(`${field}[].`))
 for (const field of fields) {
 	const name = field.split('.').at(-1) ?? ''
 	if (!new RegExp(`\\b${name}\\b`).test(readers))
 		problems.push(`${field}: nothing in operator/src reads it. A field that is accepted must do something.`)
-	if (!told.some((code) => new RegExp(`\\b${name}\\b`).test(code)))
-		problems.push(`${field}: crds/README.md does not tell of it. Give it a heading.`)
+	if (!hasHeading(field)) problems.push(`${field}: crds/README.md has no heading \`${field}\`. Write what it does below one.`)
+}
+for (const heading of headings) {
+	if (heading.startsWith('spec.') && !fields.includes(heading))
+		problems.push(`crds/README.md: the heading \`${heading}\` is of no field of the schema.`)
 }
 
 const entries = new Set(
