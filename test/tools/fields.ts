@@ -4,6 +4,7 @@
 import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { buildCrd } from '../../operator/src/api/crd.ts'
+import { fieldProblems, fieldsOf, type Schema } from './docs/fields.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 const text = (path: string) => readFileSync(join(ROOT, path), 'utf8')
@@ -11,46 +12,11 @@ const isTest = (path: string) => /\.test\.ts$|\/testing\/|node_modules/.test(pat
 const sources = globSync('operator/src/**/*.ts', { cwd: ROOT }).filter((path) => !isTest(path))
 const problems: string[] = []
 
-interface Schema {
-	properties?: Record<string, Schema>
-	items?: Schema
-}
-/** Paths of all fields, such as `spec.secrets[].name`. */
-function fieldsOf({ properties = {}, items }: Schema, path: string): string[] {
-	const inItems = items ? fieldsOf(items, `${path}[]`) : []
-	return [
-		...Object.entries(properties).flatMap(([name, each]) => [`${path}.${name}`, ...fieldsOf(each, `${path}.${name}`)]),
-		...inItems,
-	]
-}
-
 const crd = JSON.stringify(buildCrd())
 const schema = JSON.parse(crd).spec.versions[0].schema.openAPIV3Schema as Schema
 const fields = fieldsOf(schema.properties?.['spec'] ?? {}, 'spec')
-// A run that found nothing has not looked.
-if (fields.length === 0) problems.push('no field was found in the schema')
-const reference = text('crds/README.md')
-// A comment that names a field does not read it.
-const readers = sources
-	.filter((path) => !path.startsWith('operator/src/api/') || path.endsWith('/parse.ts'))
-	.map((path) => text(path).replaceAll(/\/\*[\s\S]*?\*\/|(?<=^|\s)\/\/.*$/gm, ''))
-	.join('\n')
-// A heading may name several fields, each as code. What only holds other fields is described by theirs.
-const headings = [...reference.matchAll(/^#{2,}.*$/gm)].flatMap(([heading]) =>
-	[...heading.matchAll(/`([^`]+)`/g)].map(([, field = '']) => field),
-)
-const hasHeading = (field: string) =>
-	headings.some((each) => each === field || each.startsWith(`${field}.`) || each.startsWith(`${field}[].`))
-for (const field of fields) {
-	const name = field.split('.').at(-1) ?? ''
-	if (!new RegExp(`\\b${name}\\b`).test(readers))
-		problems.push(`${field}: nothing in operator/src reads it. A field that is accepted must do something.`)
-	if (!hasHeading(field)) problems.push(`${field}: crds/README.md has no heading \`${field}\`. Write what it does below one.`)
-}
-for (const heading of headings) {
-	if (heading.startsWith('spec.') && !fields.includes(heading))
-		problems.push(`crds/README.md: the heading \`${heading}\` is of no field of the schema.`)
-}
+const readers = sources.filter((path) => !path.startsWith('operator/src/api/') || path.endsWith('/parse.ts')).map(text)
+problems.push(...fieldProblems(fields, readers, text('crds/README.md')))
 
 const entries = new Set(
 	[...text('operator/FACTS.md').matchAll(/^## (.+)$/gm)].map(([, name = '']) => name.replaceAll(' ', '-')),
