@@ -24,6 +24,9 @@ const REPLACED: readonly (readonly [RegExp, string])[] = [
 	[/\bfence[sd]?\b/i, 'admission policies'],
 	[/\b(a|an|each|every|one|next|last|first|successful|no|two|tenth|whole) looks?\b/i, 'poll'],
 	[/\bthe look\b/i, 'the poll'],
+	[/\b(operator|kubelet|nobody|somebody) looks?\b/i, 'polls'],
+	[/\b(nodes?|pods?|bindings?) (is|are) told\b|\bmanifest tells\b/i, 'says, or the name of what is written'],
+	[/\bremovals? (is|are) held\b|\b(secret|version|file)s? (is|are) held\b/i, 'pinned, or waits'],
 	[/\bwithout anybody's doing\b/i, 'by itself'],
 ]
 
