@@ -172,6 +172,12 @@ export class KeyedQueue {
 		return this.#waiting.size + dirty
 	}
 
+	/** Whether a key that goes `first` waits for a worker. */
+	get firstWaits(): boolean {
+		for (const { place } of this.#waiting.values()) if (place.first) return true
+		return false
+	}
+
 	/** Keys that wait for their time. */
 	get delayed(): number {
 		return this.#delayed.size

@@ -31,6 +31,7 @@ import { drive } from './drive.ts'
 import { withGrant } from './grant.ts'
 import type { Observer } from './observe.ts'
 import type { Outages } from './outages.ts'
+import { isAnythingDue, isOwnWrite, nextCall } from './next-call.ts'
 import { nothingRemembered, type Remembered } from './remembered.ts'
 import { type Present, presentStatus, type Reported, report } from './report.ts'
 import { resolveSource } from './source.ts'
@@ -94,7 +95,8 @@ export interface Reconciler {
  * well, so each step asks by itself whether it is due: pod refreshes by their time, polls by theirs, by generation and by
  * request.
  *
- * 1. What is remembered of the binding; of one that was deleted and made anew nothing is.
+ * 1. What is remembered of the binding; of one that was deleted and made anew nothing is. What it shows is not read again when it is
+ *    what this process has just written, and nothing is due.
  * 2. When a poll is due: a pass, the pods that it leaves to be told, the status that follows from its outcome.
  * 3. Pods that are due to be told once more.
  */
@@ -116,6 +118,10 @@ export function createReconciler(deps: ReconcileDeps): Reconciler {
 			const keep = (next: Remembered): Remembered => {
 				remembered.set(key, next)
 				return next
+			}
+			if (isOwnWrite(reported, now) && !isAnythingDue(now, clock.monotonic())) {
+				now = keep({ ...now, written: undefined })
+				return nextCall(now, clock.monotonic())
 			}
 			// It brings the library for schemas, which takes memory that nobody needs before the first binding.
 			const { parseBinding } = await import('../api/parse.ts')
@@ -337,14 +343,6 @@ function forget(key: string, { vaults, observer, outages }: ReconcileDeps): void
 function reportedOf({ metadata }: BindingObject): Reported | undefined {
 	const { namespace, name, uid, resourceVersion } = metadata
 	return namespace && uid && resourceVersion ? { namespace, name, uid, resourceVersion } : undefined
-}
-
-// Nothing that is due now is left undone, so this only keeps a mistake of ours from spinning: a busy loop loses the lease.
-const MIN_CALL_MS = 50
-
-function nextCall({ knowledge: { nextPollAt }, refresh }: Remembered, at: number): number | undefined {
-	const next = Math.min(nextPollAt ?? at, refresh?.dueAt ?? Number.POSITIVE_INFINITY)
-	return next === Number.POSITIVE_INFINITY ? undefined : Math.max(next - at, MIN_CALL_MS)
 }
 
 const versionsOf = ({ secrets = [] }: BindingStatus) =>

@@ -83,6 +83,7 @@ export function createBudget(options: BudgetOptions): Budget {
 	const { clock, maxPerSecond = VAULT_CALLS_PER_SECOND, observeWait = () => {} } = options
 	const rate = createRate(maxPerSecond, clock.monotonic(), options)
 	const shareOf = () => options.shares?.each ?? Number.POSITIVE_INFINITY
+	const vault = Symbol('vault')
 	/** whether this vault counts among those that share */
 	let asked = false
 	const waiting = createTurns<Waiter>()
@@ -113,7 +114,7 @@ export function createBudget(options: BudgetOptions): Budget {
 		const isAsked = underWay() + waiting.size > 0
 		if (isAsked === asked) return
 		asked = isAsked
-		options.shares?.change(isAsked ? 1 : -1)
+		options.shares?.asks(vault, isAsked)
 	}
 	const place = (lane: Lane): Place => {
 		const began = clock.monotonic()
