@@ -69,6 +69,8 @@ export function createConnections(): Connections {
 		// Made by the first TLS connection, once for all: it holds the certificates parsed.
 		let secureContext: ReturnType<typeof createSecureContext> | undefined
 		const secure = new https.Agent({ ...shared, ...tls })
+		// Node's own name of where a connection leads has all options of TLS in it, certificates too: text that each request makes.
+		secure.getName = nameOf
 		const connect = secure.createConnection.bind(secure)
 		secure.createConnection = (options, done) => {
 			secureContext ??= createSecureContext(tls)
@@ -112,3 +114,5 @@ export function createConnections(): Connections {
 }
 
 const asError = (reason: unknown) => (reason instanceof Error ? reason : new Error('aborted'))
+
+const nameOf = ({ host = '', port = '' }: RequestOptions = {}) => `${host}:${port}`

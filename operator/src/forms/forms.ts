@@ -45,6 +45,9 @@ const IDLE_MS = 60_000
 // Of entries that failed: a digest and a shared fault, some 200 bytes each. Twenty for each of the 500 entries of a binding.
 const MAX_REMEMBERED = 10_000
 
+// Made once: an error takes its stack with it.
+const MADE = new Error('there is nothing to wait for')
+
 interface Job {
 	readonly place: Place
 	readonly work: Work
@@ -86,12 +89,12 @@ export function createForms({ clock, observe = () => {}, start = startThread }: 
 		try {
 			return await at.make(work)
 		} finally {
-			done.abort()
+			done.abort(MADE)
 		}
 	}
 	const run = async () => {
 		busy = true
-		idle?.abort()
+		idle?.abort(MADE)
 		for (let job = waiting.shift(); job !== undefined; job = waiting.shift()) {
 			const began = clock.monotonic()
 			try {
@@ -175,7 +178,7 @@ export function createForms({ clock, observe = () => {}, start = startThread }: 
 		},
 		close() {
 			closed = true
-			idle?.abort()
+			idle?.abort(MADE)
 			thread?.stop()
 		},
 	}

@@ -32,6 +32,7 @@ import { withGrant } from './grant.ts'
 import type { Observer } from './observe.ts'
 import type { Outages } from './outages.ts'
 import { isAnythingDue, isOwnWrite, nextCall } from './next-call.ts'
+import { parser } from './parser.ts'
 import { nothingRemembered, type Remembered } from './remembered.ts'
 import { type Present, presentStatus, type Reported, report } from './report.ts'
 import { resolveSource } from './source.ts'
@@ -123,8 +124,7 @@ export function createReconciler(deps: ReconcileDeps): Reconciler {
 				now = keep({ ...now, written: undefined })
 				return nextCall(now, clock.monotonic())
 			}
-			// It brings the library for schemas, which takes memory that nobody needs before the first binding.
-			const { parseBinding } = await import('../api/parse.ts')
+			const parseBinding = await parser()
 			const parsed = withMinimum(await slices(reported.namespace, () => parseBinding(object)), deps.minIntervalMs ?? 0)
 			const previous = presentStatus(reported, parsed.status, now.written)
 			// The watch has it by now.
