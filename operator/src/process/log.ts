@@ -53,7 +53,10 @@ export function createLogger({ level, destination, base = {} }: LoggerOptions): 
 		base,
 		// Names instead of pino's numbers, and times as people read them.
 		// pino's own redaction goes by paths, each for itself and each level: for these names it took longer than all else of a line.
-		formatters: { level: (label: string) => ({ level: label }), log: (fields: Record<string, unknown>) => redacted(fields, 1) },
+		formatters: {
+			level: (label: string) => ({ level: label }),
+			log: (fields: Record<string, unknown>) => redacted(fields, 1),
+		},
 		timestamp: () => `,"time":"${new Date().toISOString()}"`,
 		// pino takes the text of a line from an error that is given without one, past the serializers.
 		hooks: { logMethod: scrubText },

@@ -7,11 +7,7 @@ import type { IncomingMessage } from 'node:http'
  * @param signal destroys the request when it aborts
  * @throws what broke it off, or `signal.reason`
  */
-export function readText(
-	answer: IncomingMessage,
-	maxBytes: number,
-	signal: AbortSignal,
-): Promise<string | undefined> {
+export function readText(answer: IncomingMessage, maxBytes: number, signal: AbortSignal): Promise<string | undefined> {
 	return new Promise((resolve, reject) => {
 		const chunks: Buffer[] = []
 		let length = 0

@@ -24,10 +24,10 @@ import { type Answer, retryAfterMs, vaultFaultOf } from './classify.ts'
 import { createSingleFlightCredential } from './credential.ts'
 import { bytesOf, listedOf, secretOf, versionOf } from './facts.ts'
 import { createBoundedClient } from './http.ts'
-import { createSender } from './sender.ts'
 import { createOpening } from './opening.ts'
 import { PAGE_SIZE, readPages } from './pages.ts'
 import type { Room } from './room.ts'
+import { createSender } from './sender.ts'
 import { BINDING_AUDIENCE, createTokenProxySender, type TokenProxy } from './token-proxy.ts'
 
 export type CallKind = 'get' | 'list' | 'versions'
@@ -161,9 +161,8 @@ export function createSession(
 	let exchanges = 0
 	const { origin, hostname: vault } = new URL(key.vaultUrl)
 	const build = async (): Promise<SecretClient> => {
-		const library = await import('./sdk.ts')
-		const { ClientAssertionCredential, SecretClient } = library
-		const sender = createSender(library)
+		const { ClientAssertionCredential, createHttpHeaders, RestError, SecretClient } = await import('./sdk.ts')
+		const sender = createSender({ createHttpHeaders, RestError })
 		const onSend = () => {
 			exchanges++
 		}
