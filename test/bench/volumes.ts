@@ -43,7 +43,7 @@ export const bench: Bench = {
 			},
 		})
 		const [pods, secrets, rotations] = [Number(values.pods), Number(values.secrets), Number(values.rotations)]
-		const program = await bundled('child-node.ts', values.flag)
+		const program = await bundled('child-node.ts', values.flag, 'node')
 		const world = await openNodeWorld(secrets)
 		const child = startChild(program)
 		try {
