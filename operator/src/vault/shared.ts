@@ -207,7 +207,7 @@ export function createShared(reader: VaultReader, options: SharedOptions): Share
 				`read ${objectName.toLowerCase()} ${version ?? ''}`,
 				ask,
 				NO_PAGES,
-				async (own) => ({ ...(await reader.read(objectName, version, own)), askedAt: own.since }),
+				async (own) => ({ ...(await reader.read(objectName, version, own)), answeredAt: clock.monotonic() }),
 				// Two bytes a character at most: the engine keeps text as Latin-1 or UTF-16.
 				(secret) => ({ bytes: 2 * secret.value().length, serves: () => true }),
 			),
