@@ -14,6 +14,8 @@ import { parseMetrics, sumOf } from './prometheus.ts'
 
 /** The binding's interval, in ms; the shortest that the resource allows. */
 const INTERVAL = 5_000
+/** What starting or a rotation takes, in ms, the node role has given back by then. */
+const SETTLE = 10_000
 const VAULT = 'payments'
 const BINDING = 'volumes'
 const SECRET_NAME = 'payments-secrets'
@@ -50,9 +52,8 @@ export const bench: Bench = {
 		const [pods, secrets] = [Number(values.pods), Number(values.secrets)]
 		const { world } = await openWorld({ progress: createProgress(), holder: 'npm run bench', vaults: [VAULT] })
 		await installNodeRole(world)
-		// What starting takes is given back by then.
-		await sleep(10_000)
-		console.log(`node role idle: ${await residentMb(world)} MB resident (bar 75)`)
+		await sleep(SETTLE)
+		console.log(`node role idle: ${await residentMb(world)} (bar 75)`)
 		const tenant = await createTenant({ ...world, name: 'mount', vault: VAULT })
 		try {
 			await prepare(world, tenant, secrets)
@@ -64,7 +65,8 @@ export const bench: Bench = {
 				if (way.name === 'volume') {
 					await printCalls(world, tenant, before, asked, Math.max(...seen.map(({ startedAt }) => startedAt)))
 					await rotate(world, tenant, way, pods, Number(values.rotations), seededRandom(Number(values.seed)))
-					console.log(`node role with ${pods} volumes: ${await residentMb(world)} MB resident (bar 90)`)
+					await sleep(SETTLE)
+					console.log(`node role with ${pods} volumes: ${await residentMb(world)} (bar 90)`)
 				}
 				console.log(
 					`  load of the machine ${loadavg()
@@ -201,8 +203,10 @@ async function timesOfStatus(world: World, tenant: Tenant, signal: AbortSignal):
 	return times
 }
 
-/** Resident memory of the node role, as the kernel counts it. */
+/** Resident memory of the node role, and its peak so far, as the kernel counts them. */
 async function residentMb(world: World): Promise<string> {
-	const script = `console.log(/VmRSS:\\s+(\\d+)/.exec(require('node:fs').readFileSync('/proc/1/status', 'utf8'))[1])`
-	return (Number(await inNodeRole(world, script)) / 1024).toFixed(0)
+	const script = `process.stdout.write(require('node:fs').readFileSync('/proc/1/status', 'utf8'))`
+	const status = await inNodeRole(world, script)
+	const mb = (field: string) => (Number(new RegExp(`^${field}:\\s+(\\d+)`, 'm').exec(status)?.[1]) / 1024).toFixed(0)
+	return `${mb('VmRSS')} MB resident, at most ${mb('VmHWM')}`
 }
