@@ -127,7 +127,7 @@ interface Note {
 }
 
 function* useValue(group: Group, secret: VaultSecret, note: Note, polling: Polling): Piece<Found> {
-	const { version, facts, serverTime } = secret
+	const { version, facts, serverTime, answeredAt } = secret
 	const { flaw, trouble, standsIn } = note
 	const formed = yield* contentsOf(group, secret)
 	return {
@@ -146,6 +146,7 @@ function* useValue(group: Group, secret: VaultSecret, note: Note, polling: Polli
 					value: content.content,
 					facts,
 					settled,
+					answeredAt,
 					flaw,
 					standsIn: standsIn !== undefined,
 					trouble,
