@@ -66,3 +66,17 @@ describe('crds/troubleshooting.md', () => {
 		])
 	})
 })
+
+describe('pages by task', () => {
+	const folder = join(ROOT, 'crds/tasks')
+	const pages = readdirSync(folder).filter((path) => path.endsWith('.md') && path !== 'README.md')
+	const index = readFileSync(join(folder, 'README.md'), 'utf8')
+
+	it.each(pages)('%s says the goal, the commands, what you see and what goes wrong, and the index has it', (path) => {
+		const page = readFileSync(join(folder, path), 'utf8')
+		expect(page).toMatch(/^\*\*Goal\*\*: /m)
+		const headings = [...page.matchAll(/^## (.+)$/gm)].map(([, heading]) => heading)
+		expect(headings).toEqual(expect.arrayContaining(['Commands', 'What you see', 'What goes wrong']))
+		expect(index).toContain(`](${path})`)
+	})
+})
