@@ -231,6 +231,21 @@ describe('the pages by task, run as they stand', () => {
 		expect(await run(0)).toContain('SecretAbsent')
 		expect(await run(1)).toMatch(/k-1$/)
 		await shell.run('kill $!')
+		// The other fault of the section, which is prose there: a role that is taken away on the page, and given back.
+		const role = { clientId, role: SECRETS_USER, vault: 'payments' }
+		const fresh = async (reason: string) => {
+			const again = `secrets.purista.dev/requested-at=${randomUUID()}`
+			await kubectl(target, ['-n', 'payments', 'annotate', 'asb', 'mine', '--overwrite', again])
+			return until(reason, async () => {
+				const found = await binding('payments', 'mine')
+				return condition(found, 'Fresh')?.reason === reason ? found : undefined
+			})
+		}
+		await control.revoke(role)
+		expect(condition(await fresh('ForbiddenByRbac'), 'Ready')?.status).toBe('True')
+		expect(decoded(await secret('payments', 'mine'), 'apiKey')).toBe('k-1')
+		await control.grant(role)
+		await fresh('Current')
 	})
 
 	it('every block that names this file was run', () => {
