@@ -43,7 +43,7 @@ export function createVaults(options: PoolOptions): AzureVaults {
 	const { clock, vaultSuffixes, observeWait = () => {} } = options
 	const answers = createAnswers(clock, { longestMs: options.longestAnswerMs })
 	const room = createRoom()
-	const shares = createShares()
+	const shares = createShares(() => clock.monotonic())
 	const bypass = createBypass(options.noProxy ?? '')
 	const connections = options.agent ?? createVaultAgent()
 	const sessions = new Map<string, { host: string; shared: SharedSession; handedAt: number }>()
