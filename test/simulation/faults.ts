@@ -14,6 +14,8 @@ export type Effect =
 	| { kind: 'slow'; ms: number }
 	/** it gets there so much later */
 	| { kind: 'late'; ms: number }
+	/** headers come, or some bytes, and never the end: only the deadline of the pass ends it */
+	| { kind: 'stall' }
 	/** it never gets there */
 	| { kind: 'lostRequest' }
 	/** it gets there and is done, and the answer never comes back */

@@ -82,6 +82,9 @@ export class Network {
 					this.#wait(),
 				)
 				return
+			case 'stall':
+				// Whoever asked is told by the deadline of its pass.
+				return
 			case 'lostAnswer':
 				done(work)
 				arrived({ kind: 'away' }, REQUEST_MS)
