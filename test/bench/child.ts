@@ -5,6 +5,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface, type Interface } from 'node:readline'
+import { parse } from 'yaml'
 import { bundle } from '../images/bundle.ts'
 
 export interface Child {
@@ -17,28 +18,55 @@ export interface Child {
 /** What node is told to run. */
 export interface Program {
 	readonly args: readonly string[]
+	/** beside what every process has */
+	readonly env?: Readonly<Record<string, string>> | undefined
 	remove(): void
 }
 
+/** Of the image. The node role has a command of its own. */
+export type Role = 'operator' | 'node'
+
+const fileOf = (path: string) => readFileSync(join(import.meta.dirname, '../..', path), 'utf8')
+
 /** What the image of the operator, the last one in the Dockerfile, gives node before the program. */
 function imageFlags(): string[] {
-	const dockerfile = readFileSync(join(import.meta.dirname, '../../Dockerfile'), 'utf8')
+	const dockerfile = fileOf('Dockerfile')
 	const entryPoint = [...dockerfile.matchAll(/^ENTRYPOINT (.+)$/gm)].at(-1)?.[1] ?? ''
 	const [, ...args] = JSON.parse(entryPoint) as string[]
 	return args.slice(0, -1)
 }
 
+interface NodeContainer {
+	readonly command: readonly string[]
+	readonly env: readonly { readonly name: string; readonly value?: string }[]
+}
+
+/** What the DaemonSet gives node before the program, and what of the environment is the same on each node. */
+function nodeRoleFlags(): { flags: string[]; env: Record<string, string> } {
+	const set = parse(fileOf('deploy/kustomize/node/daemonset.yaml')) as {
+		spec: { template: { spec: { containers: readonly [NodeContainer] } } }
+	}
+	const [{ command, env }] = set.spec.template.spec.containers
+	const fixed = env.flatMap(({ name, value }) => (value === undefined ? [] : [[name, value] as const]))
+	return { flags: command.slice(1, -1), env: Object.fromEntries(fixed) }
+}
+
 /** A file of this folder as the image would have it, with further flags of node. */
-export const bundled = (entry: string, flags: readonly string[]): Promise<Program> =>
-	bundledAs(join('test/bench', entry), flags)
+export const bundled = (entry: string, flags: readonly string[], role: Role = 'operator'): Promise<Program> =>
+	bundledAs(join('test/bench', entry), flags, role)
 
 /** A file of the repository as the image would have it, with further flags of node. */
-export async function bundledAs(entry: string, flags: readonly string[] = []): Promise<Program> {
+export async function bundledAs(
+	entry: string,
+	flags: readonly string[] = [],
+	role: Role = 'operator',
+): Promise<Program> {
 	const folder = mkdtempSync(join(tmpdir(), 'asb-bench-'))
 	const file = join(folder, 'main.mjs')
 	await bundle(join(import.meta.dirname, '../..', entry), file)
 	const remove = () => rmSync(folder, { recursive: true, force: true })
-	return { args: [...imageFlags(), ...flags, file], remove }
+	const own = role === 'node' ? nodeRoleFlags() : { flags: imageFlags(), env: {} }
+	return { args: [...own.flags, ...flags, file], env: own.env, remove }
 }
 
 export const fromSource = (entry: string): Program => ({
@@ -50,10 +78,10 @@ export const fromSource = (entry: string): Program => ({
 const LAST_LINES = 20
 const LINE_LENGTH = 300
 
-export function startChild({ args }: Program): Child {
+export function startChild({ args, env }: Program): Child {
 	const child: ChildProcess = spawn(process.execPath, args, {
 		stdio: ['pipe', 'pipe', 'pipe'],
-		env: { ...process.env, NODE_ENV: 'production' },
+		env: { ...process.env, NODE_ENV: 'production', ...env },
 	})
 	const { stdin, stdout, stderr } = child
 	if (!stdin || !stdout || !stderr) throw new Error('no pipes to the child')

@@ -16,6 +16,7 @@ const benches: Readonly<Record<string, () => Promise<{ bench: Bench }>>> = {
 	scale: () => import('./scale.ts'),
 	store: () => import('./store.ts'),
 	tenants: () => import('./attacks.ts'),
+	volumes: () => import('./volumes.ts'),
 }
 
 const [name, ...args] = process.argv.slice(2)

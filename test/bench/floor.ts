@@ -34,12 +34,13 @@ export const bench: Bench = {
 async function idle(runs: number, flags: readonly string[]): Promise<void> {
 	const api = await startApiServer()
 	const program = await bundledAs('operator/src/main.ts', flags)
+	const nodeProgram = await bundledAs('operator/src/main.ts', flags, 'node')
 	try {
 		const [bare, operator, node]: [Memory[], Idle[], Memory[]] = [[], [], []]
 		for (let run = 0; run < runs; run++) {
 			bare.push(await measureBare())
 			operator.push(await measureIdle(program, api))
-			node.push(await measureNode(program))
+			node.push(await measureNode(nodeProgram))
 		}
 		console.log(`  idle, medians of ${runs} runs; ${load()}`)
 		console.log(`  bare node   ${lineOf(bare)}`)
@@ -50,6 +51,7 @@ async function idle(runs: number, flags: readonly string[]): Promise<void> {
 		)
 	} finally {
 		program.remove()
+		nodeProgram.remove()
 		await api.close()
 	}
 }

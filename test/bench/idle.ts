@@ -126,7 +126,7 @@ export async function measureIdle({ args }: Program, api: ApiServer, settleMs = 
  * Starts the node role, registers it as a kubelet does, and waits for what its start left to be collected. Before a pod comes it asks its API
  * server nothing.
  */
-export async function measureNode({ args }: Program, settleMs = SETTLE_MS): Promise<Memory> {
+export async function measureNode({ args, env }: Program, settleMs = SETTLE_MS): Promise<Memory> {
 	const kubelet = mkdtempSync(join(tmpdir(), 'asb-kubelet-'))
 	// Where the plugin delivers has to be a tmpfs.
 	const memory = mkdtempSync('/dev/shm/asb-node-')
@@ -139,6 +139,7 @@ export async function measureNode({ args }: Program, settleMs = SETTLE_MS): Prom
 		'--health-port=0',
 	]
 	const child = start([...args, 'node', ...flags], {
+		...env,
 		KUBERNETES_SERVICE_HOST: '127.0.0.1',
 		KUBERNETES_SERVICE_PORT: '1',
 	})

@@ -1,18 +1,21 @@
+import { loadavg } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { createProgress } from '../cluster/progress.ts'
 import { applyBinding, waitReady } from '../kit/binding.ts'
-import { kubectl } from '../kit/kubectl.ts'
-import { installNodeRole, NODE_NAMESPACE, removeNodeRole } from '../kit/node-role.ts'
+import { inNodeRole, installNodeRole, removeNodeRole } from '../kit/node-role.ts'
 import { seededRandom } from '../kit/random.ts'
 import { createTenant, type Tenant } from '../kit/tenant.ts'
 import { openWorld, type World } from '../kit/world.ts'
 import type { Bench } from './cli.ts'
 import { type PodSeen, podsSeen, ROTATED, removePods, startPods, type Way } from './mount-pods.ts'
 import { quantile } from './numbers.ts'
+import { parseMetrics, sumOf } from './prometheus.ts'
 
 /** The binding's interval, in ms; the shortest that the resource allows. */
 const INTERVAL = 5_000
+/** What starting or a rotation takes, in ms, the node role has given back by then. */
+const SETTLE = 10_000
 const VAULT = 'payments'
 const BINDING = 'volumes'
 const SECRET_NAME = 'payments-secrets'
@@ -49,22 +52,27 @@ export const bench: Bench = {
 		const [pods, secrets] = [Number(values.pods), Number(values.secrets)]
 		const { world } = await openWorld({ progress: createProgress(), holder: 'npm run bench', vaults: [VAULT] })
 		await installNodeRole(world)
-		// What starting takes is given back by then.
-		await sleep(10_000)
-		console.log(`node role idle: ${await residentMb(world)} MB resident (bar 75)`)
+		await sleep(SETTLE)
+		console.log(`node role idle: ${await residentMb(world)} (bar 75)`)
 		const tenant = await createTenant({ ...world, name: 'mount', vault: VAULT })
 		try {
 			await prepare(world, tenant, secrets)
 			for (const way of WAYS) {
-				// A token and its answers of before would be shared.
+				const before = await ownCalls(world)
 				const asked = await startPods(world, tenant, way, pods, secrets)
 				const seen = await podsSeen(world, tenant, way, pods, ({ complete }) => complete)
 				printStarts(way, asked, seen)
 				if (way.name === 'volume') {
-					await printCalls(world, tenant, asked, Math.max(...seen.map(({ startedAt }) => startedAt)))
+					await printCalls(world, tenant, before, asked, Math.max(...seen.map(({ startedAt }) => startedAt)))
 					await rotate(world, tenant, way, pods, Number(values.rotations), seededRandom(Number(values.seed)))
-					console.log(`node role with ${pods} volumes: ${await residentMb(world)} MB resident (bar 90)`)
+					await sleep(SETTLE)
+					console.log(`node role with ${pods} volumes: ${await residentMb(world)} (bar 90)`)
 				}
+				console.log(
+					`  load of the machine ${loadavg()
+						.map((each) => each.toFixed(1))
+						.join(' ')}`,
+				)
 				await removePods(world, tenant)
 			}
 		} finally {
@@ -107,13 +115,30 @@ function printStarts({ name }: Way, asked: number, seen: readonly PodSeen[]): vo
 	)
 }
 
-async function printCalls(world: World, tenant: Tenant, since: number, until: number): Promise<void> {
+/** What the node role says that it asked so far: operator and pods are one client, so the vault's log does not tell them apart. */
+async function ownCalls(world: World) {
+	const script = `fetch('http://127.0.0.1:8080/metrics').then((answer) => answer.text()).then((text) => process.stdout.write(text))`
+	const samples = parseMetrics(await inNodeRole(world, script))
+	return {
+		reads: sumOf(samples, 'asb_vault_calls_total', { kind: 'get', result: 'ok' }),
+		tokens: sumOf(samples, 'asb_token_calls_total', { issuer: 'entra', result: 'ok' }),
+	}
+}
+
+async function printCalls(
+	world: World,
+	tenant: Tenant,
+	before: Awaited<ReturnType<typeof ownCalls>>,
+	since: number,
+	until: number,
+): Promise<void> {
+	const own = await ownCalls(world)
 	const all = (await world.control.requests({ since })).filter((each) => each.clientId === tenant.clientId)
 	const reads = all.filter(({ route, status, at }) => route === 'getSecret' && status === 200 && at <= until)
 	const tokens = all.filter(({ kind, status, at }) => kind === 'token' && status === 200 && at <= until)
 	const most = Math.max(0, ...[...Map.groupBy(reads, ({ secret }) => secret).values()].map((each) => each.length))
 	console.log(
-		`  vault: ${reads.length} reads of ${new Set(reads.map(({ secret }) => secret)).size} secrets (at most ${most} of one), ${tokens.length} tokens, the operator's among them`,
+		`  vault: ${reads.length} reads of ${new Set(reads.map(({ secret }) => secret)).size} secrets (at most ${most} of one; bar 1), ${tokens.length} tokens; of these the node role's: ${own.reads - before.reads} reads, ${own.tokens - before.tokens} tokens (bar 1)`,
 	)
 }
 
@@ -129,7 +154,9 @@ async function rotate(
 	rotations: number,
 	random: () => number,
 ): Promise<void> {
-	const [total, rest]: [number[], number[]] = [[], []]
+	const [total, rest, node]: [number[], number[], number[]] = [[], [], []]
+	const watching = new AbortController()
+	const told = await timesOfStatus(world, tenant, watching.signal)
 	for (let rotation = 0; rotation < rotations; rotation++) {
 		await sleep(random() * INTERVAL)
 		const written = Date.now()
@@ -142,18 +169,44 @@ async function rotate(
 		const found = log.findLast(({ route, at }) => route === 'listSecrets' && at <= first)?.at
 		total.push(...swapped.map((at) => at - written))
 		if (found !== undefined) rest.push(...swapped.map((at) => at - found))
+		const status = told.find((at) => at >= (found ?? written))
+		if (status !== undefined) node.push(...swapped.map((at) => at - status))
+		const after = (at: number | undefined) => (at === undefined ? '?' : (at - written).toFixed(0))
 		console.log(
-			`  rotation ${rotation}: list after ${found === undefined ? '?' : found - written} ms, files after ${(first - written).toFixed(0)} to ${(Math.max(...swapped) - written).toFixed(0)} ms`,
+			`  rotation ${rotation}: list after ${after(found)} ms, status seen after ${after(status)}, files after ${after(first)} to ${after(Math.max(...swapped))} ms`,
 		)
 	}
+	watching.abort()
 	row('rotation: vault write → files in all pods', total)
 	row('  without the poll wait: list → files (bar 1 s)', rest)
+	row("  of it the node role's: status seen here → files", node)
 }
 
-/** Resident memory of the node role, as the kernel counts it. */
+/** When this process sees that the status of the binding tells of another version: as a node does, and as late as a busy machine makes it. */
+async function timesOfStatus(world: World, tenant: Tenant, signal: AbortSignal): Promise<readonly number[]> {
+	const times: number[] = []
+	const path = `/apis/secrets.purista.dev/v1alpha1/namespaces/${tenant.namespace}/azuresecretbindings`
+	const query = { watch: '1', fieldSelector: `metadata.name=${BINDING}` }
+	const lines = await world.api.stream({ path, query, signal, inactivityMs: 3_600_000 })
+	const read = async () => {
+		let before: string | undefined
+		for await (const line of lines) {
+			const { object } = JSON.parse(line) as { object: { status?: { secrets?: { name: string; updated?: string }[] } } }
+			const updated = object.status?.secrets?.find(({ name }) => name === ROTATED)?.updated
+			if (before !== undefined && updated !== before) times.push(Date.now())
+			before = updated
+		}
+	}
+	read().catch((error: unknown) => {
+		if (!signal.aborted) console.log(`  the watch of the binding ended: ${String(error)}`)
+	})
+	return times
+}
+
+/** Resident memory of the node role, and its peak so far, as the kernel counts them. */
 async function residentMb(world: World): Promise<string> {
-	const script = `console.log(/VmRSS:\\s+(\\d+)/.exec(require('node:fs').readFileSync('/proc/1/status', 'utf8'))[1])`
-	const where = ['-n', NODE_NAMESPACE, 'exec', 'daemonset/azure-secret-binding-node']
-	const kb = await kubectl(world.target, [...where, '--', '/usr/local/bin/node', '-e', script])
-	return (Number(kb) / 1024).toFixed(0)
+	const script = `process.stdout.write(require('node:fs').readFileSync('/proc/1/status', 'utf8'))`
+	const status = await inNodeRole(world, script)
+	const mb = (field: string) => (Number(new RegExp(`^${field}:\\s+(\\d+)`, 'm').exec(status)?.[1]) / 1024).toFixed(0)
+	return `${mb('VmRSS')} MB resident, at most ${mb('VmHWM')}`
 }

@@ -66,6 +66,13 @@ function peakOfThis(): number | undefined {
 	}
 }
 
+/** Resident memory of this process in MB: all, and what of it is of files that are mapped (the code of node and libraries). */
+export function memoryOfThis() {
+	const status = readFileSync('/proc/self/status', 'utf8')
+	const mb = (field: string) => Number(new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1]) / 1024
+	return { ...process.memoryUsage(), rss: mb('VmRSS'), peak: mb('VmHWM'), files: mb('RssFile') }
+}
+
 /** The lines of the parent; they end when it closes them or is gone. */
 export function linesOfParent(): AsyncIterator<string> {
 	return createInterface({ input: process.stdin })[Symbol.asyncIterator]()

@@ -1,9 +1,10 @@
 // What words alone promise: `node --conditions=asb-source test/tools/fields.ts` fails for
-// 1. a field of the resource's spec that the parser or what it feeds does not read, or that has no heading in crds/README.md;
+// 1. a field of the resource's spec that no code of the operator reads, or that has no heading in crds/README.md;
 // 2. a comment that names an entry of operator/FACTS.md that is not there, or a page outside of the repository.
 import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { buildCrd } from '../../operator/src/api/crd.ts'
+import { fieldProblems, fieldsOf, type Schema } from './docs/fields.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 const text = (path: string) => readFileSync(join(ROOT, path), 'utf8')
@@ -11,38 +12,11 @@ const isTest = (path: string) => /\.test\.ts$|\/testing\/|node_modules/.test(pat
 const sources = globSync('operator/src/**/*.ts', { cwd: ROOT }).filter((path) => !isTest(path))
 const problems: string[] = []
 
-interface Schema {
-	properties?: Record<string, Schema>
-	items?: Schema
-}
-/** Paths of all fields, such as `spec.secrets[].name`. */
-function fieldsOf({ properties = {}, items }: Schema, path: string): string[] {
-	const inItems = items ? fieldsOf(items, `${path}[]`) : []
-	return [
-		...Object.entries(properties).flatMap(([name, each]) => [`${path}.${name}`, ...fieldsOf(each, `${path}.${name}`)]),
-		...inItems,
-	]
-}
-
 const crd = JSON.stringify(buildCrd())
 const schema = JSON.parse(crd).spec.versions[0].schema.openAPIV3Schema as Schema
 const fields = fieldsOf(schema.properties?.['spec'] ?? {}, 'spec')
-// A run that found nothing has not looked.
-if (fields.length === 0) problems.push('no field was found in the schema')
-const reference = text('crds/README.md')
-const readers = sources
-	.filter((path) => !path.startsWith('operator/src/api/') || path.endsWith('/parse.ts'))
-	.map(text)
-	.join('\n')
-// A heading, a row of a table below one, or the example: the reference tells of a field where its name stands as code.
-const told = [...reference.matchAll(/`[^`\n]+`/g)].map(([code]) => code)
-for (const field of fields) {
-	const name = field.split('.').at(-1) ?? ''
-	if (!new RegExp(`\\b${name}\\b`).test(readers))
-		problems.push(`${field}: nothing in operator/src reads it. A field that is accepted must do something.`)
-	if (!told.some((code) => new RegExp(`\\b${name}\\b`).test(code)))
-		problems.push(`${field}: crds/README.md does not tell of it. Give it a heading.`)
-}
+const readers = sources.filter((path) => !path.startsWith('operator/src/api/') || path.endsWith('/parse.ts')).map(text)
+problems.push(...fieldProblems(fields, readers, text('crds/README.md')))
 
 const entries = new Set(
 	[...text('operator/FACTS.md').matchAll(/^## (.+)$/gm)].map(([, name = '']) => name.replaceAll(' ', '-')),

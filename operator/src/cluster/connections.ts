@@ -69,6 +69,8 @@ export function createConnections(): Connections {
 		// Made by the first TLS connection, once for all: it holds the certificates parsed.
 		let secureContext: ReturnType<typeof createSecureContext> | undefined
 		const secure = new https.Agent({ ...shared, ...tls })
+		// Node's own name of where a connection leads has all options of TLS in it, certificates too: text that each request makes.
+		secure.getName = nameOf
 		const connect = secure.createConnection.bind(secure)
 		secure.createConnection = (options, done) => {
 			secureContext ??= createSecureContext(tls)
@@ -87,7 +89,11 @@ export function createConnections(): Connections {
 				// Stated, because node leaves it out of a DELETE, and the body is then taken for the next request.
 				const length = body === undefined ? {} : { 'content-length': String(Buffer.byteLength(body)) }
 				const framed = { ...headers, ...length }
-				const request = (isPlain ? http : https).request(url, { method, headers: framed, signal, agent })
+				const request = (isPlain ? http : https).request(url, { method, headers: framed, agent })
+				// The signal is one for this request (deadline.ts). Node's own option for it costs more than these lines.
+				const abort = () => void request.destroy(asError(signal.reason))
+				if (signal.aborted) abort()
+				signal.addEventListener('abort', abort, { once: true })
 				// What comes after the answer has begun is told by the answer.
 				request.on('error', reject)
 				request.once('response', (response) => {
@@ -106,3 +112,7 @@ export function createConnections(): Connections {
 		},
 	}
 }
+
+const asError = (reason: unknown) => (reason instanceof Error ? reason : new Error('aborted'))
+
+const nameOf = ({ host = '', port = '' }: RequestOptions = {}) => `${host}:${port}`

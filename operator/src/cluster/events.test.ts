@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { KubeError } from '../ports/kube-error.ts'
 import { FakeClock } from '../process/testing/fake-clock.ts'
 import { createEventRecorder, type EventInput, type EventRecorder } from './events.ts'
@@ -11,6 +11,7 @@ let clock: FakeClock
 let recorder: EventRecorder
 let results: string[]
 let errors: KubeError[]
+let isBusy: boolean
 
 beforeEach(async () => {
 	server = await startScriptedServer()
@@ -18,11 +19,13 @@ beforeEach(async () => {
 	clock = new FakeClock()
 	results = []
 	errors = []
+	isBusy = false
 	recorder = createEventRecorder({
 		transport,
 		clock,
 		reportingController: 'secrets.purista.dev/operator',
 		reportingInstance: 'operator-1',
+		isBusy: () => isBusy,
 		observe: (result) => results.push(result),
 		onError: (error) => errors.push(error),
 	})
@@ -155,6 +158,63 @@ describe('limits', () => {
 		expect(metadata).toHaveProperty('name', expect.stringMatching(/^n+\.[0-9a-f]+$/))
 		expect((metadata as { name: string }).name).toHaveLength(253)
 		expect(note).toBe(`${'x'.repeat(1021)}…`)
+	})
+})
+
+describe('while there is work that somebody waits for', () => {
+	const ready = (n: number): EventInput => ({
+		...denied,
+		regarding: { ...regarding, name: `b${n}`, uid: `u${n}` },
+		type: 'Normal',
+		reason: 'Delivered',
+	})
+
+	test('what is wrong is told at once, and what is well a second after the work, with the time at which it was', async () => {
+		answer(3)
+		isBusy = true
+		recorder.record(ready(1))
+		recorder.record(denied)
+		await vi.waitFor(() => expect(results).toEqual(['created']))
+		await clock.advance(5_000)
+		expect(sent().map(({ body }) => body['reason'])).toEqual(['AccessDenied'])
+		isBusy = false
+		// It does not go before the one that waits.
+		recorder.record(ready(2))
+		await clock.advance(1_000)
+		await vi.waitFor(() => expect(results).toHaveLength(3))
+		expect(sent().map(({ body }) => body['eventTime'])).toEqual([
+			'2026-01-01T00:00:00.000000Z',
+			'2026-01-01T00:00:00.000000Z',
+			'2026-01-01T00:00:05.000000Z',
+		])
+	})
+
+	test('nothing waits longer than half a minute', async () => {
+		answer(1)
+		isBusy = true
+		recorder.record(ready(1))
+		await clock.advance(29_000)
+		expect(server.seen).toHaveLength(0)
+		await clock.advance(1_000)
+		await vi.waitFor(() => expect(results).toEqual(['created']))
+	})
+
+	test('they are sent eight at once, and all at the end of the process', async () => {
+		isBusy = true
+		for (let n = 0; n < 20; n++) recorder.record(ready(n))
+		isBusy = false
+		await clock.advance(1_000)
+		await vi.waitFor(() => expect(server.seen).toHaveLength(8))
+		answer(20)
+		await recorder.flush()
+		expect(server.seen).toHaveLength(20)
+		expect(results).toEqual(Array.from({ length: 20 }, () => 'created'))
+	})
+
+	test('more than two thousand are not kept', () => {
+		isBusy = true
+		for (let n = 0; n < 2_003; n++) recorder.record(ready(n))
+		expect(results).toEqual(['dropped', 'dropped', 'dropped'])
 	})
 })
 

@@ -1,6 +1,6 @@
 import { isKubeError, KubeError } from '../ports/kube-error.ts'
 import { createBuckets } from '../process/bucket.ts'
-import type { Clock } from '../process/clock.ts'
+import { type Clock, momentOf } from '../process/clock.ts'
 import { microTime } from './lease-record.ts'
 import type { KubeTransport } from './transport.ts'
 
@@ -36,6 +36,8 @@ export interface EventRecorderOptions {
 	reportingController: string
 	/** which of us: the pod's name */
 	reportingInstance: string
+	/** what is Normal waits while this is so: there is work that somebody waits for; default: never */
+	isBusy?: (() => boolean) | undefined
 	/** unique suffix of event names; default: from time and a counter, as client-go does */
 	unique?: (() => string) | undefined
 	observe?: ((result: 'created' | 'counted' | 'dropped' | 'failed') => void) | undefined
@@ -65,7 +67,21 @@ const TOPIC_REFILL_MS = 10_000
 const MAX_REMEMBERED = 4096
 // News older than what can be sent in half a minute is not news; this is what a transport can send in that time.
 const MAX_PENDING = 500
+// So long may Normal ones wait for other work, so many of them (4 MB with the longest notes), and so many are then sent at once.
+const MAX_LATER_MS = 30_000
+const MAX_LATER = 2_000
+const LATER_AT_ONCE = 8
+// How often it is asked whether they may go.
+const LATER_EVERY_MS = 1_000
 const TIMEOUT_MS = 10_000
+
+/** An event, and when it happened: it may be sent later. */
+interface News {
+	readonly event: EventInput
+	/** milliseconds since the epoch, and monotonic */
+	readonly happened: ReturnType<typeof momentOf>
+	readonly series: Series
+}
 
 interface Series {
 	/** the event as it was created; a count sends it again as a whole, and nothing of it may change but `series` */
@@ -85,9 +101,12 @@ interface Series {
  * 2. Each object has a bucket of tokens for creations and updates. When it is empty nothing is sent, but counting goes on,
  *    and the next update tells the sum.
  * 3. An update that finds its event gone (they expire after an hour) creates it anew: the API server does so by itself, or answers 404.
+ * 4. Normal events wait while there is work that somebody waits for, at most half a minute: at a start each binding has one, and it costs
+ *    the API server as much as the binding's Secret. What is wrong is told at once.
  */
 export function createEventRecorder(options: EventRecorderOptions): EventRecorder {
-	const { transport, clock, reportingController, reportingInstance, observe = () => {}, onError = () => {} } = options
+	const { transport, clock, reportingController, reportingInstance } = options
+	const { isBusy = () => false, observe = () => {}, onError = () => {} } = options
 	let counter = 0
 	const unique =
 		options.unique ?? (() => `${clock.now().toString(16)}${(counter++ & 0xfff).toString(16).padStart(3, '0')}`)
@@ -95,8 +114,11 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
 	const buckets = createBuckets({ clock, burst: BURST, refillMs: REFILL_MS, max: MAX_REMEMBERED })
 	const topics = createBuckets({ clock, burst: TOPIC_BURST, refillMs: TOPIC_REFILL_MS, max: MAX_REMEMBERED })
 	const pending = new Set<Promise<void>>()
+	/** oldest first */
+	const later: News[] = []
+	let isWaiting = false
 
-	const create = async (event: EventInput, at: Series): Promise<void> => {
+	const create = async ({ event, happened, series: at }: News): Promise<void> => {
 		const { regarding, related, type, reason, action, note } = event
 		const namespace = regarding.namespace ?? 'default'
 		const suffix = `.${unique()}`
@@ -106,7 +128,7 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
 			apiVersion: 'events.k8s.io/v1',
 			kind: 'Event',
 			metadata: { name, namespace },
-			eventTime: microTime(clock.now()),
+			eventTime: microTime(happened.now),
 			reportingController,
 			reportingInstance: reportingInstance.slice(0, 128),
 			action,
@@ -121,10 +143,11 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
 		observe('created')
 	}
 
-	const send = async (event: EventInput, at: Series): Promise<void> => {
+	const send = async (news: News): Promise<void> => {
+		const { series: at } = news
 		try {
 			if (at.made === undefined) {
-				await create(event, at)
+				await create(news)
 				return
 			}
 			try {
@@ -137,12 +160,29 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
 				if (!isKubeError(error, 'notFound')) throw error
 				at.made = undefined
 				at.count = 1
-				await create(event, at)
+				await create({ ...news, happened: momentOf(clock) })
 			}
 		} catch (error) {
 			observe('failed')
 			if (error instanceof KubeError) onError(error)
 		}
+	}
+
+	const begin = (news: News): Promise<void> => {
+		const { series: of } = news
+		const sent = of.tail.then(() => send(news))
+		of.tail = sent
+		pending.add(sent)
+		return sent.finally(() => pending.delete(sent))
+	}
+	const sendLater = async () => {
+		isWaiting = true
+		while (later[0]) {
+			const isOld = clock.monotonic() - later[0].happened.monotonic >= MAX_LATER_MS
+			if (isOld || !isBusy()) await Promise.all(later.splice(0, LATER_AT_ONCE).map(begin))
+			else await clock.sleep(LATER_EVERY_MS)
+		}
+		isWaiting = false
 	}
 
 	return {
@@ -162,17 +202,22 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
 			const oldest = series.size > MAX_REMEMBERED ? series.keys().next().value : undefined
 			if (oldest !== undefined) series.delete(oldest)
 
-			if (pending.size >= MAX_PENDING || !(topic === undefined ? buckets : topics).take(object)) {
+			const canWait = type === 'Normal' && (later.length > 0 || isBusy())
+			const isFull = canWait ? later.length >= MAX_LATER : pending.size >= MAX_PENDING
+			if (isFull || !(topic === undefined ? buckets : topics).take(object)) {
 				observe('dropped')
 				return
 			}
-			const current = at
-			const sent = current.tail.then(() => send(event, current))
-			current.tail = sent
-			pending.add(sent)
-			void sent.finally(() => pending.delete(sent))
+			const news: News = { event, happened: momentOf(clock), series: at }
+			if (!canWait) {
+				void begin(news)
+				return
+			}
+			later.push(news)
+			if (!isWaiting) void sendLater()
 		},
 		async flush() {
+			for (const news of later.splice(0)) void begin(news)
 			await Promise.all(pending)
 		},
 	}

@@ -3,7 +3,7 @@ import type { RequestOptions } from 'node:https'
 import { KubeError } from '../ports/kube-error.ts'
 import type { ObserveRequest, RequestLabels } from '../ports/observe.ts'
 import { isTooDeep } from '../process/json-depth.ts'
-import { readText } from './body.ts'
+import { readText } from '../process/read-text.ts'
 import { createConnections } from './connections.ts'
 import { createDeadline, type Deadline } from './deadline.ts'
 import { errorFromNetwork, errorFromStatus, TOO_LONG } from './errors.ts'
@@ -122,7 +122,7 @@ export function createKubeTransport(options: KubeTransportOptions): KubeTranspor
 			request: line.text,
 			status,
 			retryAfter: response.headers['retry-after'],
-			body: parse((await readText(response, MAX_ERROR_BYTES)) ?? ''),
+			body: parse((await readText(response, MAX_ERROR_BYTES, signal)) ?? ''),
 			sensitive: isSensitive(line.labels),
 			permission: permissionFor(line.labels, request.path),
 		})
@@ -136,7 +136,7 @@ export function createKubeTransport(options: KubeTransportOptions): KubeTranspor
 			try {
 				const response = await open(line, request, deadline.signal)
 				const { maxBytes = MAX_BYTES } = request
-				const text = await readText(response, maxBytes)
+				const text = await readText(response, maxBytes, deadline.signal)
 				if (text === undefined)
 					throw new KubeError('server', `${line.text}: the answer has more than ${maxBytes} bytes`, { code: TOO_LONG })
 				if (isTooDeep(text, MAX_DEPTH)) throw new KubeError('server', `${line.text}: the answer is nested too deep`)

@@ -111,6 +111,11 @@ describe('what is read again before the next whole poll', () => {
 	const holding = holdingWith({ a: entryIn() })
 	test.each<[string, One, number | undefined]>([
 		['what is not settled, in 2.5 s on the grid', { finding: value }, 4_000],
+		[
+			'and what somebody else was answered before it, by when that was',
+			{ finding: { ...value, answeredAt: 400 } },
+			3_000,
+		],
 		['what is settled is not', { finding: { ...value, settled: true } }, undefined],
 		['what was absent once, when it counts', { finding: absent, absentSince: 600 }, 11_000],
 		['what is absent for long is not', { finding: { ...absent, confirmed: true }, absentSince: 600 }, undefined],

@@ -72,7 +72,8 @@ export function dueAfter(
 	const due = new Map<string, number>()
 	const holding = knowledge.holding === 'none' ? undefined : knowledge.holding
 	for (const [name, { finding, absentSince = now }] of ones) {
-		if (finding.kind === 'value' && !finding.settled) due.set(name, onGrid(now + SETTLE_MS))
+		// From when the vault answered, so that all who share that answer also share the next one.
+		if (finding.kind === 'value' && !finding.settled) due.set(name, onGrid((finding.answeredAt ?? now) + SETTLE_MS))
 		const isPending =
 			finding.kind === 'fault' && traitsOf(finding.fault).reason === 'SecretAbsent' && !finding.confirmed
 		if (isPending && deliveredSecret(holding, name, knowledge.source?.vaultUrl ?? ''))

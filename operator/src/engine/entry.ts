@@ -20,6 +20,8 @@ export type Finding =
 			value: Content | undefined
 			facts: SecretFacts
 			settled: boolean
+			/** monotonic: when the vault answered it; undefined: in the poll that has found it */
+			answeredAt?: number | undefined
 			/** what is the matter with the current version, though something is delivered */
 			flaw?: Flaw | undefined
 			/** an older version stands in for the current one */

@@ -132,7 +132,7 @@ interface Note {
 }
 
 function* useValue(group: Group, secret: VaultSecret, note: Note, polling: Polling): Piece<Found> {
-	const { version, facts, serverTime } = secret
+	const { version, facts, serverTime, answeredAt } = secret
 	const { flaw, trouble, again: passes = false, standsIn } = note
 	const formed = yield* contentsOf(group, secret)
 	return {
@@ -151,6 +151,7 @@ function* useValue(group: Group, secret: VaultSecret, note: Note, polling: Polli
 					value: content.content,
 					facts,
 					settled,
+					answeredAt,
 					flaw,
 					standsIn: standsIn !== undefined,
 					trouble,

@@ -68,7 +68,7 @@ export async function isThere(path: string): Promise<boolean> {
 
 /** Bytes of the files that count in a directory of a volume. */
 export async function bytesIn(data: string): Promise<number> {
-	const generation = await currentGeneration(data)
+	const generation = currentGeneration(data)
 	if (generation === undefined) return 0
 	let bytes = 0
 	for (const name of await readdir(join(data, generation))) bytes += (await stat(join(data, generation, name))).size

@@ -49,6 +49,34 @@ describe('a plugin as the kubelet meets it', () => {
 		expect(requests.filter(({ route, status }) => route === 'getSecret' && status === 200)).toHaveLength(1)
 	})
 
+	it('fifty pods read a new version once, and once more when no write can hide behind it any more', {
+		timeout: 60_000,
+	}, async () => {
+		const reads = async () =>
+			(await tenant.emulator.control.requests()).filter(({ route, status }) => route === 'getSecret' && status === 200)
+		const targets = await Promise.all(Array.from({ length: 50 }, (_, i) => publish(`csi-${i}`)))
+		const inAll = (value: string) =>
+			until(`${value} in all`, async () => {
+				const values = await Promise.all(targets.map((target) => readFile(join(target, 'db'), 'utf8')))
+				return values.every((each) => each === value)
+			})
+		let count = 1
+		for (const value of ['second', 'third']) {
+			// Each is read once more, two seconds and a half after it was read.
+			await until('the read that makes certain', async () => (await reads()).length > count)
+			count++
+			expect(await reads()).toHaveLength(count)
+			const { updated } = await set(value)
+			const status = statusOf(new Date(updated * 1000))
+			const [entry] = status.secrets
+			world.bindings.told('payments', { ...status, secrets: [{ ...entry, reason: 'Unsettled' }] })
+			await inAll(value)
+			world.bindings.told('payments', status)
+			count++
+			expect(await reads()).toHaveLength(count)
+		}
+	})
+
 	it('refuses what a kubelet does not send, and a token of somebody else', async () => {
 		const target = await targetOf('csi-1')
 		const whole = publishRequest({ volumeId: 'csi-1', target, token: await token() })

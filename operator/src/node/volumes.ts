@@ -68,7 +68,7 @@ export function createVolumes(options: VolumesOptions): Volumes {
 			await strategy.prepare(volumeId, target)
 			const data = strategy.directoryOf(volumeId, target)
 			memory.set(volumeId, await bytesIn(data))
-			return (await currentGeneration(data)) !== undefined && (await strategy.isAttached(volumeId, target))
+			return currentGeneration(data) !== undefined && (await strategy.isAttached(volumeId, target))
 		})
 		const volume = startVolume(request, bindings.follow(namespace, binding), isDelivered, deps)
 		volumes.set(volumeId, volume)

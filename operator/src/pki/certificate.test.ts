@@ -44,6 +44,7 @@ describe('a certificate', () => {
 		],
 		['PEM with the leaf twice', KEY.ec + ec + ec + intermediate, PEM, ec, KEY.ec, [intermediate]],
 		['PFX whose base64 has lines', PFX.ecPlain.replace(/(.{64})/g, '$1\r\n'), P12, ec, KEY.ec, []],
+		['a PFX whose checksum takes 25000 rounds of SHA-512, which are 100000', PFX.roundsOfSha512, P12, ec, KEY.ec, []],
 		['a content type in other letters', PFX.ecPlain, ' Application/X-PKCS12', ec, KEY.ec, []],
 	])('is read from %s', (_, value, contentType, leaf, key, expected) => {
 		expect(parseCertificate(value, contentType)).toEqual({ kind: 'ok', certificate: { leaf, key, chain: expected } })
@@ -60,6 +61,7 @@ describe('a certificate', () => {
 		['of bytes that are something else', Buffer.from('hello').toString('base64'), P12, 'pfx'],
 		['of nothing', '', P12, 'pfx'],
 		['whose checksum takes 200000 rounds', PFX.manyRounds, P12, 'rounds'],
+		['whose checksum takes one round of SHA-512 more than that', PFX.tooManyOfSha512, P12, 'rounds'],
 		['whose decryption takes 200000 rounds', PFX.manyRoundsWithoutMac, P12, 'rounds'],
 		['of a PFX without a key', PFX.withoutKey, P12, 'keyMissing'],
 		['of PEM without a key', ec, PEM, 'keyMissing'],

@@ -10,6 +10,8 @@ export interface VaultSecret {
 	facts: SecretFacts
 	/** the server's clock when it answered, milliseconds since the epoch; undefined when it did not say */
 	serverTime: number | undefined
+	/** monotonic, milliseconds: when the session was answered, whoever is given it later; undefined: nobody says */
+	answeredAt?: number | undefined
 }
 
 /** What a list told: everything (`complete`), or that it takes more than the allowed pages. */

@@ -40,9 +40,18 @@ describe('the logger', () => {
 			log.info({ secret }, 'one down')
 			log.info({ a: { secret } }, 'two down')
 			log.info({ request: { body: 'hunter2' } })
+			log.info({ list: [1, { password: 'hunter2' }] })
+			log.info({ other: Object.assign(new Error('x'), { response: 'hunter2' }) })
 		})
 		expect(text).not.toContain('hunter2')
-		expect(text).toContain('(redacted)')
+		expect(text.match(/\(redacted\)/g)).toHaveLength(4 * 3 + 3)
+		expect(text).toContain('"list":[1,{"password":"(redacted)"}]')
+	})
+
+	test('leaves what it was given as it was', () => {
+		const given = { secret: { value: 'hunter2' } }
+		logged((log) => log.info(given))
+		expect(given).toEqual({ secret: { value: 'hunter2' } })
 	})
 
 	test('prints an SDK error without its request, response and headers, wherever it is put', () => {

@@ -286,6 +286,28 @@ const command: fc.Arbitrary<Command> = fc.oneof(
 /** what successive runs do: how long they take and whether they throw */
 const runs = fc.array(fc.record({ ms: fc.integer({ min: 0, max: 90 }), fails: fc.boolean() }), { maxLength: 40 })
 
+test('it says whether a key that goes first waits for a worker', async () => {
+	const queue = new KeyedQueue({ clock: new FakeClock() })
+	queue.add('known')
+	expect(queue.firstWaits).toBe(false)
+	queue.add('new', { first: true })
+	expect(queue.firstWaits).toBe(true)
+	const stop = new AbortController()
+	const gates = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+	const seen: string[] = []
+	const run = queue.run(
+		async (key) => {
+			await gates[seen.push(key) - 1]?.promise
+		},
+		{ concurrency: 1, signal: stop.signal },
+	)
+	expect(seen).toEqual(['new'])
+	expect(queue.firstWaits).toBe(false)
+	for (const { resolve } of gates) resolve()
+	stop.abort()
+	await run
+})
+
 test('model: no key runs twice at once, no add is lost, nothing runs that was not asked for, first goes first in its group, groups take turns, workers that may work do', async () => {
 	const planned = new Error('planned')
 	await fc.assert(

@@ -22,6 +22,9 @@ export interface AddOptions {
 	first?: boolean
 }
 
+// Made once: an error takes its stack with it, and keys come and go all the time.
+const WOKEN = new Error('an earlier key, or the end')
+
 interface Waiting {
 	readonly key: string
 	readonly place: Place
@@ -150,7 +153,7 @@ export class KeyedQueue {
 		const before = this.#delayed.get(key)
 		if (before !== undefined && before <= due) return
 		this.#delayed.set(key, due)
-		this.#wakeTimer?.abort()
+		this.#wakeTimer?.abort(WOKEN)
 	}
 
 	/** Runs `key` after its own exponential backoff, which grows with each call until `forget`. */
@@ -170,6 +173,12 @@ export class KeyedQueue {
 		let dirty = 0
 		for (const { dirtySince } of this.#running.values()) if (dirtySince !== undefined) dirty++
 		return this.#waiting.size + dirty
+	}
+
+	/** Whether a key that goes `first` waits for a worker. */
+	get firstWaits(): boolean {
+		for (const { place } of this.#waiting.values()) if (place.first) return true
+		return false
 	}
 
 	/** Keys that wait for their time. */
@@ -216,7 +225,7 @@ export class KeyedQueue {
 		const stopped = Promise.withResolvers<void>()
 		const stop = () => {
 			this.#stopped = true
-			this.#wakeTimer?.abort()
+			this.#wakeTimer?.abort(WOKEN)
 			stopped.resolve()
 		}
 		if (signal.aborted) stop()

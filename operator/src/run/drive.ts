@@ -41,7 +41,6 @@ export interface DriveOptions {
  */
 export async function drive<R>(piece: Piece<R>, options: DriveOptions): Promise<R> {
 	const { clock, signal, answer, slices = unsliced, group = '' } = options
-	const ended = new AbortController()
 	const onAbort = () => fail(signal.reason)
 	const open = new Map<Question, AbortController>()
 	const arrivals: Arrival[] = []
@@ -69,7 +68,7 @@ export async function drive<R>(piece: Piece<R>, options: DriveOptions): Promise<
 		if (isOfVault(question) && time.over) return arrive(question, TIMEOUT)
 		const counts = isOfVault(question) ? time.count() : undefined
 		const waits = (isWaiting: boolean) => counts?.(!isWaiting)
-		const one: Asking = { signal: AbortSignal.any([asking.signal, ended.signal]), waits }
+		const one: Asking = { signal: asking.signal, waits }
 		const work = async () => arrive(question, await answer(question, one))
 		work()
 			.catch((error: unknown) => open.delete(question) && fail(error))
@@ -95,7 +94,7 @@ export async function drive<R>(piece: Piece<R>, options: DriveOptions): Promise<
 	} finally {
 		signal.removeEventListener('abort', onAbort)
 		time.end()
-		ended.abort(ENDED)
+		for (const asking of open.values()) asking.abort(ENDED)
 	}
 }
 

@@ -210,7 +210,7 @@ async function lead(
 		clock: options.leaseClock ?? clock,
 		observe: (result, seconds) => metrics.formSeconds.observe({ result }, seconds),
 	})
-	const events = eventsOf(options, transport)
+	const events = eventsOf(options, transport, () => queue.firstWaits)
 	const outages = createOutages(events, leaseOf(options, won))
 	const reconciler = createReconciler({
 		clock,
@@ -299,9 +299,14 @@ const vaultsOf = (options: OperatorOptions, transport: KubeTransport) => {
 	})
 }
 
-const eventsOf = ({ clock, identity, metrics, log }: OperatorOptions, transport: KubeTransport) =>
+const eventsOf = (
+	{ clock, identity, metrics, log }: OperatorOptions,
+	transport: KubeTransport,
+	isBusy: () => boolean,
+) =>
 	createEventRecorder({
 		transport,
+		isBusy,
 		clock,
 		reportingController: `${GROUP}/operator`,
 		reportingInstance: identity,

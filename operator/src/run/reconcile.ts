@@ -29,8 +29,10 @@ import { withoutValues } from '../vault/without-values.ts'
 import { createAnswer, type MakeForms } from './answer.ts'
 import { drive } from './drive.ts'
 import { withGrant } from './grant.ts'
+import { isAnythingDue, isOwnWrite, nextCall } from './next-call.ts'
 import type { Observer } from './observe.ts'
 import type { Outages } from './outages.ts'
+import { parser } from './parser.ts'
 import { nothingRemembered, type Remembered } from './remembered.ts'
 import { type Present, presentStatus, type Reported, report } from './report.ts'
 import { resolveSource } from './source.ts'
@@ -94,7 +96,8 @@ export interface Reconciler {
  * well, so each step asks by itself whether it is due: pod refreshes by their time, polls by theirs, by generation and by
  * request.
  *
- * 1. What is remembered of the binding; of one that was deleted and made anew nothing is.
+ * 1. What is remembered of the binding; of one that was deleted and made anew nothing is. What it shows is not read again when it is
+ *    what this process has just written, and nothing is due.
  * 2. When a poll is due: a pass, the pods that it leaves to be told, the status that follows from its outcome.
  * 3. Pods that are due to be told once more.
  */
@@ -117,8 +120,11 @@ export function createReconciler(deps: ReconcileDeps): Reconciler {
 				remembered.set(key, next)
 				return next
 			}
-			// It brings the library for schemas, which takes memory that nobody needs before the first binding.
-			const { parseBinding } = await import('../api/parse.ts')
+			if (isOwnWrite(reported, now) && !isAnythingDue(now, clock.monotonic())) {
+				now = keep({ ...now, written: undefined })
+				return nextCall(now, clock.monotonic())
+			}
+			const parseBinding = await parser()
 			const parsed = withMinimum(await slices(reported.namespace, () => parseBinding(object)), deps.minIntervalMs ?? 0)
 			const previous = presentStatus(reported, parsed.status, now.written)
 			// The watch has it by now.
@@ -337,14 +343,6 @@ function forget(key: string, { vaults, observer, outages }: ReconcileDeps): void
 function reportedOf({ metadata }: BindingObject): Reported | undefined {
 	const { namespace, name, uid, resourceVersion } = metadata
 	return namespace && uid && resourceVersion ? { namespace, name, uid, resourceVersion } : undefined
-}
-
-// Nothing that is due now is left undone, so this only keeps a mistake of ours from spinning: a busy loop loses the lease.
-const MIN_CALL_MS = 50
-
-function nextCall({ knowledge: { nextPollAt }, refresh }: Remembered, at: number): number | undefined {
-	const next = Math.min(nextPollAt ?? at, refresh?.dueAt ?? Number.POSITIVE_INFINITY)
-	return next === Number.POSITIVE_INFINITY ? undefined : Math.max(next - at, MIN_CALL_MS)
 }
 
 const versionsOf = ({ secrets = [] }: BindingStatus) =>

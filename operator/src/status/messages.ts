@@ -188,7 +188,7 @@ const CERTIFICATE_RULES: Record<Extract<VaultFault, { kind: 'certificate' }>['ru
 	keyEncrypted:
 		'its private key is encrypted with a passphrase, which the vault does not hold. Store the key without one.',
 	rounds:
-		'its PFX file asks for more than 100000 rounds in all to derive its keys, which nothing without a password needs. Import it again.',
+		'its PFX file asks for more than 100000 rounds in all to derive its keys (a round of SHA-256 counts as two, of SHA-384 and SHA-512 as four), which nothing without a password needs. Import it again.',
 	size: 'it is larger than 50000 characters. Store a shorter chain.',
 	time: 'it takes longer than 10 seconds to be read. Import a simpler one.',
 	certMissing: 'it holds no certificate. Import it again, key and certificate together.',

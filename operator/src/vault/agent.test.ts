@@ -38,6 +38,14 @@ it('a burst opens a connection for each call, of which two of each vault stay wh
 	}
 })
 
+it('a connection is known by where it leads, not by the certificates of all', () => {
+	const agent = createVaultAgent(tenant.emulator.caPem)
+	const to = { host: 'a.vault.azure.net', port: 443, servername: 'a.vault.azure.net' }
+	expect(agent.getName({ ...to, ca: tenant.emulator.caPem })).toBe('a.vault.azure.net:443:a.vault.azure.net')
+	expect(agent.getName({ ...to, host: 'b.vault.azure.net' })).not.toBe(agent.getName(to))
+	agent.destroy()
+})
+
 it('a proxy that the environment names is used', async () => {
 	const heard: string[] = []
 	const proxy = createServer((socket) => {

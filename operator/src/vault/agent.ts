@@ -1,4 +1,4 @@
-import { Agent } from 'node:https'
+import { Agent, type RequestOptions } from 'node:https'
 import { createSecureContext } from 'node:tls'
 
 // A poll asks page after page, so it needs one; the second is for another identity of the same vault. Of few vaults more are kept, as
@@ -18,6 +18,8 @@ export function createVaultAgent(ca?: string): Agent {
 		// Made once: otherwise each connection gets one of its own (10 MB in the same run).
 		secureContext: createSecureContext(ca === undefined ? {} : { ca }),
 	})
+	// Node's own name of where a connection leads has all options of TLS in it, certificates too, which are the same for all.
+	agent.getName = nameOf
 	// Read each time that a connection is not needed any more.
 	Object.defineProperty(agent, 'maxFreeSockets', {
 		get: () => {
@@ -27,3 +29,5 @@ export function createVaultAgent(ca?: string): Agent {
 	})
 	return agent
 }
+
+const nameOf = ({ host = '', port = '', servername = '' }: RequestOptions = {}) => `${host}:${port}:${servername}`

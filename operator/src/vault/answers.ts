@@ -3,6 +3,8 @@ import type { Clock } from '../process/clock.ts'
 /** An answer that may be given again, in whatever memory holds it. */
 export interface Kept {
 	arrivedAt: number
+	/** when it was given last, or came */
+	usedAt: number
 	/** that it holds on to, about */
 	bytes: number
 	/** Takes it out of the memory that holds it. */
@@ -12,6 +14,8 @@ export interface Kept {
 /** The answers that the sessions of this process keep for each other's bindings. Bounds how long, and how many bytes. */
 export interface Answers {
 	keep(answer: Kept): void
+	/** It was given again. */
+	used(answer: Kept): void
 	/** It was replaced, or its session is closed. */
 	forget(answer: Kept): void
 	/** Drops what is too old. There is no timer: called at each question of any session, and by `prune`. */
@@ -26,8 +30,20 @@ const KEEP_MS = 30_000
 // Sixteen Secrets of the greatest size. The pod may use 384 MiB (deploy/kustomize/base/deployment.yaml).
 const MAX_BYTES = 16 * 1024 * 1024
 
-export function createAnswers(clock: Clock, maxBytes = MAX_BYTES): Answers {
-	/** oldest first: a Set keeps the order of insertion */
+export interface AnswersOptions {
+	readonly maxBytes?: number | undefined
+	/**
+	 * An answer that is given again is kept for half a minute from then on, but for no longer than this altogether; default: that half
+	 * minute. Milliseconds
+	 */
+	readonly longestMs?: number | undefined
+}
+
+export function createAnswers(
+	clock: Clock,
+	{ maxBytes = MAX_BYTES, longestMs = KEEP_MS }: AnswersOptions = {},
+): Answers {
+	/** those that go first are first: a Set keeps the order of insertion */
 	const kept = new Set<Kept>()
 	let bytes = 0
 	const drop = (answer: Kept) => {
@@ -44,11 +60,17 @@ export function createAnswers(clock: Clock, maxBytes = MAX_BYTES): Answers {
 				if (each.bytes > 0) drop(each)
 			}
 		},
+		used(answer) {
+			const now = clock.monotonic()
+			if (now === answer.usedAt || now + KEEP_MS - answer.arrivedAt > longestMs || !kept.delete(answer)) return
+			answer.usedAt = now
+			kept.add(answer)
+		},
 		forget: drop,
 		sweep() {
 			const now = clock.monotonic()
 			for (const each of kept) {
-				if (now - each.arrivedAt < KEEP_MS) break
+				if (now - each.usedAt < KEEP_MS) break
 				drop(each)
 			}
 		},

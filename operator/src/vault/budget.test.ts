@@ -237,8 +237,9 @@ describe('the budget of a vault', () => {
 })
 
 describe('first syncs of a vault that does not throttle', () => {
-	const open = (shares = createShares()) => {
+	const open = () => {
 		const clock = new FakeClock()
+		const shares = createShares(() => clock.monotonic())
 		const budget = createBudget({ clock, maxPerSecond: 40, morePerSecond: 160, shares })
 		/** Calls that take 50 ms each, until the time is over. @returns how many went in each second */
 		const run = async (lane: Lane, seconds: number, width = 32): Promise<number[]> => {
@@ -302,8 +303,8 @@ describe('first syncs of a vault that does not throttle', () => {
 
 describe('requests to all vaults together', () => {
 	it('are shared by the vaults that are asked now, two for each at least', async () => {
-		const shares = createShares(8)
 		const clock = new FakeClock()
+		const shares = createShares(() => clock.monotonic(), 8)
 		const budgets = Array.from({ length: 5 }, () => createBudget({ clock, maxPerSecond: 40, shares }))
 		const running = budgets.map(() => [] as Place[])
 		const ask = (i: number, calls: number) => {
@@ -323,9 +324,9 @@ describe('requests to all vaults together', () => {
 		expect(running[0]).toHaveLength(8 + 2)
 	})
 
-	it('are counted as long as somebody asks', async () => {
-		const shares = createShares(8)
+	it('are counted as long as somebody asks, and two seconds more', async () => {
 		const clock = new FakeClock()
+		const shares = createShares(() => clock.monotonic(), 8)
 		const budget = createBudget({ clock, maxPerSecond: 40, shares })
 		const stop = new AbortController()
 		const place = await budget.acquire({ lane: 'refresh', namespace: 'a', signal: never })
@@ -335,9 +336,13 @@ describe('requests to all vaults together', () => {
 		for (const each of rest) each.then((got) => got.release()).catch(() => {})
 		stop.abort(new Error('gone'))
 		await settle()
-		shares.change(1)
+		shares.asks(Symbol('another'), true)
 		expect(shares.each).toBe(4)
 		place.release()
+		expect(shares.each).toBe(4)
+		await clock.advance(1_999)
+		expect(shares.each).toBe(4)
+		await clock.advance(1)
 		expect(shares.each).toBe(8)
 	})
 })

@@ -64,6 +64,9 @@ const MAX_BLOCKED_MS = 5_000
 // All workers waiting for one slow vault would keep the other vaults waiting too. Three deadlines of a request.
 const MAX_WAIT_MS = 30_000
 
+// Made once: an error takes its stack with it, and calls come and go all the time.
+const WOKEN = new Error('nothing is waited for')
+
 interface Waiter {
 	lane: Lane
 	since: number
@@ -83,6 +86,7 @@ export function createBudget(options: BudgetOptions): Budget {
 	const { clock, maxPerSecond = VAULT_CALLS_PER_SECOND, observeWait = () => {} } = options
 	const rate = createRate(maxPerSecond, clock.monotonic(), options)
 	const shareOf = () => options.shares?.each ?? Number.POSITIVE_INFINITY
+	const vault = Symbol('vault')
 	/** whether this vault counts among those that share */
 	let asked = false
 	const waiting = createTurns<Waiter>()
@@ -90,7 +94,8 @@ export function createBudget(options: BudgetOptions): Budget {
 	let waitingRefreshes = 0
 	/** of the last call that was granted */
 	let last: Lane = 'refresh'
-	let timer: AbortController | undefined
+	/** pumps at that time, or earlier: what wakes too early only looks */
+	let timer: { readonly at: number; readonly stop: AbortController } | undefined
 
 	const underWay = () => inFlight.first + inFlight.refresh
 	const places = () => Math.min(MAX_IN_FLIGHT, shareOf())
@@ -113,7 +118,7 @@ export function createBudget(options: BudgetOptions): Budget {
 		const isAsked = underWay() + waiting.size > 0
 		if (isAsked === asked) return
 		asked = isAsked
-		options.shares?.change(isAsked ? 1 : -1)
+		options.shares?.asks(vault, isAsked)
 	}
 	const place = (lane: Lane): Place => {
 		const began = clock.monotonic()
@@ -136,6 +141,17 @@ export function createBudget(options: BudgetOptions): Budget {
 	const tooLong = (retryAfterMs: number) =>
 		new VaultError({ kind: 'throttled', ...(retryAfterMs > 0 ? { retryAfterMs } : {}) })
 
+	const wakeAt = (now: number, ms: number) => {
+		if (timer && timer.at <= now + ms) return
+		timer?.stop.abort(WOKEN)
+		const own = { at: now + ms, stop: new AbortController() }
+		timer = own
+		const wake = () => {
+			if (timer === own) timer = undefined
+			pump()
+		}
+		clock.sleep(ms, own.stop.signal).then(wake, () => {})
+	}
 	/** Grants what can be granted, turns away who would wait too long, and sleeps until either can happen again. */
 	const pump = () => {
 		const now = clock.monotonic()
@@ -156,13 +172,14 @@ export function createBudget(options: BudgetOptions): Budget {
 			next.grant(place(next.lane))
 		}
 		count()
-		timer?.abort()
-		timer = undefined
-		if (waiting.size === 0) return
+		if (waiting.size === 0) {
+			timer?.stop.abort(WOKEN)
+			timer = undefined
+			return
+		}
 		// With all places taken the next release pumps.
 		const next = Math.min(...lanes().map((lane) => rate.waitMs(now, lane)))
-		timer = new AbortController()
-		clock.sleep(Math.min(next, patience), timer.signal).then(pump, () => {})
+		wakeAt(now, Math.min(next, patience))
 	}
 
 	return {

@@ -23,6 +23,8 @@ export interface PoolOptions extends AzureOptions {
 	rateStyle?: RateStyle | undefined
 	/** first syncs of a vault that does not throttle are faster than that; for who alone asks for a cluster */
 	firstSyncsFaster?: boolean | undefined
+	/** for how long an answer may be given again that is asked for again and again; default: half a minute (answers.ts) */
+	longestAnswerMs?: number | undefined
 	/** how long a call to a vault waited for its turn */
 	observeWait?: ((vault: string, lane: Lane, seconds: number) => void) | undefined
 }
@@ -39,9 +41,9 @@ const IDLE_MS = 60_000
 /** One session for each vault and identity, as long as bindings follow something in it, and one budget for each vault. */
 export function createVaults(options: PoolOptions): AzureVaults {
 	const { clock, vaultSuffixes, observeWait = () => {} } = options
-	const answers = createAnswers(clock)
+	const answers = createAnswers(clock, { longestMs: options.longestAnswerMs })
 	const room = createRoom()
-	const shares = createShares()
+	const shares = createShares(() => clock.monotonic())
 	const bypass = createBypass(options.noProxy ?? '')
 	const connections = options.agent ?? createVaultAgent()
 	const sessions = new Map<string, { host: string; shared: SharedSession; handedAt: number }>()

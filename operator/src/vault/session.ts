@@ -27,7 +27,8 @@ import { createBoundedClient } from './http.ts'
 import { createOpening } from './opening.ts'
 import { PAGE_SIZE, readPages } from './pages.ts'
 import type { Room } from './room.ts'
-import { BINDING_AUDIENCE, createTokenProxyClient, type TokenProxy } from './token-proxy.ts'
+import { createSender } from './sender.ts'
+import { BINDING_AUDIENCE, createTokenProxySender, type TokenProxy } from './token-proxy.ts'
 
 export type CallKind = 'get' | 'list' | 'versions'
 
@@ -160,16 +161,16 @@ export function createSession(
 	let exchanges = 0
 	const { origin, hostname: vault } = new URL(key.vaultUrl)
 	const build = async (): Promise<SecretClient> => {
-		const { ClientAssertionCredential, createDefaultHttpClient, SecretClient } = await import('./sdk.ts')
-		const inner = createDefaultHttpClient()
+		const { ClientAssertionCredential, createHttpHeaders, RestError, SecretClient } = await import('./sdk.ts')
+		const sender = createSender({ createHttpHeaders, RestError })
 		const onSend = () => {
 			exchanges++
 		}
 		const { tokenProxy } = options
 		const isBound = tokenProxy !== undefined && key.audience === BINDING_AUDIENCE
-		const toEntra = isBound ? createTokenProxyClient(tokenProxy, inner) : inner
+		const toEntra = isBound ? createTokenProxySender(tokenProxy, sender) : sender
 		const entraClient = createBoundedClient({ timeoutMs, maxBytes: MAX_ENTRA_BYTES, direct, onSend }, toEntra)
-		const vaultClient = createBoundedClient({ timeoutMs, maxBytes: MAX_VAULT_BYTES, origin, direct }, inner)
+		const vaultClient = createBoundedClient({ timeoutMs, maxBytes: MAX_VAULT_BYTES, origin, direct }, sender)
 		const { authorityHost, disableInstanceDiscovery, agent } = options
 		// One attempt each: the queue backs off, and two layers of retries multiply.
 		const retryOptions = { maxRetries: 0 }

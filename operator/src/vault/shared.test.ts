@@ -5,7 +5,7 @@ import type { VaultFault } from '../engine/fault.ts'
 import { type Ask, VaultError, type VaultReader, type VaultSecret } from '../ports/vault.ts'
 import { systemClock } from '../process/clock.ts'
 import { FakeClock, settle } from '../process/testing/fake-clock.ts'
-import { createAnswers } from './answers.ts'
+import { type AnswersOptions, createAnswers } from './answers.ts'
 import { createShared } from './shared.ts'
 import { ask, faultOf, useTenant } from './testing/tenant.ts'
 
@@ -152,9 +152,9 @@ describe('a shared session, against the emulator', () => {
 
 describe('what a shared session remembers', () => {
 	const never = new AbortController().signal
-	const open = (maxBytes?: number) => {
+	const open = ({ maxBytes, longestMs }: AnswersOptions = {}) => {
 		const clock = new FakeClock()
-		const answers = createAnswers(clock, maxBytes)
+		const answers = createAnswers(clock, { maxBytes, longestMs })
 		const state = { calls: [] as string[], fault: undefined as VaultFault | undefined, value: 'v'.repeat(100) }
 		const call = <T>(name: string, value: T) => {
 			state.calls.push(name)
@@ -196,8 +196,37 @@ describe('what a shared session remembers', () => {
 		expect(answers.bytes).toBe(0)
 	})
 
+	it('where they may be longer, values that are asked for again are kept half a minute more, up to that time', async () => {
+		const { clock, answers, state, session, at } = open({ longestMs: 90_000 })
+		await session.read('db', undefined, at(0))
+		for (let asked = 0; asked < 3; asked++) {
+			await clock.advance(29_000)
+			await session.read('db', undefined, at(0))
+		}
+		// 87 s old: asked for again it would be kept until the end of 117.
+		expect(state.calls).toEqual(['db'])
+		await clock.advance(3_000)
+		answers.sweep()
+		expect(answers.bytes).toBe(0)
+		await session.read('db', undefined, at(0))
+		await clock.advance(30_000)
+		answers.sweep()
+		expect(answers.bytes).toBe(0)
+	})
+
+	it('values go with the last binding that follows something', async () => {
+		const { answers, session, at } = open()
+		session.follow('ns/a', { objects: new Set(['db']), interval: 60_000 })
+		session.follow('ns/b', { objects: new Set(['db']), interval: 60_000 })
+		await session.read('db', undefined, at(0))
+		session.leave('ns/a')
+		expect(answers.bytes).toBe(200)
+		session.leave('ns/b')
+		expect(answers.bytes).toBe(0)
+	})
+
 	it('values are held up to so many bytes, the oldest go first, and an answer that was replaced counts no more', async () => {
-		const { clock, answers, state, session, at } = open(500)
+		const { clock, answers, state, session, at } = open({ maxBytes: 500 })
 		for (const name of ['a', 'b', 'c']) {
 			await session.read(name, undefined, at(0))
 			await clock.advance(1)

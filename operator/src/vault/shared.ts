@@ -65,7 +65,8 @@ const ABOUT_THE_QUESTION: ReadonlySet<VaultFault['kind']> = new Set(['accessDeni
  * 2. So is a fault, for the same question; and for any question one that all would meet, until a later call succeeds.
  * 3. Otherwise a call is begun. It goes on when one of its callers aborts, and ends when all have. A list reads as many
  *    pages as any of its callers allows.
- * 4. Answers are dropped after half a minute (see answers.ts): values do not live long in memory.
+ * 4. Answers are dropped after half a minute (see answers.ts), and at once when nobody follows anything here any more: values do not
+ *    live long in memory.
  *
  * A first sync does not join a refresh, which may be waiting at the end of the queue.
  */
@@ -87,11 +88,13 @@ export function createShared(reader: VaultReader, options: SharedOptions): Share
 		const before = known.get(question)
 		if (before && before.begun > begun) return
 		if (before) answers.forget(before)
+		const now = clock.monotonic()
 		const answer: Answer = {
 			begun,
 			outcome,
 			...traits,
-			arrivedAt: clock.monotonic(),
+			arrivedAt: now,
+			usedAt: now,
 			drop: () => known.get(question) === answer && known.delete(question),
 		}
 		known.set(question, answer)
@@ -147,6 +150,7 @@ export function createShared(reader: VaultReader, options: SharedOptions): Share
 		for (;;) {
 			const last = known.get(question)
 			if (last && last.begun >= ask.since && last.serves(limit)) {
+				answers.used(last)
 				if ('error' in last.outcome) throw last.outcome.error
 				return last.outcome.ok as T
 			}
@@ -159,6 +163,10 @@ export function createShared(reader: VaultReader, options: SharedOptions): Share
 			// It was broken off just before more pages were allowed, otherwise.
 			if (traits(value).serves(limit)) return value
 		}
+	}
+
+	const forgetAll = () => {
+		for (const kept of [...known.values()]) answers.forget(kept)
 	}
 
 	// A list keeps no other tags than its followers name, so one that was begun before another was named is another question.
@@ -199,7 +207,7 @@ export function createShared(reader: VaultReader, options: SharedOptions): Share
 				`read ${objectName.toLowerCase()} ${version ?? ''}`,
 				ask,
 				NO_PAGES,
-				(own) => reader.read(objectName, version, own),
+				async (own) => ({ ...(await reader.read(objectName, version, own)), answeredAt: clock.monotonic() }),
 				// Two bytes a character at most: the engine keeps text as Latin-1 or UTF-16.
 				(secret) => ({ bytes: 2 * secret.value().length, serves: () => true }),
 			),
@@ -221,7 +229,10 @@ export function createShared(reader: VaultReader, options: SharedOptions): Share
 			demands.set(binding, demand)
 			options.onFollow(binding)
 		},
-		leave: demands.delete,
+		leave(binding) {
+			demands.delete(binding)
+			if (demands.size === 0) forgetAll()
+		},
 		followed: demands.distinct,
 		nextTick(interval) {
 			const now = clock.monotonic()
@@ -231,7 +242,7 @@ export function createShared(reader: VaultReader, options: SharedOptions): Share
 		},
 		close() {
 			for (const flight of running) flight.abort(new Error('the session was closed'))
-			for (const kept of [...known.values()]) answers.forget(kept)
+			forgetAll()
 			down = undefined
 		},
 	}

@@ -1,15 +1,17 @@
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { IncomingMessage } from 'node:http'
 import { createServer, request, type Server } from 'node:https'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TLSSocket } from 'node:tls'
-import { createPipelineRequest, type HttpClient } from '@azure/core-rest-pipeline'
+import { createHttpHeaders, createPipelineRequest } from '@azure/core-rest-pipeline'
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createCertificate, createKeyPair } from '../../../test/emulator/src/tls/certificate.ts'
+import type { Sender } from './http.ts'
 import { ask, faultOf, ISSUER, useTenant } from './testing/tenant.ts'
-import { BINDING_AUDIENCE, createTokenProxyClient, type TokenProxy, tokenProxyOf } from './token-proxy.ts'
+import { BINDING_AUDIENCE, createTokenProxySender, type TokenProxy, tokenProxyOf } from './token-proxy.ts'
 
 const NAME = 'tokens.bindings.test'
 
@@ -95,14 +97,16 @@ describe('the exchange of an identity binding', () => {
 
 	it('a CA that is replaced is taken without a restart, and one that is being written is not', async () => {
 		const agents: unknown[] = []
-		const inner: HttpClient = {
-			async sendRequest(sent) {
+		const inner: Sender = {
+			async send(sent) {
 				agents.push(sent.agent)
-				return { request: sent, status: 200, headers: sent.headers }
+				return new IncomingMessage(new Socket())
 			},
+			headersOf: () => createHttpHeaders(),
 		}
-		const client = createTokenProxyClient(proxy, inner)
-		const send = () => client.sendRequest(createPipelineRequest({ url: 'https://login.example.com/x' }))
+		const sender = createTokenProxySender(proxy, inner)
+		const toEntra = createPipelineRequest({ url: 'https://login.example.com/x' })
+		const send = () => sender.send(toEntra, new AbortController().signal)
 		await send()
 		await send()
 		writeFileSync(caFile, '')

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { Agent } from 'node:https'
-import type { HttpClient } from '@azure/core-rest-pipeline'
+import type { Sender } from './http.ts'
 
 // Identity bindings of AKS: many clusters and ServiceAccounts share one managed identity without a federated credential for each.
 // Their tokens have an audience of their own, and are exchanged by a proxy of AKS in the cluster, which asks Entra.
@@ -35,18 +35,19 @@ export function tokenProxyOf(env: NodeJS.ProcessEnv): TokenProxy | undefined | {
  * Sends what the library would send to Entra to the proxy: the same path behind the proxy's own, by its CA. Tokens of this audience
  * are no use to anybody else, and no proxy that the environment names for other traffic is between.
  */
-export function createTokenProxyClient(proxy: TokenProxy, inner: HttpClient): HttpClient {
+export function createTokenProxySender(proxy: TokenProxy, sender: Sender): Sender {
 	const base = new URL(proxy.url)
 	const agentOf = createAgents(proxy)
 	return {
-		async sendRequest(request) {
+		...sender,
+		send(request, signal) {
 			const wanted = new URL(request.url)
 			const url = new URL(base)
 			url.pathname = `${base.pathname.replace(/\/$/, '')}${wanted.pathname}`
 			url.search = wanted.search
 			request.url = url.href
 			request.agent = agentOf()
-			return inner.sendRequest(request)
+			return sender.send(request, signal)
 		},
 	}
 }

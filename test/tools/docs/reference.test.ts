@@ -1,8 +1,9 @@
-// The operator's README names every flag and every metric, and none that is not there.
+// The operator's README names every flag and every metric, and the troubleshooting page every reason; none that is not there.
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
+import { REASONS } from '../../../operator/src/api/conditions.ts'
 import { parseConfig } from '../../../operator/src/config.ts'
 import { parseNodeConfig } from '../../../operator/src/node/config.ts'
 
@@ -42,5 +43,26 @@ describe('operator/README.md', () => {
 					.matchAll(/`(asb_[a-z_]+)`/g),
 			),
 		).toEqual(inSource)
+	})
+})
+
+describe('crds/troubleshooting.md', () => {
+	const page = readFileSync(join(ROOT, 'crds/troubleshooting.md'), 'utf8')
+	const sections = page
+		.split(/^#### /m)
+		.slice(1)
+		.map((each) => each.split(/^#/m)[0] ?? '')
+	const reasonOf = (text: string) => text.split('\n')[0] ?? ''
+
+	it('has a section for every reason, and for nothing else', () => {
+		expect(sections.map(reasonOf).toSorted()).toEqual(Object.keys(REASONS).toSorted())
+	})
+
+	it('says a way out of every reason but those that say that all is well', () => {
+		expect(sections.filter((text) => !text.includes('**The way out**: ')).map(reasonOf)).toEqual([
+			'Delivered',
+			'Available',
+			'Current',
+		])
 	})
 })

@@ -19,6 +19,15 @@ export async function whyNotOurs(path: string, uid: string, git: Git): Promise<s
 	return (await whyHeld(path, uid)) ?? (await whyCommitted(path, git))
 }
 
+/** undefined: none of this program's */
+function generationIn(path: string): string | undefined {
+	try {
+		return currentGeneration(path)
+	} catch {
+		return undefined
+	}
+}
+
 async function whyHeld(path: string, uid: string): Promise<string | undefined> {
 	// Without a slash at its end, which would follow a link.
 	const full = resolve(path)
@@ -34,7 +43,7 @@ async function whyHeld(path: string, uid: string): Promise<string | undefined> {
 	}
 	const names = await readdir(full)
 	if (names.length === 0) return undefined
-	const generation = await currentGeneration(full).catch(() => undefined)
+	const generation = generationIn(full)
 	if (generation === undefined)
 		return `The folder ${path} is not empty and was not made by this program (it has ${names[0]}). Write another --out, or empty it.`
 	const parsed = parseManifest(await readFile(join(full, generation, MANIFEST_FILE), 'utf8').catch(() => ''))

@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, stat } from 'node:fs/promises'
+import { mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import {
 	MANIFEST_FILE,
@@ -9,7 +9,15 @@ import {
 import type { Content } from '../../engine/decode.ts'
 import type { Change, Holding, Verdict } from '../../engine/destination.ts'
 import type { Destination } from '../../ports/destination.ts'
-import { currentGeneration, isMissing, isOurLink, type Modes, setPermission, writeGeneration } from './atomic-writer.ts'
+import {
+	currentGeneration,
+	inTurns,
+	isMissing,
+	isOurLink,
+	type Modes,
+	setPermission,
+	writeGeneration,
+} from './atomic-writer.ts'
 
 export interface DirectoryOptions {
 	readonly path: string
@@ -40,11 +48,11 @@ export function createDirectoryDestination(options: DirectoryOptions): Destinati
 	let isAsked = beforeFirst === undefined
 	const readBack = async (): Promise<Holding | undefined> => {
 		for (;;) {
-			const generation = await currentGeneration(path)
+			const generation = currentGeneration(path)
 			if (generation === undefined) return undefined
 			const holding = await readHolding(path, generation)
 			// Read again until nobody swapped it meanwhile, as every reader of a mount does.
-			if (holding && (await currentGeneration(path)) === generation) return holding
+			if (holding && currentGeneration(path) === generation) return holding
 		}
 	}
 	return {
@@ -73,14 +81,16 @@ export function createDirectoryDestination(options: DirectoryOptions): Destinati
 			const kept = [...(on?.files.keys() ?? [])].filter(
 				(name) => name !== MANIFEST_FILE && !set.has(name) && !drop.includes(name),
 			)
-			await mkdir(path, { recursive: true, mode: modes.directory })
+			mkdirSync(path, { recursive: true, mode: modes.directory })
 			// One that was there keeps its mode otherwise, and shows the names of secrets to others; without the group its pod cannot list it.
-			await setPermission(path, modes.directory, modes.group)
-			const files = new Map<string, Content>([...set, [MANIFEST_FILE, serializeManifest(manifest)]])
+			setPermission(path, modes.directory, modes.group)
+			const manifestText = serializeManifest(manifest)
+			const files = new Map<string, Content>([...set, [MANIFEST_FILE, manifestText]])
 			const generation = { set: files, keep: kept, now: clock.now() }
 			const written = await writeGeneration(path, generation, modes, (current) => current === before)
-			const holding = written === undefined ? undefined : await readBack()
-			return holding ? { kind: 'written', holding } : { kind: 'lostRace' }
+			if (written === undefined) return { kind: 'lostRace' }
+			const token: Token = { generation: written, manifestText }
+			return { kind: 'written', holding: holdingOf(path, [...kept, ...files.keys()], manifest, token) }
 		},
 		// Whoever names the directory names one, so it has no former name.
 		removeFormer: async () => ({ kind: 'done' }),
@@ -98,25 +108,37 @@ export function sizesAfter({ set, drop, manifest, on }: Change): Map<string, num
 // Made by `readHolding` alone, for this destination alone.
 const tokenOf = ({ token }: Holding): Token => token as Token
 
+/** What was just written: its bytes are known, and nobody else has written any of it. */
+function holdingOf(path: string, names: readonly string[], manifest: Manifest, token: Token): Holding {
+	const sizeOf = (name: string) => statSync(join(path, token.generation, name)).size
+	const files = new Map(names.map((name) => [name, { bytes: sizeOf(name), foreign: undefined }]))
+	return { id: idOf(path), files, manifest, revision: manifest.revision, token }
+}
+
+/** One that was deleted and made anew is another place. */
+function idOf(path: string): string {
+	const { ino, dev } = statSync(path)
+	return `${dev}:${ino}`
+}
+
 /** One generation as a whole; undefined when it went away meanwhile. */
 async function readHolding(path: string, generation: string): Promise<Holding | undefined> {
 	const root = join(path, generation)
 	try {
-		const names = await readdir(root)
-		const manifest = await readManifest(root, names)
-		const written = names.includes(MANIFEST_FILE) ? (await stat(join(root, MANIFEST_FILE))).mtimeMs : undefined
+		const names = readdirSync(root)
+		const manifest = readManifest(root, names)
+		const written = names.includes(MANIFEST_FILE) ? statSync(join(root, MANIFEST_FILE)).mtimeMs : undefined
 		const contents = new Map<string, Uint8Array>()
 		const files = new Map<string, { bytes: number; foreign: string | undefined }>()
-		for (const name of names) {
-			const { mtimeMs } = await stat(join(root, name))
-			const content = await readFile(join(root, name))
-			const isEdited = written === undefined || mtimeMs > written || !(await isOurLink(path, name))
+		await inTurns(names, (name) => {
+			const { mtimeMs } = statSync(join(root, name))
+			const content = readFileSync(join(root, name))
+			const isEdited = written === undefined || mtimeMs > written || !isOurLink(path, name)
 			contents.set(name, content)
 			files.set(name, { bytes: content.length, foreign: isEdited ? `somebody@${mtimeMs}` : undefined })
-		}
-		const { ino, dev } = await stat(path)
+		})
 		return {
-			id: `${dev}:${ino}`,
+			id: idOf(path),
 			files,
 			manifest: manifest.value,
 			revision: manifest.value?.revision ?? 0,
@@ -129,12 +151,12 @@ async function readHolding(path: string, generation: string): Promise<Holding | 
 	}
 }
 
-async function readManifest(
+function readManifest(
 	root: string,
 	names: readonly string[],
-): Promise<{ text: string | undefined; value: Manifest | undefined }> {
+): { readonly text: string | undefined; readonly value: Manifest | undefined } {
 	if (!names.includes(MANIFEST_FILE)) return { text: undefined, value: undefined }
-	const text = await readFile(join(root, MANIFEST_FILE), 'utf8')
+	const text = readFileSync(join(root, MANIFEST_FILE), 'utf8')
 	const parsed = parseManifest(text)
 	return { text, value: parsed.kind === 'ok' ? parsed.manifest : undefined }
 }

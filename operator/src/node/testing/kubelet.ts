@@ -1,16 +1,17 @@
 import { connect } from 'node:net'
 import { createClient } from '@connectrpc/connect'
-import { createGrpcTransport } from '@connectrpc/connect-node'
+import { createGrpcTransport, Http2SessionManager } from '@connectrpc/connect-node'
 import { Identity, Node } from '../proto/csi_pb.ts'
 import { Registration } from '../proto/pluginregistration_pb.ts'
 
 /** As much of a kubelet as a plugin meets: it dials sockets, and sends what facts of a real one say. */
 export function dial(path: string) {
-	const transport = createGrpcTransport({
-		baseUrl: 'http://localhost',
-		nodeOptions: { createConnection: () => connect(path) },
-	})
+	const baseUrl = 'http://localhost'
+	const sessionManager = new Http2SessionManager(baseUrl, undefined, { createConnection: () => connect(path) })
+	const transport = createGrpcTransport({ baseUrl, sessionManager })
 	return {
+		/** Ends the connection, as a kubelet does after each call. */
+		close: () => sessionManager.abort(),
 		identity: createClient(Identity, transport),
 		node: createClient(Node, transport),
 		registration: createClient(Registration, transport),

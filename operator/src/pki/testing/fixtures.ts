@@ -5,6 +5,7 @@
 //   old:    … -legacy -certpbe PBE-SHA1-RC2-40 -keypbe PBE-SHA1-3DES -macalg sha1
 //   plain:  … -certpbe NONE -keypbe NONE, leaf only
 //   password: … -passout pass:secret · many rounds: … -iter 200000, and with -nomac · withoutKey: … -nokeys
+//   rounds of SHA-512: plain, with -macalg sha512 -iter 25000, and 25001
 import { readFileSync } from 'node:fs'
 
 interface Fixtures {
@@ -21,6 +22,8 @@ interface Fixtures {
 		| 'password'
 		| 'manyRounds'
 		| 'manyRoundsWithoutMac'
+		| 'roundsOfSha512'
+		| 'tooManyOfSha512'
 		| 'withoutKey',
 		string
 	>

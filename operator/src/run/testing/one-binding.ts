@@ -12,7 +12,7 @@ const NAME = 'mine'
 /** One binding with its vaults and its Secret in memory, and an operator that can be started again. */
 export function openBinding(
 	spec: Record<string, unknown>,
-	{ status: first = {}, ...options }: Pick<ReconcileDeps, 'minIntervalMs'> & { status?: BindingStatus } = {},
+	{ status: first = {}, ...options }: Pick<ReconcileDeps, 'minIntervalMs' | 'slices'> & { status?: BindingStatus } = {},
 ) {
 	const clock = new FakeClock()
 	const secrets = createSecretServer()
