@@ -58,7 +58,7 @@ export function difference(watching: Watching, shown: Shown, vaults: VaultHistor
 			return `${name}: the manifest says ${delivered.version}, the status ${one?.version}`
 		if (target?.kind === 'remove' && delivered && isBraked(file, target)) {
 			// What the place cannot be without stays, and that is told.
-			if (required.includes(name)) return undefined
+			if (required.includes(name)) return conditionProblem('Fresh', false, status)
 			// Of another secret of the same vault they stay: a pod may live on them.
 			if (other === 'object') fresh = false
 			else waiting.push(name)

@@ -18,6 +18,10 @@ export type Action =
 	| { do: 'times'; vault: VaultName; object: ObjectName; which: 'expires' | 'notBefore'; inSeconds: number }
 	| { do: 'fault'; on: Kind | 'vault' | 'api'; fault: VaultFault; times: number }
 	| { do: 'slow'; on: Kind | 'vault' | 'api'; ms: number; times: number }
+	/** so many answers of the vault never come to an end */
+	| { do: 'stall'; on: (typeof VAULT_KINDS)[number] | 'vault'; times: number }
+	/** bindings of other namespaces ask the same vault: so many requests wait so long for their turn */
+	| { do: 'crowd'; ms: number; times: number }
 	| { do: 'lose'; what: 'lostRequest' | 'lostAnswer'; on: Kind | 'api'; times: number }
 	| { do: 'refuse'; on: (typeof API_KINDS)[number]; times: number }
 	| { do: 'role' | 'admission' | 'listing'; on: boolean }
@@ -91,6 +95,12 @@ export function act(world: World, action: Action): void {
 			return
 		case 'slow':
 			faults.add(kindsOf(action.on), { kind: 'slow', ms: action.ms }, action.times)
+			return
+		case 'stall':
+			faults.add(kindsOf(action.on), { kind: 'stall' }, action.times)
+			return
+		case 'crowd':
+			faults.add(VAULT_KINDS, { kind: 'late', ms: action.ms }, action.times)
 			return
 		case 'late':
 			faults.add(['write'], { kind: 'late', ms: action.ms }, action.times)

@@ -14,6 +14,8 @@ export type Effect =
 	| { kind: 'slow'; ms: number }
 	/** it gets there so much later */
 	| { kind: 'late'; ms: number }
+	/** headers come, or some bytes, and never the end: only the deadline of the pass ends it */
+	| { kind: 'stall' }
 	/** it never gets there */
 	| { kind: 'lostRequest' }
 	/** it gets there and is done, and the answer never comes back */
@@ -47,9 +49,9 @@ export class Faults {
 		this.admission = true
 	}
 
-	/** What becomes of this request. */
-	take(kind: Kind): Effect | undefined {
-		const fault = this.#open.find(({ kinds }) => kinds.includes(kind))
+	/** @param mayWait it has not been late yet. @returns what becomes of this request */
+	take(kind: Kind, mayWait: boolean): Effect | undefined {
+		const fault = this.#open.find(({ kinds, effect }) => kinds.includes(kind) && (mayWait || effect.kind !== 'late'))
 		if (fault && --fault.times <= 0) this.#open = this.#open.filter((each) => each !== fault)
 		if (fault) return fault.effect
 		const lists = kind === 'list' || kind === 'versions'

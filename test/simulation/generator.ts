@@ -5,6 +5,7 @@ import type { VaultFault } from '../../operator/src/engine/fault.ts'
 import type { Action } from './actions.ts'
 import { API_KINDS, VAULT_KINDS } from './faults.ts'
 import type { History, Step } from './history.ts'
+import { motifsOf } from './motifs.ts'
 import { OBJECT_NAMES, type ObjectName, ORDERED, SELECTABLE, VAULTS, type VaultName } from './names.ts'
 import { FILES, FIRST, objectsOf, type Shape } from './spec.ts'
 
@@ -83,6 +84,11 @@ const actionsOn = ({ vault, object, ordered }: Scope): readonly (readonly [numbe
 			on: one(...API_KINDS, 'write', 'write', 'api'),
 			times: fc.integer({ min: 1, max: 3 }),
 		}),
+	],
+	[1, fc.record({ do: does('stall'), on: one(...VAULT_KINDS, 'vault'), times: fc.integer({ min: 1, max: 3 }) })],
+	[
+		1,
+		fc.record({ do: does('crowd'), ms: fc.integer({ min: 100, max: 4_000 }), times: fc.integer({ min: 1, max: 30 }) }),
 	],
 	[1, fc.record({ do: does('refuse'), on: one(...API_KINDS), times: fc.integer({ min: 1, max: 3 }) })],
 	[2, fc.record({ do: one('role', 'admission'), on: boolean })],
@@ -174,6 +180,10 @@ const begin: fc.Arbitrary<Partial<Shape>> = fc.record(
 	{ requiredKeys: [] },
 )
 
+// Some three in a history: between them anything may happen.
+const MOTIF_EVERY = 16
+const oneIn = (count: number) => fc.nat(count - 1).map((each) => each === 0)
+
 /** Exactly so many steps are made; a failure is shrunk to fewer, and then to plainer ones. */
 class Histories extends fc.Arbitrary<History> {
 	readonly #steps: number
@@ -196,7 +206,14 @@ class Histories extends fc.Arbitrary<History> {
 			requests,
 			action: this.#volume ? action.filter((each) => !isOfSecret(each)) : action,
 		})
-		const steps = Array.from({ length: this.#steps }, () => draw(step))
+		const motif = motifsOf(shape)
+		const steps: Step[] = []
+		while (steps.length < this.#steps) {
+			if (draw(oneIn(MOTIF_EVERY)))
+				steps.push(...draw(motif).filter(({ action: each }) => !this.#volume || !isOfSecret(each)))
+			else steps.push(draw(step))
+		}
+		steps.length = this.#steps
 		const nodes = this.#volume ? { nodes: draw(fc.integer({ min: 1, max: 3 })) } : {}
 		return new fc.Value({ seed: draw(fc.nat()), begin: shape, ...nodes, steps }, undefined)
 	}

@@ -45,17 +45,18 @@ export class Network {
 				arrive(reply)
 				this.#happened()
 			})
-		const there = () => {
+		const there = (mayWait: boolean) => {
 			if (alive() === 'dead') return
-			const effect = this.#faults.take(kind)
+			// It waits once: after that other faults may still come to it.
+			const effect = this.#faults.take(kind, mayWait)
 			if (effect?.kind === 'late') {
-				this.#agenda.after(effect.ms, there)
+				this.#agenda.after(effect.ms, () => there(false))
 				return
 			}
 			this.#answer(effect, work, arrived)
 			this.#happened()
 		}
-		this.#agenda.after(this.#wait(), there)
+		this.#agenda.after(this.#wait(), () => there(true))
 	}
 
 	#answer<T>(
@@ -81,6 +82,9 @@ export class Network {
 					},
 					this.#wait(),
 				)
+				return
+			case 'stall':
+				// Whoever asked is told by the deadline of its pass.
 				return
 			case 'lostAnswer':
 				done(work)

@@ -263,6 +263,14 @@ export const stories: readonly Story[] = [
 		step({ do: 'policy', to: { absent: 'Keep' } }, 28),
 	),
 	story(
+		'which version stands in is asked again when the versions could not be listed, though nothing in the vault changes',
+		{ policy: { ...KEEP, disabled: 'Previous' }, select: true },
+		step({ do: 'rotate', ...red, object: 'alpha' }, 1_000),
+		step({ do: 'disable', ...red, object: 'alpha' }),
+		step({ do: 'fault', on: 'versions', fault: { kind: 'forbidden' }, times: 50 }),
+		step({ do: 'settle', quietly: true }, 100_000),
+	),
+	story(
 		'beside a gap that is absent, older versions stay and the status tells of none',
 		{ older: 1 },
 		step({ do: 'rotate', ...red, object: 'alpha' }, 1_000),

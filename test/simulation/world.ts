@@ -44,6 +44,8 @@ const ABSENT_MS = 10_000
 export const POLL_MS = 60_000
 /** All that is healed has had its time after this: three of the longest pauses between two attempts. */
 const HEALED_MS = 15 * 60_000
+/** A hold that is over by then is waited for, not taken back. */
+const HOLD_ENDS_MS = 60_000
 const POLL_EVERY_MS = 5_000
 const WATCH_MS = 20
 
@@ -276,7 +278,11 @@ export class World {
 		this.faults.clear()
 		this.#silentUntil = 0
 		this.#show()
-		if (this.watching.asked.hold) this.hold(undefined, null)
+		// One that ends by itself meanwhile shows that it does.
+		const { hold } = this.watching.asked
+		const now = this.agenda.now()
+		if (hold?.until !== undefined && hold.until > now && hold.until - now < HOLD_ENDS_MS) this.run(hold.until - now)
+		else if (hold && hold.until !== undefined && hold.until > now) this.hold(undefined, null)
 		// What nobody asks for comes by itself: the tenth poll looks at everything again.
 		if (!quietly) this.annotate('secrets.purista.dev/requested-at', `at ${this.agenda.monotonic}`)
 		this.#waitUntilRight()

@@ -85,8 +85,11 @@ function* useFlawed(group: Group, flaw: Flaw, current: VaultSecret | undefined, 
 	const facts = current?.facts ?? (pin === undefined ? items?.get(objectName.toLowerCase()) : undefined)
 	// Without facts nothing is remembered: it is asked for at each poll, so there is nothing to wait for.
 	const settled = facts === undefined || isSettled(facts, current?.serverTime ?? listedAt)
-	const same = (finding: Finding) =>
-		foundAs(group, (wanted) => ({ finding, known: facts && knownAs(wanted, facts, settled, finding, polling) }))
+	const same = (finding: Finding, again = false) =>
+		foundAs(group, (wanted) => ({
+			finding,
+			known: again || !facts ? undefined : knownAs(wanted, facts, settled, finding, polling),
+		}))
 	if (policyFor(flaw, binding.policy, pin !== undefined) !== 'Previous') return same({ kind: 'flawed', flaw })
 
 	const older = yield* listVersions(group[0], polling)
@@ -103,8 +106,8 @@ function* useFlawed(group: Group, flaw: Flaw, current: VaultSecret | undefined, 
 	if (choice.kind !== 'version') {
 		// No older one: it is kept as with Keep. Key Vault itself heeds only `disabled`.
 		return current
-			? yield* useValue(group, current, { flaw, trouble }, polling)
-			: same({ kind: 'flawed', flaw, trouble })
+			? yield* useValue(group, current, { flaw, trouble, again: fault !== undefined }, polling)
+			: same({ kind: 'flawed', flaw, trouble }, fault !== undefined)
 	}
 	const { version, ...olderFacts } = choice.version
 	const isThere = (wanted: WantedSecret) => {
@@ -122,13 +125,15 @@ function* useFlawed(group: Group, flaw: Flaw, current: VaultSecret | undefined, 
 interface Note {
 	readonly flaw?: Flaw | undefined
 	readonly trouble?: VaultFault | undefined
+	/** the trouble may pass without any change in the vault: nothing is remembered, so that the next poll asks again */
+	readonly again?: boolean
 	/** another version stands in for the current one, of which this is known */
 	readonly standsIn?: { readonly facts: SecretFacts | undefined; readonly settled: boolean }
 }
 
 function* useValue(group: Group, secret: VaultSecret, note: Note, polling: Polling): Piece<Found> {
 	const { version, facts, serverTime, answeredAt } = secret
-	const { flaw, trouble, standsIn } = note
+	const { flaw, trouble, again: passes = false, standsIn } = note
 	const formed = yield* contentsOf(group, secret)
 	return {
 		broke: undefined,
@@ -154,7 +159,10 @@ function* useValue(group: Group, secret: VaultSecret, note: Note, polling: Polli
 				const seen = standsIn ? standsIn.facts : facts
 				// What is remembered holds no value.
 				const again: Finding | undefined = flaw || trouble ? { ...finding, value: undefined } : undefined
-				return [wanted.name, { finding, known: seen && knownAs(wanted, seen, settled, again, polling) }]
+				return [
+					wanted.name,
+					{ finding, known: passes || !seen ? undefined : knownAs(wanted, seen, settled, again, polling) },
+				]
 			}),
 		),
 	}

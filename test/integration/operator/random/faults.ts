@@ -28,6 +28,15 @@ const entraDown: Step = async (context) => {
 	return fault('Entra down', 8, make)(context)
 }
 
+/** The vault answers nothing for longer than a pass lasts, with all its places open. */
+const stall: Step = async ({ stage, random, timers }) => {
+	// Other steps may have taken it back by then. A pass of a minute lasts three seconds here, by the clock of the run.
+	const ms = 3_000 + integer(random, 5_000)
+	const { id } = await stage.emulator.control.addFault({ match: { vault: 'v-random' }, action: 'hang' })
+	timers.push(setTimeout(() => void stage.emulator.control.removeFault(id).catch(() => {}), ms))
+	return `the vault stalls for ${ms} ms`
+}
+
 const noFaults: Step = async ({ stage }) => {
 	await stage.emulator.control.clearFaults()
 	return 'no faults'
@@ -122,6 +131,7 @@ export const FAULTS: readonly (readonly [number, Step])[] = [
 			onVault(() => ({ action: 'hang' })),
 		),
 	],
+	[1, stall],
 	[
 		1,
 		fault(
