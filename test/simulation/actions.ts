@@ -137,8 +137,7 @@ export function act(world: World, action: Action): void {
 			world.silence(action.ms)
 			return
 		case 'edit':
-			if (action.to.secretName === undefined || action.hasty || world.watching.before.length === 0)
-				world.edit(action.to)
+			if (action.to.secretName === undefined || action.hasty || isRenameOver(world)) world.edit(action.to)
 			return
 		case 'policy':
 			world.edit({ policy: { ...world.shape.policy, ...action.to } })
@@ -176,6 +175,15 @@ export function act(world: World, action: Action): void {
 		case 'intrude':
 			intrude(world, action)
 	}
+}
+
+/**
+ * The operator has followed the last edit, and no Secret waits under a former name: the status remembers one alone, so one
+ * that is renamed again while it is incomplete stays behind. That is known, and not mended yet.
+ */
+function isRenameOver({ watching, binding, shape }: World): boolean {
+	const told = binding.status?.['secretName']
+	return watching.before.length === 0 && (told === undefined || told === shape.secretName)
 }
 
 function kindsOf(on: Kind | 'vault' | 'api'): readonly Kind[] {

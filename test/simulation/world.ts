@@ -42,8 +42,8 @@ export interface Process {
 const ABSENT_MS = 10_000
 /** How long a poll of the operator may take: its deadline. */
 export const POLL_MS = 60_000
-/** All that is healed has had its time after this: three of the longest pauses between two attempts. */
-const HEALED_MS = 15 * 60_000
+/** All that is healed has had its time after this: the longest absence of an operator, and three of the longest pauses between two attempts. */
+const HEALED_MS = 25 * 60_000
 /** A hold that is over by then is waited for, not taken back. */
 const HOLD_ENDS_MS = 60_000
 const POLL_EVERY_MS = 5_000
