@@ -191,14 +191,6 @@ describe('a node that learns from the status', () => {
 		).toEqual([])
 	})
 
-	test('that the operator will look at a secret once more is no news', () => {
-		const one = filled()
-		const status = statusOf([entry('a'), entry('b', { reason: 'Unsettled' })])
-		one.pass(status, 0)
-		expect(isNews(one.knowledge, statusOf([entry('a'), entry('b')]))).toBe(false)
-		expect(isNews(one.knowledge, statusOf([entry('a'), entry('b', { reason: 'RemovalsHeld' })]))).toBe(true)
-	})
-
 	test('reads again by itself what it has read within two seconds of its change', () => {
 		const one = filled({ secrets: [{ name: 'a' }] })
 		const now = at(0).now / 1000

@@ -45,14 +45,10 @@ export type Told = ReadonlyMap<string, SecretStatus>
 
 const freshOf = ({ conditions = [] }: BindingStatus) => conditions.find(({ type }) => type === 'Fresh')
 
-/**
- * All of a status that a node follows. The time of the look is not among it, nor that a secret will be looked at once more: who reads a
- * value looks at it once more by itself.
- */
+/** All of a status that a node follows. The time of the look is not among it. */
 export const textOfStatus = (status: BindingStatus): string => {
 	const { observedGeneration, vault, secrets = [] } = status
-	const reasonOf = ({ reason }: SecretStatus) => (reason === 'Unsettled' ? undefined : reason)
-	const said = secrets.map((each) => [each.name, each.objectName, reasonOf(each), textOf(each)])
+	const said = secrets.map((each) => [each.name, each.objectName, each.reason, textOf(each)])
 	return JSON.stringify([observedGeneration, vault, freshOf(status)?.reason, said])
 }
 
