@@ -200,7 +200,7 @@ function acknowledge(world: World): void {
 	const fresh = conditions.find(({ type }) => type === 'Fresh')
 	if (fresh?.reason !== 'RemovalsHeld') return
 	const digest = /allow-removals=([0-9a-f]+)/.exec(fresh.message)?.[1]
-	const names = /none of them was: ([^.]*)\./.exec(fresh.message)?.[1]?.split(', ') ?? []
+	const names = /none of them was: (.*?)\.(?:\s|$)/.exec(fresh.message)?.[1]?.split(', ') ?? []
 	if (digest === undefined) throw new Error(`no line in: ${fresh.message}`)
 	for (const watching of world.watchings) watching.acknowledged = new Set([...watching.acknowledged, ...names])
 	world.annotate('secrets.purista.dev/allow-removals', digest)
