@@ -47,6 +47,8 @@ export interface JudgeOptions {
 	times: Times
 	/** how long a secret must have been absent before it counts as that, milliseconds */
 	absentMs: number
+	/** whether a write may still come of which the process is dead: it follows the spec that this one saw */
+	isLate?: () => boolean
 	/** statuses and places are told in the order in which they were written: two watches do not keep it, and rules 8 and 9 need it */
 	ordered: boolean
 }
@@ -78,7 +80,8 @@ export class Judge {
 		const problem = (text: string) => this.problems.push(`${binding.name}, status ${order}: ${text}`)
 		const { ordered } = this.#options
 		const isSuspended = status.observedGeneration === generation && conditionOf(status, 'Fresh')?.reason === 'Suspended'
-		binding.before = binding.before.filter((asked) => asked.generation >= (status.observedGeneration ?? 0))
+		if (!this.#options.isLate?.())
+			binding.before = binding.before.filter((asked) => asked.generation >= (status.observedGeneration ?? 0))
 		binding.suspendedAt = isSuspended ? order : undefined
 		if (status.lastChangeTime !== undefined) binding.reported = true
 		for (const { name, version } of status.secrets ?? []) {

@@ -25,6 +25,8 @@ export class Network {
 	readonly #random: () => number
 	/** something got there, or came back */
 	readonly #happened: () => void
+	/** writes that get there late: their process may be dead by then, and they are of the spec that it saw */
+	lateWrites = 0
 
 	constructor(agenda: Agenda, faults: Faults, random: () => number, happened: () => void) {
 		this.#agenda = agenda
@@ -50,7 +52,12 @@ export class Network {
 			// It waits once: after that other faults may still come to it.
 			const effect = this.#faults.take(kind, mayWait)
 			if (effect?.kind === 'late') {
-				this.#agenda.after(effect.ms, () => there(false))
+				const isWrite = kind === 'write'
+				if (isWrite) this.lateWrites++
+				this.#agenda.after(effect.ms, () => {
+					there(false)
+					if (isWrite) this.lateWrites--
+				})
 				return
 			}
 			this.#answer(effect, work, arrived)

@@ -89,7 +89,8 @@ export class World {
 		const times = { now: () => agenda.now(), monotonic: () => agenda.monotonic }
 		this.watching = watchingOf(BINDING, askedOf(shape, 1, undefined), allNames(), new Set(SELECTABLE))
 		this.watchings = [this.watching]
-		this.judge = new Judge({ vaults: this.vaults, times, absentMs: ABSENT_MS, ordered: true })
+		const isLate = () => this.network.lateWrites > 0
+		this.judge = new Judge({ vaults: this.vaults, times, absentMs: ABSENT_MS, ordered: true, isLate })
 		this.wishes = new Wishes(this.vaults, this.watchings, times, POLL_MS)
 		for (const vault of VAULTS) {
 			for (const name of OBJECT_NAMES) if (name !== 'delta') this.vaults.rotate(vault, name)
