@@ -1,5 +1,6 @@
 // `npm run azure-check` as somebody with a subscription runs it, with the emulator in the role of Azure: by the exports of `--env`.
 import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -81,6 +82,26 @@ it('runs the checks and the conformance suite against the vault, and leaves noth
 	const { secrets } = await control.listSecrets({ vault: 'payments' })
 	expect(secrets.map((each) => each.name)).toEqual(['somebody-elses'])
 })
+
+it('ended in the middle, it takes away what it made, and says by which name it would be found', async () => {
+	const control = emulatorControl(environment['EMULATOR_CONTROL_URL'] ?? '')
+	const names = async () => (await control.listSecrets({ vault: 'payments' })).secrets.map(({ name }) => name)
+	const args = ['--vault-url', environment['AZURE_KEYVAULT_URL'] ?? '', '--only', 'checks', '--out', folder]
+	const child = spawn(process.execPath, [CONDITION, join(ROOT, 'test/azure/cli.ts'), ...args], {
+		cwd: ROOT,
+		env: { ...process.env, ...environment },
+	})
+	let out = ''
+	for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (out += chunk.toString()))
+	const ended = once(child, 'close')
+	const isThere = async () => (await names()).some((name) => name.startsWith('asb-check-'))
+	await until('a secret of the checks', isThere, { everyMs: 5 })
+	child.kill('SIGTERM')
+	expect((await ended)[0]).toBe(1)
+	expect(out).toMatch(/^secrets of this run begin with asb-check-[0-9a-f]{8}-$/m)
+	expect(out).toContain('ended by SIGTERM')
+	expect((await names()).filter((name) => name.startsWith('asb-check-'))).toEqual([])
+}, 120_000)
 
 it.each([
 	[['--vault-url', 'https://example.org'], 'name a vault for tests by --vault-url'],

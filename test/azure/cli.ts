@@ -13,7 +13,7 @@ const ROOT = join(import.meta.dirname, '../..')
 const HELP = `npm run azure-check -- [options]
 
 By your az login, or whatever DefaultAzureCredential finds. All names that it makes in the vault begin with asb-check- and eight
-random digits; it deletes and purges them at its end. Use a vault for tests, with the role Key Vault Secrets Officer.
+random hexadecimal digits; it deletes and purges them at its end, and when Ctrl-C ends it. Use a vault for tests, with the role Key Vault Secrets Officer.
 
   --vault-url URL         default: AZURE_VAULT_URL
   --out FOLDER            of the dated report; default: deploy/azure/reports
@@ -100,13 +100,22 @@ async function sectionsOf(): Promise<Section[]> {
 
 await inspect()
 const at = new Date()
-let left: string[] = []
+process.stdout.write(`secrets of this run begin with ${prefix}\n`)
+const stopped = new Promise<never>((_, reject) => {
+	for (const name of ['SIGINT', 'SIGTERM'] as const)
+		process.once(name, () => reject(new Error(`ended by ${name}; what it made in the vault is taken away`)))
+})
 let sections: Section[]
 try {
-	sections = await sectionsOf()
-} finally {
-	left = await cleanUp(ask, prefix)
+	sections = await Promise.race([sectionsOf(), stopped])
+} catch (error) {
+	// What went wrong first is what is told, whatever becomes of the rest.
+	const stays = await cleanUp(ask, prefix).catch(() => [`all that begins with ${prefix}`])
+	process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
+	if (stays.length > 0) process.stderr.write(`left in the vault: ${stays.join(', ')}\n`)
+	process.exit(1)
 }
+const left = await cleanUp(ask, prefix)
 const report = reportOf(sections, host, at)
 const out = values.out ?? join(ROOT, 'deploy/azure/reports')
 mkdirSync(out, { recursive: true })
@@ -117,4 +126,5 @@ if (left.length > 0)
 	process.stdout.write(
 		`${left.length} secrets that begin with ${prefix} could not be purged: your role or the vault forbids it\n`,
 	)
-process.exitCode = sections.some(({ results }) => results.some(({ problem }) => problem !== undefined)) ? 1 : 0
+const failed = sections.some(({ results }) => results.some(({ problem }) => problem !== undefined))
+process.exitCode = failed || left.length > 0 ? 1 : 0

@@ -20,6 +20,17 @@ it('one of each group in turn; in a group first ones first; among them one of ea
 	expect(drain(turns)).toEqual(['a-new', 'b1', 'a1', 'b2', 'a3', 'a2'])
 })
 
+it('of groups that used nothing nothing is remembered when they are gone', () => {
+	const turns = createTurns<number>()
+	for (let i = 0; i < 1_000; i++) {
+		turns.add(place(`namespace-${i}`), i)
+		expect(turns.shift()).toBe(i)
+	}
+	expect(turns.remembered).toBe(0)
+	turns.used('dear', 5)
+	expect(turns.remembered).toBe(1)
+})
+
 it('whoever may not go keeps its turn', () => {
 	const turns = createTurns<string>()
 	turns.add(place('a', false, 'hangs'), 'a1')

@@ -32,6 +32,8 @@ export interface Turns<T> {
 	/** all, in no particular order */
 	items(): Iterable<T>
 	readonly size: number
+	/** groups that have nothing here and of which something is remembered */
+	readonly remembered: number
 }
 
 // A Map and a Set keep the order of insertion, which is the order of turns.
@@ -69,6 +71,8 @@ export function createTurns<T>(): Turns<T> {
 	const leave = (group: string, use: Use) => {
 		groups.delete(group)
 		gone.delete(group)
+		// Like one that never came: names of namespaces would pile up where nothing is told as used.
+		if (use.used <= floor && use.expected === 0) return
 		gone.set(group, use)
 		// One that has used nothing for so long counts as new.
 		for (const [each, { used }] of gone) {
@@ -150,6 +154,9 @@ export function createTurns<T>(): Turns<T> {
 			const use = { used, expected: (before.expected + cost) / 2 }
 			if (of) of.use = use
 			else leave(group, use)
+		},
+		get remembered() {
+			return gone.size
 		},
 		*items() {
 			for (const { first, others } of groups.values())

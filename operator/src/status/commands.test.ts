@@ -19,6 +19,11 @@ const federation = {
 }
 
 describe('printed commands', () => {
+	it('have no vault whose name would be an option', () => {
+		expect(roleAssignmentLine(clientId, '--debug')).toBeUndefined()
+		expect(accessPolicyLine(clientId, '--debug')).toBeUndefined()
+	})
+
 	it('carry everything that is needed to run them', () => {
 		expect(federatedCredentialLine(federation)).toBe(
 			`az identity federated-credential create --name team-a-app-v2 --identity-name "$(az identity list --query "[?clientId=='${clientId}'].name" -o tsv)" --resource-group "$(az identity list --query "[?clientId=='${clientId}'].resourceGroup" -o tsv)" --issuer https://westeurope.oic.prod-aks.azure.com/t/c/ --subject system:serviceaccount:team-a:app.v2 --audiences api://AzureADTokenExchange`,

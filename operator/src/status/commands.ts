@@ -13,7 +13,8 @@ export const TENANT_VOLUME_ROLE = 'azure-secret-binding-tenant-volume'
 
 const GUID = /^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$/
 const DNS_NAME = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/
-const VAULT_NAME = /^[a-zA-Z0-9-]{1,24}$/
+// With a letter first, as Key Vault has them: what begins with a hyphen would be an option of the command.
+const VAULT_NAME = /^[a-zA-Z][a-zA-Z0-9-]{0,23}$/
 const ISSUER = /^https:\/\/[A-Za-z0-9.-]+(:[0-9]+)?(\/[A-Za-z0-9._~-]*)*$/
 const AUDIENCE = /^api:\/\/[A-Za-z0-9]+$/
 

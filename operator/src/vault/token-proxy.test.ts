@@ -118,6 +118,18 @@ describe('the exchange of an identity binding', () => {
 		expect(replaced).not.toBe(first)
 	})
 
+	it('a CA that is still empty at the first exchange is not every CA that node trusts: nothing is sent', async () => {
+		writeFileSync(caFile, '')
+		expect(await faultOf(read())).toBe('entraUnavailable')
+		const inner: Sender = {
+			send: () => Promise.reject(new Error('nothing may be sent')),
+			headersOf: () => createHttpHeaders(),
+		}
+		const toEntra = createPipelineRequest({ url: 'https://login.example.com/x' })
+		const send = async () => createTokenProxySender(proxy, inner).send(toEntra, new AbortController().signal)
+		await expect(send()).rejects.toThrow('the CA of the token proxy is empty')
+	})
+
 	it('a proxy that is another than its CA says gets no token', async () => {
 		writeFileSync(caFile, createPki().caPem)
 		expect(await faultOf(read())).toBe('entraUnavailable')

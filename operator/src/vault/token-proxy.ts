@@ -5,7 +5,7 @@ import type { Sender } from './http.ts'
 // Identity bindings of AKS: many clusters and ServiceAccounts share one managed identity without a federated credential for each.
 // Their tokens have an audience of their own, and are exchanged by a proxy of AKS in the cluster, which asks Entra.
 
-/** The audience of tokens that go there, and nowhere else. */
+/** The audience of tokens that go there. Where no proxy is configured they go to Entra as others do, which takes none of them. */
 export const BINDING_AUDIENCE = 'api://AKSIdentityBinding'
 
 /** Where the proxy is, as AKS's webhook writes it into the environment of a pod. */
@@ -64,6 +64,8 @@ function createAgents({ serverName, ca, caFile }: TokenProxy): () => Agent {
 	return () => {
 		// Each exchange, once an hour for each identity: as the library of Entra has it. Empty in the middle of a replacement.
 		const pem = caFile === undefined ? ca : readFileSync(caFile, 'utf8') || known?.pem
+		// Without one node would trust every public authority, and show the token to whoever has a certificate of one.
+		if (caFile !== undefined && pem === undefined) throw new Error(`the CA of the token proxy is empty: ${caFile}`)
 		if (!known || known.pem !== pem) {
 			known?.agent.destroy()
 			known = { pem, agent: agentOf(pem) }
