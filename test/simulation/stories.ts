@@ -309,4 +309,17 @@ export const stories: readonly Story[] = [
 		step({ do: 'disable', vault: 'blue', object: 'beta' }, 5_000),
 		step({ do: 'intrude', how: 'edit', key: 0 }, 5_000),
 	),
+	story(
+		'a version that is older than two disabled ones stands in when its time has come',
+		{ select: true },
+		step({ do: 'times', ...red, object: 'east', which: 'notBefore', inSeconds: 90 }),
+		step({ do: 'policy', to: { disabled: 'Previous' } }),
+		step({ do: 'rotate', ...red, object: 'east' }, 1_000),
+		step({ do: 'rotate', ...red, object: 'east' }, 1_500),
+		step({ do: 'disable', ...red, object: 'east' }, 1_500),
+		step({ do: 'disable the one before', ...red, object: 'east' }, 3_000),
+		step({ do: 'settle', quietly: true }),
+		step({ do: 'lose', what: 'lostAnswer', on: 'readBack', times: 2 }, 28_144),
+		step({ do: 'settle', quietly: true }),
+	),
 ]

@@ -4,6 +4,7 @@ import type { WantedSecret } from '../api/parse.ts'
 import type { Demand, ListedSecret } from '../ports/vault.ts'
 import type { Finding } from './entry.ts'
 import type { VaultFault } from './fault.ts'
+import { policyFor } from './flaw.ts'
 import { type Broke, type Found, type Group, groupsOf, type One, together } from './found.ts'
 import { deliveredSecret } from './held.ts'
 import type { LastPoll } from './knowledge.ts'
@@ -196,7 +197,7 @@ function selectionOf(
 
 /** What is to be found out about a group: read it, look at its pin, or say that nothing has changed. */
 function pieceOf(group: Group, polling: Polling): Piece<Found> {
-	const { known, items, polls, at } = polling
+	const { binding, known, items, polls, at } = polling
 	const [first] = group
 	const pinned = first.version !== undefined
 	const listed = items?.get(first.objectName.toLowerCase())
@@ -204,8 +205,9 @@ function pieceOf(group: Group, polling: Polling): Piece<Found> {
 	const isChanged = (wanted: WantedSecret) => {
 		const one = known.get(wanted.name)
 		if (!one || (!pinned && !items)) return true
-		// A version that stands in may be disabled in its turn.
-		if (one.finding?.kind === 'value' && one.finding.standsIn && isPinTime) return true
+		// A version that stands in may be disabled in its turn; and where none did, the time of one may have come.
+		const mayStandIn = one.flaw !== undefined && policyFor(one.flaw, binding.policy, pinned) === 'Previous'
+		if (mayStandIn && isPinTime) return true
 		return mustReadAfterList(wanted, one, listed, at.now)
 	}
 	if (group.some((wanted) => mustReadNow(wanted, polling) || isChanged(wanted))) return readGroup(group, polling)
