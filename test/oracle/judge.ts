@@ -156,7 +156,9 @@ export class Judge {
 		}
 		if (!ours) return
 		const { asked, before: past, suspendedAt, acknowledged } = binding
-		if (asked.suspend && suspendedAt !== undefined && order > suspendedAt)
+		// It may be of a spec between two that suspend it, whose status nobody has written yet.
+		const isSuspended = [asked, ...past].every(({ suspend }) => suspend)
+		if (isSuspended && suspendedAt !== undefined && order > suspendedAt)
 			problem('was written while the binding is suspended')
 		const allowed = Math.max(...[asked, ...past].map(({ maxRemovals }) => maxRemovals))
 		if (this.#secretsOf(binding, gone) > allowed && !gone.every((name) => acknowledged.has(name)))
