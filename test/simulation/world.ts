@@ -280,10 +280,10 @@ export class World {
 		this.#silentUntil = 0
 		this.#show()
 		// One that ends by itself meanwhile shows that it does.
-		const { hold } = this.watching.asked
 		const now = this.agenda.now()
-		if (hold?.until !== undefined && hold.until > now && hold.until - now < HOLD_ENDS_MS) this.run(hold.until - now)
-		else if (hold && hold.until !== undefined && hold.until > now) this.hold(undefined, null)
+		const left = (this.watching.asked.hold?.until ?? now) - now
+		if (left >= HOLD_ENDS_MS) this.hold(undefined, null)
+		else if (left > 0) this.run(left)
 		// What nobody asks for comes by itself: the tenth poll looks at everything again.
 		if (!quietly) this.annotate('secrets.purista.dev/requested-at', `at ${this.agenda.monotonic}`)
 		this.#waitUntilRight()

@@ -3,6 +3,7 @@ import https, { type RequestOptions } from 'node:https'
 import { createSecureContext } from 'node:tls'
 import { isDeepStrictEqual } from 'node:util'
 import { KubeError } from '../ports/kube-error.ts'
+import { destroyOnAbort } from '../process/abort.ts'
 
 // Go's server closes idle connections after 90 s or more; staying clearly below never sends into a closing socket.
 const KEEP_ALIVE_MS = 30_000
@@ -90,10 +91,8 @@ export function createConnections(): Connections {
 				const length = body === undefined ? {} : { 'content-length': String(Buffer.byteLength(body)) }
 				const framed = { ...headers, ...length }
 				const request = (isPlain ? http : https).request(url, { method, headers: framed, agent })
-				// The signal is one for this request (deadline.ts). Node's own option for it costs more than these lines.
-				const abort = () => void request.destroy(asError(signal.reason))
-				if (signal.aborted) abort()
-				signal.addEventListener('abort', abort, { once: true })
+				// The signal is one for this request (deadline.ts).
+				destroyOnAbort(request, signal)
 				// What comes after the answer has begun is told by the answer.
 				request.on('error', reject)
 				request.once('response', (response) => {
@@ -112,7 +111,5 @@ export function createConnections(): Connections {
 		},
 	}
 }
-
-const asError = (reason: unknown) => (reason instanceof Error ? reason : new Error('aborted'))
 
 const nameOf = ({ host = '', port = '' }: RequestOptions = {}) => `${host}:${port}`

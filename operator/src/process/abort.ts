@@ -1,3 +1,5 @@
+import type { ClientRequest } from 'node:http'
+
 /** An AbortController that follows a parent signal until `release` is called. */
 export interface LinkedAbort {
 	controller: AbortController
@@ -27,4 +29,14 @@ export function heedingAbort<T>(promise: Promise<T>, signal: AbortSignal): Promi
 	const abort = () => reject(signal.reason)
 	signal.addEventListener('abort', abort, { once: true })
 	return Promise.race([promise, aborted]).finally(() => signal.removeEventListener('abort', abort))
+}
+
+/**
+ * Ends a request, and what of its answer is still to come, when a signal aborts that is one for this request. Node's own option for it
+ * costs more than these lines.
+ */
+export function destroyOnAbort(request: ClientRequest, signal: AbortSignal): void {
+	const abort = () => void request.destroy(signal.reason instanceof Error ? signal.reason : new Error('aborted'))
+	if (signal.aborted) abort()
+	signal.addEventListener('abort', abort, { once: true })
 }

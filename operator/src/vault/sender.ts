@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { Agent, request as open } from 'node:https'
+import { destroyOnAbort } from '../process/abort.ts'
 import type { Sender } from './http.ts'
 
 type Library = Pick<typeof import('./sdk.ts'), 'createHttpHeaders' | 'RestError'>
@@ -30,10 +31,7 @@ export function createSender({ createHttpHeaders, RestError }: Library): Sender 
 				const path = `${pathname}${search}`
 				const connections = (request.agent as Agent | undefined) ?? agentOf()
 				const sent = open({ hostname, port, path, method, headers, agent: connections })
-				// Node's own option for a signal costs more than these lines.
-				const abort = () => void sent.destroy(signal.reason instanceof Error ? signal.reason : new Error('aborted'))
-				if (signal.aborted) abort()
-				signal.addEventListener('abort', abort, { once: true })
+				destroyOnAbort(sent, signal)
 				sent.on('error', (error: NodeJS.ErrnoException) => {
 					const { message, code = RestError.REQUEST_SEND_ERROR } = error
 					reject(signal.aborted ? error : new RestError(message, { code, request }))
