@@ -25,6 +25,9 @@ beforeAll(async () => {
 			'--vault',
 			'payments',
 			'--env',
+			// Its proxy leads 443 here: two runs on one machine, or anything else on 443, are not in each other's way.
+			'--port',
+			'0',
 			'--ca-folder',
 			join(folder, 'ca'),
 		],
@@ -34,7 +37,12 @@ beforeAll(async () => {
 	emulator.stdout?.on('data', (chunk: Buffer) => {
 		out += chunk.toString()
 	})
-	await until('the exports of the emulator', async () => out.includes('EMULATOR_CONTROL_URL'))
+	const exports = until('the exports of the emulator', async () => out.includes('EMULATOR_CONTROL_URL'))
+	const ended = once(emulator, 'exit').then(([code]) => {
+		throw new Error(`the emulator ended with ${code} before it was ready; its words are above`)
+	})
+	for (const each of [exports, ended]) each.catch(() => undefined)
+	await Promise.race([exports, ended])
 	environment = Object.fromEntries(
 		[...out.matchAll(/^export (\w+)='(.*)'$/gm)].map(([, name = '', value = '']) => [name, value] as const),
 	)

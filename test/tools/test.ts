@@ -85,9 +85,15 @@ interface VitestReport {
 		startTime: number
 		endTime: number
 		message?: string
-		assertionResults: Array<{ fullName: string; status: string }>
+		assertionResults: Array<{ fullName: string; status: string; failureMessages?: string[] }>
 	}>
 }
+
+/** Characters of a failure in the closing lines: what was expected and what came, for whoever sees the end of a log only. */
+const MAX_REASON = 500
+
+/** The first line of a failure. */
+const reasonOf = (text = ''): string => (text.split('\n')[0] ?? '').slice(0, MAX_REASON)
 
 async function vitest(project: Exclude<Stage, 'check'> | 'local'): Promise<void> {
 	stopping.signal.throwIfAborted()
@@ -116,8 +122,9 @@ async function vitest(project: Exclude<Stage, 'check'> | 'local'): Promise<void>
 	for (const suite of report.testResults) {
 		times.files.push([relative(process.cwd(), suite.name), suite.endTime - suite.startTime])
 		const failed = suite.assertionResults.filter((test) => test.status === 'failed')
-		for (const test of failed) fail(`${project}: ${test.fullName}`)
-		if (suite.status === 'failed' && failed.length === 0) fail(`${project}: ${suite.name} could not run`)
+		for (const test of failed) fail(`${project}: ${test.fullName}: ${reasonOf(test.failureMessages?.[0])}`)
+		if (suite.status === 'failed' && failed.length === 0)
+			fail(`${project}: ${suite.name} could not run: ${reasonOf(suite.message)}`)
 	}
 	// For example an unhandled rejection, which belongs to no test.
 	if (!ok && count.failed === before) fail(`${project}: vitest reported an error outside of a test`)

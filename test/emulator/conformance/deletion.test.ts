@@ -1,6 +1,6 @@
 // Soft delete, recover, purge, backup.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type Answer, API, type Bench, openBench } from './kit.ts'
+import { type Answer, API, type Bench, itemsOf, openBench } from './kit.ts'
 
 const DAY = 86_400
 
@@ -8,6 +8,7 @@ describe('deletion', () => {
 	let bench: Bench
 	const call = (method: string, path: string, body?: object): Promise<Answer> =>
 		bench.raw(`${path}?${API}`, { method, ...(body === undefined ? {} : { body }) })
+	const items = (path: string) => itemsOf(bench.raw, `${path}?${API}`)
 	/** Past every visibility delay, which is 3 s unless configured. */
 	const settle = (): Promise<unknown> => bench.emulator.control.advanceClock({ seconds: 4 })
 	beforeAll(async () => {
@@ -66,13 +67,12 @@ describe('deletion', () => {
 		await call('PUT', '/secrets/listgone', { value: 'v' })
 		await call('DELETE', '/secrets/listgone')
 		const names = async (path: string): Promise<string[]> =>
-			(await call('GET', path)).page.value.map((item) => item.id.split('/').at(-1) ?? '')
+			(await items(path)).map((item) => item.id.split('/').at(-1) ?? '')
 		expect(await names('/secrets')).not.toContain('listgone')
 		expect(await names('/deletedsecrets')).not.toContain('listgone')
 		await settle()
 		expect(await names('/deletedsecrets')).toContain('listgone')
-		const { page: json } = await call('GET', '/deletedsecrets')
-		const item = json.value.find((each: { id: string }) => each.id.endsWith('/listgone'))
+		const item = (await items('/deletedsecrets')).find((each) => each.id.endsWith('/listgone'))
 		expect(Object.keys(item ?? {})).toEqual(['recoveryId', 'deletedDate', 'scheduledPurgeDate', 'id', 'attributes'])
 	})
 
@@ -95,8 +95,8 @@ describe('deletion', () => {
 		])
 		await settle()
 		expect((await call('GET', '/secrets/back')).bundle.value).toBe('2')
-		const { page: json } = await call('GET', '/secrets/back/versions')
-		expect(json.value.map((item: { id: string }) => item.id)).toEqual([first.bundle.id, second.bundle.id].sort())
+		const versions = await items('/secrets/back/versions')
+		expect(versions.map((item) => item.id)).toEqual([first.bundle.id, second.bundle.id].sort())
 	})
 
 	it('answers purge with 204 and frees the name after some seconds', async () => {
@@ -109,7 +109,7 @@ describe('deletion', () => {
 		expect((await call('PUT', '/secrets/purged', { value: 'w' })).status).toBe(409)
 		await settle()
 		expect((await call('PUT', '/secrets/purged', { value: 'w' })).status).toBe(200)
-		expect((await call('GET', '/secrets/purged/versions')).bundle.value).toHaveLength(1)
+		expect(await items('/secrets/purged/versions')).toHaveLength(1)
 	})
 
 	it('purges by itself at the scheduled purge date', async () => {
@@ -198,7 +198,7 @@ describe('deletion', () => {
 		await settle()
 		const restored = await call('POST', '/secrets/restore', { value: backup.bundle.value })
 		expect([restored.status, restored.bundle.id, restored.bundle.value]).toEqual([200, made[1]?.bundle.id, undefined])
-		expect((await call('GET', '/secrets/saved/versions')).bundle.value).toHaveLength(2)
+		expect(await items('/secrets/saved/versions')).toHaveLength(2)
 		expect((await call('GET', '/secrets/saved')).bundle.value).toBe('CANARY')
 	})
 

@@ -209,3 +209,14 @@ export async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
 	for await (const item of items) all.push(item)
 	return all
 }
+
+/** All items of a list that is asked for by path, over its pages: a first page may be short, or even empty. */
+export async function itemsOf(raw: Bench['raw'], path: string): Promise<Bundle[]> {
+	const items: Bundle[] = []
+	for (let next: string | null = path; next !== null; ) {
+		const { page }: Answer = await raw(next)
+		items.push(...page.value)
+		next = page.nextLink === null ? null : page.nextLink.replace(/^https:\/\/[^/]+/, '')
+	}
+	return items
+}

@@ -85,7 +85,8 @@ describe('the unmodified JS SDK', () => {
 		expect(names.filter((name) => name.startsWith('many-'))).toEqual(secrets.map((each) => each.name))
 		const pages = await collect(client.listPropertiesOfSecrets().byPage({ maxPageSize: 20 }))
 		expect(pages.length).toBeGreaterThanOrEqual(3)
-		expect(pages[0]).toHaveLength(20)
+		// Never more than asked for; the service answers fewer in about every fourth page, and so does the emulator by its seed.
+		expect(pages.filter((page) => page.length > 20)).toEqual([])
 	})
 
 	it('lists versions', async () => {

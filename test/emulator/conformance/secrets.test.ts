@@ -1,7 +1,7 @@
 // Bodies, key order, paging, limits and semantics.
 import { X509Certificate } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
-import { type Answer, API, type Bench, openBench } from './kit.ts'
+import { type Answer, API, type Bench, itemsOf, openBench } from './kit.ts'
 
 const keys = (value: object): string[] => Object.keys(value)
 
@@ -264,12 +264,10 @@ describe('secrets', () => {
 		it('orders versions by version id ascending (not by time), full ids', async () => {
 			const made: string[] = []
 			for (let i = 0; i < 12; i += 1) made.push((await put('many', { value: `${i}` })).bundle.id as string)
-			const { page: json } = await bench.raw(`/secrets/many/versions?${API}`)
-			const ids = json.value.map((item: { id: string }) => item.id)
+			const ids = (await itemsOf(bench.raw, `/secrets/many/versions?${API}`)).map((item) => item.id)
 			expect(ids).toEqual([...made].sort())
 			expect(ids).not.toEqual(made)
-			expect(keys(json)).toEqual(['value', 'nextLink'])
-			expect(json.nextLink).toBeNull()
+			expect(keys((await bench.raw(`/secrets/many/versions?${API}`)).page)).toEqual(['value', 'nextLink'])
 		})
 
 		it('shows versions of one second with the same created: only GET without version tells the current one', async () => {
