@@ -21,6 +21,8 @@ import { checkPin, type Polling, readGroup } from './values.ts'
 export interface Poll extends Found, Omit<LastPoll, 'findings'> {
 	/** so many secrets would have to be delivered, which is too many: nothing was read */
 	readonly tooMany: number | undefined
+	/** the whole list that it went by */
+	readonly listed?: Pick<Polling, 'items' | 'listedAt'>
 }
 
 // A pass of one binding needs no more at once than this: a vault's budget lets eight run for all of them.
@@ -54,7 +56,8 @@ export function* pollWhole(begun: Polling): Piece<Poll> {
 	const decided = new Map(
 		[...selection.ones].filter(([name, { finding }]) => !(held.names.includes(name) && finding.kind === 'leaves')),
 	)
-	const about = { wanted, selectors: selection.selectors, held, tooMany: undefined }
+	const { items, listedAt } = listed
+	const about = { wanted, selectors: selection.selectors, held, tooMany: undefined, listed: { items, listedAt } }
 	if (listed.broke) return filledIn({ ...about, ones: decided, broke: listed.broke }, polling)
 	const count = wanted.filter(({ form }) => form?.kind !== 'certificate').length
 	if (count > MAX_SECRETS) return { ...about, ones: decided, broke: undefined, tooMany: count }
