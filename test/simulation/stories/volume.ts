@@ -130,4 +130,12 @@ export const volumeStories: readonly Story[] = [
 		step({ do: 'kill node', node: 1, inFlight: false, downMs: 0 }, 1_722),
 		step({ do: 'rotate', ...red, object: 'beta' }, 1_000),
 	),
+	story(
+		'a hold brings back nothing to a node that the spec does not select any more',
+		{ select: true },
+		step({ do: 'kill node', node: 0, inFlight: true, downMs: 0 }, 1_000),
+		step({ do: 'edit', to: { select: false } }),
+		step({ do: 'rotate', ...red, object: 'east' }),
+		step({ do: 'hold', file: 'east', back: 1, ms: 40_000 }),
+	),
 ]
