@@ -168,6 +168,43 @@ test.each(['on', '1234', 'null'])(
 	60_000,
 )
 
+test.each(['on', '1234', 'null', 'a: b', '1.0 #x'])(
+	'a text %s in the values is that text in the objects',
+	async (name) => {
+		const isName = /^[a-z0-9]+$/.test(name)
+		const objects = await renderChart(helm, {
+			'image.tag': name,
+			'image.pullSecrets': isName ? [name] : [],
+			priorityClassName: name,
+			'emulator.enabled': true,
+			'emulator.ip': name,
+			'emulator.vaults': [isName ? name : 'payments'],
+			'emulator.caConfigMap': name,
+			'metrics.podMonitor.enabled': true,
+			'metrics.podMonitor.labels': { 'helm.sh/chart': name, release: name },
+		})
+		const image = `azure-secret-binding-operator:${name}`
+		const pod = { ...(isName && { imagePullSecrets: [{ name }] }), containers: [{ image }] }
+		expect(deployment(objects)['spec']).toMatchObject({
+			template: {
+				spec: {
+					...pod,
+					priorityClassName: name,
+					hostAliases: [{ ip: name }],
+					volumes: [{ configMap: { name } }],
+				},
+			},
+		})
+		expect(only(objects, 'Pod')[0]).toMatchObject({ spec: pod })
+		const [monitor] = only(objects, 'PodMonitor')
+		expect(monitor?.metadata.labels).toMatchObject({
+			release: name,
+			'app.kubernetes.io/part-of': 'azure-secret-binding',
+		})
+		expect(monitor?.metadata.labels?.['helm.sh/chart']).toMatch(/^azure-secret-binding-/)
+	},
+)
+
 describe('profiles', () => {
 	test('namespaces: no ClusterRoleBinding, the flag, and grants in each', async () => {
 		const objects = await renderChart(helm, PROFILES['namespaces'])
@@ -228,6 +265,9 @@ test.each([
 	['an unknown scope', { 'rbac.scope': 'cluster' }, '/rbac/scope'],
 	['a wrong type', { ha: 'yes' }, '/ha'],
 	['no namespaces', { 'rbac.scope': 'namespaces' }, 'name them in rbac.namespaces'],
+	['two namespaces in one', { tenants: ['x; y'] }, '/tenants/0'],
+	['a variable that the chart sets', { env: [{ name: 'POD_NAMESPACE', value: 'kube-system' }] }, 'env: POD_NAMESPACE'],
+	['the switch that the chart sets', { ...PROFILES['metricsAuth'], env: [{ name: 'METRICS_AUTH' }] }, 'METRICS_AUTH'],
 	['namespaces of another scope', { 'rbac.namespaces': ['a'] }, 'set tenants'],
 	[
 		'scrapes without a token',
