@@ -36,11 +36,15 @@ interface Container {
 const containersOf = (object: Rendered): Container[] =>
 	(object['spec'] as { template?: { spec: { containers: Container[] } } } | undefined)?.template?.spec.containers ?? []
 
-/** By key, without what Helm's way adds: its label, and the annotation that keeps the CRD. */
+/** By key, without what the chart adds: its label, the annotation that keeps the CRD, and the waves of Argo CD. */
 function comparable(objects: readonly Rendered[]): Record<string, unknown> {
 	const entries = objects.map((object) => {
 		const { 'helm.sh/chart': _chart, ...labels } = object.metadata.labels ?? {}
-		const { 'helm.sh/resource-policy': _keep, ...annotations } = object.metadata.annotations ?? {}
+		const {
+			'helm.sh/resource-policy': _keep,
+			'argocd.argoproj.io/sync-wave': _wave,
+			...annotations
+		} = object.metadata.annotations ?? {}
 		const { env } = containersOf(object)[0] ?? {}
 		// kustomize puts what a patch adds first; none refers to another, so their order means nothing.
 		env?.sort((a, b) => (a.name < b.name ? -1 : 1))
@@ -243,6 +247,71 @@ describe('profiles', () => {
 		expect(text).toContain('"NODE_EXTRA_CA_CERTS"')
 	})
 
+	test('Argo CD syncs the CRD first, then the admission policies, then the operator', async () => {
+		const objects = await renderChart(helm)
+		const waves = (kind: string) =>
+			only(objects, kind).map(({ metadata }) => Number(metadata.annotations?.['argocd.argoproj.io/sync-wave'] ?? 0))
+		expect(waves('CustomResourceDefinition')).toEqual([-2])
+		expect(waves('ValidatingAdmissionPolicy')).toEqual([-1, -1, -1, -1])
+		expect(waves('ValidatingAdmissionPolicyBinding')).toEqual([-1, -1, -1, -1])
+		expect(waves('Deployment')).toEqual([0])
+	})
+
+	test('what a user adds arrives: credentials, environment, labels, annotations, tolerations, nodes, PodMonitor of Azure', async () => {
+		const given = {
+			'image.pullSecrets': ['registry'],
+			'image.pullPolicy': 'Always',
+			env: [{ name: 'HTTPS_PROXY', value: 'http://proxy:3128' }],
+			podLabels: { team: 'platform', 'app.kubernetes.io/name': 'other' },
+			podAnnotations: { note: 'kept' },
+			tolerations: [{ key: 'system', operator: 'Exists' }],
+			nodeSelector: { pool: 'system' },
+			priorityClassName: 'system-cluster-critical',
+			'resources.requests': { cpu: '200m', memory: '256Mi' },
+			'metrics.podMonitor.enabled': true,
+			'metrics.podMonitor.apiVersion': 'azmonitoring.coreos.com/v1',
+		}
+		const objects = await renderChart(helm, given)
+		const { template } = deployment(objects)['spec'] as {
+			template: { metadata: object; spec: { containers: object[] } }
+		}
+		expect(template.metadata).toMatchObject({
+			// The selector's own label cannot be changed by a value.
+			labels: { team: 'platform', 'app.kubernetes.io/name': 'azure-secret-binding-operator' },
+			annotations: given.podAnnotations,
+		})
+		expect(template.spec).toMatchObject({
+			imagePullSecrets: [{ name: 'registry' }],
+			priorityClassName: given.priorityClassName,
+			nodeSelector: given.nodeSelector,
+			tolerations: given.tolerations,
+		})
+		expect(template.spec.containers[0]).toMatchObject({
+			imagePullPolicy: 'Always',
+			env: expect.arrayContaining(given.env) as unknown[],
+			resources: { requests: given['resources.requests'], limits: { memory: '384Mi' } },
+		})
+		const [monitor] = only(objects, 'PodMonitor')
+		expect(monitor).toMatchObject({ apiVersion: 'azmonitoring.coreos.com/v1', spec: { labelLimit: 63 } })
+	})
+
+	test('bindings are part of view, edit and admin, unless aggregation is off', async () => {
+		const roles = async (aggregate: boolean) =>
+			only(await renderChart(helm, { 'rbac.aggregate': aggregate }), 'ClusterRole').flatMap(({ metadata }) =>
+				Object.keys(metadata.labels ?? {})
+					.filter((label) => label.startsWith('rbac.authorization.k8s.io/aggregate-to-'))
+					.map((label) => `${metadata.name} in ${label.slice('rbac.authorization.k8s.io/aggregate-to-'.length)}`),
+			)
+		expect((await roles(true)).toSorted()).toEqual([
+			'azure-secret-binding-edit in admin',
+			'azure-secret-binding-edit in edit',
+			'azure-secret-binding-view in admin',
+			'azure-secret-binding-view in edit',
+			'azure-secret-binding-view in view',
+		])
+		expect(await roles(false)).toEqual([])
+	})
+
 	test('the CRD is kept at uninstall', async () => {
 		const [crd] = only(await renderChart(helm), 'CustomResourceDefinition')
 		expect(crd?.metadata.annotations?.['helm.sh/resource-policy']).toBe('keep')
@@ -293,9 +362,15 @@ describe('AKS deployment safeguards', () => {
 		const container = {
 			image: 'a:latest',
 			ports: [{ hostPort: 1 }],
-			securityContext: { capabilities: { add: ['SYS_ADMIN'] } },
+			securityContext: { capabilities: { add: ['SYS_ADMIN'] }, seccompProfile: { type: 'Unconfined' } },
+			startupProbe: { httpGet: { host: 'elsewhere', port: 1 } },
 		}
-		const pod = { containers: [container], hostPID: true, tolerations: [{ operator: 'Exists' }] }
+		const pod = {
+			containers: [container],
+			hostPID: true,
+			tolerations: [{ operator: 'Exists' }],
+			securityContext: { sysctls: [{ name: 'a', value: '1' }] },
+		}
 		const object = {
 			apiVersion: 'apps/v1',
 			kind: 'Deployment',
@@ -308,11 +383,18 @@ describe('AKS deployment safeguards', () => {
 			'denied: image a:latest',
 			'denied: hostPort',
 			'denied: capability SYS_ADMIN',
+			'denied: seccomp Unconfined',
+			'denied: host of startupProbe',
 			'warned: no readinessProbe',
 			'warned: no livenessProbe',
+			'denied: sysctls',
 			'denied: namespaces of the host',
 			'changed: neither podAntiAffinity nor topologySpread',
 			'denied: toleration of everything',
 		])
+		const role = { apiVersion: 'v1', kind: 'ClusterRole', metadata: { name: 'a' } }
+		const rules = (verbs: string[]) => [{ apiGroups: [''], resources: ['nodes'], verbs }]
+		expect(safeguardFindings({ ...role, rules: rules(['get', 'patch']) })).toEqual(['denied: a role that edits nodes'])
+		expect(safeguardFindings({ ...role, rules: rules(['get', 'list']) })).toEqual([])
 	})
 })

@@ -18,6 +18,8 @@ export interface Shown {
 	counted?: boolean
 	/** files without which the place cannot be */
 	required?: readonly string[]
+	/** the place does not take this version under this name: what was there stays, and that is told */
+	refused?: (name: string, wish: FileWish, id: string) => boolean
 }
 
 /** @returns what is not as the model says; undefined when all is */
@@ -30,7 +32,12 @@ export function difference(watching: Watching, shown: Shown, vaults: VaultHistor
 	const named = [...asked.wishes.values()].some(({ tag }) => tag === undefined)
 	let [ready, fresh] = [named || Object.keys(told).length > 0, true]
 	const { required = [] } = shown
-	const isDue = (name: string) => files.get(name)?.course.target?.kind === 'version'
+	const isRefused = (name: string, wish: FileWish | undefined, target: Target | undefined) =>
+		wish !== undefined && target?.kind === 'version' && shown.refused?.(name, wish, target.id) === true
+	const isDue = (name: string) => {
+		const target = files.get(name)?.course.target
+		return target?.kind === 'version' && !isRefused(name, asked.wishes.get(name), target)
+	}
 	// It cannot be made as long as one of these is not to be had.
 	if (shown.texts.size === 0 && !required.every(isDue)) return conditionProblem('Ready', false, status)
 	const waiting: string[] = []
@@ -62,6 +69,10 @@ export function difference(watching: Watching, shown: Shown, vaults: VaultHistor
 			// Of another secret of the same vault they stay: a pod may live on them.
 			if (other === 'object') fresh = false
 			else waiting.push(name)
+		}
+		if (isRefused(name, wish, target)) {
+			ready = fresh = false
+			continue
 		}
 		if (target?.kind === 'version') {
 			const problem = versionProblem(name, wish, target, shown, vaults)

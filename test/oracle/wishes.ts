@@ -141,7 +141,7 @@ export function targetFor(
  * 1. A change of vault or spec: what was wanted before it, then what is wanted after it.
  * 2. Time: at the moments at which a version expires, or its time comes, as well.
  * 3. A poll judges times by when it began and reads what the vault has later: after a change both sides of a moment that
- *    has just passed count.
+ *    has just passed count. When the wall clock is set, so does for as long the one that it was before.
  * 4. While the operator may still follow an older spec, what that wants counts before what the present one wants.
  */
 export class Wishes {
@@ -151,6 +151,8 @@ export class Wishes {
 	readonly #pollMs: number
 	/** up to when time was followed, milliseconds since the epoch */
 	#followed: number
+	/** by how much the wall clock was set forward, and until when (monotonic) a poll may go by the one before */
+	#settings: readonly { ms: number; until: number }[] = []
 
 	/** @param pollMs how long a poll may take */
 	constructor(vaults: VaultHistory, bindings: readonly Watching[], times: Times, pollMs: number) {
@@ -171,14 +173,35 @@ export class Wishes {
 	change(began: number): void {
 		const now = this.#times.now()
 		const passed = this.#momentsSince(Math.min(this.#followed, now - this.#pollMs))
-		// Times of versions are whole seconds, so a millisecond is before the moment and after any other.
-		this.#want([...passed.flatMap((moment) => [moment - 1, moment]), now], began)
+		const set = this.#clocksBefore(now).flatMap((clock) => [
+			...bothSides(this.#turnsBetween(clock - this.#pollMs, clock)),
+			clock,
+		])
+		this.#want([...set, ...bothSides(passed), now], began)
+	}
+
+	/** Somebody has set the wall clock so much forward. */
+	set(ms: number): void {
+		this.#settings = [...this.#settings, { ms, until: this.#times.monotonic() + this.#pollMs }]
+	}
+
+	/** What polls of before may take it for, the oldest first. */
+	#clocksBefore(now: number): number[] {
+		const at = this.#times.monotonic()
+		this.#settings = this.#settings.filter(({ until }) => until >= at)
+		const clocks: number[] = []
+		for (const { ms } of this.#settings.toReversed()) clocks.unshift((clocks[0] ?? now) - ms)
+		return clocks
 	}
 
 	/** At which the time of a version came or was over. */
 	#momentsSince(since: number): number[] {
 		const now = this.#times.now()
 		this.#followed = now
+		return this.#turnsBetween(since, now)
+	}
+
+	#turnsBetween(since: number, now: number): number[] {
 		if (since >= now) return []
 		const turns: number[] = []
 		const holds = this.#bindings.flatMap(({ asked, before }) => [asked, ...before].map(({ hold }) => hold?.until))
@@ -207,6 +230,9 @@ export class Wishes {
 		}
 	}
 }
+
+/** Times of versions are whole seconds, so a millisecond is before the moment and after any other. */
+const bothSides = (moments: readonly number[]) => moments.flatMap((moment) => [moment - 1, moment])
 
 /** Milliseconds since the epoch. */
 function turnsOf({ versions }: Item): number[] {

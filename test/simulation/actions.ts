@@ -1,6 +1,7 @@
 // What may happen in a simulated history. Each action is plain data, so that a failure can be shrunk and told.
 import type { VaultFault } from '../../operator/src/engine/fault.ts'
 import type { Policy } from '../oracle/model.ts'
+import { ApiRefusal } from './api-server.ts'
 import { API_KINDS, type Kind, VAULT_KINDS } from './faults.ts'
 import { type ObjectName, TAG, type VaultName } from './names.ts'
 import type { FileName, Shape } from './spec.ts'
@@ -130,8 +131,7 @@ export function act(world: World, action: Action): void {
 			world.restart(action.inFlight, action.downMs)
 			return
 		case 'jump':
-			world.during(() => agenda.jump(action.ms))
-			if (action.ms < 0) world.isSetBack = true
+			world.jump(action.ms)
 			return
 		case 'silence':
 			world.silence(action.ms)
@@ -213,8 +213,13 @@ function intrude(world: World, action: Extract<Action, { do: 'intrude' }>): void
 	if (!secret) return
 	const keys = Object.keys(secret.data ?? {}).filter((key) => key !== '.binding.json')
 	const patch = (body: Record<string, unknown>) => {
-		world.secrets.patch(name, body, STRANGER)
-		world.seen(name, false)
+		try {
+			world.secrets.patch(name, body, STRANGER)
+			world.seen(name, false)
+		} catch (error) {
+			// A Secret of this type takes no such value, or is none without the key.
+			if (!(error instanceof ApiRefusal)) throw error
+		}
 	}
 	if (action.how === 'deleteSecret') {
 		world.secrets.remove(name)
@@ -228,8 +233,7 @@ function intrude(world: World, action: Extract<Action, { do: 'intrude' }>): void
 		patch({ metadata: { labels: { somebody: `${world.agenda.monotonic}` } } })
 	} else {
 		const key = keys[(action.key ?? 0) % keys.length]
-		// The API server takes no Secret of this type without them.
-		if (key === undefined || (world.shape.tls && key.startsWith('tls.') && action.how === 'delete')) return
+		if (key === undefined) return
 		if (action.how === 'delete') patch({ data: { [key]: null } })
 		else if (action.how === 'edit') patch({ stringData: { [key]: `edited at ${world.agenda.monotonic}` } })
 		else {

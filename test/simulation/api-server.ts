@@ -28,8 +28,23 @@ interface Managed {
 
 /** Sum of value bytes that a Secret may have. */
 const MAX_BYTES = 1_048_576
-/** Keys without which the API server takes no Secret of a type. */
-const REQUIRED: Readonly<Record<string, readonly string[]>> = { 'kubernetes.io/tls': ['tls.crt', 'tls.key'] }
+/** What the API server asks of the data of a Secret of a type. */
+interface TypeRules {
+	/** keys that must be there */
+	all?: readonly string[]
+	/** keys of which one must be there */
+	any?: readonly string[]
+	/** that must be there and not be empty */
+	filled?: string
+	/** that must be there and be JSON: an object, or null */
+	json?: string
+}
+const TYPES: Readonly<Record<string, TypeRules>> = {
+	'kubernetes.io/tls': { all: ['tls.crt', 'tls.key'] },
+	'kubernetes.io/basic-auth': { any: ['username', 'password'] },
+	'kubernetes.io/ssh-auth': { filled: 'ssh-privatekey' },
+	'kubernetes.io/dockerconfigjson': { json: '.dockerconfigjson' },
+}
 
 const invalid = (message: string) => new ApiRefusal(422, 'Invalid', message)
 
@@ -147,7 +162,28 @@ function check({ type = 'Opaque', data = {} }: SecretObject): void {
 		bytes += Buffer.byteLength(value, 'base64')
 	}
 	if (bytes > MAX_BYTES) throw invalid(`data: Too long: may not be more than ${MAX_BYTES} bytes`)
-	for (const key of REQUIRED[type] ?? []) if (!Object.hasOwn(data, key)) throw invalid(`data[${key}]: Required value`)
+	checkType(data, TYPES[type] ?? {})
+}
+
+function checkType(data: Readonly<Record<string, string>>, { all = [], any = [], filled, json }: TypeRules): void {
+	const missing = (key: string) => invalid(`data[${key}]: Required value`)
+	for (const key of all) if (!Object.hasOwn(data, key)) throw missing(key)
+	if (any.length > 0 && !any.some((key) => Object.hasOwn(data, key))) throw missing(any.join(', '))
+	if (filled !== undefined && !data[filled]) throw missing(filled)
+	if (json === undefined) return
+	const value = data[json]
+	if (value === undefined) throw missing(json)
+	if (!isJsonOfMap(Buffer.from(value, 'base64').toString('utf8'))) throw invalid(`data[${json}]: Invalid value`)
+}
+
+/** Whether Go takes a text for a map. */
+export function isJsonOfMap(text: string): boolean {
+	try {
+		const value: unknown = JSON.parse(text)
+		return value === null || isRecord(value)
+	} catch {
+		return false
+	}
 }
 
 const stringData = (body: Json): Record<string, string> =>

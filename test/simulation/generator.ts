@@ -137,7 +137,6 @@ const actionsOn = ({ vault, object, ordered }: Scope): readonly (readonly [numbe
 	[1, fc.record({ do: does('intrude'), how: one('editManifest', 'breakManifest') })],
 ]
 
-// Of Volume delivery they are not made yet, nor are motifs: both find what is open there.
 const stalls: ReturnType<typeof actionsOn> = [
 	[1, fc.record({ do: does('stall'), on: one(...VAULT_KINDS, 'vault'), times: fc.integer({ min: 1, max: 3 }) })],
 	[
@@ -171,14 +170,14 @@ const requests = fc.oneof(
 	{ weight: 1, arbitrary: fc.integer({ min: 1, max: 12 }) },
 )
 
-const begin: fc.Arbitrary<Partial<Shape>> = fc.record(
+const begin = fc.record(
 	{
 		files: fc.subarray([...FILES], { minLength: 1 }),
 		policy: fc.record({ absent: keep, deselected: keep, disabled: three, expired: three, notYetValid: three }),
 		maxRemovals: one(0, 1, 500),
 		older: fc.integer({ min: 0, max: 3 }),
 		select: boolean,
-		tls: fc.oneof({ weight: 5, arbitrary: constant(false) }, { weight: 1, arbitrary: constant(true) }),
+		type: one('Opaque', 'Opaque', 'Opaque', 'Opaque', 'tls', 'docker'),
 		byAccount: boolean,
 	},
 	{ requiredKeys: [] },
@@ -201,10 +200,11 @@ class Histories extends fc.Arbitrary<History> {
 
 	override generate(random: fc.Random): fc.Value<History> {
 		const draw = <T>(from: fc.Arbitrary<T>): T => from.generate(random, undefined).value
-		const { tls = false, ...rest } = draw(begin)
-		const shape = this.#volume ? { ...rest, volume: true } : { ...rest, tls }
+		const { type, ...rest } = draw(begin)
+		const isOf = type === undefined || type === 'Opaque' ? {} : { [type]: true }
+		const shape: Partial<Shape> = { ...rest, ...(this.#volume ? { volume: true } : isOf) }
 		const actions = draw(boolean) ? everything : about(shape, draw)
-		const action = oneOf([...actions, ...(this.#volume ? nodeActions : stalls)])
+		const action = oneOf([...actions, ...stalls, ...(this.#volume ? nodeActions : [])])
 		const step = fc.record({
 			pause,
 			requests,
@@ -213,7 +213,7 @@ class Histories extends fc.Arbitrary<History> {
 		const motif = motifsOf(shape)
 		const steps: Step[] = []
 		while (steps.length < this.#steps) {
-			if (!this.#volume && draw(oneIn(MOTIF_EVERY)))
+			if (draw(oneIn(MOTIF_EVERY)))
 				steps.push(...draw(motif).filter(({ action: each }) => !this.#volume || !isOfSecret(each)))
 			else steps.push(draw(step))
 		}

@@ -111,6 +111,15 @@ const required = fc
 		at(settle, 30_000),
 	])
 
+/** A value comes that the type of the Secret does not take, and stays for some polls. */
+const refused = fc
+	.nat(90_000)
+	.map((ms) => [
+		at({ do: 'rotate', ...red, object: 'login' }, 3_000),
+		at({ do: 'rotate', ...red, object: 'alpha' }),
+		at(quietly, 60_000 + ms),
+	])
+
 /** For longer than a secret must be absent the identity may not read, where what is absent goes. */
 const denied = fc
 	.constantFrom(30_000, 70_000)
@@ -132,6 +141,7 @@ export function motifsOf(shape: Partial<Shape>): fc.Arbitrary<Step[]> {
 		...(asked.volume ? [] : [one.chain(overtaken), renamed]),
 		...(asked.volume || !isSplit ? [] : [one.chain(mend), one.chain(mend)]),
 		...(asked.tls ? [required] : []),
+		...(asked.docker ? [refused] : []),
 		...(asked.select ? [untagged] : []),
 		untold,
 		one.chain(standsIn),

@@ -10,6 +10,8 @@ export const OBJECTS = {
 	alpha: { ordered: true },
 	beta: { ordered: true },
 	gamma: { ordered: true },
+	/** JSON in every other version: what a Secret of a type that needs JSON takes, and what it does not */
+	login: { ordered: true, json: 'every other' },
 	/** JSON with two members */
 	pair: { ordered: false, json: true },
 	twin: { ordered: false },
@@ -19,12 +21,12 @@ export const OBJECTS = {
 	east: { ordered: true },
 	west: { ordered: true },
 	north: { ordered: true },
-} as const satisfies Record<string, { ordered: boolean; json?: true }>
+} as const satisfies Record<string, ObjectTraits>
 export type ObjectName = keyof typeof OBJECTS
 
 interface ObjectTraits {
 	ordered: boolean
-	json?: true
+	json?: true | 'every other'
 }
 export const traitsOf = (name: ObjectName): ObjectTraits => OBJECTS[name]
 

@@ -4,9 +4,9 @@ import { describe, expect, it } from 'vitest'
 import { histories } from './generator.ts'
 import { type History, run } from './history.ts'
 import { SimulatedOperator } from './operator.ts'
-import { stories } from './stories.ts'
+import { stories } from './stories/all.ts'
+import { volumeStories } from './stories/volume.ts'
 import { told } from './told.ts'
-import { volumeStories } from './volume/stories.ts'
 import type { World } from './world.ts'
 
 const LONG = process.env['ASB_LONG'] !== undefined

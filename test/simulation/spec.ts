@@ -1,6 +1,7 @@
 // What bindings of simulated histories may ask for, as the resource has it and as the oracle is told.
 import { KEEP, type Policy } from '../oracle/model.ts'
 import type { Asked, FileWish } from '../oracle/wishes.ts'
+import { isJsonOfMap } from './api-server.ts'
 import { BINDING, NAMESPACE, type ObjectName, SELECTABLE, TAG, type VaultName } from './names.ts'
 
 /** Files that a spec may name. */
@@ -8,6 +9,9 @@ export const FILES = ['alpha', 'beta', 'gamma', 'user', 'password', 'whole', 'tw
 export type FileName = (typeof FILES)[number]
 /** Names that a Secret of type kubernetes.io/tls needs. */
 const TLS = { 'tls.crt': 'beta', 'tls.key': 'gamma' } as const satisfies Record<string, ObjectName>
+
+/** The name that one of type kubernetes.io/dockerconfigjson needs: the API server takes JSON alone there. */
+const DOCKER = { '.dockerconfigjson': 'login' } as const satisfies Record<string, ObjectName>
 
 /** Everything that edits change of a spec. */
 export interface Shape {
@@ -28,7 +32,10 @@ export interface Shape {
 	pin: string | undefined
 	/** object of `swap` */
 	swap: 'beta' | 'gamma'
+	/** the Secret is of type kubernetes.io/tls */
 	tls: boolean
+	/** or of kubernetes.io/dockerconfigjson */
+	docker: boolean
 	secretName: 'one' | 'two'
 	/** nodes bring the values into volumes, instead of a Secret */
 	volume: boolean
@@ -47,12 +54,20 @@ export const FIRST: Shape = {
 	pin: undefined,
 	swap: 'beta',
 	tls: false,
+	docker: false,
 	secretName: 'one',
 	volume: false,
 }
 
 /** Names that the Secret cannot be without. */
-export const requiredBy = ({ tls }: Shape): string[] => (tls ? Object.keys(TLS) : [])
+export const requiredBy = (shape: Shape): string[] => Object.keys(objectsOfType(shape))
+const objectsOfType = ({ tls, docker }: Shape): Record<string, ObjectName> => {
+	if (tls) return TLS
+	return docker ? DOCKER : {}
+}
+/** Whether the API server takes a text under this name. */
+export const isTaken = ({ docker }: Shape, name: string, text: string): boolean =>
+	!docker || !Object.hasOwn(DOCKER, name) || isJsonOfMap(text)
 
 export const vaultUrl = (vault: string) => `https://${vault}.vault.azure.net`
 export const CLIENTS = ['11111111-1111-4111-8111-111111111111', '22222222-2222-4222-8222-222222222222'] as const
@@ -67,7 +82,8 @@ interface Entry {
 	optional?: true
 }
 
-function entriesOf({ files, older, pin, swap, tls }: Shape): Entry[] {
+function entriesOf(shape: Shape): Entry[] {
+	const { files, older, pin, swap } = shape
 	const entry = (name: FileName): Entry[] => {
 		switch (name) {
 			case 'alpha':
@@ -89,7 +105,7 @@ function entriesOf({ files, older, pin, swap, tls }: Shape): Entry[] {
 				return [{ name, objectName: name }]
 		}
 	}
-	const required = tls ? Object.entries(TLS).map(([name, objectName]): Entry => ({ name, objectName })) : []
+	const required = Object.entries(objectsOfType(shape)).map(([name, objectName]): Entry => ({ name, objectName }))
 	return [...files.flatMap(entry), ...required]
 }
 
@@ -102,7 +118,7 @@ export const objectsOf = (shape: Shape): ObjectName[] => [
 ]
 
 /** All names that a binding may ever have. */
-export const allNames = (): string[] => [...FILES, ...Object.keys(TLS), ...SELECTABLE]
+export const allNames = (): string[] => [...FILES, ...Object.keys(TLS), ...Object.keys(DOCKER), ...SELECTABLE]
 
 /** What the oracle is told. */
 export function askedOf(shape: Shape, generation: number, hold: Asked['hold']): Asked {
@@ -131,9 +147,10 @@ export function specOf(shape: Shape): Record<string, unknown> {
 	}
 }
 
-function deliveryOf({ volume, tls, secretName }: Shape): Record<string, unknown> {
+function deliveryOf({ volume, tls, docker, secretName }: Shape): Record<string, unknown> {
 	if (volume) return { type: 'Volume' }
-	return { secret: { name: secretName, ...(tls ? { type: 'kubernetes.io/tls' } : {}) }, refreshPods: false }
+	const type = tls ? { type: 'kubernetes.io/tls' } : docker ? { type: 'kubernetes.io/dockerconfigjson' } : {}
+	return { secret: { name: secretName, ...type }, refreshPods: false }
 }
 
 /** What the API server refuses when it is applied: there must be something to deliver. */

@@ -42,12 +42,20 @@ const PAGE_SIZES = [25, 25, 25, 4, 1, 0] as const
 // An empty page follows an empty one as seldom as in the recordings.
 const MAX_EMPTY = 2
 
+/** As vault/shared.ts keeps it: a fault as well, and for half a minute. */
+interface SharedAnswer {
+	askedAt: number
+	arrivedAt: number
+	reply: Reply<VaultSecret>
+}
+const KEPT_MS = 30_000
+
 export class VaultService {
 	readonly #world: World
 	readonly #alive: () => Life
 	readonly #random: () => number
 	readonly #lists = new Map<string, ListKnowledge>()
-	readonly #shared: Map<string, { askedAt: number; reply: Reply<VaultSecret> }> | undefined
+	readonly #shared: Map<string, SharedAnswer> | undefined
 
 	/** @param shared answers are kept for all volumes of a node */
 	constructor(world: World, random: () => number, alive: () => Life, shared = false) {
@@ -72,7 +80,7 @@ export class VaultService {
 		const { network, vaults, agenda, requests } = this.#world
 		const key = `${session}/${objectName}/${version}`
 		const known = this.#shared?.get(key)
-		if (known && known.askedAt >= since) {
+		if (known && known.askedAt >= since && agenda.monotonic - known.arrivedAt < KEPT_MS) {
 			agenda.after(0, () => {
 				if (this.#alive() === 'alive') arrive(known.reply)
 			})
@@ -80,7 +88,8 @@ export class VaultService {
 		}
 		const askedAt = agenda.monotonic
 		const arrived = (reply: Reply<VaultSecret>) => {
-			if (reply.kind === 'ok') this.#shared?.set(key, { askedAt, reply })
+			const before = this.#shared?.get(key)
+			if (!before || before.askedAt <= askedAt) this.#shared?.set(key, { askedAt, arrivedAt: agenda.monotonic, reply })
 			arrive(reply)
 		}
 		const work = (): VaultSecret => {

@@ -57,8 +57,9 @@ export class SimulatedVaults implements VaultHistory {
 		const second = Math.floor(this.#agenda.serverNow() / 1000)
 		// Which of two versions of one second is the older one cannot be told, and the rules that ask it have tests of their own.
 		if (traitsOf(name).ordered && last?.created === second) return false
-		const parts = traitsOf(name).json ? { user: this.#text(name), password: this.#text(name) } : undefined
-		const value = parts ? JSON.stringify(parts) : this.#text(name)
+		const { json } = traitsOf(name)
+		const parts = json === true ? { user: this.#text(name), password: this.#text(name) } : undefined
+		const value = parts ? JSON.stringify(parts) : this.#single(name, item.versions.length)
 		return this.#try(() => {
 			const input: SecretInput = { value, tags: item.tags }
 			const id = this.vault(vault).set(name, input).version.version
@@ -129,6 +130,11 @@ export class SimulatedVaults implements VaultHistory {
 			}
 		})
 		return done
+	}
+
+	#single(name: ObjectName, before: number): string {
+		const text = this.#text(name)
+		return traitsOf(name).json === 'every other' && before % 2 === 0 ? JSON.stringify({ auths: text }) : text
 	}
 
 	/** Long enough that no chance finds it in a status. */

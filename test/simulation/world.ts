@@ -3,14 +3,14 @@ import { parseManifest } from 'purista-azure-mounted-secret-store/manifest'
 import { seededRandom } from '../kit/random.ts'
 import { conditionOf, Judge } from '../oracle/judge.ts'
 import { difference } from '../oracle/settled.ts'
-import { type Asked, alsoInVault, edited, type Watching, Wishes, watchingOf } from '../oracle/wishes.ts'
+import { type Asked, alsoInVault, edited, type FileWish, type Watching, Wishes, watchingOf } from '../oracle/wishes.ts'
 import type { OnNode } from './actions.ts'
 import { Agenda } from './agenda.ts'
 import { ApiRefusal, SimulatedSecrets } from './api-server.ts'
 import { Faults } from './faults.ts'
 import { BINDING, NAMESPACE, OBJECT_NAMES, SELECTABLE, TAG, VAULTS } from './names.ts'
 import { type Life, Network } from './network.ts'
-import { allNames, askedOf, identityOf, isApplicable, requiredBy, type Shape, specOf } from './spec.ts'
+import { allNames, askedOf, identityOf, isApplicable, isTaken, requiredBy, type Shape, specOf } from './spec.ts'
 import { CANARY, SimulatedVaults } from './vaults.ts'
 
 /** The binding as the API server has it. */
@@ -73,7 +73,7 @@ export class World {
 	readonly #triggers: { left: number; work: () => void }[] = []
 	readonly #start: (world: World) => Process
 	/** the operator's clock was set back: a revision that somebody else destroyed after that may be taken again */
-	isSetBack = false
+	#isSetBack = false
 	/** names of Secrets of which a status told */
 	readonly #toldNames = new Set<string>()
 	#silentUntil = 0
@@ -117,6 +117,13 @@ export class World {
 		this.wishes?.pass()
 		work()
 		this.wishes?.change(this.agenda.monotonic)
+	}
+
+	/** Somebody sets the wall clock of operator and nodes. */
+	jump(ms: number): void {
+		this.during(() => this.agenda.jump(ms))
+		this.wishes.set(ms)
+		if (ms < 0) this.#isSetBack = true
 	}
 
 	/** Lets time pass. */
@@ -247,7 +254,7 @@ export class World {
 		if (same && name !== this.shape.secretName) return
 		this.wishes.pass()
 		this.judge.place(this.watching, { texts, ours, order: Number(this.secrets.nextVersion()) })
-		if (this.isSetBack && !ours && this.watching.tampered.has('.binding.json')) this.watching.revision = 0
+		if (this.#isSetBack && !ours && this.watching.tampered.has('.binding.json')) this.watching.revision = 0
 	}
 
 	/** The Secret under its former name goes: the one that takes its place has all that some spec asks for. */
@@ -322,9 +329,13 @@ export class World {
 		const { status, metadata } = this.binding
 		const former = this.shape.secretName === 'one' ? 'two' : 'one'
 		const tied = ({ vault, objectName }: { vault: string; objectName: string }) => this.vaults.isTied(vault, objectName)
+		const refused = (name: string, { vault, objectName }: FileWish, id: string) => {
+			const version = this.vaults.item(vault, objectName)?.versions.find((each) => each.id === id)
+			return version !== undefined && !isTaken(this.shape, name, version.value)
+		}
 		const problem = difference(
 			this.watching,
-			{ generation: metadata.generation, status, texts, told, tied, required: requiredBy(this.shape) },
+			{ generation: metadata.generation, status, texts, told, tied, refused, required: requiredBy(this.shape) },
 			this.vaults,
 		)
 		const isDone = !this.shape.suspend && conditionOf(status, 'Ready')?.status === 'True'

@@ -29,8 +29,11 @@ export type Finding =
 			/** why the policy Previous could not be followed */
 			trouble?: VaultFault | undefined
 	  }
-	/** the version cannot be delivered, or not under the policy; `trouble`: why no older one stands in */
-	| { kind: 'flawed'; flaw: Flaw; trouble?: VaultFault | undefined }
+	/**
+	 * the version cannot be delivered, or not under the policy; `trouble`: why no older one stands in; `hidden`: it is not seen
+	 * whether it is selected any more, so no policy of its flaw takes it away yet
+	 */
+	| { kind: 'flawed'; flaw: Flaw; trouble?: VaultFault | undefined; hidden?: boolean }
 	/** no selector wants it any more: the vault changed (`deselected`), or the selectors did */
 	| { kind: 'leaves'; why: 'deselected' | 'selectors' }
 	/** several secrets of the vault would have this file name */
@@ -170,12 +173,13 @@ function valueRead(stays: EntryResult, finding: Found<'value'>, { intact, tags }
 	}
 }
 
-function flawed(stays: EntryResult, { flaw, trouble }: Found<'flawed'>, { policy }: EntryContext): EntryResult {
+function flawed(stays: EntryResult, { flaw, trouble, hidden }: Found<'flawed'>, { policy }: EntryContext): EntryResult {
 	const { wanted, delivered: before } = stays
 	const { state, fault: own } = FLAWS[flaw]
 	const fault = trouble ?? own
 	const { reason } = traitsOf(fault)
-	const how = policyFor(flaw, policy, wanted.version !== undefined) === 'Remove' ? 'Remove' : 'Keep'
+	const isRemoved = !hidden && policyFor(flaw, policy, wanted.version !== undefined) === 'Remove'
+	const how = isRemoved ? 'Remove' : 'Keep'
 	if (!matches(before, wanted)) return instead(stays, how, { ...stays, state, reason, fault })
 	const kept = flaw === 'disabled' ? ({ ...before, state: 'Disabled' } as const) : before
 	return keepOrRemove(how, kept, { ...stays, state, reason, fault })
@@ -205,8 +209,8 @@ function failed(stays: EntryResult, { fault, confirmed }: Found<'fault'>, { poli
  */
 function instead(stays: EntryResult, how: 'Keep' | 'Remove', told: EntryResult): EntryResult {
 	const { delivered: before } = stays
-	if (how === 'Remove' && !before) return { ...told, asAsked: true }
-	if (how === 'Remove' && before?.vault !== undefined) return keepOrRemove('Remove', before, told)
+	if (!before) return how === 'Remove' ? { ...told, asAsked: true } : told
+	if (how === 'Remove' && before.vault !== undefined) return keepOrRemove('Remove', before, told)
 	return { ...told, state: 'Pending' }
 }
 

@@ -136,7 +136,7 @@ function* readBack(input: PassInput, knowledge: Knowledge): Piece<Read | { broke
 
 function pollingOf(
 	{ binding, at, source }: PassInput,
-	{ since }: Begun,
+	{ since, basis }: Begun,
 	known: Knowledge,
 	present: Holding | undefined,
 ): Polling {
@@ -159,6 +159,7 @@ function pollingOf(
 		wanted: last?.wanted,
 		items: undefined,
 		listedAt: undefined,
+		told: basis.kind === 'told' ? basis.entries : undefined,
 	}
 }
 
@@ -185,7 +186,7 @@ function* pollDrifted(polling: Polling, known: Knowledge, found: Poll): Piece<Po
 	const isOther = (name: string) => found.ones.get(name)?.known !== undefined && !known.secrets.has(name)
 	const drift = new Set([...toRead(names, findingOf, known), ...names.filter(isOther)])
 	if (drift.size === 0) return found
-	return merged(found, yield* pollSome(polling, madeOfTheSame(found.wanted, drift)))
+	return merged(found, yield* pollSome({ ...polling, ...found.listed }, madeOfTheSame(found.wanted, drift)))
 }
 
 /** What becomes of each secret by this poll, and what that changes. Older versions wait for a whole poll. */

@@ -62,6 +62,13 @@ describe('a version that is flawed', () => {
 			asAsked: true,
 		})
 	})
+	it('disabled under Remove, and hidden whether it is selected any more: stays, marked', () => {
+		expect(decide({ kind: 'flawed', flaw: 'disabled', hidden: true }, { disabled: 'Remove' })).toMatchObject({
+			delivered: { ...before, state: 'Disabled' },
+			remove: false,
+			fault: { kind: 'disabled' },
+		})
+	})
 	it('expired under Remove: goes; nothing there: nothing to do', () => {
 		expect(decide({ kind: 'flawed', flaw: 'expired' }, { expired: 'Remove' })).toMatchObject({
 			remove: true,

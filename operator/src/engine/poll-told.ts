@@ -6,8 +6,7 @@ import { traitsOf } from './fault.ts'
 import { type Found, type Group, groupsOf, type One, together } from './found.ts'
 import { deliveredSecret } from './held.ts'
 import type { Known } from './known.ts'
-import { applyHold } from './pin.ts'
-import { AT_ONCE, filledIn, followOf, mustReadNow, type Poll, selectedBefore, unchanged } from './poll.ts'
+import { AT_ONCE, filledIn, followOf, mustReadNow, type Poll, selectedBefore, unchanged, underHold } from './poll.ts'
 import { ask, type Piece } from './questions.ts'
 import { nameBySelectors, selectedSecret } from './select.ts'
 import { sideBySide } from './side-by-side.ts'
@@ -31,8 +30,7 @@ export function* pollTold(begun: Polling, basis: Given): Piece<Poll> {
 	// Our own clock: of what cannot be read only the state counts, and that is told anew when it changes.
 	const polling: Polling = { ...begun, items: itemsOf(basis.entries), listedAt: begun.at.now }
 	const selection = selectionOf(polling, before, basis)
-	const { secrets: wanted, ...held } = applyHold(selection.wanted, binding.hold, begun.at.now)
-	const decided = new Map([...selection.ones].filter(([name]) => !held.names.includes(name)))
+	const { wanted, held, decided } = underHold(selection, begun)
 	const isListed = basis.kind === 'told' && basis.complete && binding.select.length > 0
 	const about = { wanted, selectors: isListed ? ('listed' as const) : ('none' as const), held, tooMany: undefined }
 	const count = wanted.filter(({ form }) => form?.kind !== 'certificate').length

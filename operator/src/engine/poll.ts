@@ -21,6 +21,8 @@ import { checkPin, type Polling, readGroup } from './values.ts'
 export interface Poll extends Found, Omit<LastPoll, 'findings'> {
 	/** so many secrets would have to be delivered, which is too many: nothing was read */
 	readonly tooMany: number | undefined
+	/** the whole list that it went by */
+	readonly listed?: Pick<Polling, 'items' | 'listedAt'>
 }
 
 // A pass of one binding needs no more at once than this: a vault's budget lets eight run for all of them.
@@ -38,23 +40,13 @@ const ALL_PAGES = Number.POSITIVE_INFINITY
  * 5. A fault that every further question would meet ends the poll; what was found out so far counts.
  */
 export function* pollWhole(begun: Polling): Piece<Poll> {
-	const { binding } = begun
 	const before = selectedBefore(begun)
 	const listed = yield* listIfWorth(begun, before)
 	const polling: Polling = { ...begun, items: listed.items, listedAt: listed.listedAt }
 	const selection = selectionOf(polling, before, listed.selectors)
-	const isOut = ({ name }: WantedSecret) => isUnselected(selection.ones.get(name)?.finding)
-	// What the vault deselects is delivered while it is held; what the spec does not select any more is no secret of the binding.
-	const { secrets, ...held } = applyHold(
-		selection.wanted.filter((each) => !isOut(each)),
-		binding.hold,
-		begun.at.now,
-	)
-	const wanted = [...secrets, ...selection.wanted.filter(isOut)]
-	const decided = new Map(
-		[...selection.ones].filter(([name, { finding }]) => !(held.names.includes(name) && finding.kind === 'leaves')),
-	)
-	const about = { wanted, selectors: selection.selectors, held, tooMany: undefined }
+	const { wanted, held, decided } = underHold(selection, begun)
+	const { items, listedAt } = listed
+	const about = { wanted, selectors: selection.selectors, held, tooMany: undefined, listed: { items, listedAt } }
 	if (listed.broke) return filledIn({ ...about, ones: decided, broke: listed.broke }, polling)
 	const count = wanted.filter(({ form }) => form?.kind !== 'certificate').length
 	if (count > MAX_SECRETS) return { ...about, ones: decided, broke: undefined, tooMany: count }
@@ -62,6 +54,23 @@ export function* pollWhole(begun: Polling): Piece<Poll> {
 	const pieces = groupsOf(wanted.filter(({ name }) => !decided.has(name))).map((group) => pieceOf(group, polling))
 	const found = together(yield* sideBySide(pieces, AT_ONCE, ({ broke }) => broke !== undefined))
 	return filledIn({ ...about, ones: new Map([...decided, ...found.ones]), broke: found.broke }, polling)
+}
+
+/**
+ * What is wanted while a hold is in force, and what is found out of it already. What the vault deselects is delivered while it
+ * is held; what the spec does not select any more is no secret of the binding.
+ */
+export function underHold(
+	{ wanted, ones }: Pick<Selection, 'wanted' | 'ones'>,
+	{ binding, at }: Polling,
+): { wanted: readonly WantedSecret[]; held: LastPoll['held']; decided: ReadonlyMap<string, One> } {
+	const isOut = ({ name }: WantedSecret) => isUnselected(ones.get(name)?.finding)
+	const isIn = (each: WantedSecret) => !isOut(each)
+	const { secrets, ...held } = applyHold(wanted.filter(isIn), binding.hold, at.now)
+	const isAsked = ([name, { finding }]: [string, One]) =>
+		held.names.includes(name) && (finding.kind === 'leaves' || finding.kind === 'unchanged')
+	const decided = new Map([...ones].filter((each) => !isAsked(each)))
+	return { wanted: [...secrets, ...wanted.filter(isOut)], held, decided }
 }
 
 /** Reads only these, of what an earlier poll had found wanted. */

@@ -105,8 +105,13 @@ export function basisOf(
 export function itemsOf(entries: Told): ReadonlyMap<string, ListedSecret> {
 	const items = [...entries.values()].flatMap(({ objectName, updated, expires, state }): [string, ListedSecret][] => {
 		const [changed, ends] = [parseTime(updated), parseTime(expires)]
-		if (changed === undefined || state === 'Absent' || state === 'Pending') return []
-		const facts = { updated: changed / 1000, ...(ends === undefined ? {} : { expires: ends / 1000 }) }
+		// Of one that was disabled before anybody read it no times are told.
+		const isShown = state !== 'Absent' && state !== 'Pending' && (changed !== undefined || state === 'Disabled')
+		if (!isShown) return []
+		const facts = {
+			...(changed === undefined ? {} : { updated: changed / 1000 }),
+			...(ends === undefined ? {} : { expires: ends / 1000 }),
+		}
 		return [[objectName.toLowerCase(), { objectName, enabled: state !== 'Disabled', tags: {}, ...facts }]]
 	})
 	return new Map(items)

@@ -11,6 +11,7 @@ import type { Known } from './known.ts'
 import { isSettled, probeOf, type SecretFacts } from './probe.ts'
 import { type Asked, ask, type Moment, type Piece } from './questions.ts'
 import { nameBySelectors } from './select.ts'
+import type { Told } from './told.ts'
 import { MAX_VERSION_PAGES, standIn } from './versions.ts'
 
 /** What a poll goes by. */
@@ -31,6 +32,8 @@ export interface Polling {
 	/** the whole list, if there is one, and the server's clock at it */
 	readonly items: ReadonlyMap<string, ListedSecret> | undefined
 	readonly listedAt: number | undefined
+	/** what the status tells of the vault as it is now, when that is what is gone by */
+	readonly told: Told | undefined
 }
 
 /**
@@ -38,28 +41,40 @@ export interface Polling {
  *
  * 1. The current version, or the pinned one.
  * 2. If it cannot be used, or not at this time, the policy decides; with `Previous` an older version is looked for.
- * 3. What selectors brought is judged by what the read tells of it: it is younger than the list.
+ * 3. What selectors brought is judged by what the read tells of it: it is younger than the list. A version that is disabled
+ *    shows no tags, so only a list of later says whether it is still selected: until then it is only marked.
  */
 export function* readGroup(group: Group, polling: Polling): Piece<Found> {
 	const { at, binding, asked } = polling
 	const [{ name, objectName, version, selected }] = group
+	const bySelector = selected && version === undefined
 	const read = yield* ask({ ask: 'read', objectName, version, ...asked })
 	if (read.answer.kind === 'fault') {
 		const why = yield* explainAbsence(group[0], read.answer.fault, polling)
 		if (why.kind !== 'fault') return brokeBy(why)
-		if (why.fault.kind === 'disabled') return yield* useFlawed(group, 'disabled', undefined, polling)
+		if (why.fault.kind === 'disabled') {
+			if (bySelector && !isShownDisabled(group[0], polling))
+				return foundAs(group, () => ({ finding: { kind: 'flawed', flaw: 'disabled', hidden: true } }))
+			return yield* useFlawed(group, 'disabled', undefined, polling)
+		}
 		return faulty(group, why.fault, read.at, polling)
 	}
 	if (read.answer.kind !== 'secret') return brokeBy(read.answer)
 	const { secret } = read.answer
 	// Read later than the list, or in place of it: the tag may be gone by now.
-	const bySelector = selected && version === undefined
 	if (bySelector && nameBySelectors(binding.select, { objectName, ...secret.facts }) !== name)
 		return foundAs(group, () => ({ finding: { kind: 'leaves', why: 'deselected' } }))
 	const flaw = flawOf(secret.facts, at.now)
 	if (flaw && policyFor(flaw, binding.policy, version !== undefined) !== 'Keep')
 		return yield* useFlawed(group, flaw, secret, polling)
 	return yield* useValue(group, secret, { flaw }, polling)
+}
+
+/** Whether a list, this one or an earlier one, or the status shows a selected secret as disabled: with the tags that it has then. */
+function isShownDisabled({ name, objectName }: WantedSecret, { items, told, known }: Polling): boolean {
+	if (items?.get(objectName.toLowerCase())?.enabled === false || known.get(name)?.flaw === 'disabled') return true
+	const state = told?.get(name)?.state
+	return state === 'Disabled' || state === 'Previous'
 }
 
 /** Looks whether a pinned version can still be used, without reading it, unless the list of versions does not tell. */

@@ -33,6 +33,12 @@ const patch = (body: Body | ((last: SecretObject, first: SecretObject) => Body),
 })
 const at = ({ metadata: { resourceVersion } }: SecretObject) => ({ resourceVersion })
 const TLS = { type: 'kubernetes.io/tls', data: { 'tls.crt': b64('c'), 'tls.key': b64('k') } }
+const docker = (text: string) => ({
+	type: 'kubernetes.io/dockerconfigjson',
+	data: { '.dockerconfigjson': b64(text), a: b64('1') },
+})
+const SSH = { type: 'kubernetes.io/ssh-auth', data: { 'ssh-privatekey': b64('k') } }
+const BASIC = { type: 'kubernetes.io/basic-auth', data: { username: b64('u'), password: b64('p') } }
 // 1 MiB is the limit for all values together.
 const HALF = b64('x'.repeat(524_288))
 
@@ -86,6 +92,28 @@ const rows: readonly [string, ...Request[]][] = [
 	['a key that the type needs does not go', create(TLS), patch({ data: { 'tls.key': null } })],
 	['nor is it made without', create({ ...TLS, data: { 'tls.crt': b64('c') } })],
 	['others of it go', create({ ...TLS, data: { ...TLS.data, ca: b64('x') } }), patch({ data: { ca: null } })],
+	['an object where the type needs JSON', create(docker('{"auths":{}}'))],
+	['null is taken there as well', create(docker('null'))],
+	['an array is not', create(docker('[]'))],
+	['nor a text', create(docker('"text"'))],
+	['nor what is no JSON', create(docker('text'))],
+	['nor half of one', create(docker('{"auths":'))],
+	['nor nothing', create(docker(''))],
+	['nor a Secret without it', create({ ...docker(''), data: { a: b64('1') } })],
+	['another object', create(docker('{}')), patch({ data: { '.dockerconfigjson': b64('{"auths":{}}') } })],
+	[
+		'a patch of what is no JSON changes nothing of the rest either',
+		create(docker('{}')),
+		patch({ data: { '.dockerconfigjson': b64('text'), a: b64('9') } }),
+	],
+	['that key does not go', create(docker('{}')), patch({ data: { '.dockerconfigjson': null } })],
+	['the rest changes', create(docker('{}')), patch({ data: { a: b64('9') } })],
+	['a key that must not be empty', create(SSH), patch({ data: { 'ssh-privatekey': '' } })],
+	['nor away', create(SSH), patch({ data: { 'ssh-privatekey': null } })],
+	['and is made with something in it', create({ ...SSH, data: { 'ssh-privatekey': '' } })],
+	['of two keys one is enough', create(BASIC), patch({ data: { password: null } })],
+	['and none is not', create(BASIC), patch({ data: { password: null, username: null } })],
+	['one that is empty is enough', create({ ...BASIC, data: { username: '' } })],
 	['immutable keeps its data', create({ immutable: true }), patch({ data: { a: b64('9') } })],
 	['and stays so', create({ immutable: true }), patch({ immutable: false })],
 	['its labels change', create({ immutable: true }), patch({ metadata: { labels: { x: '1' } } })],

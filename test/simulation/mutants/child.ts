@@ -3,9 +3,9 @@ import fc from 'fast-check'
 import { histories } from '../generator.ts'
 import { type History, run } from '../history.ts'
 import { SimulatedOperator } from '../operator.ts'
-import { stories } from '../stories.ts'
+import { stories } from '../stories/all.ts'
+import { volumeStories } from '../stories/volume.ts'
 import { told } from '../told.ts'
-import { volumeStories } from '../volume/stories.ts'
 
 const [seed, most, shrink] = process.argv.slice(2, 5).map(Number)
 const volume = process.argv[5] === 'Volume'

@@ -230,6 +230,12 @@ export const MUTANTS: readonly Mutant[] = [
 		replace: 'if (fault && at.now < 0 && current &&',
 	},
 	{
+		broken: 'what is disabled goes though nobody sees whether it is selected any more',
+		file: 'engine/values.ts',
+		find: 'if (bySelector && !isShownDisabled(',
+		replace: 'if (bySelector && name === undefined && !isShownDisabled(',
+	},
+	{
 		broken: 'what a read back after the poll shows does not make anything unknown',
 		file: 'engine/pass.ts',
 		find: '...names.filter(isOther)])',

@@ -46,6 +46,8 @@ export class NodeProcess {
 	#knowledge: Knowledge = nothingKnown('')
 	#status: BindingStatus = {}
 	#isPassed = false
+	/** the pass before this one found out nothing, or was not the first with this status */
+	#isAgain = false
 	#next: number
 	/** counts what the watch has shown */
 	#version = 0
@@ -161,8 +163,9 @@ export class NodeProcess {
 			rules: destination.rules,
 			at: this.#at(),
 			startedAt: { now: Number.POSITIVE_INFINITY, monotonic: since },
-			learnFrom: { kind: 'status', seenAt: this.#changedAt },
+			learnFrom: { kind: 'status', seenAt: this.#isAgain ? since : this.#changedAt },
 		})
+		this.#isAgain = true
 		const asking = new Asking(this.#world, { service: this.#service, source, destination })
 		const ended = (result: PassResult) => this.#concluded(binding, result)
 		asking.drive(piece, (work) => this.#world.guarded(work), ended, alive)
@@ -171,6 +174,7 @@ export class NodeProcess {
 	#concluded(binding: VolumeBinding, { knowledge, outcome }: PassResult): void {
 		const { agenda } = this.#world
 		this.#knowledge = knowledge
+		if (outcome.kind !== 'interrupted') this.#isAgain = outcome.kind !== 'polled'
 		if (outcome.kind === 'interrupted') {
 			this.#ended(agenda.monotonic + AGAIN_MS)
 			return

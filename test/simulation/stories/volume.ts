@@ -1,23 +1,15 @@
 // Histories of Volume delivery that have found something, shrunk.
 import type { Action } from '../actions.ts'
 import type { History } from '../history.ts'
-import { FIRST, type Shape } from '../spec.ts'
+import type { Shape } from '../spec.ts'
+import { KEEP, red, request, type Story, settle, step, story as storyOf } from './story.ts'
 
-interface Story {
-	name: string
-	history: History
-}
-
-const KEEP = FIRST.policy
 const AWAY_MS = 600_000
-const step = (action: Action, pause = 0, requests = 0) => ({ pause, requests, action })
-const story = (name: string, begin: Partial<Shape>, ...steps: History['steps']): Story => ({
-	name,
-	history: { seed: 0, begin: { ...begin, volume: true }, nodes: 1, steps },
-})
 const away: Action = { do: 'crash', inFlight: false, downMs: AWAY_MS }
-const settle: Action = { do: 'settle' }
-const red = { vault: 'red' } as const
+const story = (name: string, begin: Partial<Shape>, ...steps: History['steps']): Story => {
+	const { history } = storyOf(name, { ...begin, volume: true }, ...steps)
+	return { name, history: { ...history, nodes: 1 } }
+}
 
 export const volumeStories: readonly Story[] = [
 	story('an entry that comes from a property is told of by lists', {}, step({ do: 'toggle', file: 'user' })),
@@ -119,5 +111,31 @@ export const volumeStories: readonly Story[] = [
 		step({ do: 'rotate', ...red, object: 'alpha' }, 1_000),
 		step({ do: 'hold', file: 'alpha', back: 0, ms: 3_600_000 }),
 		step({ do: 'slow', on: 'list', ms: 1_652, times: 5 }, 1_000),
+	),
+	story(
+		'what loses its tag and is disabled before a node reads it again stays on the node',
+		{ select: true, policy: { ...KEEP, disabled: 'Remove' } },
+		step({ do: 'rotate', ...red, object: 'east' }, 30_000),
+		step(request),
+		step({ do: 'untag', ...red, object: 'east' }, 1_800),
+		step({ do: 'disable', ...red, object: 'east' }),
+		step(request, 5_000),
+	),
+	story(
+		'what a node has read before it was disabled is told as disabled, though the controller never knew it',
+		{ files: ['twin', 'swap', 'spare'] },
+		step({ do: 'silence', ms: 54_493 }, 28_179),
+		step({ do: 'rotate', ...red, object: 'delta' }, 143),
+		step({ do: 'disable', ...red, object: 'delta' }, 0, 7),
+		step({ do: 'kill node', node: 1, inFlight: false, downMs: 0 }, 1_722),
+		step({ do: 'rotate', ...red, object: 'beta' }, 1_000),
+	),
+	story(
+		'a hold brings back nothing to a node that the spec does not select any more',
+		{ select: true },
+		step({ do: 'kill node', node: 0, inFlight: true, downMs: 0 }, 1_000),
+		step({ do: 'edit', to: { select: false } }),
+		step({ do: 'rotate', ...red, object: 'east' }),
+		step({ do: 'hold', file: 'east', back: 1, ms: 40_000 }),
 	),
 ]
