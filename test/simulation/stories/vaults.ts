@@ -124,6 +124,15 @@ export const ofVaults: readonly Story[] = [
 		step({ do: 'toggle', file: 'beta' }),
 	),
 	story(
+		'what is deleted between its read and the list of its versions keeps the version that stands in',
+		{ select: true, policy: { ...KEEP, expired: 'Previous' } },
+		step({ do: 'rotate', ...red, object: 'east' }, 2_309),
+		step({ do: 'times', ...red, object: 'east', which: 'expires', inSeconds: -3_600 }, 4_000),
+		step(request, 70_000),
+		step({ do: 'delete', ...red, object: 'east' }, 0, 7),
+		step(request, 1_000),
+	),
+	story(
 		'a poll that began before the clock was set back goes by the clock of before: a hold was over then',
 		{ files: ['beta'], select: true },
 		step({ do: 'hold', file: 'beta', back: 0, ms: 40_000 }, 10_000),

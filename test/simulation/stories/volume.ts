@@ -138,4 +138,10 @@ export const volumeStories: readonly Story[] = [
 		step({ do: 'rotate', ...red, object: 'east' }),
 		step({ do: 'hold', file: 'east', back: 1, ms: 40_000 }),
 	),
+	story(
+		'an older version that is disabled before the controller has listed it goes from the node as well',
+		{ older: 1 },
+		step({ do: 'rotate', ...red, object: 'alpha' }, 1_000),
+		step({ do: 'disable the one before', ...red, object: 'alpha' }, 3_000),
+	),
 ]
