@@ -133,6 +133,17 @@ export const ofVaults: readonly Story[] = [
 		step(request, 1_000),
 	),
 	story(
+		'two looks ten seconds apart find a secret absent, though it was there for a moment in between',
+		{ files: ['spare'], policy: { ...KEEP, absent: 'Remove' } },
+		step({ do: 'rotate', ...red, object: 'delta' }, 1_000),
+		step(settle),
+		step({ do: 'delete', ...red, object: 'delta' }, 30_000),
+		step(request),
+		step({ do: 'recover', ...red, object: 'delta' }, 4_000),
+		step({ do: 'delete', ...red, object: 'delta' }, 3_010),
+		step(request, 9_000),
+	),
+	story(
 		'a poll that began before the clock was set back goes by the clock of before: a hold was over then',
 		{ files: ['beta'], select: true },
 		step({ do: 'hold', file: 'beta', back: 0, ms: 40_000 }, 10_000),
