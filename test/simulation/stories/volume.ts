@@ -155,4 +155,13 @@ export const volumeStories: readonly Story[] = [
 		step({ do: 'disable the one before', ...red, object: 'north' }, 3_000),
 		step({ do: 'settle', quietly: true }),
 	),
+	story(
+		'a pin of a secret and its current version count as two removals',
+		{ files: ['alpha', 'pinned'], maxRemovals: 1 },
+		step({ do: 'pin', back: 0 }),
+		step({ do: 'listing', on: false }, 66_503),
+		step({ do: 'policy', to: { absent: 'Remove' } }),
+		step({ do: 'delete', ...red, object: 'alpha' }, 130_407),
+		step({ do: 'lose', what: 'lostRequest', on: 'write', times: 2 }, 25_489),
+	),
 ]
