@@ -164,4 +164,13 @@ export const volumeStories: readonly Story[] = [
 		step({ do: 'delete', ...red, object: 'alpha' }, 130_407),
 		step({ do: 'lose', what: 'lostRequest', on: 'write', times: 2 }, 25_489),
 	),
+	story(
+		'a version that a lost status told is told with its own times',
+		{ files: ['twin', 'pinned', 'swap'] },
+		step({ do: 'rotate', ...red, object: 'alpha' }, 1_000),
+		step({ do: 'pin', back: 1 }, 1_000),
+		step({ do: 'pin', back: 0 }, 1_000, 8),
+		step({ do: 'crash', inFlight: false, downMs: 0 }),
+		step({ do: 'edit', to: { suspend: true } }, 168),
+	),
 ]
