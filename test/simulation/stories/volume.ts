@@ -173,4 +173,10 @@ export const volumeStories: readonly Story[] = [
 		step({ do: 'crash', inFlight: false, downMs: 0 }),
 		step({ do: 'edit', to: { suspend: true } }, 168),
 	),
+	story(
+		'what is selected again is told as that, though the status that told it first was lost',
+		{ select: true, maxRemovals: 0 },
+		step({ do: 'edit', to: { select: false } }, 859),
+		step({ do: 'edit', to: { select: true } }, 1_000),
+	),
 ]
