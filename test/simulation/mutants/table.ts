@@ -207,8 +207,8 @@ export const MUTANTS: readonly Mutant[] = [
 	{
 		broken: 'a version that stands in is never looked at again',
 		file: 'engine/poll.ts',
-		find: 'one.finding.standsIn && isPinTime) return true',
-		replace: 'one.finding.standsIn && isPinTime && polls < 0) return true',
+		find: 'if (mayStandIn && isPinTime) return true',
+		replace: 'if (mayStandIn && isPinTime && polls < 0) return true',
 	},
 	{
 		broken: 'files of an older spec are kept when their object changed',
@@ -234,6 +234,12 @@ export const MUTANTS: readonly Mutant[] = [
 		file: 'engine/values.ts',
 		find: 'if (bySelector && !isShownDisabled(',
 		replace: 'if (bySelector && name === undefined && !isShownDisabled(',
+	},
+	{
+		broken: 'an empty list of versions is taken for a secret without older ones',
+		file: 'engine/values.ts',
+		find: 'if (listing.complete && listing.versions.length === 0) return',
+		replace: 'if (listing.complete && listing.versions.length < 0) return',
 	},
 	{
 		broken: 'what a read back after the poll shows does not make anything unknown',
@@ -295,6 +301,34 @@ export const MUTANTS: readonly Mutant[] = [
 		broken: 'nodes go by the status of another vault',
 		file: 'engine/told.ts',
 		find: ' && status.vault === vaultUrl',
+		replace: '',
+		volume: true,
+	},
+	{
+		broken: 'a hold brings back to nodes what the spec does not select any more',
+		file: 'engine/poll.ts',
+		find: 'const isIn = (each: WantedSecret) => !isOut(each)',
+		replace: 'const isIn = (each: WantedSecret) => !isOut(each) || each.selected === true',
+		volume: true,
+	},
+	{
+		broken: 'nodes keep older versions that were disabled before the controller listed them',
+		file: 'engine/older.ts',
+		find: '(isTime && (now ??',
+		replace: '(isTime && now !== now && (now ??',
+		volume: true,
+	},
+	{
+		broken: 'nodes never compare what they hold with what they are told',
+		file: 'engine/poll-told.ts',
+		find: '!(isTime && held)',
+		replace: '!(isTime && held && told === null)',
+		volume: true,
+	},
+	{
+		broken: 'the state of a status that was lost is believed',
+		file: 'engine/learn.ts',
+		find: '			a?.state === b?.state &&\n',
 		replace: '',
 		volume: true,
 	},
