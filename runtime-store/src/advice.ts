@@ -23,7 +23,7 @@ export function notReady(mounts: readonly Mount[]): UnhandledError {
 		const text = `mounted secrets are not loaded: ${list.join(', ')}. Mount the volume there, or set mountPath to [] where there is none`
 		return storeError('NotReady', text)
 	}
-	const broken = mounts.filter(({ snapshot }) => snapshot?.mapping === 'unknown')
+	const broken = mounts.filter(({ snapshot }) => snapshot?.manifestProblem !== undefined)
 	const list = broken.map(({ path, snapshot }) => `${path} (${snapshot?.manifestProblem})`)
 	return storeError(
 		'NotReady',

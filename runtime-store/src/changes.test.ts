@@ -98,6 +98,8 @@ describe('a change is told', () => {
 			logger: initLogger('fatal'),
 		})
 		ends.push(() => store.destroy())
+		await store.isReady()
+		await expect.poll(() => store.status().mounts[0]?.loaded, { timeout: 5_000 }).toBe(true)
 		const pool = rotating(
 			store,
 			['a'],

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { initLogger } from '@purista/core'
@@ -43,6 +43,14 @@ function storeOf(config: Partial<StoreBaseConfig<AzureMountedSecretStoreConfig>>
 		...config,
 	})
 	stores.push(store)
+	return store
+}
+
+/** The store once it has looked at each mount, however long this machine takes for that. */
+async function looked(store: AzureMountedSecretStore): Promise<AzureMountedSecretStore> {
+	await store.isReady()
+	const seen = () => store.status().mounts.every(({ loaded, problem }) => loaded || problem !== undefined)
+	await expect.poll(seen, { timeout: 10_000 }).toBe(true)
 	return store
 }
 
@@ -92,21 +100,25 @@ async function touchesNothing(store: AzureMountedSecretStore, name: string, mess
 
 describe('while a mount is not loaded', () => {
 	it('reads and writes nothing, and names the path that is missing and what to do without one', async () => {
-		await touchesNothing(storeOf({ readyTimeoutMs: 50 }), 'db', /mount is not there.*set mountPath to \[\]/)
+		await touchesNothing(
+			await looked(storeOf({ readyTimeoutMs: 50 })),
+			'db',
+			/mount is not there.*set mountPath to \[\]/,
+		)
 	})
 
 	it('does so for a directory that cannot be read', async () => {
 		await writeFile(path, 'a file')
-		await touchesNothing(storeOf({ readyTimeoutMs: 50 }), 'db', /mount cannot be read \(ENOTDIR\)/)
+		await touchesNothing(await looked(storeOf({ readyTimeoutMs: 50 })), 'db', /mount cannot be read \(ENOTDIR\)/)
 	})
 
 	it('answers what a mount before it has, and nothing that it might have itself', async () => {
 		const late = join(folder, 'late')
 		await new AtomicWriter(path).write({ first: 'one', db: 'of the first' })
-		const store = storeOf({ mountPath: [path, late], readyTimeoutMs: 500 })
+		const store = await looked(storeOf({ mountPath: [path, late], readyTimeoutMs: 50 }))
 		expect(await store.getSecret('db')).toStrictEqual({ db: 'of the first' })
 		await touchesNothing(store, 'second', /late is not there/)
-		const behind = storeOf({ mountPath: [late, path], readyTimeoutMs: 500 })
+		const behind = await looked(storeOf({ mountPath: [late, path], readyTimeoutMs: 50 }))
 		await expect(behind.getSecret('db')).rejects.toMatchObject({ data: { reason: 'NotReady' } })
 		await new AtomicWriter(late).write({ db: 'of the late' })
 		await behind.ready(5_000)
@@ -176,11 +188,33 @@ describe('a wanted name without a file', () => {
 	})
 })
 
+it('a name that a selector will deliver is not asked of the vault, and is written to its object with the tags of the selector', async () => {
+	const selector = { prefix: 'chosen-', stripPrefix: true, nameStyle: 'AsIs', managed: false } as const
+	await new AtomicWriter(path).write({
+		[MANIFEST_FILE]: manifestOf({
+			secrets: { other: described() },
+			selectors: [{ ...selector, tags: { team: 'payments' } }],
+		}),
+		other: 'here',
+	})
+	const store = storeOf()
+	await store.ready()
+	const mark = await vault.mark()
+	expect(await store.getSecret('db')).toStrictEqual({ db: undefined })
+	expect(await vault.calls(mark)).toStrictEqual([])
+	await store.setSecret('db', 'mine')
+	const written = await vault.emulator.control.getSecret({ vault: 'payments', name: 'chosen-db' })
+	expect(written).toMatchObject({ value: 'mine', tags: { team: 'payments' } })
+	expect(await store.getSecret('db')).toStrictEqual({ db: 'mine' })
+	expect(await inVault('db')).toBe(FOREIGN)
+})
+
 describe('a manifest that cannot be used', () => {
 	it.each([
 		['invalid', '{"schema":1,"revision":2}', 'binding is not an object'],
 		['unknownSchema', '{"schema":2}', 'its schema is not 1'],
 		['invalid', 'no json', 'it is not JSON'],
+		['none', undefined, 'it is not there any more'],
 	])('that turns %s keeps the names of before, warns once and says why', async (state, text, problem) => {
 		const writer = new AtomicWriter(path)
 		await writer.write({ [MANIFEST_FILE]: manifestOf({ secrets: { db: described() } }), db: 'one' })
@@ -189,7 +223,7 @@ describe('a manifest that cannot be used', () => {
 		Object.assign(store.logger, { warn: (fields: unknown) => void warnings.push(fields) })
 		expect(await store.getSecret('db', 'payments-db')).toStrictEqual({ db: 'one', 'payments-db': 'one' })
 		for (const value of ['two', 'three']) {
-			await writer.write({ [MANIFEST_FILE]: text, db: value })
+			await writer.write({ ...(text === undefined ? {} : { [MANIFEST_FILE]: text }), db: value })
 			await expect.poll(() => store.getSecret('db'), { timeout: 5_000 }).toStrictEqual({ db: value })
 		}
 		expect(await store.getSecret('payments-db')).toStrictEqual({ 'payments-db': 'three' })
@@ -198,6 +232,39 @@ describe('a manifest that cannot be used', () => {
 		expect(await inVault('db')).toBe(FOREIGN)
 		expect(store.status().mounts[0]).toMatchObject({ manifest: state, manifestProblem: problem, mapping: 'kept' })
 		expect(warnings).toStrictEqual([{ mountPath: path, manifest: state, problem }])
+	})
+
+	it('leads nowhere from a file that it may be the first to name, whose text is served all the same', async () => {
+		const writer = new AtomicWriter(path)
+		await writer.write({ [MANIFEST_FILE]: manifestOf({ secrets: { other: described() } }), other: 'here' })
+		const store = storeOf()
+		await store.ready()
+		await writer.write({ [MANIFEST_FILE]: '{"schema":2}', other: 'here', db: 'of another secret' })
+		await expect.poll(() => store.getSecret('db'), { timeout: 5_000 }).toStrictEqual({ db: 'of another secret' })
+		const mark = await vault.mark()
+		for (const call of [() => store.setSecret('db', 'mine'), () => store.removeSecret('db')])
+			await expect(call()).rejects.toMatchObject({
+				data: { reason: 'NotReady' },
+				message: expect.stringContaining(`${path} (its schema is not 1)`) as string,
+			})
+		await expect(store.getSecretVersion('db', 'f'.repeat(32))).rejects.toMatchObject({ data: { reason: 'NotReady' } })
+		expect(await vault.calls(mark)).toStrictEqual([])
+		expect(await inVault('db')).toBe(FOREIGN)
+	})
+
+	it('keeps no names of another directory that was there before', async () => {
+		const one = new AtomicWriter(join(folder, 'one'))
+		const two = new AtomicWriter(join(folder, 'two'))
+		await one.write({ [MANIFEST_FILE]: manifestOf({ secrets: { db: described() } }), db: 'one' })
+		await two.write({ [MANIFEST_FILE]: '{"schema":2}', db: 'two' })
+		await symlink(one.directory, path)
+		const store = storeOf()
+		expect(await store.getSecret('payments-db')).toStrictEqual({ 'payments-db': 'one' })
+		await symlink(two.directory, join(folder, 'next'))
+		await rename(join(folder, 'next'), path)
+		await expect.poll(() => store.getSecret('db'), { timeout: 5_000 }).toStrictEqual({ db: 'two' })
+		await expect(store.setSecret('db', 'mine')).rejects.toMatchObject({ data: { reason: 'NotReady' } })
+		expect(store.status().mounts[0]).toMatchObject({ mapping: 'unknown' })
 	})
 
 	it('from the start serves its files, and the vault is not asked by their names', async () => {

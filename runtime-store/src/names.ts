@@ -46,6 +46,8 @@ const claims = (mount: MountSnapshot, name: string): boolean =>
 
 function targetOf(mount: MountSnapshot, fileName: string, certain: boolean): Target {
 	const source = mount.sources.get(fileName)
+	// A file that came after the last manifest that could be used: only the one that cannot be says which secret it is.
+	const told = mount.mapping === 'own' || mount.mapping === 'none'
 	return {
 		fileName,
 		objectName: source?.objectName ?? fileName,
@@ -55,7 +57,7 @@ function targetOf(mount: MountSnapshot, fileName: string, certain: boolean): Tar
 		meta: mount.secrets.get(fileName)?.meta,
 		selector: undefined,
 		certain,
-		mapped: certain && (source !== undefined || mount.mapping !== 'unknown'),
+		mapped: certain && (source !== undefined || told),
 	}
 }
 

@@ -2,7 +2,10 @@ import { execFile } from 'node:child_process'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { initLogger } from '@purista/core'
 import { expect, it } from 'vitest'
+import { type StoreErrorReason, storeError } from './errors.ts'
+import { AzureMountedSecretStore } from './index.ts'
 
 const ROOT = join(import.meta.dirname, '..')
 
@@ -68,6 +71,41 @@ it('has snippets in its README and MIGRATION that compile in strict mode', async
 		await rm(folder, { recursive: true })
 	}
 }, 60_000)
+
+it('has routes for probes that answer 503 and nothing of what is wrong', async () => {
+	const text = await readFile(join(ROOT, 'README.md'), 'utf8')
+	const code =
+		text
+			.split('```typescript\n')
+			.find((part) => part.startsWith("app.get('/readyz'"))
+			?.split('```')[0] ?? ''
+	const routes = new Map<string, (c: object) => Promise<Response>>()
+	const app = { get: (path: string, handler: (c: object) => Promise<Response>) => void routes.set(path, handler) }
+	const c = { text: (body: string, status = 200) => new Response(body, { status }) }
+	const secretStore = new AzureMountedSecretStore({ mountPath: '/no/such/mount', logger: initLogger('fatal') })
+	new Function('app', 'secretStore', code)(app, secretStore)
+	const ask = async (path: string) => {
+		const answer = await routes.get(path)?.(c)
+		return [answer?.status, await answer?.text()]
+	}
+	expect(await ask('/readyz')).toStrictEqual([503, 'secrets are not loaded'])
+	expect(await ask('/healthz')).toStrictEqual([200, 'ok'])
+	await secretStore.destroy()
+	expect(await ask('/healthz')).toStrictEqual([503, 'stopped'])
+})
+
+it('has every reason in its table, beside the code that the error has', async () => {
+	const source = await readFile(join(ROOT, 'src/errors.ts'), 'utf8')
+	const reasons = [...source.matchAll(/^\t\| '(\w+)'$/gm)].map(([, reason = '']) => reason as StoreErrorReason)
+	expect(reasons.length).toBeGreaterThan(20)
+	const text = await readFile(join(ROOT, 'README.md'), 'utf8')
+	const rows = [...text.matchAll(/^\| (\d{3}) \| (.*) \|$/gm)]
+	const codes = rows.flatMap(([, code, cell = '']) =>
+		[...cell.matchAll(/`([A-Z]\w+)`/g)].map(([, name]) => [name, code]),
+	)
+	const expected = reasons.map((reason) => [reason, String(storeError(reason).errorCode)])
+	expect(Object.fromEntries(codes)).toMatchObject(Object.fromEntries(expected))
+})
 
 it('links to nothing that is not in the package', async () => {
 	for (const file of ['README.md', 'MIGRATION.md']) {

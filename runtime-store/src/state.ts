@@ -23,6 +23,9 @@ export interface StateOptions {
 	readonly overlay: Pick<OverlayOptions, 'keepMs' | 'random' | 'ask' | 'onGivenUp'>
 }
 
+/** The secret of a file that came after the last manifest that could be used: not the one that had the name before. */
+const UNKNOWN: SecretAddress = { vault: undefined, objectName: '' }
+
 /**
  * What reads are answered from, and how it comes to be: mounts → snapshots, plus the overlay of own writes → one view. Each change of either
  * makes a new view, and what differs between the two views is what listeners are told.
@@ -109,7 +112,8 @@ export class State {
 			if (file === undefined && source === undefined) continue
 			const meta = file?.meta
 			const token = meta ? tokenOfVersion(meta.version) : file ? tokenOfBytes(file.bytes) : ABSENT
-			return { token, pinned: (meta?.pinned ?? false) || source?.version !== undefined, source }
+			const pinned = (meta?.pinned ?? false) || source?.version !== undefined
+			return { token, pinned, source: source ?? (snapshot?.mapping === 'kept' ? UNKNOWN : undefined) }
 		}
 		// Of a selector, or the vault's own: a name that the binding has no more does not go on being what it was.
 		const { mapped, vault, objectName } = resolveName(

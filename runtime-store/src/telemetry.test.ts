@@ -1,8 +1,10 @@
+import { join } from 'node:path'
 import { type MeterProvider, metrics, type ObservableCallback } from '@opentelemetry/api'
 import { initLogger } from '@purista/core'
 import { afterAll, expect, it } from 'vitest'
 import { AzureMountedSecretStore } from './index.ts'
-import { createTestStore } from './testing/index.ts'
+import { MANIFEST_FILE } from './manifest/index.ts'
+import { AtomicWriter, createTestStore } from './testing/index.ts'
 
 type Kind = 'counter' | 'upDown' | 'gauge'
 
@@ -47,6 +49,12 @@ it('shows all stores of a process by their mounts, sums those of one mount, and 
 	expect(loads()).toStrictEqual({ [one.mountPath]: 2, [two.mountPath]: 1 })
 	await two.vanish()
 	expect(meter.read('asb.store.mount.problems')).toStrictEqual({ [one.mountPath]: 0, [two.mountPath]: 1 })
+	const writer = new AtomicWriter(join(two.mountPath, '../broken'))
+	await writer.write({ [MANIFEST_FILE]: '{"schema":2}', a: '1' })
+	const broken = new AzureMountedSecretStore({ mountPath: writer.directory, logger: initLogger('fatal') })
+	await broken.ready()
+	expect(meter.read('asb.store.manifest.problems')).toMatchObject({ [one.mountPath]: 0, [writer.directory]: 1 })
+	await broken.destroy()
 	const alone = new AzureMountedSecretStore({
 		mountPath: [],
 		client: { getSecret: async () => ({ value: '1' }) } as never,

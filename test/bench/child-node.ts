@@ -1,12 +1,12 @@
 // The node role as `node/main.ts` starts it, but told over standard input how to reach an API server and an emulator. Answers `usage`, `memory`
 // (by parts), `collect` (the garbage, where node was started with --expose-gc) and `snapshot FILE` (of its heap). Ends with its input.
-import { getHeapSpaceStatistics, writeHeapSnapshot } from 'node:v8'
+import { writeHeapSnapshot } from 'node:v8'
 import { parseNodeConfig } from '../../operator/src/node/config.ts'
 import { runNode } from '../../operator/src/node/node.ts'
 import { systemClock } from '../../operator/src/process/clock.ts'
 import { createLogger, type LogLevel } from '../../operator/src/process/log.ts'
 import { createMetrics } from '../../operator/src/process/metrics.ts'
-import { accessOf, agentOf, linesOfParent, memoryOfThis, type Reach, tell, usageOfThis } from './reach.ts'
+import { accessOf, agentOf, collect, linesOfParent, memoryOfThis, type Reach, tell, usageOfThis } from './reach.ts'
 
 export interface NodeChild extends Reach {
 	readonly flags: readonly string[]
@@ -36,11 +36,8 @@ const running = runNode({
 tell({ pid: process.pid })
 for (let line = await lines.next(); !line.done; line = await lines.next()) {
 	if (line.value === 'usage') tell(usageOfThis())
-	if (line.value === 'memory') tell({ ...memoryOfThis(), spaces: getHeapSpaceStatistics() })
-	if (line.value === 'collect') {
-		globalThis.gc?.()
-		tell({ collected: globalThis.gc !== undefined })
-	}
+	if (line.value === 'memory') tell(memoryOfThis())
+	if (line.value === 'collect') tell(collect())
 	if (line.value.startsWith('snapshot ')) tell({ snapshot: writeHeapSnapshot(line.value.slice('snapshot '.length)) })
 }
 stopping.abort(new Error('the bench stops the node role'))

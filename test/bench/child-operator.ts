@@ -1,12 +1,13 @@
-// The operator as `main.ts` starts it, but told over standard input how to reach an emulator. Answers `usage`, `snapshot FILE` (of its heap), and `loop`:
-// how late the event loop was since that was last asked. Ends with its input.
+// The operator as `main.ts` starts it, but told over standard input how to reach an emulator. Answers `usage`, `memory` (by parts), `collect`
+// (the garbage, where node was started with --expose-gc), `snapshot FILE` (of its heap), and `loop`: how late the event loop was since that was
+// last asked. Ends with its input.
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { writeHeapSnapshot } from 'node:v8'
 import { systemClock } from '../../operator/src/process/clock.ts'
 import { createLogger } from '../../operator/src/process/log.ts'
 import { createMetrics } from '../../operator/src/process/metrics.ts'
 import { startOperator } from '../../operator/src/run/operator.ts'
-import { accessOf, agentOf, linesOfParent, type Reach, tell, usageOfThis } from './reach.ts'
+import { accessOf, agentOf, collect, linesOfParent, memoryOfThis, type Reach, tell, usageOfThis } from './reach.ts'
 
 export interface OperatorChild extends Reach {
 	/** namespace of its lease */
@@ -46,6 +47,8 @@ delay.enable()
 tell({ port: operator.port })
 for (let line = await lines.next(); !line.done; line = await lines.next()) {
 	if (line.value === 'usage') tell(usageOfThis())
+	if (line.value === 'memory') tell(memoryOfThis())
+	if (line.value === 'collect') tell(collect())
 	if (line.value.startsWith('snapshot ')) tell({ snapshot: writeHeapSnapshot(line.value.slice('snapshot '.length)) })
 	if (line.value === 'loop') {
 		tell({ p99: delay.percentile(99) / 1e6 - RESOLUTION_MS, max: delay.max / 1e6 - RESOLUTION_MS })

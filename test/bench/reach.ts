@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import type { Agent, RequestOptions } from 'node:https'
 import { createInterface } from 'node:readline'
+import { getHeapSpaceStatistics, getHeapStatistics, type HeapSpaceInfo } from 'node:v8'
 import type { KubeAccess } from '../../operator/src/cluster/pod-access.ts'
 import { createVaultAgent } from '../../operator/src/vault/agent.ts'
 
@@ -36,7 +37,6 @@ export interface Usage {
 	/** MB; peak as the kernel counts it */
 	readonly maxRss: number
 	readonly rss: number
-	readonly heapUsed: number
 	readonly external: number
 	/** user and system, seconds */
 	readonly cpu: number
@@ -45,12 +45,11 @@ export interface Usage {
 /** Of this process, for its parent. */
 export function usageOfThis(): Usage {
 	const { userCPUTime, systemCPUTime, maxRSS } = process.resourceUsage()
-	const { rss, heapUsed, external } = process.memoryUsage()
+	const { rss, external } = process.memoryUsage()
 	const mb = (bytes: number) => Math.round(bytes / 2 ** 20)
 	return {
 		maxRss: mb(peakOfThis() ?? maxRSS * 1024),
 		rss: mb(rss),
-		heapUsed: mb(heapUsed),
 		external: mb(external),
 		cpu: (userCPUTime + systemCPUTime) / 1e6,
 	}
@@ -66,11 +65,42 @@ function peakOfThis(): number | undefined {
 	}
 }
 
-/** Resident memory of this process in MB: all, and what of it is of files that are mapped (the code of node and libraries). */
-export function memoryOfThis() {
+/** Memory of this process by parts. */
+export interface Memory extends NodeJS.MemoryUsage {
+	/** resident, its peak, and what of it is of files that are mapped (the code of node and libraries), MB */
+	readonly rss: number
+	readonly peak: number
+	readonly files: number
+	/** of V8's heap: what of it is resident, and its spaces, bytes */
+	readonly physical: number
+	readonly spaces: readonly HeapSpaceInfo[]
+}
+
+export function memoryOfThis(): Memory {
 	const status = readFileSync('/proc/self/status', 'utf8')
 	const mb = (field: string) => Number(new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1]) / 1024
-	return { ...process.memoryUsage(), rss: mb('VmRSS'), peak: mb('VmHWM'), files: mb('RssFile') }
+	const physical = getHeapStatistics().total_physical_size
+	const spaces = getHeapSpaceStatistics()
+	return { ...process.memoryUsage(), rss: mb('VmRSS'), peak: mb('VmHWM'), files: mb('RssFile'), physical, spaces }
+}
+
+/** What its resident memory is made of: `malloc` is what is left, with the stacks of threads. */
+export function partsOf({ rss, files, physical, heapUsed, spaces }: Memory): string {
+	const mb = (bytes: number) => bytes / 2 ** 20
+	const of = (prefix: string) =>
+		mb(
+			spaces
+				.filter(({ space_name }) => space_name.startsWith(prefix))
+				.reduce((sum, { physical_space_size }) => sum + physical_space_size, 0),
+		)
+	const heap = `heap ${mb(physical).toFixed(1)} with ${mb(heapUsed).toFixed(1)} in use, ${of('new_').toFixed(1)} for young and ${of('code_').toFixed(1)} for code`
+	return `mapped files ${files.toFixed(1)}, ${heap}, malloc ${(rss - files - mb(physical)).toFixed(1)}`
+}
+
+/** What nobody holds any more goes; false: node was started without --expose-gc. */
+export function collect(): { readonly collected: boolean } {
+	globalThis.gc?.()
+	return { collected: globalThis.gc !== undefined }
 }
 
 /** The lines of the parent; they end when it closes them or is gone. */

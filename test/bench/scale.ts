@@ -10,7 +10,7 @@ import type { OperatorChild } from './child-operator.ts'
 import type { Bench } from './cli.ts'
 import { published } from './peers.ts'
 import { parseMetrics, type Sample, sumOf } from './prometheus.ts'
-import { apiOf, type Reach, type Usage } from './reach.ts'
+import { apiOf, type Memory, partsOf, type Reach, type Usage } from './reach.ts'
 import { createTenants, type ScalePlan, type Tenants } from './tenants.ts'
 
 /** What the operator may need for 1,000 bindings, MB. */
@@ -145,6 +145,7 @@ export async function measureScale(plan: ScalePlan, programs: Programs, say: (li
 interface Found {
 	readonly seconds: number
 	readonly usage: Usage
+	readonly memory: Memory
 	readonly samples: readonly Sample[]
 	/** vault requests as the emulator saw them */
 	readonly log: ReadonlyMap<string, number>
@@ -172,17 +173,18 @@ async function startOperator(stage: Stage, { operator }: Programs, reach: Reach,
 	await untilReady(Math.floor(total * NEARLY), 1_000)
 	await untilReady(total, 100)
 	const seconds = (performance.now() - began) / 1000
-	const found: Found = { seconds, usage: await usageOf(child), samples, log: await logOf(stage, since) }
+	const found: Found = { seconds, ...(await stateOf(child)), samples, log: await logOf(stage, since) }
 	return {
 		child,
 		found,
 		async idle(ms: number): Promise<Found> {
 			const from = Date.now()
 			await sleep(ms)
-			const [now, usage] = [await scrape(), await usageOf(child)]
+			const [now, { usage, memory }] = [await scrape(), await stateOf(child)]
 			return {
 				seconds: ms / 1000,
 				usage: { ...usage, cpu: usage.cpu - found.usage.cpu },
+				memory,
 				samples: now.map((each) => ({ ...each, value: each.value - before(samples, each) })),
 				log: await logOf(stage, from),
 			}
@@ -195,7 +197,10 @@ function before(samples: readonly Sample[], { name, labels }: Sample): number {
 	return name.endsWith('_total') ? sumOf(samples, name, labels) : 0
 }
 
-const usageOf = (child: Child) => child.ask<Usage>('usage')
+const stateOf = async (child: Child) => ({
+	usage: await child.ask<Usage>('usage'),
+	memory: await child.ask<Memory>('memory'),
+})
 
 async function logOf(stage: Stage, since: number): Promise<ReadonlyMap<string, number>> {
 	const counts = new Map<string, number>()
@@ -214,8 +219,8 @@ async function checkReady(stage: Stage, total: number): Promise<void> {
 	if (ready !== total) throw new Error(`the operator counts ${total} Ready, the API server has ${ready}`)
 }
 
-function print(say: (line: string) => void, title: string, { seconds, usage, samples, log }: Found): void {
-	const { maxRss, rss, heapUsed, external, cpu } = usage
+function print(say: (line: string) => void, title: string, { seconds, usage, memory, samples, log }: Found): void {
+	const { maxRss, rss, external, cpu } = usage
 	const p99 = sumOf(samples, 'asb_event_loop_delay_seconds', { quantile: '0.99' }) * 1000
 	const calls = new Map<string, number>()
 	for (const { name, labels, value } of samples) {
@@ -232,7 +237,7 @@ function print(say: (line: string) => void, title: string, { seconds, usage, sam
 	say(`    vault and Entra   ${list(log)}`)
 	say(`    API server        ${list(calls)}`)
 	say(
-		`    memory            RSS at most ${maxRss} MB (bar ${MEMORY_BAR}: ${maxRss <= MEMORY_BAR ? 'kept' : 'NOT KEPT'}), now ${rss}, heap ${heapUsed}, buffers ${external}`,
+		`    memory            RSS at most ${maxRss} MB (bar ${MEMORY_BAR}: ${maxRss <= MEMORY_BAR ? 'kept' : 'NOT KEPT'}), now ${rss}; ${partsOf(memory)}; buffers ${external}`,
 	)
 	say(`    CPU               ${cpu.toFixed(1)} s; event loop p99 ${p99.toFixed(0)} ms (an idle one shows 20)`)
 }

@@ -9,16 +9,7 @@ import type { NodeChild } from './child-node.ts'
 import type { Bench } from './cli.ts'
 import { type NodeWorld, openNodeWorld } from './node-world.ts'
 import { quantile } from './numbers.ts'
-
-interface Memory {
-	readonly rss: number
-	readonly peak: number
-	readonly files: number
-	readonly heapUsed: number
-	readonly heapTotal: number
-	readonly external: number
-	readonly spaces: readonly { readonly space_name: string; readonly space_size: number }[]
-}
+import { type Memory, partsOf } from './reach.ts'
 
 /** A node role that has just started, and one after a burst, is done with it after this. */
 const SETTLE_MS = 10_000
@@ -138,11 +129,8 @@ function swapOf(target: string, version: string): number | false {
 }
 
 async function printMemory(child: Child, when: string): Promise<void> {
-	const { rss, peak, files, heapTotal, heapUsed, external, spaces } = await child.ask<Memory>('memory')
-	const mb = (bytes: number) => (bytes / 2 ** 20).toFixed(1)
-	const young = spaces.filter(({ space_name }) => space_name.startsWith('new_'))
-	const size = young.reduce((sum, { space_size }) => sum + space_size, 0)
+	const memory = await child.ask<Memory>('memory')
 	console.log(
-		`  ${when}: RSS ${rss.toFixed(1)} MB (at most ${peak.toFixed(1)}; mapped files ${files.toFixed(1)}, heap ${mb(heapTotal)} with ${mb(heapUsed)} in use and ${mb(size)} for young, external ${mb(external)})`,
+		`  ${when}: RSS ${memory.rss.toFixed(1)} MB (at most ${memory.peak.toFixed(1)}; ${partsOf(memory)}; external ${(memory.external / 2 ** 20).toFixed(1)})`,
 	)
 }

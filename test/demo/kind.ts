@@ -92,7 +92,7 @@ async function rotation(world: World, tenant: Tenant, step: Step, say: Say): Pro
 	const after = await world.fingerprint(tenant, 'dbConnectionString')
 	if (after !== fingerprint(value)) throw new Error(`the service has ${after}, the vault ${fingerprint(value)}`)
 	say(
-		`    fingerprint in the service ${before} → ${after}; vault write to onChange: ${(took / 1000).toFixed(2)} s (the operator looks every 5 s)`,
+		`    fingerprint in the service ${before} → ${after}; vault write to onChange: ${(took / 1000).toFixed(2)} s (it polls every 5 s)`,
 	)
 }
 

@@ -36,11 +36,15 @@ interface Container {
 const containersOf = (object: Rendered): Container[] =>
 	(object['spec'] as { template?: { spec: { containers: Container[] } } } | undefined)?.template?.spec.containers ?? []
 
-/** By key, without what Helm's way adds: its label, and the annotation that keeps the CRD. */
+/** By key, without what the chart adds: its label, the annotation that keeps the CRD, and the waves of Argo CD. */
 function comparable(objects: readonly Rendered[]): Record<string, unknown> {
 	const entries = objects.map((object) => {
 		const { 'helm.sh/chart': _chart, ...labels } = object.metadata.labels ?? {}
-		const { 'helm.sh/resource-policy': _keep, ...annotations } = object.metadata.annotations ?? {}
+		const {
+			'helm.sh/resource-policy': _keep,
+			'argocd.argoproj.io/sync-wave': _wave,
+			...annotations
+		} = object.metadata.annotations ?? {}
 		const { env } = containersOf(object)[0] ?? {}
 		// kustomize puts what a patch adds first; none refers to another, so their order means nothing.
 		env?.sort((a, b) => (a.name < b.name ? -1 : 1))
@@ -168,6 +172,43 @@ test.each(['on', '1234', 'null'])(
 	60_000,
 )
 
+test.each(['on', '1234', 'null', 'a: b', '1.0 #x'])(
+	'a text %s in the values is that text in the objects',
+	async (name) => {
+		const isName = /^[a-z0-9]+$/.test(name)
+		const objects = await renderChart(helm, {
+			'image.tag': name,
+			'image.pullSecrets': isName ? [name] : [],
+			priorityClassName: name,
+			'emulator.enabled': true,
+			'emulator.ip': name,
+			'emulator.vaults': [isName ? name : 'payments'],
+			'emulator.caConfigMap': name,
+			'metrics.podMonitor.enabled': true,
+			'metrics.podMonitor.labels': { 'helm.sh/chart': name, release: name },
+		})
+		const image = `azure-secret-binding-operator:${name}`
+		const pod = { ...(isName && { imagePullSecrets: [{ name }] }), containers: [{ image }] }
+		expect(deployment(objects)['spec']).toMatchObject({
+			template: {
+				spec: {
+					...pod,
+					priorityClassName: name,
+					hostAliases: [{ ip: name }],
+					volumes: [{ configMap: { name } }],
+				},
+			},
+		})
+		expect(only(objects, 'Pod')[0]).toMatchObject({ spec: pod })
+		const [monitor] = only(objects, 'PodMonitor')
+		expect(monitor?.metadata.labels).toMatchObject({
+			release: name,
+			'app.kubernetes.io/part-of': 'azure-secret-binding',
+		})
+		expect(monitor?.metadata.labels?.['helm.sh/chart']).toMatch(/^azure-secret-binding-/)
+	},
+)
+
 describe('profiles', () => {
 	test('namespaces: no ClusterRoleBinding, the flag, and grants in each', async () => {
 		const objects = await renderChart(helm, PROFILES['namespaces'])
@@ -206,6 +247,71 @@ describe('profiles', () => {
 		expect(text).toContain('"NODE_EXTRA_CA_CERTS"')
 	})
 
+	test('Argo CD syncs the CRD first, then the admission policies, then the operator', async () => {
+		const objects = await renderChart(helm)
+		const waves = (kind: string) =>
+			only(objects, kind).map(({ metadata }) => Number(metadata.annotations?.['argocd.argoproj.io/sync-wave'] ?? 0))
+		expect(waves('CustomResourceDefinition')).toEqual([-2])
+		expect(waves('ValidatingAdmissionPolicy')).toEqual([-1, -1, -1, -1])
+		expect(waves('ValidatingAdmissionPolicyBinding')).toEqual([-1, -1, -1, -1])
+		expect(waves('Deployment')).toEqual([0])
+	})
+
+	test('what a user adds arrives: credentials, environment, labels, annotations, tolerations, nodes, PodMonitor of Azure', async () => {
+		const given = {
+			'image.pullSecrets': ['registry'],
+			'image.pullPolicy': 'Always',
+			env: [{ name: 'HTTPS_PROXY', value: 'http://proxy:3128' }],
+			podLabels: { team: 'platform', 'app.kubernetes.io/name': 'other' },
+			podAnnotations: { note: 'kept' },
+			tolerations: [{ key: 'system', operator: 'Exists' }],
+			nodeSelector: { pool: 'system' },
+			priorityClassName: 'system-cluster-critical',
+			'resources.requests': { cpu: '200m', memory: '256Mi' },
+			'metrics.podMonitor.enabled': true,
+			'metrics.podMonitor.apiVersion': 'azmonitoring.coreos.com/v1',
+		}
+		const objects = await renderChart(helm, given)
+		const { template } = deployment(objects)['spec'] as {
+			template: { metadata: object; spec: { containers: object[] } }
+		}
+		expect(template.metadata).toMatchObject({
+			// The selector's own label cannot be changed by a value.
+			labels: { team: 'platform', 'app.kubernetes.io/name': 'azure-secret-binding-operator' },
+			annotations: given.podAnnotations,
+		})
+		expect(template.spec).toMatchObject({
+			imagePullSecrets: [{ name: 'registry' }],
+			priorityClassName: given.priorityClassName,
+			nodeSelector: given.nodeSelector,
+			tolerations: given.tolerations,
+		})
+		expect(template.spec.containers[0]).toMatchObject({
+			imagePullPolicy: 'Always',
+			env: expect.arrayContaining(given.env) as unknown[],
+			resources: { requests: given['resources.requests'], limits: { memory: '384Mi' } },
+		})
+		const [monitor] = only(objects, 'PodMonitor')
+		expect(monitor).toMatchObject({ apiVersion: 'azmonitoring.coreos.com/v1', spec: { labelLimit: 63 } })
+	})
+
+	test('bindings are part of view, edit and admin, unless aggregation is off', async () => {
+		const roles = async (aggregate: boolean) =>
+			only(await renderChart(helm, { 'rbac.aggregate': aggregate }), 'ClusterRole').flatMap(({ metadata }) =>
+				Object.keys(metadata.labels ?? {})
+					.filter((label) => label.startsWith('rbac.authorization.k8s.io/aggregate-to-'))
+					.map((label) => `${metadata.name} in ${label.slice('rbac.authorization.k8s.io/aggregate-to-'.length)}`),
+			)
+		expect((await roles(true)).toSorted()).toEqual([
+			'azure-secret-binding-edit in admin',
+			'azure-secret-binding-edit in edit',
+			'azure-secret-binding-view in admin',
+			'azure-secret-binding-view in edit',
+			'azure-secret-binding-view in view',
+		])
+		expect(await roles(false)).toEqual([])
+	})
+
 	test('the CRD is kept at uninstall', async () => {
 		const [crd] = only(await renderChart(helm), 'CustomResourceDefinition')
 		expect(crd?.metadata.annotations?.['helm.sh/resource-policy']).toBe('keep')
@@ -228,6 +334,9 @@ test.each([
 	['an unknown scope', { 'rbac.scope': 'cluster' }, '/rbac/scope'],
 	['a wrong type', { ha: 'yes' }, '/ha'],
 	['no namespaces', { 'rbac.scope': 'namespaces' }, 'name them in rbac.namespaces'],
+	['two namespaces in one', { tenants: ['x; y'] }, '/tenants/0'],
+	['a variable that the chart sets', { env: [{ name: 'POD_NAMESPACE', value: 'kube-system' }] }, 'env: POD_NAMESPACE'],
+	['the switch that the chart sets', { ...PROFILES['metricsAuth'], env: [{ name: 'METRICS_AUTH' }] }, 'METRICS_AUTH'],
 	['namespaces of another scope', { 'rbac.namespaces': ['a'] }, 'set tenants'],
 	[
 		'scrapes without a token',
@@ -253,9 +362,15 @@ describe('AKS deployment safeguards', () => {
 		const container = {
 			image: 'a:latest',
 			ports: [{ hostPort: 1 }],
-			securityContext: { capabilities: { add: ['SYS_ADMIN'] } },
+			securityContext: { capabilities: { add: ['SYS_ADMIN'] }, seccompProfile: { type: 'Unconfined' } },
+			startupProbe: { httpGet: { host: 'elsewhere', port: 1 } },
 		}
-		const pod = { containers: [container], hostPID: true, tolerations: [{ operator: 'Exists' }] }
+		const pod = {
+			containers: [container],
+			hostPID: true,
+			tolerations: [{ operator: 'Exists' }],
+			securityContext: { sysctls: [{ name: 'a', value: '1' }] },
+		}
 		const object = {
 			apiVersion: 'apps/v1',
 			kind: 'Deployment',
@@ -268,11 +383,18 @@ describe('AKS deployment safeguards', () => {
 			'denied: image a:latest',
 			'denied: hostPort',
 			'denied: capability SYS_ADMIN',
+			'denied: seccomp Unconfined',
+			'denied: host of startupProbe',
 			'warned: no readinessProbe',
 			'warned: no livenessProbe',
+			'denied: sysctls',
 			'denied: namespaces of the host',
 			'changed: neither podAntiAffinity nor topologySpread',
 			'denied: toleration of everything',
 		])
+		const role = { apiVersion: 'v1', kind: 'ClusterRole', metadata: { name: 'a' } }
+		const rules = (verbs: string[]) => [{ apiGroups: [''], resources: ['nodes'], verbs }]
+		expect(safeguardFindings({ ...role, rules: rules(['get', 'patch']) })).toEqual(['denied: a role that edits nodes'])
+		expect(safeguardFindings({ ...role, rules: rules(['get', 'list']) })).toEqual([])
 	})
 })

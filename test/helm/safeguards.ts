@@ -6,11 +6,18 @@ interface Container {
 	image: string
 	ports?: { hostPort?: number }[]
 	resources?: { requests?: { cpu?: string; memory?: string } }
-	securityContext?: { privileged?: boolean; procMount?: string; capabilities?: { add?: string[] } }
+	securityContext?: {
+		privileged?: boolean
+		procMount?: string
+		capabilities?: { add?: string[] }
+		seccompProfile?: { type: string }
+	}
 	[probe: string]: unknown
 }
 interface PodSpec {
 	containers: Container[]
+	initContainers?: Container[]
+	securityContext?: { sysctls?: unknown[]; seccompProfile?: { type: string } }
 	hostNetwork?: boolean
 	hostPID?: boolean
 	hostIPC?: boolean
@@ -41,18 +48,40 @@ function containerFindings(container: Container): string[] {
 	if (context?.privileged || context?.procMount) findings.push('denied: privileged or procMount')
 	for (const added of context?.capabilities?.add ?? [])
 		if (!CAPABILITIES.split(' ').includes(added)) findings.push(`denied: capability ${added}`)
-	for (const probe of ['readinessProbe', 'livenessProbe'])
-		if (!container[probe]) findings.push(`warned: no ${probe}`)
-		else if (JSON.stringify(container[probe]).includes('"host":')) findings.push(`denied: host of ${probe}`)
+	if (context?.seccompProfile?.type === 'Unconfined') findings.push('denied: seccomp Unconfined')
+	for (const probe of ['readinessProbe', 'livenessProbe', 'startupProbe', 'lifecycle'])
+		if (JSON.stringify(container[probe] ?? {}).includes('"host":')) findings.push(`denied: host of ${probe}`)
 	return findings
+}
+
+const probeFindings = (container: Container): string[] =>
+	['readinessProbe', 'livenessProbe'].filter((probe) => !container[probe]).map((probe) => `warned: no ${probe}`)
+
+interface Rule {
+	resources?: string[]
+	verbs: string[]
+}
+const editsNodes = ({ resources = [], verbs }: Rule): boolean =>
+	resources.some((each) => each === '*' || each.startsWith('nodes')) &&
+	verbs.some((verb) => !['get', 'list', 'watch'].includes(verb))
+
+const podOf = ({ kind, spec }: Rendered): PodSpec | undefined => {
+	if (kind === 'Pod') return spec as PodSpec
+	if (kind === 'Deployment' || kind === 'DaemonSet') return (spec as { template: { spec: PodSpec } }).template.spec
+	return undefined
 }
 
 /** Findings of one object, each with what would happen to it. */
 export function safeguardFindings(object: Rendered): string[] {
 	if (JSON.stringify(object.metadata.labels ?? {}).includes('kubernetes.azure.com/')) return ['denied: label of Azure']
-	if (object.kind !== 'Deployment' && object.kind !== 'DaemonSet') return []
-	const pod = (object['spec'] as { template: { spec: PodSpec } }).template.spec
-	const findings = pod.containers.flatMap(containerFindings)
+	if (object.kind.endsWith('Role') && (object['rules'] as Rule[]).some(editsNodes))
+		return ['denied: a role that edits nodes']
+	const pod = podOf(object)
+	if (!pod) return []
+	const findings = [...(pod.initContainers ?? []), ...pod.containers].flatMap(containerFindings)
+	if (object.kind !== 'Pod') findings.push(...pod.containers.flatMap(probeFindings))
+	if (pod.securityContext?.sysctls?.length) findings.push('denied: sysctls')
+	if (pod.securityContext?.seccompProfile?.type === 'Unconfined') findings.push('denied: seccomp Unconfined')
 	if (pod.hostNetwork || pod.hostPID || pod.hostIPC) findings.push('denied: namespaces of the host')
 	if (object.kind === 'Deployment' && !pod.affinity?.podAntiAffinity && !pod.topologySpreadConstraints?.length)
 		findings.push('changed: neither podAntiAffinity nor topologySpread')

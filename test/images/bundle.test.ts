@@ -96,3 +96,25 @@ it('what the store imports later has its names in a bundle too', { timeout: BUND
 	const { stdout } = await promisify(execFile)(process.execPath, [out], { cwd: folder })
 	expect(JSON.parse(stdout)).toEqual(['object', 'function', 'function'])
 })
+
+it('the client of a vault sends a request without loading the fetch of node', { timeout: BUNDLING }, async () => {
+	const entry = join(folder, 'request.ts')
+	writeFileSync(
+		entry,
+		[
+			`import { createHttpHeaders, SecretClient } from ${JSON.stringify(join(OPERATOR, 'vault/sdk.ts'))}`,
+			'const httpClient = {',
+			'	sendRequest: async (request) => ({ status: 200, headers: createHttpHeaders(), request, bodyAsText: "{}" }),',
+			'}',
+			'const getToken = async () => ({ token: "none", expiresOnTimestamp: Date.now() + 3_600_000 })',
+			'const client = new SecretClient("https://payments.vault.azure.net", { getToken }, { httpClient })',
+			'await client.getSecret("name").catch((error) => error)',
+			'await client.setSecret("name", "value").catch((error) => error)',
+			'process.stdout.write(process.moduleLoadList.filter((name) => /undici/.test(name)).join())',
+		].join('\n'),
+	)
+	const out = join(folder, 'request', 'main.mjs')
+	await bundle(entry, out)
+	const { stdout } = await promisify(execFile)(process.execPath, [out], { cwd: folder })
+	expect(stdout).toBe('')
+})

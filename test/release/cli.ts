@@ -1,17 +1,19 @@
-// `npm run release -- --dry-run [--out FOLDER] [--registry ghcr.io/OWNER]`: everything that a release publishes, and no push.
+// `npm run release -- --dry-run [--out FOLDER] [--registry ghcr.io/OWNER] [--repository URL]`: everything that a release publishes, and no push.
 // .github/workflows/release.yml pushes what this writes.
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { contextOf } from '../cluster/index.ts'
 import { createProgress } from '../cluster/progress.ts'
 import { tryRun } from '../cluster/run.ts'
+import { checkRepository } from './packages.ts'
 import { checkFolder, makeRelease, ROOT } from './release.ts'
 
-const HELP = `npm run release -- --dry-run [--out FOLDER] [--registry HOST/PATH]
+const HELP = `npm run release -- --dry-run [--out FOLDER] [--registry HOST/PATH] [--repository URL]
 
   --dry-run          required: this command never pushes; .github/workflows/release.yml does, with what this writes
   --out FOLDER       default: dist/release
   --registry NAME    the registry that the chart names, with the image's digest; default: none
+  --repository URL   the repository that the npm packages name, such as https://github.com/OWNER/NAME; default: none
 `
 
 const { values } = parseArgs({
@@ -19,6 +21,7 @@ const { values } = parseArgs({
 		'dry-run': { type: 'boolean', default: false },
 		out: { type: 'string', default: join(ROOT, 'dist/release') },
 		registry: { type: 'string', default: '' },
+		repository: { type: 'string', default: '' },
 		help: { type: 'boolean', default: false },
 	},
 })
@@ -35,6 +38,7 @@ const { files, images, version } = await makeRelease({
 	context: contextOf(createProgress()),
 	folder,
 	registry: values.registry,
+	repository: checkRepository(values.repository),
 	created: new Date(seconds * 1000).toISOString(),
 	revision: (await git('rev-parse', 'HEAD')) ?? '',
 })

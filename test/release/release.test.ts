@@ -16,6 +16,7 @@ import { changesOf } from './changelog.ts'
 import { packChart } from './chart.ts'
 import { type CheckedPlatform, checkArchive, chroot, installPackages, unpack } from './install.ts'
 import { ARCHITECTURES } from './oci.ts'
+import { checkRepository } from './packages.ts'
 import { IMAGES, makeRelease, PACKAGES, type Release, ROOT } from './release.ts'
 import { debianPackages } from './runtime.ts'
 import { filesWithoutComponent } from './sbom.ts'
@@ -28,11 +29,15 @@ const json = <T>(bytes: Buffer) => JSON.parse(bytes.toString('utf8')) as T
 let release: Release
 /** That the chart names; nothing is asked of it. */
 const REGISTRY = 'ghcr.io/owner'
+const REPOSITORY = 'https://github.com/owner/azure-secret-binding'
 
 // Two minutes each on two busy cores, most of it packing.
 const SLOW_MS = 600_000
 const make = (into: string) =>
-	makeRelease({ context, folder: into, registry: REGISTRY, created: '2026-01-01T00:00:00.000Z', revision: 'test' })
+	makeRelease({
+		...{ context, folder: into, registry: REGISTRY, repository: REPOSITORY },
+		...{ created: '2026-01-01T00:00:00.000Z', revision: 'test' },
+	})
 
 beforeAll(async () => {
 	release = await make(first)
@@ -183,6 +188,19 @@ describe('a release', () => {
 		const find = (path: string) => entries.find((entry) => entry.path === `package/${path}`)?.content
 		expect(find('LICENSE')?.equals(readFileSync(join(ROOT, 'LICENSE')))).toBe(true)
 		expect(entries.filter(({ path }) => path.includes('node_modules'))).toEqual([])
+		// npm compares this with the workflow that publishes, and refuses the provenance otherwise.
+		expect(json(find('package.json') ?? Buffer.from('{}'))).toMatchObject({
+			...{ name, version },
+			repository: { type: 'git', url: `git+${REPOSITORY}.git`, directory: each },
+			homepage: expect.stringMatching(/^https:/) as string,
+			bugs: { url: `${REPOSITORY}/issues` },
+		})
+	})
+
+	it('refuses what is no repository, and says what one is like', () => {
+		expect(checkRepository('https://github.com/owner/name.git')).toBe('https://github.com/owner/name')
+		for (const wrong of ['owner/name', 'git@github.com:owner/name', 'https://github.com/owner'])
+			expect(() => checkRepository(wrong)).toThrow('such as https://github.com/OWNER/NAME')
 	})
 })
 

@@ -3,11 +3,11 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, 
 import { tmpdir } from 'node:os'
 import { join, relative, resolve } from 'node:path'
 import type { Context } from '../cluster/context.ts'
-import { run } from '../cluster/run.ts'
 import { bundle } from '../images/bundle.ts'
 import { changesOf } from './changelog.ts'
 import { packChart } from './chart.ts'
 import { ARCHITECTURES, type BuiltImage, buildImage, digestOf } from './oci.ts'
+import { packPackage } from './packages.ts'
 import { type Runtime, runtimeOf } from './runtime.ts'
 import { noticesOf, npmParts, sbomOf } from './sbom.ts'
 import type { Entry } from './tar.ts'
@@ -50,6 +50,8 @@ export interface ReleaseOptions {
 	readonly folder: string
 	/** Registry and path that the chart names, such as ghcr.io/OWNER; empty: none. */
 	readonly registry: string
+	/** Address of the repository on the web, which the npm packages name; empty: none. */
+	readonly repository: string
 	/** RFC 3339; the time of the commit. */
 	readonly created: string
 	/** The commit, for labels; empty: unknown. */
@@ -64,7 +66,7 @@ export interface Release {
 }
 
 export async function makeRelease(options: ReleaseOptions): Promise<Release> {
-	const { context, folder, registry } = options
+	const { context, folder, registry, repository } = options
 	const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string }
 	rmSync(folder, { recursive: true, force: true })
 	mkdirSync(folder, { recursive: true })
@@ -77,8 +79,7 @@ export async function makeRelease(options: ReleaseOptions): Promise<Release> {
 			images.push({ name: image.name, ...(await publishedImage(image, version, options, runtimes, write)) })
 		})
 	await context.progress.step('release: npm packages', async () => {
-		for (const each of PACKAGES)
-			await run('npm', ['pack', '--silent', '--workspace', each, '--pack-destination', folder], { cwd: ROOT })
+		for (const each of PACKAGES) await packPackage(ROOT, each, folder, repository)
 	})
 	const operator = images.find(({ name }) => name === IMAGES[0]?.name)
 	write(`azure-secret-binding-${version}.tgz`, packChart({ version, registry, digest: operator?.digest ?? '' }))

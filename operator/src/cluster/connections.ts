@@ -3,20 +3,25 @@ import https, { type RequestOptions } from 'node:https'
 import { createSecureContext } from 'node:tls'
 import { isDeepStrictEqual } from 'node:util'
 import { KubeError } from '../ports/kube-error.ts'
-import { destroyOnAbort } from '../process/abort.ts'
+import { answerTo } from '../process/abort.ts'
 
 // Go's server closes idle connections after 90 s or more; staying clearly below never sends into a closing socket.
 const KEEP_ALIVE_MS = 30_000
 // TCP's own probes on an open one: a peer that is gone is told of before a watch notices.
 const PROBE_MS = 15_000
-// Watches hold one each (fewer than ten), workers one each (about ten): room for both and for a burst of pod refreshes.
+// Workers hold one each (about thirty): room for them and for a burst of pod refreshes. Watches hold one each for minutes, so they have
+// connections of their own, as many as there are: whoever opens them bounds how many. Among these, requests would wait for them to end.
 const MAX_CONNECTIONS = 64
+// A watch that has ended is opened again at once; more than a few do not end in one moment.
+const MAX_IDLE_OF_STREAMS = 4
 
 export interface Sent {
 	readonly method: string
 	readonly headers: Record<string, string>
 	readonly body: string | undefined
 	readonly signal: AbortSignal
+	/** whether the answer goes on for as long as it likes */
+	readonly isStream: boolean
 }
 
 export interface Connections {
@@ -35,12 +40,12 @@ export interface Connections {
  * for each set of TLS options seen last; those of an older one finish their requests and are closed.
  */
 export function createConnections(): Connections {
-	let current: { tls: Record<string, unknown>; secure: https.Agent; plain: http.Agent } | undefined
+	let current: { tls: Record<string, unknown>; requests: Agents; streams: Agents } | undefined
 	/** not ended yet: their watches may run for minutes */
 	const retired = new Set<http.Agent>()
 	let closed = false
 	const retire = () => {
-		for (const agent of current ? [current.secure, current.plain] : []) {
+		for (const agent of agentsOf(current)) {
 			for (const socket of Object.values(agent.freeSockets).flat()) socket?.destroy()
 			// What becomes free later is closed then.
 			agent.maxFreeSockets = 0
@@ -59,57 +64,70 @@ export function createConnections(): Connections {
 		)
 		if (current && isDeepStrictEqual(current.tls, tls)) return current
 		retire()
-		const shared = {
-			keepAlive: true,
-			keepAliveMsecs: PROBE_MS,
-			maxSockets: MAX_CONNECTIONS,
-			// Of those that are not in use: requests have deadlines of their own.
-			timeout: KEEP_ALIVE_MS,
-		}
-		const plain = new http.Agent(shared)
 		// Made by the first TLS connection, once for all: it holds the certificates parsed.
 		let secureContext: ReturnType<typeof createSecureContext> | undefined
-		const secure = new https.Agent({ ...shared, ...tls })
-		// Node's own name of where a connection leads has all options of TLS in it, certificates too: text that each request makes.
-		secure.getName = nameOf
-		const connect = secure.createConnection.bind(secure)
-		secure.createConnection = (options, done) => {
+		const contextOf = () => {
 			secureContext ??= createSecureContext(tls)
-			const withContext: typeof options & { secureContext: typeof secureContext } = { ...options, secureContext }
-			return connect(withContext, done)
+			return secureContext
 		}
-		current = { tls, secure, plain }
+		current = {
+			tls,
+			requests: createAgents({ maxSockets: MAX_CONNECTIONS }, tls, contextOf),
+			streams: createAgents({ maxFreeSockets: MAX_IDLE_OF_STREAMS }, tls, contextOf),
+		}
 		return current
 	}
 	return {
-		send(url, auth, { method, headers, body, signal }) {
-			const agents = agentsFor(auth)
-			return new Promise((resolve, reject) => {
-				const isPlain = url.protocol === 'http:'
-				const agent = isPlain ? agents.plain : agents.secure
-				// Stated, because node leaves it out of a DELETE, and the body is then taken for the next request.
-				const length = body === undefined ? {} : { 'content-length': String(Buffer.byteLength(body)) }
-				const framed = { ...headers, ...length }
-				const request = (isPlain ? http : https).request(url, { method, headers: framed, agent })
-				// The signal is one for this request (deadline.ts).
-				destroyOnAbort(request, signal)
-				// What comes after the answer has begun is told by the answer.
-				request.on('error', reject)
-				request.once('response', (response) => {
-					// An error without a listener ends the process, and an answer may break off while nobody reads it.
-					response.on('error', () => {})
-					resolve(response)
-				})
-				request.end(body)
-			})
+		async send(url, auth, { method, headers, body, signal, isStream }) {
+			const { requests, streams } = agentsFor(auth)
+			const { plain, secure } = isStream ? streams : requests
+			const isPlain = url.protocol === 'http:'
+			// Stated, because node leaves it out of a DELETE, and the body is then taken for the next request.
+			const length = body === undefined ? {} : { 'content-length': String(Buffer.byteLength(body)) }
+			const framed = { ...headers, ...length }
+			const agent = isPlain ? plain : secure
+			// The signal is one for this request (deadline.ts).
+			return answerTo((isPlain ? http : https).request(url, { method, headers: framed, agent }), body, signal)
 		},
 		distrust: retire,
 		close() {
 			closed = true
-			for (const agent of [current?.secure, current?.plain, ...retired]) agent?.destroy()
+			for (const agent of [...agentsOf(current), ...retired]) agent.destroy()
 			retired.clear()
 		},
 	}
 }
+
+interface Agents {
+	readonly plain: http.Agent
+	readonly secure: https.Agent
+}
+
+function createAgents(
+	bounds: http.AgentOptions,
+	tls: Record<string, unknown>,
+	contextOf: () => ReturnType<typeof createSecureContext>,
+): Agents {
+	const shared = {
+		keepAlive: true,
+		keepAliveMsecs: PROBE_MS,
+		// Of those that are not in use: requests have deadlines of their own.
+		timeout: KEEP_ALIVE_MS,
+		...bounds,
+	}
+	const plain = new http.Agent(shared)
+	const secure = new https.Agent({ ...shared, ...tls })
+	// Node's own name of where a connection leads has all options of TLS in it, certificates too: text that each request makes.
+	secure.getName = nameOf
+	const connect = secure.createConnection.bind(secure)
+	secure.createConnection = (options, done) => {
+		const withContext: typeof options & { secureContext: object } = { ...options, secureContext: contextOf() }
+		return connect(withContext, done)
+	}
+	return { plain, secure }
+}
+
+const agentsOf = (current: { requests: Agents; streams: Agents } | undefined): http.Agent[] =>
+	current ? [current.requests, current.streams].flatMap(({ plain, secure }) => [plain, secure]) : []
 
 const nameOf = ({ host = '', port = '' }: RequestOptions = {}) => `${host}:${port}`

@@ -64,6 +64,33 @@ describe('requests', () => {
 		expect(server.seen[0]?.body).toBe(JSON.stringify({ preconditions }))
 	})
 
+	test('however many watches are open, a request finds a connection', async () => {
+		const stop = new AbortController()
+		const watched = Array.from({ length: 100 }, async () => {
+			const { signal } = stop
+			const lines = await transport.stream({ path: pods.path, query: { watch: '1' }, inactivityMs: 60_000, signal })
+			const reading = (async () => {
+				for await (const line of lines) expect(line).toBe('{}')
+			})().catch(() => {})
+			return { reading }
+		})
+		for (let i = 0; i < 100; i++) server.answer({ chunks: ['{}\n'], after: 'hold' })
+		const open = await Promise.all(watched)
+		server.answer({ json: { there: true } })
+		expect(await transport.request({ ...pods, timeoutMs: 5_000 })).toEqual({ there: true })
+		stop.abort()
+		await Promise.all(open.map(({ reading }) => reading))
+	})
+
+	test('a request that finds no connection ends at its deadline', async () => {
+		// As many as there are, and nothing answers them.
+		const held = Array.from({ length: 64 }, () => transport.request(pods).catch(() => {}))
+		await vi.waitFor(() => expect(server.active).toBe(64))
+		expect((await failure(transport.request({ ...pods, timeoutMs: 100 }))).kind).toBe('timeout')
+		await transport.close()
+		await Promise.all(held)
+	})
+
 	test('an empty answer is undefined', async () => {
 		server.answer({})
 		expect(await transport.request(pods)).toBeUndefined()

@@ -86,7 +86,11 @@ export function createKubeTransport(options: KubeTransportOptions): KubeTranspor
 	const { kubeConfig, userAgent = 'azure-secret-binding', observe = () => {} } = options
 	const connections = createConnections()
 
-	const open = async (line: RequestLine, request: KubeRequest, signal: AbortSignal): Promise<IncomingMessage> => {
+	const open = async (
+		line: RequestLine,
+		request: KubeRequest & { isStream: boolean },
+		signal: AbortSignal,
+	): Promise<IncomingMessage> => {
 		const cluster = kubeConfig.getCurrentCluster()
 		if (!cluster?.server) throw new KubeError('other', 'the kubeconfig has no current cluster')
 		if (cluster.proxyUrl) throw new KubeError('other', 'the kubeconfig names a proxy: proxies are not supported')
@@ -110,6 +114,7 @@ export function createKubeTransport(options: KubeTransportOptions): KubeTranspor
 			headers,
 			body: request.body === undefined ? undefined : JSON.stringify(request.body),
 			signal,
+			isStream: request.isStream,
 		})
 		const { statusCode: status = 0 } = response
 		line.status = String(status)
@@ -134,7 +139,7 @@ export function createKubeTransport(options: KubeTransportOptions): KubeTranspor
 			const started = performance.now()
 			const deadline = createDeadline(request.signal, request.timeoutMs ?? options.timeoutMs ?? REQUEST_TIMEOUT_MS)
 			try {
-				const response = await open(line, request, deadline.signal)
+				const response = await open(line, { ...request, isStream: false }, deadline.signal)
 				const { maxBytes = MAX_BYTES } = request
 				const text = await readText(response, maxBytes, deadline.signal)
 				if (text === undefined)
@@ -161,7 +166,7 @@ export function createKubeTransport(options: KubeTransportOptions): KubeTranspor
 				observe({ ...line.labels, status: line.status }, (performance.now() - started) / 1000)
 			}
 			try {
-				const response = await open(line, { ...request, method: 'GET' }, deadline.signal)
+				const response = await open(line, { ...request, method: 'GET', isStream: true }, deadline.signal)
 				deadline.stop()
 				return streamLines(response, request, line, deadline, finish)
 			} catch (error) {

@@ -51,8 +51,9 @@ interface Place {
  *
  * @returns the exit code: 0, 1 when it did not come to what was asked for, 2 when the input is wrong
  */
-export async function runLocal(options: LocalOptions, deps: LocalDeps): Promise<number> {
-	const { say } = deps
+export async function runLocal(options: LocalOptions, given: LocalDeps): Promise<number> {
+	const say = (text: string) => given.say(plainOf(text))
+	const deps = { ...given, say }
 	const documents = readDocuments(await deps.read(options.file))
 	if (documents.kind === 'invalid') return refuse(say, `${options.file}: ${documents.problem}`)
 	if (documents.skipped.length > 0) say(`skipped: ${documents.skipped.join(', ')}`)
@@ -168,6 +169,9 @@ async function removeAll(folders: readonly string[], say: (text: string) => void
 	if (left.length > 0) say(`Files are left and have to be removed by hand: ${left.join(', ')}`)
 	else if (folders.length > 0) say('The files are removed.')
 }
+
+/** Without what a terminal obeys: messages quote the file, which somebody else may have written. */
+const plainOf = (text: string) => text.replaceAll(/[^\P{Cc}\n]/gu, '\uFFFD')
 
 const indent = (text: string) => text.replaceAll(/^/gm, '  ')
 

@@ -18,6 +18,7 @@ import { createVaults } from '../vault/pool.ts'
 import { NODE_RATE } from '../vault/rate.ts'
 import { createBindingWatches } from './bindings.ts'
 import type { NodeConfig } from './config.ts'
+import { usePlainHeaders } from './headers.ts'
 import { createNodeMetrics, type NodeMetrics } from './metrics.ts'
 import { createOfflineValues } from './offline.ts'
 import { createReporter } from './report.ts'
@@ -138,6 +139,7 @@ function servingOptions(
  * @throws when the node cannot be served, with what to change
  */
 export async function runNode(options: NodeOptions): Promise<void> {
+	usePlainHeaders()
 	const { config, metrics } = options
 	const strategy = await strategyOf(config)
 	const transport = createKubeTransport({

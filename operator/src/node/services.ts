@@ -1,6 +1,6 @@
 import { create } from '@bufbuild/protobuf'
 import { Code, ConnectError, type ConnectRouter, type HandlerContext } from '@connectrpc/connect'
-import type { Logger } from '../process/log.ts'
+import { describeError, type Logger } from '../process/log.ts'
 import { printable } from './messages.ts'
 import {
 	Identity,
@@ -105,7 +105,9 @@ async function answering(
 		if (isBad) throw new ConnectError(error.message, Code.InvalidArgument)
 		// None that the kubelet takes for the end: it keeps what it has and asks again.
 		if (isWaiting) throw new ConnectError(error.message, Code.Unavailable)
-		throw new ConnectError(`${call} failed; the log of the node role says more`, Code.Unavailable)
+		// Such as ENOSPC: an event of the pod shows it.
+		const { name, code } = describeError(error)
+		throw new ConnectError(`${call} failed: ${code ?? name}; the log of the node role says more`, Code.Unavailable)
 	}
 }
 

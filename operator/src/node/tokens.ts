@@ -23,10 +23,13 @@ export function createPodTokens(clock: { now(): number }): PodTokens {
 		async request(namespace, serviceAccount, audience, wanted) {
 			let latest: PodToken | undefined
 			let isOfFormer = false
+			let isOver = false
 			for (const each of volumes.values()) {
 				if (each.namespace !== namespace || each.serviceAccount !== serviceAccount) continue
 				const token = each.tokens.get(audience)
-				if (!token || token.expiresAt <= (latest?.expiresAt ?? clock.now())) continue
+				if (!token) continue
+				if (token.expiresAt <= clock.now()) isOver = true
+				if (token.expiresAt <= (latest?.expiresAt ?? clock.now())) continue
 				const uid = token.serviceAccountUid
 				// Who deletes a ServiceAccount takes its rights away: a token of before must not speak for the one that has its name now.
 				if (wanted === undefined || uid === undefined || uid === wanted) latest = token
@@ -37,6 +40,12 @@ export function createPodTokens(clock: { now(): number }): PodTokens {
 				throw new KubeError(
 					'unreachable',
 					`the ServiceAccount ${serviceAccount} was deleted and made anew, and the kubelet still sends tokens of the former one. Make the pod anew, or wait: the kubelet renews tokens within the hour`,
+				)
+			// The kubelet sends none that is over by its own clock, which is this one.
+			if (isOver)
+				throw new KubeError(
+					'unreachable',
+					`the tokens for the audience ${audience} that the kubelet has sent are over by the clock of this node. It sends new ones within two minutes; if it does not, look at the clock of the node, which should be that of the API server`,
 				)
 			// Told as an outage: the kubelet comes again within a minute and a half, with new ones.
 			throw new KubeError('unreachable', `the kubelet has sent no valid token for the audience ${audience} yet`)

@@ -63,7 +63,7 @@ export interface Volume {
 	readonly isDelivered: boolean
 	/** why it is not, for people */
 	readonly problem: string
-	/** Resolves when it is, when this process serves the node no more, or when the signal aborts. */
+	/** Resolves when it is, when this process serves the node no more, when the volume has ended, or when the signal aborts. */
 	delivered(signal: AbortSignal): Promise<void>
 	/** Resolves when nothing is written any more. */
 	stop(): Promise<void>
@@ -138,6 +138,8 @@ export function startVolume(
 		async stop() {
 			ending.abort(new Error('the volume is gone'))
 			await running
+			state.problem = 'the volume was unpublished'
+			state.served.resolve()
 		},
 	}
 }

@@ -6,7 +6,7 @@ import type { BindingWatches } from './bindings.ts'
 import { BadRequest, type VolumeRequest } from './request.ts'
 import type { PodTokens } from './tokens.ts'
 import { createTurns } from './turns.ts'
-import { startVolume, type Volume, type VolumeDeps } from './volume.ts'
+import { startVolume, type Volume, type VolumeDeps, type VolumeNews, type VolumePod } from './volume.ts'
 
 export interface VolumesOptions extends Omit<VolumeDeps, 'vaults' | 'isThere'> {
 	readonly vaults: VolumeDeps['vaults'] & { leave(binding: string): void }
@@ -60,17 +60,29 @@ export function createVolumes(options: VolumesOptions): Volumes {
 		isThere: async (volumeId) => (await readAbout(folderOf(volumeId))) !== undefined,
 	}
 
+	/** @returns whether an earlier process has delivered it */
+	const prepare = async (request: VolumeRequest): Promise<boolean> => {
+		const { volumeId, target, namespace } = request
+		await mkdir(folderOf(volumeId), { recursive: true, mode: 0o700 })
+		await writeAbout(folderOf(volumeId), request)
+		await strategy.prepare(volumeId, target)
+		const data = strategy.directoryOf(volumeId, target)
+		memory.own(volumeId, namespace)
+		memory.set(volumeId, await bytesIn(data))
+		return currentGeneration(data) !== undefined && (await strategy.isAttached(volumeId, target))
+	}
 	const open = async (request: VolumeRequest): Promise<Volume> => {
-		const { volumeId, target, namespace, binding } = request
-		const isDelivered = await lock.run(async () => {
-			await mkdir(folderOf(volumeId), { recursive: true, mode: 0o700 })
-			await writeAbout(folderOf(volumeId), request)
-			await strategy.prepare(volumeId, target)
-			const data = strategy.directoryOf(volumeId, target)
-			memory.set(volumeId, await bytesIn(data))
-			return currentGeneration(data) !== undefined && (await strategy.isAttached(volumeId, target))
-		})
-		const volume = startVolume(request, bindings.follow(namespace, binding), isDelivered, deps)
+		const { volumeId, namespace, binding } = request
+		// Before anything is waited for: of calls that come together each counts for the next.
+		const followed = bindings.follow(namespace, binding)
+		const isDelivered = await lock
+			.run(() => prepare(request))
+			.catch((error: unknown) => {
+				followed.release()
+				tokens.delete(volumeId)
+				throw error
+			})
+		const volume = startVolume(request, followed, isDelivered, deps)
 		volumes.set(volumeId, volume)
 		return volume
 	}
@@ -106,29 +118,48 @@ export function createVolumes(options: VolumesOptions): Volumes {
 			const target = await abandoned(folderOf(volumeId), volumes.has(volumeId), isAttached)
 			if (target !== undefined) await close(volumeId, target)
 		})
+	const tellRefused = (pod: VolumePod, volumeId: string, news: Extract<VolumeNews, { message: string }>) => {
+		// What differs in numbers alone is no news.
+		const told = news.message.replaceAll(/\d+/g, '#')
+		if (kept.get(volumeId) !== told) options.onNews(pod, news)
+		kept.set(volumeId, told)
+	}
+	const keeps = async (volumeId: string, target: string, problem: string): Promise<boolean> => {
+		const known = volumes.get(volumeId)
+		const about = known?.request ?? (await readAbout(folderOf(volumeId)))
+		if (about?.target !== target || !(await strategy.isAttached(volumeId, target))) return false
+		tellRefused(about, volumeId, { kind: 'stale', reason: 'PublishRefused', message: `${problem}.` })
+		return true
+	}
+	/** A pod that runs goes on with what it has. @throws NotDelivered for one that starts */
+	const refuse = async (request: VolumeRequest, problem: string): Promise<undefined> => {
+		const { volumeId, target } = request
+		if (await keeps(volumeId, target, problem)) return undefined
+		tellRefused(request, volumeId, { kind: 'waits', reason: 'TooManyBindings', message: `${problem}.` })
+		throw new NotDelivered(problem)
+	}
 	return {
 		async publish(request, signal) {
-			const { volumeId, target } = request
+			const { volumeId, target, namespace, binding } = request
 			const volume = await inTurn(volumeId, async () => {
 				const known = volumes.get(volumeId)
 				if (known && !isSame(known.request, request)) throw new BadRequest('the volume is one of another pod')
+				const problem = known ? undefined : bindings.whyNot(namespace, binding)
+				if (problem !== undefined) return refuse(request, problem)
 				kept.delete(volumeId)
 				tokens.set(request)
 				return known ?? (await open(request))
 			})
+			if (!volume) return
 			await volume.delivered(signal)
 			if (!volume.isDelivered) throw new NotDelivered(volume.problem)
-			await strategy.attach(volumeId, target)
+			// An unpublish that came meanwhile has removed what the target would lead to.
+			await inTurn(volumeId, async () => {
+				if (volumes.get(volumeId) !== volume) throw new NotDelivered('the volume was unpublished')
+				await strategy.attach(volumeId, target)
+			})
 		},
-		async keeps(volumeId, target, problem) {
-			const known = volumes.get(volumeId)
-			const about = known?.request ?? (await readAbout(folderOf(volumeId)))
-			if (about?.target !== target || !(await strategy.isAttached(volumeId, target))) return false
-			if (kept.get(volumeId) !== problem)
-				options.onNews(about, { kind: 'stale', reason: 'PublishRefused', message: `${problem}.` })
-			kept.set(volumeId, problem)
-			return true
-		},
+		keeps,
 		unpublish: (volumeId, target) =>
 			inTurn(volumeId, async () => {
 				const published = volumes.get(volumeId)?.request.target ?? (await readAbout(folderOf(volumeId)))?.target
@@ -142,7 +173,8 @@ export function createVolumes(options: VolumesOptions): Volumes {
 			if (there.length === 0) return
 			await lock.run(async () => {
 				for (const volumeId of there) {
-					const { target = '' } = (await readAbout(folderOf(volumeId))) ?? {}
+					const { target = '', namespace = '' } = (await readAbout(folderOf(volumeId))) ?? {}
+					memory.own(volumeId, namespace)
 					memory.set(volumeId, await bytesIn(strategy.directoryOf(volumeId, target)))
 				}
 			})
@@ -167,4 +199,8 @@ export function createVolumes(options: VolumesOptions): Volumes {
 }
 
 const isSame = (a: VolumeRequest, b: VolumeRequest) =>
-	a.podUid === b.podUid && a.target === b.target && a.binding === b.binding && a.serviceAccount === b.serviceAccount
+	a.podUid === b.podUid &&
+	a.target === b.target &&
+	a.namespace === b.namespace &&
+	a.binding === b.binding &&
+	a.serviceAccount === b.serviceAccount

@@ -1,4 +1,4 @@
-import type { ClientRequest } from 'node:http'
+import type { ClientRequest, IncomingMessage } from 'node:http'
 
 /** An AbortController that follows a parent signal until `release` is called. */
 export interface LinkedAbort {
@@ -32,11 +32,35 @@ export function heedingAbort<T>(promise: Promise<T>, signal: AbortSignal): Promi
 }
 
 /**
- * Ends a request, and what of its answer is still to come, when a signal aborts that is one for this request. Node's own option for it
- * costs more than these lines.
+ * Sends a request, and resolves when its answer begins. The request, and what of its answer is still to come, is destroyed when a signal
+ * aborts that is one for it: node's own option for that costs more than these lines.
+ *
+ * It settles whatever happens. Node is silent of a request that is destroyed while it has no connection yet (an agent that has no more of
+ * them, a proxy that does not answer), and of one whose answer is a change of protocols that nobody asked for.
+ *
+ * @throws the signal's reason, or what broke it off
  */
-export function destroyOnAbort(request: ClientRequest, signal: AbortSignal): void {
-	const abort = () => void request.destroy(signal.reason instanceof Error ? signal.reason : new Error('aborted'))
-	if (signal.aborted) abort()
-	signal.addEventListener('abort', abort, { once: true })
+export function answerTo(
+	request: ClientRequest,
+	body: string | undefined,
+	signal: AbortSignal,
+): Promise<IncomingMessage> {
+	return new Promise((resolve, reject) => {
+		const abort = () => {
+			const reason = signal.reason instanceof Error ? signal.reason : new Error('aborted')
+			request.destroy(reason)
+			reject(reason)
+		}
+		// What comes after the answer has begun is told by the answer.
+		request.on('error', reject)
+		request.once('close', () => reject(new Error('the connection was closed without an answer')))
+		request.once('response', (answer) => {
+			// An error without a listener ends the process, and an answer may break off while nobody reads it.
+			answer.on('error', () => {})
+			resolve(answer)
+		})
+		if (signal.aborted) return abort()
+		signal.addEventListener('abort', abort, { once: true })
+		request.end(body)
+	})
 }

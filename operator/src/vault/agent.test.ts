@@ -72,3 +72,16 @@ it('a proxy that the environment names is used', async () => {
 		proxy.close()
 	}
 })
+
+it('a proxy that takes connections and says nothing costs a read its deadline, and not the session', async () => {
+	const proxy = createServer((socket) => void socket.on('error', () => {}))
+	await once(proxy.listen(0, '127.0.0.1'), 'listening')
+	try {
+		vi.stubEnv('HTTPS_PROXY', `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`)
+		const key = { ...tenant.key, vaultUrl: 'https://payments.vault.emu.test' }
+		const session = tenant.vaults({ agent: undefined, timeoutMs: 300 }).session(key)
+		for (let i = 0; i < 10; i++) expect(await faultOf(session.read('db', undefined, ask()))).toBe('timeout')
+	} finally {
+		proxy.close()
+	}
+})

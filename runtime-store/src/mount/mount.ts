@@ -81,6 +81,8 @@ export class Mount {
 
 	readonly #options: MountOptions
 	#watch: (DirectoryWatch & { readonly key: string }) | undefined
+	/** Id of the directory that the snapshot is of. */
+	#snapshotRoot: string | undefined
 	#flaws = ''
 	#watchAgainAt = 0
 	#looking: Promise<void> | undefined
@@ -163,7 +165,7 @@ export class Mount {
 					return this.#options.absentIsFine ? this.#takeNothing() : this.#report('empty')
 				case 'generation':
 				case 'plain':
-					return await this.#build(read)
+					return await this.#build(read, root)
 			}
 		} catch (error) {
 			if (!this.#closed) this.#report('unreadable', codeOf(error))
@@ -176,21 +178,26 @@ export class Mount {
 	}
 
 	/** In steps with a turn of the event loop between them: thousands of secrets take tens of milliseconds in all. */
-	async #build(read: ReadFiles): Promise<void> {
+	async #build(read: ReadFiles, { id }: WatchedRoot): Promise<void> {
 		const { turn, trim } = this.#options
 		const parsed = manifestOf(read)
 		await turn()
-		const next = snapshotOf(read, parsed, this.snapshot, trim)
+		// What was there in another directory says nothing of the names and files of this one.
+		const before = id === this.#snapshotRoot ? this.snapshot : undefined
+		const next = snapshotOf(read, parsed, before, trim)
 		await turn()
 		if (this.#closed) wipe(next)
-		else this.#offer(next)
+		else this.#offer(next, id)
 	}
 
-	#offer(next: MountSnapshot): void {
+	#offer(next: MountSnapshot, root: string): void {
 		if (this.#isOlder(next)) {
 			wipe(next)
 			this.#report('older')
-		} else this.#take(next)
+			return
+		}
+		this.#snapshotRoot = root
+		this.#take(next)
 	}
 
 	#isOlder(next: MountSnapshot): boolean {

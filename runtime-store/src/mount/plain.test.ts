@@ -1,5 +1,5 @@
 import { execFile, spawnSync } from 'node:child_process'
-import { mkdir, mkdtemp, rm, symlink, truncate, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, rm, symlink, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -60,6 +60,43 @@ it.each([
 		.toStrictEqual({ bad: 'mended' })
 	expect(store.status().mounts[0]?.faults).toStrictEqual({})
 })
+
+it('serves the rest beside a file without permission, and says which directory it may not read', async () => {
+	const closed = join(folder, 'closed')
+	await mkdir(closed)
+	await writeFile(join(closed, 'good'), 'one')
+	await writeFile(join(path, 'bad'), 'closed')
+	for (const [each, mode] of [
+		[folder, 0o755],
+		[closed, 0],
+		[join(path, 'bad'), 0],
+	] as const)
+		await chmod(each, mode)
+	// Nothing is closed to root: then a process of its own becomes nobody, when all code is loaded.
+	const script = `
+		import { AzureMountedSecretStore } from ${JSON.stringify(join(import.meta.dirname, '../index.ts'))}
+		if (process.getuid() === 0) process.seteuid(65534)
+		const failure = (call) => call.then(() => 'none', (error) => error.message)
+		const open = (mountPath) => new AzureMountedSecretStore({ mountPath, readyTimeoutMs: 50, logLevel: 'fatal' })
+		const [one, other] = process.argv.slice(1).map(open)
+		for (const store of [one, other]) {
+			await store.isReady()
+			const looked = () => store.status().mounts.every(({ loaded, problem }) => loaded || problem)
+			while (!looked()) await new Promise((resolve) => setTimeout(resolve, 5))
+		}
+		const { good } = await one.getSecret('good')
+		console.log(JSON.stringify({
+			good, bad: await failure(one.getSecret('bad')), faults: one.status().mounts[0].faults, closed: await failure(other.getSecret('good')),
+		}))
+		await Promise.all([one.destroy(), other.destroy()])`
+	const args = ['--input-type=module', '-e', script, path, closed]
+	const { stdout } = await promisify(execFile)(process.execPath, args)
+	await chmod(closed, 0o700)
+	const seen = JSON.parse(stdout) as Record<string, unknown>
+	expect(seen).toMatchObject({ good: 'one', faults: { bad: 'EACCES' } })
+	expect(seen['bad']).toContain('cannot be read')
+	expect(seen['closed']).toContain(`${closed} cannot be read (EACCES)`)
+}, 20_000)
 
 it('keeps the last bytes of a file that cannot be read any more', async () => {
 	await writeFile(join(path, 'other'), 'one')

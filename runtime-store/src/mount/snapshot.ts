@@ -34,8 +34,8 @@ export interface MountedSecret {
 export type ManifestState = 'ok' | 'none' | 'unknownSchema' | 'invalid'
 
 /**
- * How names lead to the vault: by the mount's own manifest, by the last one that could be read before it, by the file names for want of
- * any, or not at all (`unknown`: there is a manifest, and none was ever readable).
+ * How names lead to the vault: by the mount's own manifest, by the last one that could be read before it (`kept`; files that it did not
+ * name lead nowhere), by the file names for want of any, or not at all (`unknown`: there is a manifest, and none was ever readable).
  */
 export type ManifestMapping = 'own' | 'kept' | 'none' | 'unknown'
 
@@ -77,8 +77,12 @@ export function manifestOf({ files, faults }: ReadFiles): ParsedManifest | undef
 	return fault === undefined ? undefined : { kind: 'invalid', problem: `it cannot be read (${fault})` }
 }
 
-const problemOf = (parsed: ParsedManifest | undefined) =>
-	parsed?.kind === 'invalid' ? parsed.problem : parsed?.kind === 'unknownSchema' ? 'its schema is not 1' : undefined
+function problemOf(parsed: ParsedManifest | undefined, before: MountSnapshot | undefined): string | undefined {
+	if (parsed?.kind === 'invalid') return parsed.problem
+	if (parsed?.kind === 'unknownSchema') return 'its schema is not 1'
+	// Without it file names would be taken for vault names, from one moment to the next.
+	return parsed === undefined && before?.manifest !== undefined ? 'it is not there any more' : undefined
+}
 
 /** Where the names of a manifest lead: what is wanted wins over what is there, because that is where a write belongs. */
 function sourcesOf(manifest: Manifest | undefined): Map<string, SecretSource> {
@@ -114,12 +118,12 @@ function bytesOf(name: string, read: ReadFiles, before: MountSnapshot | undefine
 /**
  * Makes a snapshot of the files of one read.
  *
- * 1. A manifest that cannot be used leaves the mapping of the last one that could be: names do not change what they mean because of it. What
- *    such a manifest says of a version holds as long as the bytes are those of before.
+ * 1. A manifest that cannot be used, or is gone, leaves the mapping of the last one that could be: names do not change what they mean because
+ *    of it. What such a manifest says of a version holds as long as the bytes are those of before.
  * 2. A file that cannot be read keeps its last bytes.
  *
  * @param parsed what {@link manifestOf} gave
- * @param before the snapshot that this one follows
+ * @param before the snapshot of the same directory that this one follows
  * @param trim cuts white space around the texts of a plain directory
  */
 export function snapshotOf(
@@ -131,7 +135,7 @@ export function snapshotOf(
 	const text = (bytes: Buffer) => (trim && read.kind === 'plain' ? textOf(bytes)?.trim() : textOf(bytes))
 	const { kind, id, files, faults, subPath } = read
 	const own = parsed?.kind === 'ok' ? parsed.manifest : undefined
-	const manifestProblem = problemOf(parsed)
+	const manifestProblem = problemOf(parsed, before)
 	const kept = manifestProblem === undefined ? undefined : before?.manifest
 	const manifest = own ?? kept
 	const mapping = own ? 'own' : kept ? 'kept' : manifestProblem === undefined ? 'none' : 'unknown'

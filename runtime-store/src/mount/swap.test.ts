@@ -143,6 +143,6 @@ describe('a swap', () => {
 		const store = new AzureMountedSecretStore({ mountPath: path, readyTimeoutMs: 50, logger: initLogger('fatal') })
 		stores.push(store)
 		await expect(store.getSecret('a')).rejects.toMatchObject({ data: { reason: 'NotReady' } })
-		expect(store.status().mounts[0]?.problem).toBe('unreadable')
+		await expect.poll(() => store.status().mounts[0]?.problem, { timeout: 5_000 }).toBe('unreadable')
 	})
 })

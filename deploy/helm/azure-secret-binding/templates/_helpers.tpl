@@ -9,7 +9,7 @@
 {{- $labels := merge (dict "helm.sh/chart" (printf "%s-%s" $root.Chart.Name $root.Chart.Version)) ($object.metadata.labels | default dict) }}
 {{- $_ := set $object.metadata "labels" $labels }}
 {{- if $.annotations }}
-{{- $_ := set $object.metadata "annotations" (merge $.annotations ($object.metadata.annotations | default dict)) }}
+{{- $_ := set $object.metadata "annotations" (merge (deepCopy $.annotations) ($object.metadata.annotations | default dict)) }}
 {{- end }}
 ---
 {{ toYaml $object }}

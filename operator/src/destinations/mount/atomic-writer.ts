@@ -89,9 +89,33 @@ export async function writeGeneration(
 	const stamp = new Date(now).toISOString().slice(0, 19).replaceAll(/[-T:]/g, '_')
 	// mkdtemp makes it 0700, whatever the umask, and adds six random characters.
 	const root = mkdtempSync(join(directory, `..${stamp}.`))
+	try {
+		await fill(root, before === undefined ? undefined : join(directory, before), { set, keep }, modes)
+		if (!isCurrent(currentGeneration(directory))) {
+			rmSync(root, { recursive: true, force: true })
+			return undefined
+		}
+		commit(directory, basename(root))
+	} catch (error) {
+		// Where there is no place left, half a generation takes the last of it, from others too, until somebody writes here again.
+		rmSync(root, { recursive: true, force: true })
+		throw error
+	}
+	const generation = basename(root)
+	await linkNames(directory, new Set([...keep, ...set.keys()]))
+	if (before !== undefined) rmSync(join(directory, before), { recursive: true, force: true })
+	return generation
+}
+
+async function fill(
+	root: string,
+	before: string | undefined,
+	{ set, keep }: Pick<Generation, 'set' | 'keep'>,
+	modes: Modes,
+): Promise<void> {
 	await inTurns(keep, (name) => {
 		if (before === undefined) return
-		copyFileSync(join(directory, before, name), join(root, name))
+		copyFileSync(join(before, name), join(root, name))
 		setPermission(join(root, name), modes.file, modes.group)
 	})
 	await inTurns(set, ([name, content]) => {
@@ -99,18 +123,12 @@ export async function writeGeneration(
 		setPermission(join(root, name), modes.file, modes.group)
 	})
 	setPermission(root, modes.directory, modes.group)
+}
 
-	if (!isCurrent(currentGeneration(directory))) {
-		rmSync(root, { recursive: true, force: true })
-		return undefined
-	}
-	const generation = basename(root)
+function commit(directory: string, generation: string): void {
 	const link = join(directory, `${NEW_LINK}${generation.slice(generation.lastIndexOf('.'))}`)
 	symlinkSync(generation, link)
 	renameSync(link, join(directory, DATA_LINK))
-	await linkNames(directory, new Set([...keep, ...set.keys()]))
-	if (before !== undefined) rmSync(join(directory, before), { recursive: true, force: true })
-	return generation
 }
 
 /**

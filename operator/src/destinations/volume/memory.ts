@@ -1,12 +1,19 @@
 /** Memory that the volumes of this node take together, and what is kept of them for pods that start without a vault. */
 export interface NodeMemory {
-	/** Whether the volume may have so many bytes, beside all others. What is kept yields. */
+	/** Whose volume it is, from its first byte to `delete`. */
+	own(volumeId: string, namespace: string): void
+	/**
+	 * Whether the volume may have so many bytes, beside all others: what it has it may keep. The volumes of one namespace have no more together
+	 * than they leave to others; one alone may have all of it. What is kept for pods that start offline yields.
+	 */
 	fits(volumeId: string, bytes: number): boolean
 	/** Takes the place before anything is written: of two volumes that grow together one may be too many. @returns false: it does not fit */
 	reserve(volumeId: string, bytes: number): boolean
 	/** what the volume has now */
 	set(volumeId: string, bytes: number): void
 	of(volumeId: string): number
+	/** what the other volumes of its namespace have */
+	besides(volumeId: string): number
 	delete(volumeId: string): void
 	/** of volumes */
 	readonly bytes: number
@@ -19,6 +26,7 @@ export interface NodeMemory {
 
 export function createNodeMemory(limit: number): NodeMemory {
 	const volumes = new Map<string, number>()
+	const owners = new Map<string, string>()
 	let sum = 0
 	let less: (left: number) => void = () => {}
 	const of = (volumeId: string) => volumes.get(volumeId) ?? 0
@@ -28,9 +36,24 @@ export function createNodeMemory(limit: number): NodeMemory {
 		volumes.set(volumeId, bytes)
 		if (isMore) less(Math.max(limit - sum, 0))
 	}
-	const fits = (volumeId: string, bytes: number) => bytes <= of(volumeId) || sum - of(volumeId) + bytes <= limit
+	const besides = (volumeId: string) => {
+		const owner = owners.get(volumeId)
+		let bytes = 0
+		if (owner !== undefined)
+			for (const [other, each] of volumes) if (other !== volumeId && owners.get(other) === owner) bytes += each
+		return bytes
+	}
+	const fits = (volumeId: string, bytes: number) => {
+		if (bytes <= of(volumeId)) return true
+		const after = limit - (sum - of(volumeId) + bytes)
+		const others = besides(volumeId)
+		// One pod may mount its volumes as often as it likes, and others have to start on this node too.
+		return after >= 0 && (others === 0 || others + bytes <= after)
+	}
 	return {
+		own: (volumeId, namespace) => void owners.set(volumeId, namespace),
 		fits,
+		besides,
 		reserve(volumeId, bytes) {
 			if (!fits(volumeId, bytes)) return false
 			set(volumeId, bytes)
@@ -41,6 +64,7 @@ export function createNodeMemory(limit: number): NodeMemory {
 		delete(volumeId) {
 			sum -= of(volumeId)
 			volumes.delete(volumeId)
+			owners.delete(volumeId)
 		},
 		get bytes() {
 			return sum

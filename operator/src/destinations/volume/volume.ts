@@ -34,7 +34,7 @@ export function createVolumeDestination(options: VolumeOptions): Destination {
 		path,
 		clock,
 		modes: { directory: group === undefined ? 0o755 : 0o750, file, group },
-		limit: (sizes) => whyTooMuch(sizes, memory, memory.fits(volumeId, sumOf(sizes.values()))),
+		limit: (sizes) => whyTooMuch(sizes, options, memory.fits(volumeId, sumOf(sizes.values()))),
 	})
 	const write = async (change: Change, signal: AbortSignal) => {
 		// Whoever has taken over knows more than this process, and a volume that is gone must not come back.
@@ -43,7 +43,7 @@ export function createVolumeDestination(options: VolumeOptions): Destination {
 		const before = memory.of(volumeId)
 		// Until the swap is done both may be needed.
 		const isReserved = memory.reserve(volumeId, Math.max(before, sumOf(sizes.values())))
-		if (!isReserved) return whyTooMuch(sizes, memory, false) ?? { kind: 'lostRace' as const }
+		if (!isReserved) return whyTooMuch(sizes, options, false) ?? { kind: 'lostRace' as const }
 		let after = before
 		try {
 			const answer = await directory.write(change, signal)
@@ -66,7 +66,11 @@ export class TakenOver extends Error {
 
 const sumOf = (sizes: Iterable<number>) => [...sizes].reduce((sum, each) => sum + each, 0)
 
-function whyTooMuch(sizes: ReadonlyMap<string, number>, memory: NodeMemory, fits: boolean) {
+function whyTooMuch(
+	sizes: ReadonlyMap<string, number>,
+	{ volumeId, memory }: Pick<VolumeOptions, 'volumeId' | 'memory'>,
+	fits: boolean,
+) {
 	const bytes = sumOf(sizes.values())
 	const isTooLarge = bytes > MAX_VOLUME_BYTES
 	if (!isTooLarge && fits) return undefined
@@ -74,8 +78,9 @@ function whyTooMuch(sizes: ReadonlyMap<string, number>, memory: NodeMemory, fits
 		.toSorted(([, a], [, b]) => b - a)
 		.slice(0, 3)
 		.map(([name, size]) => `${name} ${size}`)
+	const isFull = memory.bytes - memory.of(volumeId) + bytes > memory.limit
 	const message = isTooLarge
 		? `The volume would have ${bytes} bytes, and ${MAX_VOLUME_BYTES} are the most. Take secrets out of the binding; the largest: ${largest.join(', ')}.`
-		: `The volume would have ${bytes} bytes, and the volumes of this node ${memory.bytes} of ${memory.limit}. Give the node role more by --node-memory, or move pods to another node.`
+		: `The volume would have ${bytes} bytes, and the volumes of this node ${memory.bytes} of ${memory.limit}${isFull ? '' : `, of which other volumes of this namespace have ${memory.besides(volumeId)}: they get no more than they leave to other namespaces`}. Give the node role more by --node-memory, or move pods to another node.`
 	return { kind: 'refused', reason: 'SecretTooLarge', message } as const
 }

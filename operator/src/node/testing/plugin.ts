@@ -4,7 +4,7 @@ import type { ConnectRouter, Interceptor } from '@connectrpc/connect'
 import { parseBinding } from '../../api/parse.ts'
 import { createWriterLock } from '../../destinations/mount/lock.ts'
 import { createNodeMemory } from '../../destinations/volume/memory.ts'
-import { createSymlinkStrategy } from '../../destinations/volume/strategy.ts'
+import { createSymlinkStrategy, type MountStrategy } from '../../destinations/volume/strategy.ts'
 import type { VaultSession, Vaults } from '../../ports/vault.ts'
 import { systemClock } from '../../process/clock.ts'
 import { createLogger } from '../../process/log.ts'
@@ -36,6 +36,7 @@ export function createTestBindings() {
 	}
 	const watches: BindingWatches = {
 		size: 0,
+		whyNot: () => undefined,
 		follow: (_, name): Followed => ({
 			get object() {
 				const object = objects.get(name)
@@ -97,6 +98,7 @@ export interface PluginOptions {
 	readonly root?: string
 	readonly print?: (text: string) => void
 	readonly nodeMemory?: number
+	readonly strategy?: (own: MountStrategy) => MountStrategy
 	serviceAccountUid?(): string
 }
 
@@ -110,6 +112,7 @@ export async function startPlugin(options: PluginOptions) {
 	const failures: unknown[] = []
 	const results: CallResult[] = []
 	const memoryRoot = join(root, 'memory')
+	const { strategy = (own: MountStrategy) => own } = options
 	const memory = createNodeMemory(options.nodeMemory ?? 64 * 1024 * 1024)
 	const offline = createOfflineValues(systemClock, memory)
 	const lock = createWriterLock(join(memoryRoot, '.lock'), systemClock)
@@ -128,7 +131,7 @@ export async function startPlugin(options: PluginOptions) {
 		// The emulator of a test has a port, which no vault has.
 		vaults: { ...(options.vaults(tokens) as Vaults), isAllowed: () => true },
 		makeForms: makeFormsHere,
-		strategy: createSymlinkStrategy(memoryRoot),
+		strategy: strategy(createSymlinkStrategy(memoryRoot)),
 		memory,
 		lock,
 		offline,
