@@ -236,6 +236,12 @@ export const MUTANTS: readonly Mutant[] = [
 		replace: 'if (bySelector && name === undefined && !isShownDisabled(',
 	},
 	{
+		broken: 'what came after the tag was gone stands in',
+		file: 'engine/values.ts',
+		find: 'if (selected && pin === undefined && isOvertaken(',
+		replace: 'if (selected && pin !== undefined && isOvertaken(',
+	},
+	{
 		broken: 'an empty list of versions is taken for a secret without older ones',
 		file: 'engine/values.ts',
 		find: 'if (listing.complete && listing.versions.length === 0) return',
