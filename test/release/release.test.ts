@@ -100,7 +100,8 @@ describe('a release', () => {
 		expect(sbom.components.filter(({ licenses }) => licenses.length === 0)).toEqual([])
 	})
 
-	it.each(IMAGES)('starts $name by the settings of the Dockerfile, without a shell in it', ({ name, flags, ports }) => {
+	it.each(IMAGES)('starts $name by the settings of the Dockerfile, without a shell in it', (image) => {
+		const { name, flags, env, ports } = image
 		const { config } = platform(archiveOf(name), 'amd64')
 		const stage = readFileSync(join(ROOT, 'Dockerfile'), 'utf8')
 		const target = name === 'azure-secret-binding-operator' ? 'operator' : 'emulator'
@@ -109,6 +110,9 @@ describe('a release', () => {
 		const entry = (text: string) => /^ENTRYPOINT (\[.*\])$/m.exec(text)?.[1]
 		expect(config['Entrypoint']).toEqual(JSON.parse(entry(own) ?? entry(shared) ?? '[]'))
 		expect(config['Entrypoint']).toEqual(['/usr/local/bin/node', ...flags, '/app/main.mjs'])
+		const set = [...`${shared}\n${own}`.matchAll(/^ENV (.*)$/gm)].flatMap(([, line = '']) => line.split(' '))
+		expect(config['Env']).toEqual(['PATH=/usr/local/bin', ...set])
+		expect(set).toEqual(expect.arrayContaining(Object.entries(env).map((each) => each.join('='))))
 		expect(config['User']).toBe(/^USER (.*)$/m.exec(shared)?.[1])
 		expect(/^EXPOSE (.*)$/m.exec(own)?.[1]?.split(' ').map(Number)).toEqual([...ports])
 		const files = imageFiles(archiveOf(name))
