@@ -47,8 +47,20 @@ export function isOlderDue(
 	if (count === 0 || !delivered) return false
 	const last = known.get(name)
 	if (last?.version !== delivered.version || last.count !== count || last.isCurrent !== isCurrentOf(result)) return true
-	if (told ? last.told !== toldOlder(told, name) && told.has(name) : polls % VERSIONS_EVERY === 0) return true
+	const isTime = polls % VERSIONS_EVERY === 0
+	if (told ? isOlderTold(told, result, last, isTime) : isTime) return true
 	return delivered.previous.some((_, i) => !isIntact(holding, previousFileName(name, i + 1), accepted))
+}
+
+/**
+ * Whether the status tells of other older versions than when they were looked for; or than there are, for who told may have
+ * looked later: a version may have been disabled in between. What stays another, by a tie or a value that cannot be used, costs
+ * a list at every tenth poll.
+ */
+function isOlderTold(told: Told, { wanted, delivered }: EntryResult, last: OlderKnown, isTime: boolean): boolean {
+	if (!told.has(wanted.name)) return false
+	const now = toldOlder(told, wanted.name)
+	return last.told !== now || (isTime && (now ?? '') !== delivered?.previous.map(({ version }) => version).join(' '))
 }
 
 /**
@@ -93,6 +105,7 @@ function* followOne(result: EntryResult, input: OlderInput): Piece<OneOlder> {
 	const isCurrent = isCurrentOf(result)
 	const listed = yield* listVersions(wanted, input)
 	if ('broke' in listed) return { result, broke: listed.broke }
+	if (listed.fault?.kind === 'absent') return { result }
 	if (!listed.versions) {
 		const trouble = listed.fault ?? { kind: 'historyTooLong' }
 		// A list of this length is not for free: it is read again with the next rotation or the tenth poll. A permission that is

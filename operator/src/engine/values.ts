@@ -251,6 +251,8 @@ export function* listVersions({ objectName }: WantedSecret, { asked }: Pick<Poll
 	const { answer } = yield* ask({ ask: 'versions', objectName, pages: MAX_VERSION_PAGES, ...asked })
 	if (answer.kind === 'versions') {
 		const { listing } = answer
+		// A secret has a version: it was deleted since it was read, and the next read says so (FACTS.md#versions).
+		if (listing.complete && listing.versions.length === 0) return { versions: undefined, fault: { kind: 'absent' } }
 		return listing.complete
 			? { versions: listing.versions, fault: undefined }
 			: { versions: undefined, fault: { kind: 'historyTooLong' } }

@@ -138,4 +138,21 @@ export const volumeStories: readonly Story[] = [
 		step({ do: 'rotate', ...red, object: 'east' }),
 		step({ do: 'hold', file: 'east', back: 1, ms: 40_000 }),
 	),
+	story(
+		'an older version that is disabled before the controller has listed it goes from the node as well',
+		{ older: 1 },
+		step({ do: 'rotate', ...red, object: 'alpha' }, 1_000),
+		step({ do: 'disable the one before', ...red, object: 'alpha' }, 3_000),
+	),
+	story(
+		'a version that stands in on a node goes when it is disabled, though the controller never told of it',
+		{ select: true },
+		step({ do: 'times', ...red, object: 'north', which: 'expires', inSeconds: -3_600 }),
+		step({ do: 'policy', to: { disabled: 'Previous' } }),
+		step({ do: 'rotate', ...red, object: 'north' }, 1_000),
+		step({ do: 'rotate', ...red, object: 'north' }, 1_000),
+		step({ do: 'disable', ...red, object: 'north' }),
+		step({ do: 'disable the one before', ...red, object: 'north' }, 3_000),
+		step({ do: 'settle', quietly: true }),
+	),
 ]
