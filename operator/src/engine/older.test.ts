@@ -16,6 +16,7 @@ const result = entryOf({
 const input = {
 	asked: { since: 0, lane: 'refresh' as const },
 	vaultUrl: SAMPLE_VAULT,
+	most: Number.POSITIVE_INFINITY,
 	polls: 10,
 	holding,
 	accepted: new Map(),

@@ -23,6 +23,8 @@ export interface OlderInput {
 	/** number of this whole poll */
 	readonly polls: number
 	readonly holding: Holding | undefined
+	/** bytes that the destination takes */
+	readonly most: number
 	/** names of files of others that hold our own bytes */
 	readonly accepted: ReadonlyMap<string, string>
 	readonly known: ReadonlyMap<string, OlderKnown>
@@ -70,19 +72,22 @@ function isOlderTold(told: Told, { wanted, delivered }: EntryResult, last: Older
  * 1. The list of versions tells which they are; values are not read for that.
  * 2. Bytes that are held already are moved: the current version of before becomes the previous one without a read.
  * 3. Only the others are read from the vault.
- * 4. A fault that every further question would meet ends this, as it ends a poll: the next poll begins it anew.
+ * 4. When there are more bytes than the destination takes, no more are read: nothing of it is written.
+ * 5. A fault that every further question would meet ends this, as it ends a poll: the next poll begins it anew.
  */
 export function* followOlder(given: readonly EntryResult[], input: OlderInput): Piece<Older> {
 	const results: EntryResult[] = []
 	const known = new Map(input.known)
 	let broke: Broke | undefined
+	let bytes = 0
 	for (const result of given) {
-		if (!isOlderDue(result, input)) {
+		if (bytes > input.most || !isOlderDue(result, input)) {
 			results.push(result)
 			continue
 		}
 		const one: OneOlder = broke ? { result, broke } : yield* followOne(result, input)
 		broke = one.broke
+		for (const content of one.result.previous.values()) bytes += content.length
 		results.push(broke?.kind === 'fault' ? withTrouble(result, broke.fault) : one.result)
 		if (one.known) known.set(result.wanted.name, one.known)
 	}

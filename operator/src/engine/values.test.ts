@@ -12,6 +12,7 @@ const polling = (rest: Partial<Polling> = {}): Polling => ({
 	asked: { since: 0, lane: 'refresh' },
 	at: at(0),
 	polls: 1,
+	most: Number.POSITIVE_INFINITY,
 	holding: undefined,
 	known: new Map(),
 	absentSince: new Map(),

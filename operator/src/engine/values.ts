@@ -22,6 +22,8 @@ export interface Polling {
 	readonly at: Moment
 	/** number of this whole poll */
 	readonly polls: number
+	/** bytes that the destination takes */
+	readonly most: number
 	readonly holding: Holding | undefined
 	readonly known: ReadonlyMap<string, Known>
 	readonly absentSince: ReadonlyMap<string, number>

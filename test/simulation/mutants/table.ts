@@ -207,8 +207,8 @@ export const MUTANTS: readonly Mutant[] = [
 	{
 		broken: 'a version that stands in is never looked at again',
 		file: 'engine/poll.ts',
-		find: 'if (mayStandIn && isPinTime) return true',
-		replace: 'if (mayStandIn && isPinTime && polls < 0) return true',
+		find: 'mayStandIn && isPinTime) return true',
+		replace: 'mayStandIn && isPinTime && polls < 0) return true',
 	},
 	{
 		broken: 'files of an older spec are kept when their object changed',
