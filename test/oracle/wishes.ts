@@ -113,7 +113,15 @@ export function alsoInVault({ before }: Watching, vault: string): void {
 		...asked,
 		wishes: new Map([...asked.wishes].map(([name, wish]) => [name, { ...wish, vault }])),
 	})
-	before.push(...before.map(there))
+	// Each once: otherwise each edit would double them.
+	const keyOf = ({ generation, hold, wishes }: Asked) =>
+		JSON.stringify([generation, hold, [...wishes].map(([name, wish]) => [name, wish.vault])])
+	const known = new Set(before.map(keyOf))
+	for (const asked of before.map(there)) {
+		if (known.has(keyOf(asked))) continue
+		known.add(keyOf(asked))
+		before.push(asked)
+	}
 }
 
 /** Whether the brake counts the removal of a file that has this target: not when the spec itself does not name it any more. */

@@ -313,8 +313,8 @@ export const MUTANTS: readonly Mutant[] = [
 	{
 		broken: 'a hold brings back to nodes what the spec does not select any more',
 		file: 'engine/poll.ts',
-		find: 'const isIn = (each: WantedSecret) => !isOut(each)',
-		replace: 'const isIn = (each: WantedSecret) => !isOut(each) || each.selected === true',
+		find: 'const isOut = ({ name }: WantedSecret) => isUnselected(',
+		replace: "const isOut = ({ name }: WantedSecret) => name === '' && isUnselected(",
 		volume: true,
 	},
 	{
