@@ -14,6 +14,7 @@ const benches: Readonly<Record<string, () => Promise<{ bench: Bench }>>> = {
 	nodes: () => import('./nodes.ts'),
 	pods: () => import('./pods.ts'),
 	scale: () => import('./scale.ts'),
+	steps: () => import('./steps.ts'),
 	store: () => import('./store.ts'),
 	tenants: () => import('./attacks.ts'),
 	volumes: () => import('./volumes.ts'),

@@ -21,6 +21,7 @@ export interface NeighbourSpec {
 export interface Neighbour {
 	readonly namespace: string
 	readonly vault: string
+	readonly clientId: string
 	/** New versions of these values. */
 	set(secrets: readonly SecretValue[]): Promise<void>
 	addBinding(name: string, wants: object): Promise<void>
@@ -84,6 +85,7 @@ export async function createNeighbour(stage: Stage, spec: NeighbourSpec, interva
 	return {
 		namespace,
 		vault,
+		clientId,
 		set,
 		addBinding,
 		async removeBinding(name) {

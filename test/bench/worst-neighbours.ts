@@ -27,23 +27,25 @@ const makeDear = (): SecretValue[] => [
 ]
 let made: SecretValue[] | undefined
 /** Made once, and only for whom they are. */
-function dear(): SecretValue[] {
+export function dear(): SecretValue[] {
 	made ??= makeDear()
 	return made
 }
-const certificates = ['six', 'twenty', 'allowed', 'allowed-old', 'chain'].map((name) => ({
+export const certificates = ['six', 'twenty', 'allowed', 'allowed-old', 'chain'].map((name) => ({
 	objectName: name,
 	cert: `${name}.crt`,
 	key: `${name}.key`,
 }))
-const wide = Array.from({ length: 480 }, (_, i) => ({ name: `wide-${i}`, objectName: 'wide', property: `/k${i}` }))
+/** So many entries of one JSON; there are 480 members. */
+export const wideEntries = (count: number) =>
+	Array.from({ length: count }, (_, i) => ({ name: `wide-${i}`, objectName: 'wide', property: `/k${i}` }))
 /** How often they change, ms: twice in the interval of an honest binding. */
 const CHANGE_MS = 30_000
 
 const pause = (ms: number, signal: AbortSignal) => sleep(ms, undefined, { signal }).catch(() => {})
 const none = async () => undefined
 
-const plain = (count: number): SecretValue[] =>
+export const plain = (count: number): SecretValue[] =>
 	Array.from({ length: count }, (_, i) => ({ name: `s-${i}`, value: randomUUID() }))
 /** 64 bindings of 40 secrets, all different: 2,560 to be followed every 5 s. */
 const greedy: NeighbourSpec = {
@@ -65,7 +67,7 @@ export const attacksOf = (tenants: number): readonly Attack[] => [
 		neighbours: Array.from({ length: tenants }, (_, i) => ({
 			name: `worst-${i}`,
 			secrets: dear,
-			bindings: [{ certificates, secrets: [{ name: 'deep', property: '/a' }, ...wide] }],
+			bindings: [{ certificates, secrets: [{ name: 'deep', property: '/a' }, ...wideEntries(480)] }],
 		})),
 		async go(_, neighbours, signal) {
 			let changes = 0

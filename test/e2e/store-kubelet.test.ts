@@ -33,6 +33,7 @@ interface Line {
 	loads?: number
 	watching?: boolean
 	blockMs?: number
+	turnMs?: number
 }
 
 const data = (update: number, keys = KEYS) =>
@@ -45,6 +46,9 @@ describe('the store behind a real kubelet', () => {
 	let folder: string | undefined
 	const namespace = `store-kubelet-${randomUUID().slice(0, 8)}`
 	const api = (path: string) => `/api/v1/namespaces/${namespace}${path}`
+	let startHogs: () => Promise<unknown>
+	const allReady = () =>
+		kubectl(world.target, ['-n', namespace, 'wait', 'pods', '--all', '--for=condition=Ready', '--timeout=180s'])
 
 	beforeAll(async () => {
 		world = await connectWorld()
@@ -105,12 +109,16 @@ describe('the store behind a real kubelet', () => {
 					],
 				}),
 			),
-			pod('hogs', {
-				securityContext: { ...secure, fsGroup: undefined },
-				containers: Array.from({ length: HOGS }, (_, i) => node(`hog-${i}`, 'for (;;);', {})),
-			}),
 		])
-		await kubectl(world.target, ['-n', namespace, 'wait', 'pods', '--all', '--for=condition=Ready', '--timeout=180s'])
+		// Later: what a swap costs the event loop is not what neighbours take of the cores.
+		startHogs = () =>
+			applyObjects(world.target, [
+				pod('hogs', {
+					securityContext: { ...secure, fsGroup: undefined },
+					containers: Array.from({ length: HOGS }, (_, i) => node(`hog-${i}`, 'for (;;);', {})),
+				}),
+			])
+		await allReady()
 	})
 	afterAll(async () => {
 		if (folder === undefined) return
@@ -140,14 +148,20 @@ describe('the store behind a real kubelet', () => {
 				return now.at(-1)?.update === update && now
 			})
 		}
-		const blocks = found.flatMap(({ blockMs }) => (blockMs === undefined ? [] : [blockMs]))
+		const all = (pick: (line: Line) => number | undefined) => {
+			const values = found.flatMap((line) => pick(line) ?? [])
+			return `p50 ${quantile(values, 0.5).toFixed(0)} ms, max ${Math.max(...values).toFixed(0)} ms`
+		}
 		process.stdout.write(
-			`${MANY_KEYS} keys, ${blocks.length} swaps: longest stop of the event loop p50 ${quantile(blocks, 0.5).toFixed(0)} ms, max ${Math.max(...blocks).toFixed(0)} ms\n`,
+			`${MANY_KEYS} keys, ${MANY_UPDATES} swaps: longest stop of the event loop ${all(({ blockMs }) => blockMs)}; ` +
+				`longest turn in CPU time ${all(({ turnMs }) => turnMs)}\n`,
 		)
 		expect(found.at(-1)).toMatchObject({ torn: 0, back: 0, watching: true })
 	})
 
 	it(`${UPDATES} updates in bursts, with fsGroup and ${HOGS} busy neighbours: no torn read, and the last update is seen`, async () => {
+		await startHogs()
+		await allReady()
 		for (const pod of READERS) await until(`${pod} ready`, async () => (await lines(pod)).length > 0)
 		const random = seededRandom(1)
 		const seenByAll = (update: number) =>

@@ -69,6 +69,17 @@ describe('inline volumes as the suite of Kubernetes asks for them', () => {
 		expect(codes).toEqual(['EROFS', 'EROFS', 'EROFS', 'EROFS'])
 	})
 
+	it('a pod that names more bindings than a namespace may have on a node, none of which is there, keeps no other pod from starting', async () => {
+		const names = Array.from({ length: 140 }, (_, i) => `none-${i}`)
+		const volumes = Object.fromEntries(names.map((binding) => [binding, { binding, path: `/var/run/${binding}` }]))
+		await startVolumePod(world, tenant, { name: 'greedy', volumes })
+		await eventOf(world, tenant, 'greedy', 'SecretsNotMounted', 'TooManyBindings')
+		await startVolumePod(world, tenant, { name: 'beside', binding: 'second' })
+		await podRuns(world, tenant, 'beside')
+		expect(await shaIn('beside', 'second')).toBe(sha256(values.second))
+		await deletePod(world, tenant, 'greedy')
+	})
+
 	it('a volume that asks to be written is refused with the line to write', async () => {
 		await startVolumePod(world, tenant, { name: 'writes', binding: 'first', readOnly: false })
 		await eventOf(world, tenant, 'writes', 'FailedMount', 'write readOnly: true beside the driver')

@@ -18,6 +18,7 @@ export interface ChildOptions {
 
 export interface OperatorProcess {
 	readonly identity: string
+	readonly pid: number | undefined
 	/** every line it printed, in order; shared by processes when the caller says so */
 	readonly logs: string[]
 	/** resolves when it leads and has seen all bindings, rejects when it ends before */
@@ -59,6 +60,7 @@ export function startOperatorProcess(options: ChildOptions, logs: string[] = [])
 	const isRunning = () => child.exitCode === null && child.signalCode === null
 	return {
 		identity: options.identity,
+		pid: child.pid,
 		logs,
 		ready: ready.promise,
 		exit: exit.promise,

@@ -177,14 +177,21 @@ export class Course {
 	 * @param absentMs how long a secret must have been absent before it counts as that
 	 */
 	seeRemoved(at: number, absentMs: number): boolean {
-		return this.#advance(({ target, since, to }) => {
+		return this.#advance(({ target, to }, i) => {
 			if (target.kind !== 'remove') return false
-			return target.why !== 'absent' || Math.min(to, at) - since >= absentMs
+			return target.why !== 'absent' || Math.min(to, at) - this.#absentSince(i, absentMs) >= absentMs
 		})
 	}
 
-	#advance(is: (span: Span) => boolean): boolean {
-		const found = this.#spans.findIndex((span, i) => i >= this.#position && is(span))
+	/** Two looks so far apart find it absent. That it was there for less than that in between nobody has seen. */
+	#absentSince(index: number, absentMs: number): number {
+		const { of, since: own = 0 } = this.#spans[index] ?? {}
+		const earlier = this.#spans.slice(0, index).filter(({ target, of: each }) => target.why === 'absent' && each === of)
+		return earlier.reduceRight((since, span) => (since - span.to < absentMs ? Math.min(since, span.since) : since), own)
+	}
+
+	#advance(is: (span: Span, index: number) => boolean): boolean {
+		const found = this.#spans.findIndex((span, i) => i >= this.#position && is(span, i))
 		if (found < 0) return false
 		this.#position = found
 		return true

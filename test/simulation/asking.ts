@@ -110,6 +110,9 @@ export class Asking {
 			case 'write':
 				destination.write(question.change, arrive)
 				break
+			case 'pause':
+				soon({ kind: 'paused' })
+				break
 			case 'removeFormer':
 				destination.removeFormer(question.formerName, arrive)
 		}

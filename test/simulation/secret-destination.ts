@@ -32,7 +32,7 @@ export function secretDestination(world: World, binding: SecretBinding, alive: (
 			const write = planWrite(binding, change)
 			const work = () => {
 				if (write.kind !== 'create' && write.kind !== 'patch') throw new Error(`a write that is none: ${write.kind}`)
-				const body = write.body as Readonly<Record<string, unknown>>
+				const body = write.body() as Readonly<Record<string, unknown>>
 				const secret = write.kind === 'create' ? secrets.create(body, OPERATOR) : secrets.patch(name, body, OPERATOR)
 				requests.writes++
 				world.seen(name, true)

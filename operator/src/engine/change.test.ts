@@ -4,7 +4,7 @@ import type { Change, DestinationRules, Verdict } from './destination.ts'
 import { decideEntry, type EntryResult, type Finding } from './entry.ts'
 import { SAMPLE_VAULT, sampleBinding } from './testing/binding.ts'
 import { contextOf } from './testing/samples.ts'
-import { entryIn, FACTS, holdingWith } from './testing/world.ts'
+import { entryIn, FACTS, holdingWith, runWith } from './testing/world.ts'
 
 const binding = sampleBinding({ secrets: [{ name: 'a' }, { name: 'b' }], policy: { absent: 'Remove' } })
 const holding = holdingWith({ a: entryIn(), b: entryIn({ objectName: 'b' }) })
@@ -38,7 +38,10 @@ const refusing = (files: readonly string[], rest = true): DestinationRules => ({
 	},
 })
 const plan = (results: EntryResult[], rules: DestinationRules) =>
-	planChange(inputOf(results), nothingFound, rules, () => 'd')
+	runWith(
+		planChange(inputOf(results), nothingFound, rules, () => 'd'),
+		() => undefined,
+	).result
 
 describe('what a destination refuses', () => {
 	test.each<
@@ -111,7 +114,10 @@ describe('what a destination refuses', () => {
 			decideEntry(wanted, value('v2'), held.manifest?.secrets[wanted.name], contextOf()),
 		)
 		const input = { ...inputOf(results), binding: pair, holding: held }
-		const { withheld, verdict } = planChange(input, nothingFound, refusing(['a']), () => 'd')
+		const { withheld, verdict } = runWith(
+			planChange(input, nothingFound, refusing(['a']), () => 'd'),
+			() => undefined,
+		).result
 		expect({ names: withheld?.names, verdict: verdict.kind }).toEqual({ names: ['a', 'b'], verdict: 'nothing' })
 	})
 })

@@ -17,7 +17,9 @@ import { nameOfForm } from './form.ts'
 import { deliveredSecret, entryOf } from './held.ts'
 import { objectKey } from './known.ts'
 import type { Withheld } from './outcome.ts'
+import { pauseAfter } from './pause.ts'
 import type { Poll } from './poll.ts'
+import type { Piece } from './questions.ts'
 import { manifestSelectors } from './select.ts'
 import type { Told } from './told.ts'
 
@@ -51,12 +53,12 @@ export interface Planned {
  * 1. Removals wait when there are too many of them.
  * 2. What the destination would refuse of it stays as it is, with all files of the same value, and the rest is asked for.
  */
-export function planChange(
+export function* planChange(
 	input: ChangeInput,
 	poll: Pick<Poll, 'ones' | 'selectors'>,
 	rules: DestinationRules,
 	digestOf: (text: string) => string,
-): Planned {
+): Piece<Planned> {
 	const { binding } = input
 	const { results, held } = input.told
 		? { results: holdUntold(input.results, input.told), held: undefined }
@@ -69,24 +71,27 @@ export function planChange(
 	const selectorsHeld = bySelectors || (binding.select.length > 0 && poll.selectors !== 'listed')
 	const asked = { ...input, results, selectorsHeld }
 	const change = changeOf(asked)
+	yield* pauseAfter(results)
 	const verdict = rules.judge(change)
 	const all: Planned = { results, removals: held, withheld: undefined, change, verdict }
-	return verdict.kind === 'refused' && verdict.files ? withoutRefused(asked, all, rules, verdict) : all
+	return verdict.kind === 'refused' && verdict.files ? yield* withoutRefused(asked, all, rules, verdict) : all
 }
 
 /** The same without what is refused of it. When that is refused as well, nothing changes. */
-export function withoutRefused(
+export function* withoutRefused(
 	input: ChangeInput,
 	planned: Planned,
 	rules: DestinationRules,
 	{ reason, message, files = [] }: { reason: Reason; message: string; files?: readonly string[] | undefined },
-): Planned {
+): Piece<Planned> {
 	const objects = new Set(
 		planned.results.filter((result) => filesOfResult(result).some((file) => files.includes(file))).map(objectOf),
 	)
 	const isOut = (result: EntryResult) => objects.has(objectOf(result))
 	const results = planned.results.map((result) => (isOut(result) ? asHeld(result, reason, input) : result))
+	yield* pauseAfter(results)
 	const change = changeOf({ ...input, results })
+	yield* pauseAfter(results)
 	const verdict = rules.judge(change)
 	if (objects.size === 0 || verdict.kind === 'refused') return planned
 	const before = planned.withheld

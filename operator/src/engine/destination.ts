@@ -56,6 +56,8 @@ export type Verdict =
 
 /** Pure rules of a destination: what it would do with a change. */
 export interface DestinationRules {
+	/** bytes of all files together that it takes: with more of them nothing is written, so no more are read. Default: as many as there are */
+	readonly most?: number | undefined
 	judge(change: Change): Verdict
 }
 

@@ -38,6 +38,31 @@ export function groupsOf(secrets: readonly WantedSecret[]): Group[] {
 	return [...groups.values()]
 }
 
+const bytesIn = ({ ones }: Found): number => {
+	let bytes = 0
+	for (const { finding } of ones.values()) if (finding.kind === 'value') bytes += finding.value?.length ?? 0
+	return bytes
+}
+
+/**
+ * Says of what is found, one after the other, when it is more than the destination takes: then nothing is written whatever else
+ * there is. A tenant may ask for 480 values of 25 KB, and many passes run at once. (A text has at least as many bytes as characters.)
+ */
+export function fullAt(most: number): (found: Found) => boolean {
+	let bytes = 0
+	return (found) => {
+		bytes += bytesIn(found)
+		return bytes > most
+	}
+}
+
+/** Those up to the one with which it is more: the same ones at each poll, in whatever order answers come. */
+export function untilFull(founds: readonly (Found | undefined)[], most: number): readonly (Found | undefined)[] {
+	const isFull = fullAt(most)
+	const at = founds.findIndex((found) => found !== undefined && isFull(found))
+	return at < 0 ? founds : founds.slice(0, at + 1)
+}
+
 /** All of them together; the first that broke off says why. */
 export const together = (founds: readonly (Found | undefined)[]): Found => ({
 	ones: new Map(founds.flatMap((found) => [...(found?.ones ?? [])])),

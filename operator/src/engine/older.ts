@@ -23,6 +23,8 @@ export interface OlderInput {
 	/** number of this whole poll */
 	readonly polls: number
 	readonly holding: Holding | undefined
+	/** bytes that the destination takes */
+	readonly most: number
 	/** names of files of others that hold our own bytes */
 	readonly accepted: ReadonlyMap<string, string>
 	readonly known: ReadonlyMap<string, OlderKnown>
@@ -47,8 +49,20 @@ export function isOlderDue(
 	if (count === 0 || !delivered) return false
 	const last = known.get(name)
 	if (last?.version !== delivered.version || last.count !== count || last.isCurrent !== isCurrentOf(result)) return true
-	if (told ? last.told !== toldOlder(told, name) && told.has(name) : polls % VERSIONS_EVERY === 0) return true
+	const isTime = polls % VERSIONS_EVERY === 0
+	if (told ? isOlderTold(told, result, last, isTime) : isTime) return true
 	return delivered.previous.some((_, i) => !isIntact(holding, previousFileName(name, i + 1), accepted))
+}
+
+/**
+ * Whether the status tells of other older versions than when they were looked for; or than there are, for who told may have
+ * looked later: a version may have been disabled in between. What stays another, by a tie or a value that cannot be used, costs
+ * a list at every tenth poll.
+ */
+function isOlderTold(told: Told, { wanted, delivered }: EntryResult, last: OlderKnown, isTime: boolean): boolean {
+	if (!told.has(wanted.name)) return false
+	const now = toldOlder(told, wanted.name)
+	return last.told !== now || (isTime && (now ?? '') !== delivered?.previous.map(({ version }) => version).join(' '))
 }
 
 /**
@@ -58,19 +72,22 @@ export function isOlderDue(
  * 1. The list of versions tells which they are; values are not read for that.
  * 2. Bytes that are held already are moved: the current version of before becomes the previous one without a read.
  * 3. Only the others are read from the vault.
- * 4. A fault that every further question would meet ends this, as it ends a poll: the next poll begins it anew.
+ * 4. When there are more bytes than the destination takes, no more are read: nothing of it is written.
+ * 5. A fault that every further question would meet ends this, as it ends a poll: the next poll begins it anew.
  */
 export function* followOlder(given: readonly EntryResult[], input: OlderInput): Piece<Older> {
 	const results: EntryResult[] = []
 	const known = new Map(input.known)
 	let broke: Broke | undefined
+	let bytes = 0
 	for (const result of given) {
-		if (!isOlderDue(result, input)) {
+		if (bytes > input.most || !isOlderDue(result, input)) {
 			results.push(result)
 			continue
 		}
 		const one: OneOlder = broke ? { result, broke } : yield* followOne(result, input)
 		broke = one.broke
+		for (const content of one.result.previous.values()) bytes += content.length
 		results.push(broke?.kind === 'fault' ? withTrouble(result, broke.fault) : one.result)
 		if (one.known) known.set(result.wanted.name, one.known)
 	}
@@ -93,6 +110,7 @@ function* followOne(result: EntryResult, input: OlderInput): Piece<OneOlder> {
 	const isCurrent = isCurrentOf(result)
 	const listed = yield* listVersions(wanted, input)
 	if ('broke' in listed) return { result, broke: listed.broke }
+	if (listed.fault?.kind === 'absent') return { result }
 	if (!listed.versions) {
 		const trouble = listed.fault ?? { kind: 'historyTooLong' }
 		// A list of this length is not for free: it is read again with the next rotation or the tenth poll. A permission that is

@@ -28,6 +28,17 @@ test('a first pass reads back, reads, writes once, and asks when to come again',
 	expect(result.knowledge).toMatchObject({ source: SOURCE, polls: 1, holding: { id: 'h' } })
 })
 
+test('a pass over many secrets lets others go first between the parts of its planning, one over few does not', () => {
+	const pausesOf = (count: number) => {
+		const secrets = Array.from({ length: count }, (_, i) => ({ name: `f-${i}`, objectName: `o-${i}` }))
+		const { asked } = runWith(pass(inputOf(sampleBinding({ secrets }))), first)
+		return kinds(asked).filter((kind) => kind !== 'read')
+	}
+	// Before the decisions, before the change, before it is judged.
+	expect(pausesOf(480)).toEqual(['readBack', 'session', 'pause', 'pause', 'pause', 'write', 'session'])
+	expect(pausesOf(20)).toEqual(['readBack', 'session', 'write', 'session'])
+})
+
 test('a quiet pass asks for the list alone', () => {
 	const before = runWith(pass(inputOf(binding)), first).result.knowledge
 	const known = { ...before, generation: 1, overrides: binding.overrides, wholePollAt: 60_000, nextPollAt: 60_000 }

@@ -1,5 +1,5 @@
-import { planChange } from './change.ts'
-import { decide } from './decide.ts'
+import { type ChangeInput, type Planned, planChange } from './change.ts'
+import { type Decided, decide } from './decide.ts'
 import type { Holding } from './destination.ts'
 import { digestOf } from './digest.ts'
 import { isAsked, isReadBackDue, isRepeated, namesDue, sinceOf, toRead } from './due.ts'
@@ -8,6 +8,7 @@ import type { PassInput, PassResult } from './input.ts'
 import { holdingOf, type Knowledge, knownOfNo } from './knowledge.ts'
 import { afterReadBack, afterRefusal, afterWrite, withManifest } from './learn.ts'
 import { followOlder, isOlderDue, type OlderInput } from './older.ts'
+import { pauseAfter } from './pause.ts'
 import { madeOfTheSame, merged, type Poll, pollSome, pollWhole } from './poll.ts'
 import { pollTold, withTold } from './poll-told.ts'
 import { type Asked, type Away, ask, type Piece, type Refusal } from './questions.ts'
@@ -42,7 +43,7 @@ export function* pass(input: PassInput): Piece<PassResult> {
 	if (polled.broke && polled.broke.kind !== 'fault') return ended(known, polled.broke, found)
 	if (polled.tooMany !== undefined) return ended(known, tooMany(polled.tooMany), found)
 
-	const first = plan(input, begun, known, early?.holding, polled)
+	const first = yield* plan(input, begun, known, early?.holding, polled)
 	const isLate = !early && (first.isPatch || first.isOlderDue)
 	const late = isLate ? yield* readBack(input, known) : undefined
 	if (late && 'broke' in late) return ended(known, late.broke, found)
@@ -51,7 +52,7 @@ export function* pass(input: PassInput): Piece<PassResult> {
 	const all = late ? yield* pollDrifted(pollingOf(input, begun, seen, present), seen, polled) : polled
 	if (all.broke && all.broke.kind !== 'fault') return ended(seen, all.broke, found)
 
-	const second = late ? plan(input, begun, seen, present, all) : first
+	const second = late ? yield* plan(input, begun, seen, present, all) : first
 	const { accepted, results } = second.decided
 	const older = second.isOlderDue
 		? yield* followOlder(results, { ...second.older, asked: polling.asked })
@@ -63,7 +64,7 @@ export function* pass(input: PassInput): Piece<PassResult> {
 		return yield* failed(input, seen, fault, found)
 
 	const planned = second.isOlderDue
-		? planChange({ ...second.asked, results: older.results }, all, input.rules, digestOf)
+		? yield* planChange({ ...second.asked, results: older.results }, all, input.rules, digestOf)
 		: second.planned
 	const written = yield* write(input, seen, present, planned)
 	if (written.kind === 'ended') return ended(written.knowledge ?? afterRefusal(seen, all), written.broke, found)
@@ -135,7 +136,7 @@ function* readBack(input: PassInput, knowledge: Knowledge): Piece<Read | { broke
 }
 
 function pollingOf(
-	{ binding, at, source }: PassInput,
+	{ binding, at, source, rules }: PassInput,
 	{ since, basis }: Begun,
 	known: Knowledge,
 	present: Holding | undefined,
@@ -152,6 +153,7 @@ function pollingOf(
 		asked,
 		at,
 		polls,
+		most: rules.most ?? Number.POSITIVE_INFINITY,
 		holding: present ?? holdingOf(known),
 		known: secrets,
 		absentSince,
@@ -189,17 +191,36 @@ function* pollDrifted(polling: Polling, known: Knowledge, found: Poll): Piece<Po
 	return merged(found, yield* pollSome({ ...polling, ...found.listed }, madeOfTheSame(found.wanted, drift)))
 }
 
+interface Plan {
+	readonly decided: Decided
+	readonly asked: ChangeInput
+	readonly planned: Planned
+	readonly older: Omit<OlderInput, 'asked'>
+	/** what is there is to be changed */
+	readonly isPatch: boolean
+	readonly isOlderDue: boolean
+}
+
 /** What becomes of each secret by this poll, and what that changes. Older versions wait for a whole poll. */
-function plan(input: PassInput, { due, basis }: Begun, known: Knowledge, present: Holding | undefined, found: Poll) {
+function* plan(
+	input: PassInput,
+	{ due, basis }: Begun,
+	known: Knowledge,
+	present: Holding | undefined,
+	found: Poll,
+): Piece<Plan> {
+	yield* pauseAfter(found.wanted)
 	const { binding, source, rules } = input
+	const { most = Number.POSITIVE_INFINITY } = rules
 	const { vaultUrl } = source
 	const { accepted, polls, revision } = known
 	const holding = present ?? holdingOf(known)
 	const decided = decide(binding, vaultUrl, found, { holding, accepted })
 	const told = basis.kind === 'own' ? undefined : basis.entries
 	const asked = { binding, vaultUrl, results: decided.results, holding, revision, told }
-	const planned = planChange(asked, found, rules, digestOf)
-	const older: Omit<OlderInput, 'asked'> = { vaultUrl, polls, holding, accepted, known: known.older, told }
+	yield* pauseAfter(decided.results)
+	const planned = yield* planChange(asked, found, rules, digestOf)
+	const older: Omit<OlderInput, 'asked'> = { vaultUrl, polls, most, holding, accepted, known: known.older, told }
 	return {
 		decided,
 		asked,

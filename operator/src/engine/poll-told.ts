@@ -5,7 +5,7 @@ import type { SecretStatus } from '../api/schema.ts'
 import { traitsOf } from './fault.ts'
 import { type Found, type Group, groupsOf, type One, together } from './found.ts'
 import { deliveredSecret } from './held.ts'
-import type { Known } from './known.ts'
+import { type Known, VERSIONS_EVERY } from './known.ts'
 import { AT_ONCE, filledIn, followOf, mustReadNow, type Poll, selectedBefore, unchanged, underHold } from './poll.ts'
 import { ask, type Piece } from './questions.ts'
 import { nameBySelectors, selectedSecret } from './select.ts'
@@ -99,21 +99,26 @@ function findingOf({ state, reason }: SecretStatus): One['finding'] | undefined 
 }
 
 function pieceOf(group: Group, polling: Polling, entries: Told): Piece<Found> {
-	const { known, holding, vaultUrl, at } = polling
+	const { known, holding, vaultUrl, at, polls } = polling
+	const isTime = polls % VERSIONS_EVERY === 0
 	const isChanged = (wanted: WantedSecret) => {
 		const one = known.get(wanted.name)
 		if (!one || mustReadNow(wanted, polling)) return true
 		if (wanted.selected && !entries.has(wanted.name) && one.probe !== 'absent') return true
 		if (one.turnAt !== undefined && one.turnAt <= at.now) return true
 		const entry = entries.get(wanted.name)
-		return entry !== undefined && isOther(one, entry, deliveredSecret(holding, wanted.name, vaultUrl))
+		return entry !== undefined && isOther(one, entry, deliveredSecret(holding, wanted.name, vaultUrl), isTime)
 	}
 	return group.some(isChanged) ? readGroup(group, polling) : unchanged(group, undefined, polling)
 }
 
-/** Whether something else is told than before, and than what is held. */
-function isOther({ told }: Known, entry: SecretStatus, held: ManifestSecret | undefined): boolean {
-	if (entry.state === 'Pending' || told === textOf(entry)) return false
+/**
+ * Whether something else is told than before, and than what is held. At every tenth poll the latter will do: what was read after
+ * the operator had looked may have turned since, such as a version that stands in, and then it tells the same as before.
+ */
+function isOther({ told }: Known, entry: SecretStatus, held: ManifestSecret | undefined, isTime: boolean): boolean {
+	if (entry.state === 'Pending') return false
+	if (told === textOf(entry) && !(isTime && held)) return false
 	const isHeld = held?.updated === entry.updated && held?.state === entry.state && held.vault === undefined
 	return !isHeld || (entry.version !== undefined && entry.version !== held.version)
 }

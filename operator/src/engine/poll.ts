@@ -5,7 +5,7 @@ import type { Demand, ListedSecret } from '../ports/vault.ts'
 import type { Finding } from './entry.ts'
 import type { VaultFault } from './fault.ts'
 import { policyFor } from './flaw.ts'
-import { type Broke, type Found, type Group, groupsOf, type One, together } from './found.ts'
+import { type Broke, type Found, fullAt, type Group, groupsOf, type One, together, untilFull } from './found.ts'
 import { deliveredSecret } from './held.ts'
 import type { LastPoll } from './knowledge.ts'
 import { listPagesAllowed, mustRead, mustReadAfterList, objectKey, VERSIONS_EVERY } from './known.ts'
@@ -52,7 +52,7 @@ export function* pollWhole(begun: Polling): Piece<Poll> {
 	if (count > MAX_SECRETS) return { ...about, ones: decided, broke: undefined, tooMany: count }
 
 	const pieces = groupsOf(wanted.filter(({ name }) => !decided.has(name))).map((group) => pieceOf(group, polling))
-	const found = together(yield* sideBySide(pieces, AT_ONCE, ({ broke }) => broke !== undefined))
+	const found = yield* allOf(pieces, polling)
 	return filledIn({ ...about, ones: new Map([...decided, ...found.ones]), broke: found.broke }, polling)
 }
 
@@ -76,9 +76,16 @@ export function underHold(
 /** Reads only these, of what an earlier poll had found wanted. */
 export function* pollSome(polling: Polling, wanted: readonly WantedSecret[]): Piece<Poll> {
 	const pieces = groupsOf(wanted).map((group) => readGroup(group, polling))
-	const { ones, broke } = together(yield* sideBySide(pieces, AT_ONCE, (each) => each.broke !== undefined))
+	const { ones, broke } = yield* allOf(pieces, polling)
 	const held = { names: [], until: undefined, problem: undefined }
 	return filledIn({ wanted, selectors: 'none', held, ones, broke, tooMany: undefined }, polling)
+}
+
+/** Until one of them ends the poll, or there is more than the destination takes. */
+function* allOf(pieces: readonly Piece<Found>[], { most }: Polling): Piece<Found> {
+	const isFull = fullAt(most)
+	const founds = yield* sideBySide(pieces, AT_ONCE, (found) => found.broke !== undefined || isFull(found))
+	return together(untilFull(founds, most))
 }
 
 /** A later poll of some secrets, put into an earlier one. */

@@ -38,6 +38,8 @@ export interface Questions {
 	readBack: { ask: 'readBack' }
 	/** one change as a whole */
 	write: { ask: 'write'; change: Change }
+	/** nothing: others go first, because the pass has much to think about at once */
+	pause: { ask: 'pause' }
 	/** the place under its former name, once the new one holds everything */
 	removeFormer: { ask: 'removeFormer'; formerName: string }
 }
@@ -87,6 +89,7 @@ export interface Answers {
 	form: { readonly kind: 'formed'; readonly formed: readonly Formed[] } | Fault
 	readBack: { readonly kind: 'none' } | { readonly kind: 'ours'; readonly holding: Holding } | Refusal | Away
 	write: { readonly kind: 'written'; readonly holding: Holding } | { readonly kind: 'lostRace' } | Refusal | Away
+	pause: { readonly kind: 'paused' }
 	removeFormer: { readonly kind: 'done' } | Refusal | Away
 }
 export type Answer = Answers[Ask]

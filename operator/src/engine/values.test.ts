@@ -12,6 +12,7 @@ const polling = (rest: Partial<Polling> = {}): Polling => ({
 	asked: { since: 0, lane: 'refresh' },
 	at: at(0),
 	polls: 1,
+	most: Number.POSITIVE_INFINITY,
 	holding: undefined,
 	known: new Map(),
 	absentSince: new Map(),
@@ -64,6 +65,10 @@ const versions = (...ids: string[]): Answer => ({
 		versions: ids.map((version, i) => ({ version, enabled: true, created: 100 - i, tags: {} })),
 	},
 })
+const disabledOnly: Answer = {
+	kind: 'versions',
+	listing: { complete: true, versions: [{ version: 'v2', enabled: false, created: 100, tags: {} }] },
+}
 const disabled = { policy: { ...binding.policy, disabled: 'Previous' as const } }
 test.each<[string, Answer, object, string[]]>([
 	[
@@ -72,7 +77,13 @@ test.each<[string, Answer, object, string[]]>([
 		{ kind: 'value', version: 'v1', standsIn: true, flaw: 'disabled' },
 		['read', 'versions', 'read'],
 	],
-	['there is none', versions(), { kind: 'flawed', flaw: 'disabled' }, ['read', 'versions']],
+	['there is none', disabledOnly, { kind: 'flawed', flaw: 'disabled', trouble: undefined }, ['read', 'versions']],
+	[
+		'the secret was deleted meanwhile',
+		versions(),
+		{ kind: 'flawed', flaw: 'disabled', trouble: { kind: 'absent' } },
+		['read', 'versions'],
+	],
 	[
 		'the list is too long',
 		{ kind: 'versions', listing: { complete: false, pages: 21 } },

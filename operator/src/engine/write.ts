@@ -54,7 +54,7 @@ export function* write(
 				knowledge: unknown,
 			}
 		case 'refused': {
-			const rest = answer.files && withoutRefused(asked, planned, input.rules, answer)
+			const rest = answer.files && (yield* withoutRefused(asked, planned, input.rules, answer))
 			if (!rest || rest === planned) return { kind: 'ended', broke: answer }
 			return yield* write(input, known, present, rest)
 		}

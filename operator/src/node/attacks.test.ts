@@ -1,4 +1,4 @@
-import { lstat, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
+import { lstat, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Code } from '@connectrpc/connect'
 import { describe, expect, it } from 'vitest'
@@ -104,5 +104,42 @@ describe('what a pod or a kubelet may do to others', { timeout: 30_000 }, () => 
 		expect(await readdir(targets[0] ?? '')).toContain('db')
 		expect(world.plugin.volumes.size).toBe(1)
 		expect(await tenant.count('getSecret')).toBe(1)
+	})
+
+	it('after a reboot the memory is empty and the targets lead nowhere: pods get their files again, and those that are gone leave nothing', async () => {
+		const [stays, goes] = [await publish('csi-1'), await publish('csi-2')]
+		const { root, memoryRoot } = world.plugin
+		await world.plugin.close(true)
+		for (const name of await readdir(memoryRoot)) await rm(join(memoryRoot, name), { recursive: true })
+		await world.restart({ root })
+		expect(await caught(readFile(join(stays, 'db')))).toMatchObject({ code: 'ENOENT' })
+		await unpublish('csi-2', goes)
+		expect(await isAt(goes)).toBe(false)
+		await publish('csi-1')
+		expect(await readFile(join(stays, 'db'), 'utf8')).toBe(VALUE)
+		expect(await world.plugin.inMemory()).toEqual(['csi-1'])
+	})
+
+	it('a process that ends in the middle of a publish leaves a volume that the next one fills', async () => {
+		await tenant.emulator.control.addFault({ match: { vault: 'payments' }, action: 'hang' })
+		const publishing = caught(publish('csi-1', {}, 25_000))
+		await until('the volume', async () => world.plugin.volumes.size === 1)
+		const { root } = world.plugin
+		await world.restart({ root })
+		expect(await publishing).toMatchObject({ code: Code.Unavailable })
+		await tenant.emulator.control.clearFaults()
+		expect(await readFile(join(await publish('csi-1'), 'db'), 'utf8')).toBe(VALUE)
+	})
+
+	it('two hundred pods of two hundred bindings that start together get their files, and cost a read for each secret', async () => {
+		const bindings = Array.from({ length: 200 }, (_, i) => `b${i}`)
+		for (const name of bindings) world.bindings.apply(name, world.spec())
+		await Promise.all(bindings.map((binding, i) => publish(`csi-${i}`, { binding, podUid: 'pod-1' })))
+		expect(world.plugin.volumes.waiting).toBe(0)
+		// They share the session, and its answers.
+		expect(await tenant.count('getSecret')).toBeLessThan(5)
+		await Promise.all(bindings.map(async (_, i) => unpublish(`csi-${i}`, await targetOf(`csi-${i}`))))
+		expect(await world.plugin.inMemory()).toEqual([])
+		expect(world.plugin.memory.bytes).toBe(0)
 	})
 })

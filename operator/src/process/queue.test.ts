@@ -184,6 +184,29 @@ describe('keyed queue', () => {
 		await done
 	})
 
+	test('many that hang lend their workers until there are four for each worker, and who comes then finds one when one of them ends', async () => {
+		const queue = new KeyedQueue({ clock: new FakeClock(), placeOf })
+		const ran: string[] = []
+		const hangs = Array.from({ length: 12 }, () => Promise.withResolvers<void>())
+		const work: Work = async (key, _, { lend }) => {
+			const hang = hangs[ran.push(key) - 1]
+			await lend(() => hang?.promise ?? Promise.resolve(), { ifRoom: true })
+		}
+		const { stop, done } = start(queue, work, 2)
+		for (let i = 0; i < 12; i++) queue.add(`${'abcdefghijkl'[i]}0@v${i}`)
+		await settle()
+		// Eight are lent, and two hold the workers that there are.
+		expect([ran.length, queue.running]).toEqual([10, 10])
+		hangs[9]?.resolve()
+		await settle()
+		expect(ran).toHaveLength(11)
+		for (const hang of hangs) hang.resolve()
+		await settle()
+		expect([ran.length, queue.running]).toEqual([12, 0])
+		stop.abort()
+		await done
+	})
+
 	test('the earliest of several delays wins, and an add beats them all', async () => {
 		const clock = new FakeClock()
 		const queue = new KeyedQueue({ clock })

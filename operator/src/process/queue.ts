@@ -49,8 +49,10 @@ export interface Turn {
 	/**
 	 * Waits for something that has its own turns and needs no worker, and lends the worker meanwhile. For its group the key goes
 	 * on counting, for its subgroup not.
+	 *
+	 * @param options `ifRoom`: keeps the worker when there are too many that lent theirs
 	 */
-	lend<T>(until: () => Promise<T>): Promise<T>
+	lend<T>(until: () => Promise<T>, options?: { ifRoom?: boolean }): Promise<T>
 }
 
 export type Work = (key: string, signal: AbortSignal, turn: Turn) => Promise<void>
@@ -99,6 +101,7 @@ export class KeyedQueue {
 	readonly #failures = new Map<string, number>()
 	/** keys whose worker is lent */
 	#lent = 0
+	#mostLent = 0
 	/** how many of each run, lent ones included */
 	readonly #groups = new Map<string, number>()
 	/** how many of each have a worker */
@@ -207,10 +210,11 @@ export class KeyedQueue {
 	 */
 	async run(work: Work, { concurrency, perSubgroup = concurrency, signal }: RunOptions): Promise<void> {
 		const under = new Set<Promise<void>>()
+		this.#mostLent = MAX_LENT * concurrency
 		const mayGo = ({ group, subgroup }: Place) => {
 			const free = concurrency - this.#working
 			const has = this.#groups.get(group) ?? 0
-			if (has > 0 && this.#lent >= MAX_LENT * concurrency) return false
+			if (has > 0 && this.#lent >= this.#mostLent) return false
 			return has < free && (this.#subgroups.get(subgroup) ?? 0) < perSubgroup
 		}
 		this.#pump = () => {
@@ -250,7 +254,7 @@ export class KeyedQueue {
 		count(this.#groups, place.group, 1)
 		count(this.#subgroups, place.subgroup, 1)
 		try {
-			await work(key, signal, { lateMs: began - since, lend: (until) => this.#lend(state, until) })
+			await work(key, signal, { lateMs: began - since, lend: (until, options) => this.#lend(state, until, options) })
 		} catch (error) {
 			this.addRateLimited(key)
 			this.#onError(key, error)
@@ -272,7 +276,8 @@ export class KeyedQueue {
 		return this.#running.size - this.#lent
 	}
 
-	async #lend<T>(state: Running, until: () => Promise<T>): Promise<T> {
+	async #lend<T>(state: Running, until: () => Promise<T>, { ifRoom = false } = {}): Promise<T> {
+		if (ifRoom && this.#lent >= this.#mostLent) return until()
 		if (state.lent++ === 0) this.#lendOut(state, 1)
 		this.#pump()
 		try {

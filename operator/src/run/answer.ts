@@ -68,6 +68,7 @@ export function createAnswer(given: Answering): (question: Question, asking: Ask
 		},
 		readBack: (_, { signal }) => destination.readBack(signal),
 		write: ({ change }, { signal }) => destination.write(change, signal),
+		pause: () => ({ kind: 'paused' }),
 		removeFormer: ({ formerName }, { signal }) => destination.removeFormer(formerName, signal),
 	}
 	// One row of the table for each kind of question, so the row of a question takes it.
@@ -90,6 +91,8 @@ function answerOf(table: Table, question: Question, asking: Asking): Promise<Ans
 			return table.readBack(question, asking)
 		case 'write':
 			return table.write(question, asking)
+		case 'pause':
+			return table.pause(question, asking)
 		case 'removeFormer':
 			return table.removeFormer(question, asking)
 	}

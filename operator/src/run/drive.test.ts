@@ -45,6 +45,38 @@ test('questions that are open together are asked together, so many at once, and 
 	expect(await result).toEqual(names.map((name) => `${name}: absent at 0`))
 })
 
+test('a pass idles while all that is open is with the vault, and not while the cluster is asked', async () => {
+	const idled: string[] = []
+	const open: ((given: Answer) => void)[] = []
+	const now = () => ({ kind: 'none' }) as const
+	function* piece(): Piece<string> {
+		yield* ask(read('a'))
+		yield* ask({ ask: 'readBack' })
+		yield* ask(read('b'))
+		return 'done'
+	}
+	const asked: string[] = []
+	const result = drive(piece(), {
+		clock: new FakeClock(),
+		signal: new AbortController().signal,
+		answer: (question) => {
+			asked.push(nameOf(question))
+			return question.ask === 'readBack' ? settle().then(now) : new Promise((resolve) => open.push(resolve))
+		},
+		idle: (arrived) => {
+			idled.push(asked.at(-1) ?? '')
+			return arrived
+		},
+	})
+	await settle()
+	open.shift()?.(FAULT)
+	await settle()
+	await settle()
+	open.shift()?.(FAULT)
+	expect(await result).toBe('done')
+	expect(idled).toEqual(['a', 'b'])
+})
+
 test('pieces that have not begun do not begin after one that ends it', async () => {
 	const { asked, one, result } = openDrive(
 		sideBySide(['a', 'b', 'c', 'd'].map(reading), 2, (each) => each.startsWith('a')),

@@ -25,6 +25,8 @@ export interface DriveOptions {
 	slices?: Slices | undefined
 	/** for whom slices are used: the namespace */
 	group?: string | undefined
+	/** waits for the next answer while everything that is open is with the vault; default: just so */
+	idle?: ((arrived: Promise<void>) => Promise<void>) | undefined
 	/** how long the vault may take for all that is asked of it, milliseconds */
 	passMs?: number | undefined
 }
@@ -40,7 +42,7 @@ export interface DriveOptions {
  * @throws `signal.reason`, or what an answer rejected with
  */
 export async function drive<R>(piece: Piece<R>, options: DriveOptions): Promise<R> {
-	const { clock, signal, answer, slices = unsliced, group = '' } = options
+	const { clock, signal, answer, slices = unsliced, group = '', idle = (arrived) => arrived } = options
 	const onAbort = () => fail(signal.reason)
 	const open = new Map<Question, AbortController>()
 	const arrivals: Arrival[] = []
@@ -83,7 +85,7 @@ export async function drive<R>(piece: Piece<R>, options: DriveOptions): Promise<
 			while (arrivals.length === 0 && !failure) {
 				const { promise, resolve } = Promise.withResolvers<void>()
 				wake = resolve
-				await promise
+				await ([...open.keys()].every(isOfVault) ? idle(promise) : promise)
 			}
 			if (failure) throw failure.error
 			const [arrival] = arrivals.splice(0, 1)

@@ -29,6 +29,7 @@ import { withoutValues } from '../vault/without-values.ts'
 import { createAnswer, type MakeForms } from './answer.ts'
 import { drive } from './drive.ts'
 import { withGrant } from './grant.ts'
+import { lendAfter } from './lend-after.ts'
 import { isAnythingDue, isOwnWrite, nextCall } from './next-call.ts'
 import type { Observer } from './observe.ts'
 import type { Outages } from './outages.ts'
@@ -217,7 +218,7 @@ async function runPass(
 	deps: ReconcileDeps,
 	signal: AbortSignal,
 ): Promise<PassResult> {
-	const { clock, vaults, serviceAccounts, observer } = deps
+	const { clock, networkClock, slices = unsliced, vaults, serviceAccounts, observer } = deps
 	const { status } = previous
 	const asked = isAsked(binding, status, knowledge)
 	const since = sinceOf(binding, knowledge, asked, undefined, { at: momentOf(clock), startedAt })
@@ -229,14 +230,14 @@ async function runPass(
 	}
 	const { source } = resolved
 	observer.uses(`${binding.namespace}/${binding.name}`, source.vaultUrl)
-	const { networkClock, slices = unsliced } = deps
 	const slice = <T>(work: () => T) => slices(binding.namespace, work)
 	const { destination, session, forms } = placeOf(binding, status, source, { ...deps, slice, knowledge })
 	const input = { binding, status, knowledge, source, rules: destination.rules, at: momentOf(clock), startedAt }
 	// Values wait for a thread that has turns of its own.
 	const lending: MakeForms = (...given) => turn.lend(() => forms(...given))
 	const answer = createAnswer({ binding, session, destination, makeForms: lending })
-	return drive(pass(input), { clock, networkClock, signal, answer, slices, group: binding.namespace })
+	const idle = (arrived: Promise<void>) => lendAfter(arrived, turn, networkClock ?? clock)
+	return drive(pass(input), { clock, networkClock, signal, answer, slices, idle, group: binding.namespace })
 }
 
 /** Where a binding is delivered to, and what it is read with: of one that nodes deliver, no value is read here. */

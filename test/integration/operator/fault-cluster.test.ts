@@ -141,6 +141,20 @@ describe.concurrent('a Secret', () => {
 		await row.told(refusedFirst('SecretOfOtherBinding'))
 	})
 
+	it('of a binding that is gone, as after a rename under Retain: taken over with the printed line', async () => {
+		const [first, row] = [await openRow(stage, 'before'), await openRow(stage, 'renamed')]
+		const delivery = { secret: { name: 'before-secrets', onDelete: 'Retain' } }
+		await first.deliver({ delivery })
+		await stage.remove('before')
+		await row.apply({ delivery })
+		const message = await stalled(row, 'SecretOfOtherBinding', 'belongs to the binding before', '--overwrite')
+		await first.untouched()
+		await run(stage, message)
+		await row.fresh()
+		expect(value(await first.secret(), 'db')).toBe('value of renamed')
+		await row.told(refusedFirst('SecretOfOtherBinding'))
+	})
+
 	it('that is immutable: the printed line deletes it, and it is made anew', async () => {
 		const row = await openRow(stage, 'immutable')
 		await row.deliver()

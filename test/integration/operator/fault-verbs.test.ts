@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { until } from '../../kit/until.ts'
 import { type Account, openAccount } from './account.ts'
 import { runLine } from './line.ts'
-import { openRow, type Row, refusedFirst, refusedLater, stalled } from './row.ts'
+import { events, openRow, type Row, refusedFirst, refusedLater, stalled } from './row.ts'
 import { condition, isTrue, kubectlLine, openStage, type Stage, value } from './stage.ts'
 
 // The row "API server 403": each verb that the operator needs, taken away while it runs.
@@ -17,6 +17,17 @@ describe('an operator whose Role lacks a verb', () => {
 	})
 	afterAll(() => stage?.close())
 	const ask = (row: Row) => stage.annotate(row.name, { 'secrets.purista.dev/requested-at': 'now' })
+
+	/** What printed lines gave goes again. */
+	const forgetGrants = async () => {
+		for (const kind of ['roles', 'rolebindings']) {
+			const path = `/apis/rbac.authorization.k8s.io/v1/namespaces/${stage.namespace}/${kind}`
+			const { items } = await stage.api.request<{ items: { metadata: { name: string } }[] }>({ method: 'GET', path })
+			for (const { metadata } of items)
+				if (metadata.name !== 'operator')
+					await stage.api.request({ method: 'DELETE', path: `${path}/${metadata.name}` })
+		}
+	}
 
 	it('patch secrets: nothing is missing until something changes; then refused, and nothing is lost', async () => {
 		const row = await openRow(stage, 'change')
@@ -113,13 +124,7 @@ describe('an operator whose Role lacks a verb', () => {
 		await runLine(stage, kubectlLine(message))
 		await row.fresh()
 		expect(value(await row.secret(), 'db')).toBe(`value of ${row.name}`)
-		for (const kind of ['roles', 'rolebindings']) {
-			const path = `/apis/rbac.authorization.k8s.io/v1/namespaces/${stage.namespace}/${kind}`
-			const { items } = await stage.api.request<{ items: { metadata: { name: string } }[] }>({ method: 'GET', path })
-			for (const { metadata } of items)
-				if (metadata.name !== 'operator')
-					await stage.api.request({ method: 'DELETE', path: `${path}/${metadata.name}` })
-		}
+		await forgetGrants()
 		await giveBack()
 	})
 
@@ -150,6 +155,42 @@ describe('an operator whose Role lacks a verb', () => {
 		await until('the value', async () => value(await row.secret(), 'db') === 'rotated', { timeoutMs: 30_000 })
 		expect(isTrue(await row.fresh(), 'Fresh')).toBe(true)
 		await row.told({ 'Normal Deliver Delivered': 1, ...told })
+		await giveBack()
+	})
+
+	it.each([
+		['pods', 'list'],
+		['pods/status', 'patch'],
+	])('%s, %s: the line in the event gives it, and pods that mount the Secret are told', async (resource, verb) => {
+		const row = await openRow(stage, `line-${verb}`)
+		await row.deliver()
+		const giveBack = await account.without(resource, verb)
+		const pods = `/api/v1/namespaces/${stage.namespace}/pods`
+		await stage.create(pods, {
+			metadata: { name: row.name },
+			spec: {
+				// Nobody runs it: what counts is what it asks for.
+				schedulerName: 'nobody',
+				containers: [{ name: 'app', image: 'example.com/none', volumeMounts: [{ name: 's', mountPath: '/s' }] }],
+				volumes: [{ name: 's', secret: { secretName: `${row.name}-secrets` } }],
+			},
+		})
+		await stage.merge(`${pods}/${row.name}/status`, { status: { phase: 'Running' } })
+		await stage.emulator.control.setSecret({ vault: row.vault, name: 'db', value: 'rotated' })
+		const note = await until('the event', async () => {
+			const all = await events(stage)
+			return all.find(({ regarding, reason }) => regarding.name === row.name && reason === 'PodsNotRefreshed')?.note
+		})
+		await runLine(stage, kubectlLine(note))
+		await until('the annotation', async () => {
+			const { metadata } = await stage.api.request<{ metadata: { annotations?: Record<string, string> } }>({
+				method: 'GET',
+				path: `${pods}/${row.name}`,
+			})
+			return metadata.annotations?.['secrets.purista.dev/refreshed']
+		})
+		await stage.api.request({ method: 'DELETE', path: `${pods}/${row.name}` })
+		await forgetGrants()
 		await giveBack()
 	})
 })

@@ -4,6 +4,7 @@ import { applyObjects, kubectl } from '../../kit/kubectl.ts'
 import { until } from '../../kit/until.ts'
 import { runLine } from '../operator/line.ts'
 import {
+	type BindingObject,
 	condition,
 	isTrue,
 	kubectlLine,
@@ -51,8 +52,9 @@ describe('an operator of the default profile', () => {
 		await stage?.close()
 		await profile?.remove()
 	})
-	const start = (wait: boolean) =>
+	const start = (wait: boolean, namespaces = [stage.namespace]) =>
 		stage.start({
+			namespaces,
 			home: profile.home,
 			serviceAccount: ACCOUNT,
 			identity: POD,
@@ -112,6 +114,38 @@ describe('an operator of the default profile', () => {
 		await runLine(stage, line)
 		await stage.wait('payments', 'delivery', (binding) => isTrue(binding, 'Ready') && isTrue(binding, 'Fresh'))
 		expect(value(await stage.secret('payments-secrets'), 'a')).toBe('one')
+	})
+
+	it('says it of a binding that nodes deliver, with a line that gives no Secret and no pod', async () => {
+		const [volumes, role] = [`${stage.namespace}-volumes`, 'azure-secret-binding-tenant-volume']
+		await stage.addNamespace(volumes)
+		await stage.apply('payments', { secrets: [{ name: 'a' }], delivery: { type: 'Volume' } }, volumes)
+		await operator.stop()
+		operator = await start(true, [volumes])
+		const seen = (what: string, is: (binding: BindingObject) => unknown) =>
+			until(what, async () => {
+				const binding = await stage.binding('payments', volumes)
+				return is(binding) ? binding : undefined
+			})
+		const refused = await seen('a refusal', (binding) => condition(binding, 'Fresh')?.reason === 'NotGranted')
+		const line = kubectlLine(condition(refused, 'Fresh')?.message ?? '')
+		expect(line).toContain(`--clusterrole=${role} `)
+		await runLine(stage, line)
+		await seen('delivery', (binding) => isTrue(binding, 'Ready') && isTrue(binding, 'Fresh'))
+		const can = (...what: string[]) =>
+			kubectl(stage.target, [
+				'-n',
+				volumes,
+				'auth',
+				'can-i',
+				...what,
+				`--as=system:serviceaccount:${profile.home}:${ACCOUNT}`,
+			])
+		for (const what of ['get secrets', 'create secrets', 'list pods'])
+			await expect(can(...what.split(' '))).rejects.toThrow()
+		expect(await can('create', 'serviceaccounts', '--subresource=token')).toContain('yes')
+		await operator.stop()
+		operator = await start(true)
 	})
 
 	it('follows rotations with these rights, and is refused nothing', async () => {

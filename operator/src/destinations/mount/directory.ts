@@ -25,6 +25,8 @@ export interface DirectoryOptions {
 	readonly clock: { now(): number }
 	/** Asked before bytes are written for the first time. Rejects to end it all. */
 	readonly beforeFirst?: ((change: Change) => Promise<void>) | undefined
+	/** bytes that it takes; default: as many as there are */
+	readonly most?: number | undefined
 	/** Says no to a change that would come to so many bytes. Pure. */
 	readonly limit?:
 		| ((bytes: ReadonlyMap<string, number>) => Extract<Verdict, { kind: 'refused' }> | undefined)
@@ -44,7 +46,7 @@ interface Token {
  * place of its link.
  */
 export function createDirectoryDestination(options: DirectoryOptions): Destination {
-	const { path, clock, modes, beforeFirst, limit } = options
+	const { path, clock, modes, beforeFirst, most, limit } = options
 	let isAsked = beforeFirst === undefined
 	const readBack = async (): Promise<Holding | undefined> => {
 		for (;;) {
@@ -57,6 +59,7 @@ export function createDirectoryDestination(options: DirectoryOptions): Destinati
 	}
 	return {
 		rules: {
+			most,
 			judge(change) {
 				const { set, drop, manifest, on, create } = change
 				const files = set.size > 0 || drop.length > 0

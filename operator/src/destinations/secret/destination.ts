@@ -51,11 +51,13 @@ export function createSecretDestination(
 			const write = await slice(() => planned(change))
 			try {
 				if (write.kind === 'create') {
-					const answer = await secrets.create(namespace, write.body)
+					const answer = await secrets.create(namespace, await slice(() => write.body()))
 					return answer === 'exists' ? { kind: 'lostRace' } : { kind: 'written', holding: await held(answer) }
 				}
-				if (write.kind === 'patch')
-					return { kind: 'written', holding: await held(await secrets.patch(namespace, delivery.name, write.body)) }
+				if (write.kind === 'patch') {
+					const body = await slice(() => write.body())
+					return { kind: 'written', holding: await held(await secrets.patch(namespace, delivery.name, body)) }
+				}
 				// The engine asks for nothing that the rules do not take.
 				return { kind: 'away', error: new Error(`a write that the rules do not take: ${write.kind}`) }
 			} catch (error) {

@@ -1,5 +1,5 @@
 import { type Manifest, serializeManifest } from 'purista-azure-mounted-secret-store/manifest'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { isSecretBinding } from '../../api/deliveries.ts'
 import { type ParsedBinding, parseBinding } from '../../api/parse.ts'
 import { buildManifest, changeOf } from '../../engine/change.ts'
@@ -10,7 +10,8 @@ import { planWrite, type SecretWrite } from './rules.ts'
 import { holdingOf, type SecretObject } from './secret-object.ts'
 
 const base64 = (text: string) => Buffer.from(text).toString('base64')
-const plain = (write: SecretWrite) => JSON.parse(JSON.stringify(write)) as Record<string, unknown>
+const plain = (write: SecretWrite) =>
+	JSON.parse(JSON.stringify('body' in write ? { ...write, body: write.body() } : write)) as Record<string, unknown>
 
 function bindingOf(secret: object = {}, names = ['a', 'b']) {
 	const parsed: ParsedBinding = parseBinding({
@@ -200,6 +201,26 @@ describe('the write', () => {
 			kind: 'tooLarge',
 			largest: [{ name: 'theirs', bytes: 1_048_000 }, { name: 'a', bytes: 600 }, {}],
 		})
+	})
+	it('is refused by the tags of its manifest alone, which nobody writes out for that', () => {
+		const binding = bindingOf()
+		const results = foundWith(binding, { a: '1', b: '2' }).map((result) => ({
+			...result,
+			delivered: result.delivered && { ...result.delivered, tags: { key: 'v'.repeat(600_000) } },
+		}))
+		expect(plan(binding, results)).toEqual({
+			kind: 'tooLarge',
+			bytes: 1_200_006,
+			largest: [{ name: '.binding.json', bytes: 1_200_006 }],
+		})
+	})
+	it('encodes no value of what is too large', () => {
+		const binding = bindingOf()
+		const value = 'v'.repeat(1_048_577)
+		const encoding = vi.spyOn(Buffer.prototype, 'toString')
+		expect(plan(binding, foundWith(binding, { a: value, b: '2' }))).toMatchObject({ kind: 'tooLarge' })
+		expect(encoding).not.toHaveBeenCalled()
+		encoding.mockRestore()
 	})
 	it('is refused for another type, and for an immutable Secret', () => {
 		const binding = bindingOf()

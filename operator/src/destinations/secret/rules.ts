@@ -1,18 +1,19 @@
-import { MANIFEST_FILE, serializeManifest } from 'purista-azure-mounted-secret-store/manifest'
+import { MANIFEST_FILE, type Manifest, serializeManifest } from 'purista-azure-mounted-secret-store/manifest'
 import { API_VERSION, KIND, MAX_SECRET_BYTES, OWNER_LABEL, SECRET_TYPES } from '../../api/constants.ts'
 import type { SecretBinding } from '../../api/parse.ts'
 import type { Content } from '../../engine/decode.ts'
 import type { Change, DestinationRules, Verdict } from '../../engine/destination.ts'
 import { deleteSecretLine } from '../../status/commands.ts'
 import { listed, withLine } from '../../status/messages.ts'
-import { type Delivered, decodedLength, deliveredOf, type OwnerReference, textDigest } from './secret-object.ts'
+import { type Delivered, deliveredOf, type OwnerReference, textDigest } from './secret-object.ts'
 
-/** What is to be done to the Secret. */
+/** What is to be done to the Secret. A `body` is made when it is asked for: values are encoded for a write alone. */
 export type SecretWrite =
 	| { kind: 'none' }
-	| { kind: 'create'; body: object; changed: string[] }
+	| { kind: 'create'; body(): object; changed: string[] }
 	/** a JSON merge patch; `changed` are names whose bytes come or go */
-	| { kind: 'patch'; body: { metadata: { resourceVersion: string } }; changed: string[]; dataChanged: boolean }
+	| { kind: 'patch'; body(): { metadata: { resourceVersion: string } }; changed: string[]; dataChanged: boolean }
+	/** by so much at least: when it is too much already, the rest is not read or not counted */
 	| { kind: 'tooLarge'; bytes: number; largest: { name: string; bytes: number }[] }
 	| { kind: 'typeDiffers'; type: string }
 	| { kind: 'immutable' }
@@ -28,7 +29,7 @@ export function secretRules(binding: SecretBinding): DestinationRules & { planne
 		known.set(change, write)
 		return write
 	}
-	return { planned, judge: (change) => verdictOf(binding, planned(change), change) }
+	return { planned, most: MAX_SECRET_BYTES, judge: (change) => verdictOf(binding, planned(change), change) }
 }
 
 /**
@@ -46,17 +47,17 @@ export function planWrite(binding: SecretBinding, change: Change): SecretWrite {
 
 	// The very one that was read says what its text says.
 	const isSame = delivered?.manifest !== undefined && change.manifest === delivered.manifest
+	const least = delivery.manifest && !isSame ? tagBytes(change.manifest) : 0
+	if (least > MAX_SECRET_BYTES)
+		return { kind: 'tooLarge', bytes: least, largest: [{ name: MANIFEST_FILE, bytes: least }] }
 	const text = delivery.manifest && !isSame ? serializeManifest(change.manifest) : undefined
 	const isManifestNew = text !== undefined && (!delivered || textDigest(text) !== delivered.manifestDigest)
-	const values = new Map([
-		...[...change.set].map(([name, content]) => [name, encode(content)] as const),
-		...(isManifestNew ? [[MANIFEST_FILE, encode(text)] as const] : []),
-	])
+	const contents = new Map<string, Content>([...change.set, ...(isManifestNew ? [[MANIFEST_FILE, text] as const] : [])])
 	const isManifestGone = !delivery.manifest && delivered?.keys.has(MANIFEST_FILE)
 	const removed = [...change.drop, ...(isManifestGone ? [MANIFEST_FILE] : [])]
 
 	const sizes = new Map([...(delivered?.keys ?? [])].map(([name, { bytes }]) => [name, bytes]))
-	for (const [name, value] of values) sizes.set(name, decodedLength(value))
+	for (const [name, content] of contents) sizes.set(name, Buffer.byteLength(content))
 	for (const name of removed) sizes.delete(name)
 	const bytes = [...sizes.values()].reduce((sum, each) => sum + each, 0)
 	if (bytes > MAX_SECRET_BYTES) return { kind: 'tooLarge', bytes, largest: largest(sizes) }
@@ -65,20 +66,21 @@ export function planWrite(binding: SecretBinding, change: Change): SecretWrite {
 	const invalid = invalidValue(delivery.secretType, change.set)
 	if (invalid) return { kind: 'valueInvalid', ...invalid }
 
-	const changed = [...values.keys(), ...removed].filter((name) => name !== MANIFEST_FILE)
+	const changed = [...contents.keys(), ...removed].filter((name) => name !== MANIFEST_FILE)
 	if (!delivered) {
 		if (!change.create) return { kind: 'none' }
-		return { kind: 'create', body: createBody(binding, Object.fromEntries(values)), changed }
+		return { kind: 'create', body: () => createBody(binding, encoded(contents)), changed }
 	}
-	const data = Object.fromEntries([...values, ...removed.map((name) => [name, null] as const)])
 	const metadata = metadataPatch(binding, delivered)
-	const dataChanged = Object.keys(data).length > 0
+	const dataChanged = contents.size + removed.length > 0
 	if (!dataChanged && metadata === undefined) return { kind: 'none' }
 	if (delivered.immutable && dataChanged) return { kind: 'immutable' }
-	const body = {
+	const body = () => ({
 		metadata: { ...metadata, resourceVersion: delivered.resourceVersion },
-		...(dataChanged ? { data } : {}),
-	}
+		...(dataChanged
+			? { data: { ...encoded(contents), ...Object.fromEntries(removed.map((name) => [name, null])) } }
+			: {}),
+	})
 	return { kind: 'patch', body, changed, dataChanged }
 }
 
@@ -94,7 +96,7 @@ function verdictOf({ namespace, delivery }: SecretBinding, write: SecretWrite, {
 			return { kind: 'fits', files: write.dataChanged }
 		case 'tooLarge': {
 			const which = write.largest.map((each) => `${each.name} (${each.bytes} bytes)`).join(', ')
-			const message = `The Secret would have ${write.bytes} bytes; Kubernetes takes ${MAX_SECRET_BYTES}. The largest: ${which}. Spread them over several bindings.`
+			const message = `The Secret would have at least ${write.bytes} bytes; Kubernetes takes ${MAX_SECRET_BYTES}. The largest: ${which}. Spread them over several bindings.`
 			return { kind: 'refused', reason: 'SecretTooLarge', message }
 		}
 		case 'typeDiffers': {
@@ -125,6 +127,9 @@ function verdictOf({ namespace, delivery }: SecretBinding, write: SecretWrite, {
 		}
 	}
 }
+
+const encoded = (contents: ReadonlyMap<string, Content>): Record<string, string> =>
+	Object.fromEntries([...contents].map(([name, content]) => [name, encode(content)]))
 
 /** base64 of what a key holds, as the API server keeps it. */
 const encode = (content: Content): string =>
@@ -213,6 +218,14 @@ function wantedOwners(binding: SecretBinding, present: readonly OwnerReference[]
 function missingKeys(type: keyof typeof SECRET_TYPES, has: (key: string) => boolean): string[] {
 	const { all, any }: { all: readonly string[]; any: readonly string[] } = SECRET_TYPES[type]
 	return [...all.filter((key) => !has(key)), ...(any.length > 0 && !any.some(has) ? any : [])]
+}
+
+/** What a manifest has of tags, at least: a tenant may have 5 MB of them, which nobody writes out to see that they are too much. */
+const tagBytes = ({ secrets }: Manifest): number => {
+	let bytes = 0
+	for (const { tags } of Object.values(secrets))
+		for (const [key, value] of Object.entries(tags)) bytes += key.length + value.length
+	return bytes
 }
 
 const LARGEST = 3

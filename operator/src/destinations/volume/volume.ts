@@ -33,6 +33,7 @@ export function createVolumeDestination(options: VolumeOptions): Destination {
 	const directory = createDirectoryDestination({
 		path,
 		clock,
+		most: MAX_VOLUME_BYTES,
 		modes: { directory: group === undefined ? 0o755 : 0o750, file, group },
 		limit: (sizes) => whyTooMuch(sizes, options, memory.fits(volumeId, sumOf(sizes.values()))),
 	})
@@ -80,7 +81,7 @@ function whyTooMuch(
 		.map(([name, size]) => `${name} ${size}`)
 	const isFull = memory.bytes - memory.of(volumeId) + bytes > memory.limit
 	const message = isTooLarge
-		? `The volume would have ${bytes} bytes, and ${MAX_VOLUME_BYTES} are the most. Take secrets out of the binding; the largest: ${largest.join(', ')}.`
+		? `The volume would have at least ${bytes} bytes, and ${MAX_VOLUME_BYTES} are the most. Take secrets out of the binding; the largest: ${largest.join(', ')}.`
 		: `The volume would have ${bytes} bytes, and the volumes of this node ${memory.bytes} of ${memory.limit}${isFull ? '' : `, of which other volumes of this namespace have ${memory.besides(volumeId)}: they get no more than they leave to other namespaces`}. Give the node role more by --node-memory, or move pods to another node.`
 	return { kind: 'refused', reason: 'SecretTooLarge', message } as const
 }

@@ -6,7 +6,7 @@ import type { DestinationRules, Holding } from '../destination.ts'
 import type { PassInput } from '../input.ts'
 import { nothingKnown } from '../knowledge.ts'
 import type { SecretFacts } from '../probe.ts'
-import type { Answer, Answers, Moment, Piece, Question } from '../questions.ts'
+import type { Answer, Answers, Ask, Moment, Piece, Question } from '../questions.ts'
 import type { Source } from '../source.ts'
 import { SAMPLE_VAULT } from './binding.ts'
 
@@ -97,6 +97,9 @@ export const listingOf = (items: readonly ListedSecret[]): Answers['list'] => ({
 	},
 })
 
+/** What a test need not answer. */
+const ANYWAY: Partial<Record<Ask, Answer>> = { session: SESSION, pause: { kind: 'paused' } }
+
 /** Runs a piece with answers that are there at once. @returns its result, and what it asked in order */
 export function runWith<R>(
 	piece: Piece<R>,
@@ -111,7 +114,7 @@ export function runWith<R>(
 		asked.push(...step.value)
 		const question = open.shift()
 		if (!question) throw new Error('it waits for nothing')
-		const given = answer(question) ?? (question.ask === 'session' ? SESSION : undefined)
+		const given = answer(question) ?? ANYWAY[question.ask]
 		if (!given) throw new Error(`not expected to be asked: ${JSON.stringify(question)}`)
 		step = piece.next({ question, answer: given, at: when })
 	}

@@ -4,6 +4,7 @@ import type { OperatorProcess } from '../../../kit/operator-process.ts'
 import type { TcpProxy } from '../../runtime/proxy.ts'
 import type { Stage } from '../stage.ts'
 import type { Checker } from './checker.ts'
+import type { Neighbours } from './neighbours.ts'
 import type { RandomVault } from './vault.ts'
 
 export interface RunContext {
@@ -14,6 +15,8 @@ export interface RunContext {
 	proxy: TcpProxy
 	vault: RandomVault
 	checker: Checker
+	/** tenants beside the one whose Secrets are judged */
+	neighbours: Neighbours
 	/** the present operators; the last one is the youngest */
 	operators: OperatorProcess[]
 	start(): OperatorProcess

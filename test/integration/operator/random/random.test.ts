@@ -16,6 +16,7 @@ import { openStage, type Stage } from '../stage.ts'
 import { Checker } from './checker.ts'
 import type { RunContext } from './context.ts'
 import { resume } from './edits.ts'
+import { besideNeighbours, openNeighbours } from './neighbours.ts'
 import { firstShape, OBJECTS, SPECS, specOf } from './specs.ts'
 import { heal, randomStep } from './steps.ts'
 import { unsettled } from './unsettled.ts'
@@ -31,8 +32,8 @@ const LEASE_TIMES = 3
 // One request that hangs until its deadline, as the session of the operator sets it.
 const HANG_MS = 10_000
 // The longest pause of the operator after any fault, the end of a lease that nobody gave away, a request that hangs, and a
-// start on a busy machine.
-const HEALED_MS = (RETRY_MAX_MS * 1.1) / TIMES + LEASE_DURATION_MS / LEASE_TIMES + HANG_MS + 20_000
+// start on a busy machine, beside neighbours.
+const HEALED_MS = (RETRY_MAX_MS * 1.1) / TIMES + LEASE_DURATION_MS / LEASE_TIMES + HANG_MS + 40_000
 // About a second each, three of the slowest (hang) at once, and the healing.
 const LIMIT_MS = STEPS * 5_000 + (STEPS / ROUND) * HEALED_MS
 /** Between two steps, at most: from none to several looks. */
@@ -56,7 +57,7 @@ describe(`a random run with ASB_SEED=${SEED}`, () => {
 		const options = {
 			server: proxy.server.replace('https:', 'http:'),
 			namespace,
-			namespaces: [namespace],
+			namespaces: [namespace, ...context.neighbours.namespaces],
 			identity: `operator-${all.length}`,
 			times: TIMES,
 			leaseTimes: LEASE_TIMES,
@@ -99,7 +100,9 @@ describe(`a random run with ASB_SEED=${SEED}`, () => {
 			pollMs: HANG_MS,
 			signal: ending.signal,
 		})
-		context = { stage, gateway, proxy, vault, checker, operators: [], start, random, role: true, timers: [] }
+		const neighbours = await openNeighbours(stage)
+		const rest = { operators: [], start, random, role: true, timers: [] }
+		context = { stage, gateway, proxy, vault, checker, neighbours, ...rest }
 		await checker.watch()
 		for (const spec of SPECS) await stage.apply(spec.name, specOf(spec, firstShape(spec)))
 		start()
@@ -108,6 +111,7 @@ describe(`a random run with ASB_SEED=${SEED}`, () => {
 		ending.abort()
 		for (const timer of context?.timers ?? []) clearTimeout(timer)
 		await Promise.all(all.map((each) => each.kill()))
+		await context?.neighbours.close()
 		await proxy?.close()
 		await gateway?.close()
 		await stage?.close()
@@ -136,6 +140,8 @@ describe(`a random run with ASB_SEED=${SEED}`, () => {
 		await compared()
 		// What is suspended says so, and then catches up.
 		if (await resume(context)) await compared()
+		history.push(await besideNeighbours(context, compared))
+		check()
 	}
 
 	it(`${STEPS} steps: no Secret is ever wrong, and all are right when it is over`, { timeout: LIMIT_MS }, async () => {

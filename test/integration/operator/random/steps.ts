@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { integer, pick, type RunContext, type Step } from './context.ts'
 import { EDITS, settle } from './edits.ts'
 import { FAULTS, mend } from './faults.ts'
+import { NEIGHBOURS } from './neighbours.ts'
 import { OBJECTS, TAG } from './specs.ts'
 
 /** A change of one secret of the vault. Recovers it instead when it is deleted. */
@@ -105,6 +106,7 @@ const tagged = { [TAG[0]]: TAG[1] }
 const STEPS: readonly (readonly [number, Step])[] = [
 	...FAULTS,
 	...EDITS,
+	...NEIGHBOURS,
 	[8, rotate],
 	[6, rotateTwice],
 	[1, rotateUnheard],
