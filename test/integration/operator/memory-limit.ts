@@ -52,7 +52,13 @@ export function startChild(
 	limit: Limit,
 ): { child: ChildProcessByStdio<Writable, Readable, null>; ended: Promise<unknown> } {
 	const flags = limit.kind === 'heap' ? [`--max-old-space-size=${LIMIT_MIB}`] : []
-	const like = ['--max-semi-space-size=8', '--heap-growing-percent=30', '--conditions=asb-source']
+	const like = [
+		'--max-semi-space-size=2',
+		'--heap-growing-percent=20',
+		'--optimize-for-size',
+		'--no-turbofan',
+		'--conditions=asb-source',
+	]
 	const script = join(import.meta.dirname, file)
 	const child = spawn(process.execPath, [...flags, ...like, script], { stdio: ['pipe', 'pipe', 'inherit'] })
 	const ended = new Promise((resolve) => child.once('exit', (code, signal) => resolve(signal ?? code)))
