@@ -83,7 +83,8 @@ it('has routes for probes that answer 503 and nothing of what is wrong', async (
 	const app = { get: (path: string, handler: (c: object) => Promise<Response>) => void routes.set(path, handler) }
 	const c = { text: (body: string, status = 200) => new Response(body, { status }) }
 	const secretStore = new AzureMountedSecretStore({ mountPath: '/no/such/mount', logger: initLogger('fatal') })
-	new Function('app', 'secretStore', code)(app, secretStore)
+	const define = new Function('app', 'secretStore', code) as (app: object, secretStore: object) => void
+	define(app, secretStore)
 	const ask = async (path: string) => {
 		const answer = await routes.get(path)?.(c)
 		return [answer?.status, await answer?.text()]

@@ -28,12 +28,23 @@ export type Role = 'operator' | 'node'
 
 const fileOf = (path: string) => readFileSync(join(import.meta.dirname, '../..', path), 'utf8')
 
-/** What the image of the operator, the last one in the Dockerfile, gives node before the program. */
-function imageFlags(): string[] {
-	const dockerfile = fileOf('Dockerfile')
-	const entryPoint = [...dockerfile.matchAll(/^ENTRYPOINT (.+)$/gm)].at(-1)?.[1] ?? ''
-	const [, ...args] = JSON.parse(entryPoint) as string[]
-	return args.slice(0, -1)
+/** What the image of the operator, the last one in the Dockerfile, gives node before the program, and the environment that is its own. */
+function imageSettings(): Settings {
+	const stage =
+		fileOf('Dockerfile')
+			.split(/^FROM /m)
+			.at(-1) ?? ''
+	const of = (instruction: string) => new RegExp(`^${instruction} (.+)$`, 'm').exec(stage)?.[1] ?? ''
+	const [, ...args] = JSON.parse(of('ENTRYPOINT')) as string[]
+	const env = of('ENV')
+		.split(' ')
+		.map((each) => each.split('='))
+	return { flags: args.slice(0, -1), env: Object.fromEntries(env) as Record<string, string> }
+}
+
+interface Settings {
+	readonly flags: readonly string[]
+	readonly env: Readonly<Record<string, string>>
 }
 
 interface NodeContainer {
@@ -42,7 +53,7 @@ interface NodeContainer {
 }
 
 /** What the DaemonSet gives node before the program, and what of the environment is the same on each node. */
-function nodeRoleFlags(): { flags: string[]; env: Record<string, string> } {
+function nodeRoleSettings(): Settings {
 	const set = parse(fileOf('deploy/kustomize/node/daemonset.yaml')) as {
 		spec: { template: { spec: { containers: readonly [NodeContainer] } } }
 	}
@@ -65,7 +76,7 @@ export async function bundledAs(
 	const file = join(folder, 'main.mjs')
 	await bundle(join(import.meta.dirname, '../..', entry), file)
 	const remove = () => rmSync(folder, { recursive: true, force: true })
-	const own = role === 'node' ? nodeRoleFlags() : { flags: imageFlags(), env: {} }
+	const own = role === 'node' ? nodeRoleSettings() : imageSettings()
 	return { args: [...own.flags, ...flags, file], env: own.env, remove }
 }
 

@@ -97,10 +97,11 @@ export async function startApiServer(): Promise<ApiServer> {
 const SETTLE_MS = 5_000
 
 /** Starts the operator, waits until it watches, and for what its start left to be collected. */
-export async function measureIdle({ args }: Program, api: ApiServer, settleMs = SETTLE_MS): Promise<Idle> {
+export async function measureIdle({ args, env }: Program, api: ApiServer, settleMs = SETTLE_MS): Promise<Idle> {
 	const began = performance.now()
 	const flags = ['--namespace=bench', '--service-account=bench', '--identity=bench', '--port=0', '--health-port=0']
 	const child = start([...args, ...flags, '--allow-unfenced', `--service-account-folder=${api.folder}`], {
+		...env,
 		KUBERNETES_SERVICE_HOST: '127.0.0.1',
 		KUBERNETES_SERVICE_PORT: String(api.port),
 	})

@@ -33,6 +33,11 @@ interface Container {
 	env?: { name: string }[]
 	args?: string[]
 }
+interface RestrictedPod {
+	securityContext: object
+	containers: { securityContext: object }[]
+	volumes?: object[]
+}
 const containersOf = (object: Rendered): Container[] =>
 	(object['spec'] as { template?: { spec: { containers: Container[] } } } | undefined)?.template?.spec.containers ?? []
 
@@ -345,6 +350,34 @@ test.each([
 	],
 ])('refuses %s', async (_title, values, message) => {
 	await expect(renderChart(helm, values)).rejects.toThrow(message)
+})
+
+describe('Pod Security', () => {
+	test.each(Object.entries(PROFILES))('%s: restricted but in the namespace of the node role', async (_name, values) => {
+		const objects = await renderChart(helm, values)
+		const pods = objects.flatMap(({ kind, spec }) => {
+			if (kind === 'Pod') return [spec as RestrictedPod]
+			return kind === 'Deployment' ? [(spec as { template: { spec: RestrictedPod } }).template.spec] : []
+		})
+		// The operator, and the pod of `helm test`.
+		expect(pods).toHaveLength(2)
+		for (const { securityContext, containers, volumes = [] } of pods) {
+			expect(securityContext).toMatchObject({ runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } })
+			for (const container of containers)
+				expect(container.securityContext).toMatchObject({
+					allowPrivilegeEscalation: false,
+					capabilities: { drop: ['ALL'] },
+				})
+			expect(volumes.filter((volume) => !('configMap' in volume))).toEqual([])
+		}
+		const privileged = only(objects, 'Namespace').map(({ metadata }) => [
+			metadata.name,
+			metadata.labels?.['pod-security.kubernetes.io/enforce'],
+		])
+		expect(privileged).toEqual(values['volume.enabled'] === true ? [['azure-secret-binding-node', 'privileged']] : [])
+		const sets = only(objects, 'DaemonSet').map(({ metadata }) => metadata.namespace)
+		expect(sets).toEqual(values['volume.enabled'] === true ? ['azure-secret-binding-node'] : [])
+	})
 })
 
 describe('AKS deployment safeguards', () => {

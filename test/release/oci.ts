@@ -17,6 +17,8 @@ export interface ImageOptions {
 	readonly tag: string
 	readonly entrypoint: readonly string[]
 	readonly ports: readonly number[]
+	/** beside what every image has */
+	readonly env: Readonly<Record<string, string>>
 	readonly labels: Readonly<Record<string, string>>
 	/** RFC 3339; the same for the same sources. */
 	readonly created: string
@@ -96,9 +98,11 @@ function layerOf(entries: readonly Entry[]): Layer {
 	return layer
 }
 
+const ENV = { PATH: '/usr/local/bin', NODE_ENV: 'production', HOME: '/' }
+
 function platformOf(
 	{ architecture, layers }: ImageContent,
-	{ tag, entrypoint, ports, labels, created }: ImageOptions,
+	{ tag, entrypoint, ports, env, labels, created }: ImageOptions,
 	put: (mediaType: string, bytes: Buffer) => Descriptor,
 	json: (mediaType: string, value: object) => Descriptor,
 ) {
@@ -112,7 +116,7 @@ function platformOf(
 		created,
 		config: {
 			User: '65532:65532',
-			Env: ['PATH=/usr/local/bin', 'NODE_ENV=production', 'HOME=/'],
+			Env: Object.entries({ ...ENV, ...env }).map(([name, value]) => `${name}=${value}`),
 			Entrypoint: entrypoint,
 			WorkingDir: '/app',
 			ExposedPorts: Object.fromEntries(ports.map((port) => [`${port}/tcp`, {}])),

@@ -31,7 +31,7 @@ let release: Release
 const REGISTRY = 'ghcr.io/owner'
 const REPOSITORY = 'https://github.com/owner/azure-secret-binding'
 
-// Two minutes each on two busy cores, most of it packing.
+// Two minutes each on two busy cores, most of it packing; 270 MB are read and unpacked for each look at the images.
 const SLOW_MS = 600_000
 const make = (into: string) =>
 	makeRelease({
@@ -64,12 +64,12 @@ describe('a release', () => {
 		SLOW_MS,
 	)
 
-	it('has checksums that sha256sum agrees with', async () => {
+	it('has checksums that sha256sum agrees with', { timeout: SLOW_MS }, async () => {
 		await run('sha256sum', ['--check', '--strict', 'SHA256SUMS'], { cwd: first })
 		expect(release.files.size).toBe(readdirSync(first).length - 1)
 	})
 
-	it('says of each file of each image where it is from', () => {
+	it('says of each file of each image where it is from', { timeout: SLOW_MS }, () => {
 		let [seen, components] = [0, 0]
 		for (const { name } of IMAGES)
 			for (const architecture of ARCHITECTURES) {
@@ -100,21 +100,29 @@ describe('a release', () => {
 		expect(sbom.components.filter(({ licenses }) => licenses.length === 0)).toEqual([])
 	})
 
-	it.each(IMAGES)('starts $name by the settings of the Dockerfile, without a shell in it', ({ name, flags, ports }) => {
-		const { config } = platform(archiveOf(name), 'amd64')
-		const stage = readFileSync(join(ROOT, 'Dockerfile'), 'utf8')
-		const target = name === 'azure-secret-binding-operator' ? 'operator' : 'emulator'
-		const own = stage.split(/^FROM base AS /m).find((each) => each.startsWith(`${target}\n`)) ?? ''
-		const shared = stage.split(/^FROM /m).find((each) => each.startsWith('scratch AS base')) ?? ''
-		const entry = (text: string) => /^ENTRYPOINT (\[.*\])$/m.exec(text)?.[1]
-		expect(config['Entrypoint']).toEqual(JSON.parse(entry(own) ?? entry(shared) ?? '[]'))
-		expect(config['Entrypoint']).toEqual(['/usr/local/bin/node', ...flags, '/app/main.mjs'])
-		expect(config['User']).toBe(/^USER (.*)$/m.exec(shared)?.[1])
-		expect(/^EXPOSE (.*)$/m.exec(own)?.[1]?.split(' ').map(Number)).toEqual([...ports])
-		const files = imageFiles(archiveOf(name))
-		expect(programs(files).filter((path) => !path.includes('/ld-linux'))).toEqual(['/usr/local/bin/node'])
-		expect(files.map(({ path }) => path)).toEqual(expect.arrayContaining(['/LICENSE', '/THIRD-PARTY-NOTICES.txt']))
-	})
+	it.each(IMAGES)(
+		'starts $name by the settings of the Dockerfile, without a shell in it',
+		{ timeout: SLOW_MS },
+		(image) => {
+			const { name, flags, env, ports } = image
+			const { config } = platform(archiveOf(name), 'amd64')
+			const stage = readFileSync(join(ROOT, 'Dockerfile'), 'utf8')
+			const target = name === 'azure-secret-binding-operator' ? 'operator' : 'emulator'
+			const own = stage.split(/^FROM base AS /m).find((each) => each.startsWith(`${target}\n`)) ?? ''
+			const shared = stage.split(/^FROM /m).find((each) => each.startsWith('scratch AS base')) ?? ''
+			const entry = (text: string) => /^ENTRYPOINT (\[.*\])$/m.exec(text)?.[1]
+			expect(config['Entrypoint']).toEqual(JSON.parse(entry(own) ?? entry(shared) ?? '[]'))
+			expect(config['Entrypoint']).toEqual(['/usr/local/bin/node', ...flags, '/app/main.mjs'])
+			const set = [...`${shared}\n${own}`.matchAll(/^ENV (.*)$/gm)].flatMap(([, line = '']) => line.split(' '))
+			expect(config['Env']).toEqual(['PATH=/usr/local/bin', ...set])
+			expect(set).toEqual(expect.arrayContaining(Object.entries(env).map((each) => each.join('='))))
+			expect(config['User']).toBe(/^USER (.*)$/m.exec(shared)?.[1])
+			expect(/^EXPOSE (.*)$/m.exec(own)?.[1]?.split(' ').map(Number)).toEqual([...ports])
+			const files = imageFiles(archiveOf(name))
+			expect(programs(files).filter((path) => !path.includes('/ld-linux'))).toEqual(['/usr/local/bin/node'])
+			expect(files.map(({ path }) => path)).toEqual(expect.arrayContaining(['/LICENSE', '/THIRD-PARTY-NOTICES.txt']))
+		},
+	)
 
 	it(
 		'has an image for arm64 whose operator runs, on an emulated processor',
@@ -134,7 +142,7 @@ describe('a release', () => {
 		SLOW_MS,
 	)
 
-	it('has archives of images that are OCI layouts, whose digests are those that it tells', () => {
+	it('has archives of images that are OCI layouts, whose digests are those that it tells', { timeout: SLOW_MS }, () => {
 		const digests = json<Record<string, string>>(file('digests.json'))
 		for (const { name } of IMAGES) {
 			const { digest, platforms } = checkArchive(archiveOf(name))
@@ -149,6 +157,7 @@ describe('a release', () => {
 
 	it.for(IMAGES)(
 		'has an image $name whose program runs with nothing but what is in it',
+		{ timeout: SLOW_MS },
 		async ({ name, flags }, { skip }) => {
 			const alone = await chroot()
 			if (!alone) return skip('neither root nor sudo')

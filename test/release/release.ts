@@ -18,8 +18,9 @@ interface Published {
 	readonly name: string
 	readonly entry: string
 	readonly ports: readonly number[]
-	/** Flags of node: the Dockerfile says why. */
+	/** Flags of node, and its environment beside that of every image: the Dockerfile says why. */
 	readonly flags: readonly string[]
+	readonly env: Readonly<Record<string, string>>
 	/** Files beside the bundle. */
 	readonly beside: Readonly<Record<string, string>>
 }
@@ -31,6 +32,7 @@ export const IMAGES: readonly Published[] = [
 		entry: 'operator/src/main.ts',
 		ports: [8080, 8081],
 		flags: ['--max-semi-space-size=8', '--heap-growing-percent=30'],
+		env: { MALLOC_ARENA_MAX: '1' },
 		beside: {},
 	},
 	{
@@ -38,6 +40,7 @@ export const IMAGES: readonly Published[] = [
 		entry: 'test/emulator/src/cli.ts',
 		ports: [8443, 8081],
 		flags: ['--enable-source-maps'],
+		env: {},
 		beside: { 'page.html': 'test/emulator/src/page/page.html' },
 	},
 ]
@@ -134,6 +137,7 @@ async function publishedImage(
 		tag: `${image.name}:${version}`,
 		entrypoint: ['/usr/local/bin/node', ...image.flags, '/app/main.mjs'],
 		ports: image.ports,
+		env: image.env,
 		...{ labels, created },
 	})
 	write(`${image.name}-${version}.oci.tar`, built.archive)

@@ -1,8 +1,9 @@
 // Histories: how they begin, and what happens in them.
 import { type Action, act } from './actions.ts'
+import type { Process } from './process.ts'
 import { FIRST, isApplicable, type Shape } from './spec.ts'
 import { VolumeWorld } from './volume/world.ts'
-import { type Process, World } from './world.ts'
+import { World } from './world.ts'
 
 export interface Step {
 	/** milliseconds before it */

@@ -16,11 +16,12 @@ import { statusPatch } from '../../operator/src/status/patch.ts'
 import { seededRandom } from '../kit/random.ts'
 import { Asking } from './asking.ts'
 import type { Life, Reply } from './network.ts'
+import type { BindingObject, Process } from './process.ts'
 import { secretDestination } from './secret-destination.ts'
 import { vaultUrl } from './spec.ts'
 import { VaultService } from './vault-service.ts'
 import { statusDestination } from './volume/status-destination.ts'
-import type { BindingObject, Process, World } from './world.ts'
+import type { World } from './world.ts'
 
 type Parsed = ReturnType<typeof parseBinding>
 type Active = Extract<Parsed, { kind: 'active' }>

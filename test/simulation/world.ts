@@ -10,40 +10,19 @@ import { ApiRefusal, SimulatedSecrets } from './api-server.ts'
 import { Faults } from './faults.ts'
 import { BINDING, NAMESPACE, OBJECT_NAMES, SELECTABLE, TAG, VAULTS } from './names.ts'
 import { type Life, Network } from './network.ts'
+import type { BindingObject, Process } from './process.ts'
 import { allNames, askedOf, identityOf, isApplicable, isTaken, requiredBy, type Shape, specOf } from './spec.ts'
 import { CANARY, SimulatedVaults } from './vaults.ts'
-
-/** The binding as the API server has it. */
-export interface BindingObject {
-	metadata: {
-		namespace: string
-		name: string
-		uid: string
-		generation: number
-		resourceVersion: string
-		creationTimestamp: string
-		annotations: Record<string, string>
-	}
-	spec: Record<string, unknown>
-	status?: Record<string, unknown>
-}
-
-/** The operator of a history. A crash takes one away and makes another, which knows nothing. */
-export interface Process {
-	/** what there is of it */
-	life: Life
-	/** The watch shows another binding. */
-	shown(): void
-	/** polls so far */
-	readonly polls: number
-}
 
 // Twice that the real one is absent before it counts: design of the vault's recover.
 const ABSENT_MS = 10_000
 /** How long a poll of the operator may take: its deadline. */
 export const POLL_MS = 60_000
-/** All that is healed has had its time after this: the longest absence of an operator, and three of the longest pauses between two attempts. */
-const HEALED_MS = 25 * 60_000
+/**
+ * Once the operator is there, all that is healed has had its time after this: the longest pause between two attempts (5 min), ten
+ * polls, because at the tenth it looks at versions that are pinned, stand in or are older (10 min), and one more.
+ */
+const HEALED_MS = 16 * 60_000
 /** A hold that is over by then is waited for, not taken back. */
 const HOLD_ENDS_MS = 60_000
 const POLL_EVERY_MS = 5_000
@@ -77,6 +56,8 @@ export class World {
 	/** names of Secrets of which a status told */
 	readonly #toldNames = new Set<string>()
 	#silentUntil = 0
+	/** when the operator is there again that was killed last */
+	#awayUntil = 0
 
 	constructor(shape: Shape, seed: number, start: (world: World) => Process) {
 		const random = seededRandom(seed)
@@ -150,6 +131,7 @@ export class World {
 		this.process.life = inFlight ? 'dying' : 'dead'
 		const successor = { life: 'dead' as Life, shown: () => {}, polls: 0 }
 		this.process = successor
+		this.#awayUntil = this.agenda.monotonic + downMs
 		this.agenda.after(downMs, () => {
 			// Killed once more before it began.
 			if (this.process !== successor) return
@@ -300,7 +282,7 @@ export class World {
 	}
 
 	#waitUntilRight(): void {
-		const until = this.agenda.monotonic + HEALED_MS
+		const until = Math.max(this.agenda.monotonic, this.#awayUntil) + HEALED_MS
 		let why = this.difference()
 		while (why !== undefined && this.agenda.monotonic < until && this.judge.problems.length === 0) {
 			const before = this.written()

@@ -64,7 +64,11 @@ function knownOfHolding(knowledge: Knowledge, holding: Holding): Partial<Knowled
 	const isSame = (name: string) => {
 		const [a, b] = [before, holding].map(({ manifest }) => manifest?.secrets[name])
 		return (
-			a?.version === b?.version && a?.objectName === b?.objectName && a?.pinned === b?.pinned && a?.form === b?.form
+			a?.version === b?.version &&
+			a?.state === b?.state &&
+			a?.objectName === b?.objectName &&
+			a?.pinned === b?.pinned &&
+			a?.form === b?.form
 		)
 	}
 	return { secrets: new Map([...secrets].filter(([name]) => isSame(name))) }

@@ -12,7 +12,7 @@ import { isSettled, probeOf, type SecretFacts } from './probe.ts'
 import { type Asked, ask, type Moment, type Piece } from './questions.ts'
 import { nameBySelectors } from './select.ts'
 import type { Told } from './told.ts'
-import { MAX_VERSION_PAGES, standIn } from './versions.ts'
+import { isOvertaken, MAX_VERSION_PAGES, standIn } from './versions.ts'
 
 /** What a poll goes by. */
 export interface Polling {
@@ -98,7 +98,7 @@ export function* checkPin(group: Group, polling: Polling): Piece<Found> {
 /** The version is there and cannot be delivered as it is: what the policy says of that. `current`: it, if it could be read. */
 function* useFlawed(group: Group, flaw: Flaw, current: VaultSecret | undefined, polling: Polling): Piece<Found> {
 	const { binding, items, listedAt, holding, vaultUrl, force, asked, at } = polling
-	const [{ name, objectName, version: pin }] = group
+	const [{ name, objectName, version: pin, selected }] = group
 	const facts = current?.facts ?? (pin === undefined ? items?.get(objectName.toLowerCase()) : undefined)
 	// Without facts nothing is remembered: it is asked for at each poll, so there is nothing to wait for.
 	const settled = facts === undefined || isSettled(facts, current?.serverTime ?? listedAt)
@@ -118,6 +118,9 @@ function* useFlawed(group: Group, flaw: Flaw, current: VaultSecret | undefined, 
 	if (fault && current && shown !== current.version) {
 		return foundAs(group, () => ({ finding: { kind: 'fault', fault, confirmed: false } }))
 	}
+	// Whether a selector wants the newer one is for the next poll to see.
+	if (selected && pin === undefined && isOvertaken(older.versions ?? [], current?.facts))
+		return same({ kind: 'flawed', flaw, hidden: true }, true)
 	const choice = standIn(older.versions ?? [], current?.version, shown, at.now)
 	const trouble: VaultFault | undefined = older.fault ?? (choice.kind === 'tie' ? { kind: 'versionTie' } : undefined)
 	if (choice.kind !== 'version') {

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { type ListedVersion, previousVersions, standIn } from './versions.ts'
+import { isOvertaken, type ListedVersion, previousVersions, standIn } from './versions.ts'
 
 const v = (version: string, created: number, rest: Partial<ListedVersion> = {}): ListedVersion => ({
 	version,
@@ -15,6 +15,18 @@ const ids = (versions: ListedVersion[], of = current, count = 2) => {
 	const { kept, tie } = previousVersions(versions, of, count)
 	return [...kept.map(({ version }) => version), ...(tie ? ['tie'] : [])]
 }
+
+const off = { enabled: false }
+it.each<[string, ListedVersion[], ListedVersion | undefined, boolean]>([
+	['by a version that is newer than what was read', [v('a', 1), v('b', 2)], v('a', 1), true],
+	['not by older ones', [v('a', 1), v('b', 2)], v('b', 2), false],
+	['by one that is enabled, when the current one is not', [v('a', 1, off), v('b', 2)], undefined, true],
+	['not while the newest one is disabled', [v('a', 1), v('b', 2, off)], undefined, false],
+	['not when one of the newest second is disabled', [v('a', 2), v('b', 2, off)], undefined, false],
+	['not by nothing', [], undefined, false],
+])('a current version is overtaken %s', (_, versions, current, expected) =>
+	expect(isOvertaken(versions, current)).toBe(expected),
+)
 
 describe('previous versions', () => {
 	it.each([

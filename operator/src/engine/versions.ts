@@ -39,6 +39,19 @@ export function standIn(
 }
 
 /**
+ * Whether there is a newer version than the current one was when it was read: then that one is the current one.
+ *
+ * @param current it, as it was read; undefined when it is disabled, of which a read does not tell
+ */
+export function isOvertaken(versions: readonly ListedVersion[], current: SecretFacts | undefined): boolean {
+	const [newest] = newestFirst(versions)
+	if (!newest) return false
+	const at = createdOf(newest)
+	if (current) return at > (current.created ?? Number.POSITIVE_INFINITY)
+	return versions.every((each) => createdOf(each) < at || each.enabled)
+}
+
+/**
  * The `count` enabled versions before one, newest first.
  *
  * Versions that were created in the same second cannot be ordered. When some of them would be kept and others not, none of

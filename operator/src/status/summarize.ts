@@ -145,7 +145,19 @@ function putRight(shown: SecretStatus, entry: ManifestSecret | undefined): Secre
 	const isOver =
 		shown.vault !== undefined ||
 		(shown.version !== undefined && shown.version !== (toldVersion(version) ?? shown.version))
-	return isOver ? { ...rest, ...optional('version', toldVersion(version)), state } : shown
+	if (!isOver) return shown
+	// With its own times: those of the version that was told of before belong to that one.
+	const { name, objectName, selected, reason } = shown
+	return {
+		name,
+		objectName,
+		...optional('version', toldVersion(version)),
+		...optional('selected', selected),
+		...optional('updated', entry.updated),
+		...optional('expires', entry.expires),
+		state,
+		...optional('reason', reason),
+	}
 }
 
 function shownOf({ outcome, spec, previous }: SummaryInput): SecretStatus[] {

@@ -1,5 +1,6 @@
-import { Agent, request as open } from 'node:https'
+import { Agent, request as open, type RequestOptions } from 'node:https'
 import { answerTo } from '../process/abort.ts'
+import type { Asker } from './agent.ts'
 import type { Sender } from './http.ts'
 
 type Library = Pick<typeof import('./sdk.ts'), 'createHttpHeaders' | 'RestError'>
@@ -9,8 +10,10 @@ type Library = Pick<typeof import('./sdk.ts'), 'createHttpHeaders' | 'RestError'
  * well, and each read of a secret pays for it.
  *
  * A body is a text, and a connection that of the request's `agent`: of a proxy, or of ours.
+ *
+ * @param identity for whom it sends: connections are apart
  */
-export function createSender({ createHttpHeaders, RestError }: Library): Sender {
+export function createSender({ createHttpHeaders, RestError }: Library, identity: string): Sender {
 	let agent: Agent | undefined
 	// Of who names none, which is the client of Entra.
 	const agentOf = () => {
@@ -28,7 +31,8 @@ export function createSender({ createHttpHeaders, RestError }: Library): Sender 
 			const { method } = request
 			const path = `${pathname}${search}`
 			const connections = (request.agent as Agent | undefined) ?? agentOf()
-			const sent = open({ hostname, port, path, method, headers, agent: connections })
+			const to: RequestOptions & Asker = { hostname, port, path, method, headers, agent: connections, identity }
+			const sent = open(to)
 			try {
 				return await answerTo(sent, body, signal)
 			} catch (error) {

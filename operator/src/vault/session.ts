@@ -162,7 +162,7 @@ export function createSession(
 	const { origin, hostname: vault } = new URL(key.vaultUrl)
 	const build = async (): Promise<SecretClient> => {
 		const { ClientAssertionCredential, createHttpHeaders, RestError, SecretClient } = await import('./sdk.ts')
-		const sender = createSender({ createHttpHeaders, RestError })
+		const sender = createSender({ createHttpHeaders, RestError }, identityOf(key))
 		const onSend = () => {
 			exchanges++
 		}
@@ -305,6 +305,9 @@ export function createSession(
 		},
 	}
 }
+
+const identityOf = ({ tenantId, clientId, audience, namespace, serviceAccount, serviceAccountUid }: SessionKey) =>
+	JSON.stringify([tenantId, clientId, audience, namespace, serviceAccount, serviceAccountUid])
 
 function timeOf({ date }: Call): number | undefined {
 	const time = Date.parse(date ?? '')

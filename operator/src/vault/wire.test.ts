@@ -1,5 +1,7 @@
+import { connect } from 'node:tls'
 import { describe, expect, it } from 'vitest'
-import { bundle, type Handler, json, useHostile } from './testing/hostile.ts'
+import { createVaultAgent } from './agent.ts'
+import { bundle, type Handler, json, useHostile, VAULT } from './testing/hostile.ts'
 import { ask, faultOf } from './testing/tenant.ts'
 
 const BODY = JSON.stringify(bundle())
@@ -77,5 +79,84 @@ describe('an answer whose bytes an attacker writes', () => {
 		expect(await faultOf(session.read('db', undefined, ask()))).toBe('entraUnavailable')
 		hostile.token = (_, response) => json(response, { token_type: 'Bearer', expires_in: 3600, access_token: 'entra' })
 		expect((await session.read('db', undefined, ask())).value()).toBe('v')
+	})
+
+	/** Connections that are kept, as the operator has them; all lead here. */
+	const kept = () => {
+		const agent = createVaultAgent(hostile.ca)
+		agent.createConnection = ((given: object) =>
+			connect({
+				...given,
+				host: '127.0.0.1',
+				port: hostile.port,
+				ca: hostile.ca,
+			})) as unknown as typeof agent.createConnection
+		return agent
+	}
+
+	it.each([
+		['at once', (write: () => void) => write()],
+		['when nothing is asked', (write: () => void) => void setTimeout(write, 20)],
+	])('bytes that follow an answer %s are not the answer to another identity', async (_, send) => {
+		const agent = kept()
+		const poison = JSON.stringify(bundle({ value: 'of somebody else' }))
+		let isSent = Promise.withResolvers<void>()
+		hostile.vault = ({ socket }) => {
+			socket.write(`${OK}Content-Length: ${BODY.length}\r\n\r\n${BODY}`)
+			send(() => {
+				if (!socket.destroyed) socket.write(`${OK}Content-Length: ${poison.length}\r\n\r\n${poison}`)
+				isSent.resolve()
+			})
+		}
+		try {
+			for (let i = 0; i < 10; i++) {
+				isSent = Promise.withResolvers()
+				const session = hostile.open({ agent }, { serviceAccount: `app-${i}` })
+				expect((await session.read('db', undefined, ask())).value()).toBe('v')
+				await isSent.promise
+			}
+		} finally {
+			agent.destroy()
+		}
+	})
+
+	it('a connection to one vault is never used for another', async () => {
+		const agent = kept()
+		try {
+			await hostile.open({ agent }).read('db', undefined, ask())
+			const before = hostile.elsewhere.length
+			expect(
+				await faultOf(hostile.open({ agent }, { vaultUrl: 'https://other.vault.test' }).read('db', undefined, ask())),
+			).toBe('garbage')
+			expect(hostile.elsewhere.slice(before)).toEqual([{ host: 'other.vault.test', token: false }])
+			expect(
+				Object.keys(agent.freeSockets)
+					.map((name) => name.split(':')[0])
+					.toSorted(),
+			).toEqual([VAULT, 'login.test', 'other.vault.test'].toSorted())
+		} finally {
+			agent.destroy()
+		}
+	})
+
+	it('a certificate of another host is none: nothing is asked there', async () => {
+		const session = hostile.open({}, { vaultUrl: 'https://vault.example' })
+		expect(await faultOf(session.read('db', undefined, ask()))).toBe('unreachable')
+		expect(hostile.elsewhere).toEqual([])
+	})
+
+	it.each([
+		['-5', undefined],
+		['0', undefined],
+		['soon', undefined],
+		['Wed, 21 Oct 2099 07:28:00 GMT', undefined],
+		['2', 2_000],
+		['31536000', 300_000],
+		['1e999', 300_000],
+	])('Retry-After %s is waited for no longer than five minutes', async (header, retryAfterMs) => {
+		hostile.vault = (_, response) => json(response, { error: { code: 'Throttled' } }, 429, { 'retry-after': header })
+		await expect(hostile.open().read('db', undefined, ask())).rejects.toMatchObject({
+			fault: { kind: 'throttled', ...(retryAfterMs === undefined ? {} : { retryAfterMs }) },
+		})
 	})
 })

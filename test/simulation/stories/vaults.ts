@@ -144,6 +144,24 @@ export const ofVaults: readonly Story[] = [
 		step(request, 9_000),
 	),
 	story(
+		'what stands in is no version that came after the tag was gone',
+		{
+			select: true,
+			policy: {
+				absent: 'Keep',
+				deselected: 'Keep',
+				disabled: 'Previous',
+				expired: 'Previous',
+				notYetValid: 'Previous',
+			},
+		},
+		step(request, 1_000),
+		step({ do: 'untag', ...red, object: 'north' }, 0, 8),
+		step({ do: 'rotate', ...red, object: 'north' }, 0, 8),
+		step({ do: 'disable', ...red, object: 'north' }),
+		step({ do: 'role', on: false }, 1_000),
+	),
+	story(
 		'a poll that began before the clock was set back goes by the clock of before: a hold was over then',
 		{ files: ['beta'], select: true },
 		step({ do: 'hold', file: 'beta', back: 0, ms: 40_000 }, 10_000),

@@ -155,4 +155,28 @@ export const volumeStories: readonly Story[] = [
 		step({ do: 'disable the one before', ...red, object: 'north' }, 3_000),
 		step({ do: 'settle', quietly: true }),
 	),
+	story(
+		'a pin of a secret and its current version count as two removals',
+		{ files: ['alpha', 'pinned'], maxRemovals: 1 },
+		step({ do: 'pin', back: 0 }),
+		step({ do: 'listing', on: false }, 66_503),
+		step({ do: 'policy', to: { absent: 'Remove' } }),
+		step({ do: 'delete', ...red, object: 'alpha' }, 130_407),
+		step({ do: 'lose', what: 'lostRequest', on: 'write', times: 2 }, 25_489),
+	),
+	story(
+		'a version that a lost status told is told with its own times',
+		{ files: ['twin', 'pinned', 'swap'] },
+		step({ do: 'rotate', ...red, object: 'alpha' }, 1_000),
+		step({ do: 'pin', back: 1 }, 1_000),
+		step({ do: 'pin', back: 0 }, 1_000, 8),
+		step({ do: 'crash', inFlight: false, downMs: 0 }),
+		step({ do: 'edit', to: { suspend: true } }, 168),
+	),
+	story(
+		'what is selected again is told as that, though the status that told it first was lost',
+		{ select: true, maxRemovals: 0 },
+		step({ do: 'edit', to: { select: false } }, 859),
+		step({ do: 'edit', to: { select: true } }, 1_000),
+	),
 ]

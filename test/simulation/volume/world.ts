@@ -7,8 +7,9 @@ import { difference } from '../../oracle/settled.ts'
 import { type Watching, watchingOf } from '../../oracle/wishes.ts'
 import type { OnNode } from '../actions.ts'
 import { BINDING, SELECTABLE } from '../names.ts'
+import type { BindingObject, Process } from '../process.ts'
 import { allNames, type Shape } from '../spec.ts'
-import { type BindingObject, type Process, World } from '../world.ts'
+import { World } from '../world.ts'
 import { Directory } from './directory.ts'
 import { NodeProcess } from './node.ts'
 
@@ -202,7 +203,10 @@ export class VolumeWorld extends World {
 		const fresh = conditionOf(status, 'Fresh')
 		if (this.shape.suspend) return fresh?.reason === 'Suspended' ? undefined : 'it is not suspended'
 		const { wishes, maxRemovals } = this.watching.asked
-		const held = this.#rows.filter(({ reason }) => reason === 'RemovalsHeld').map(({ objectName }) => objectName)
+		// A pin of a secret and its current version are two.
+		const held = this.#rows
+			.filter(({ reason }) => reason === 'RemovalsHeld')
+			.map(({ name, objectName }) => `${objectName}/${wishes.get(name)?.pin ?? ''}`)
 		if (held.length > 0 && new Set(held).size <= maxRemovals) return `the status holds ${held.join(', ')}`
 		for (const [name, { vault, objectName }] of wishes) {
 			const target = this.watching.files.get(name)?.course.target
