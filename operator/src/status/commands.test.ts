@@ -69,7 +69,7 @@ describe('printed commands', () => {
 	)
 
 	it('come with the limit of an identity and the ways out, where another federated credential is asked for', () => {
-		const text = explainFault({ kind: 'federation' }, { ...AT, issuer: federation.issuer })
+		const text = explainFault({ kind: 'federation', code: '70025' }, { ...AT, issuer: federation.issuer })
 		expect(text).toContain('takes 20 at most: if it has them, delete one that nobody uses, or take another identity')
 		expect(text).toContain('\naz identity federated-credential create ')
 	})
