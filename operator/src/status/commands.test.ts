@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { AT } from '../engine/testing/samples.ts'
 import {
 	accessPolicyLine,
 	adoptLine,
@@ -8,6 +9,7 @@ import {
 	roleAssignmentLine,
 	vaultNameOf,
 } from './commands.ts'
+import { explainFault } from './messages.ts'
 
 const clientId = '11111111-2222-3333-4444-555555555555'
 const federation = {
@@ -65,6 +67,12 @@ describe('printed commands', () => {
 			if (part !== '-x') expect(roleAssignmentLine(clientId, part)).toBeUndefined()
 		},
 	)
+
+	it('come with the limit of an identity and the ways out, where another federated credential is asked for', () => {
+		const text = explainFault({ kind: 'federation', code: '70025' }, { ...AT, issuer: federation.issuer })
+		expect(text).toContain('takes 20 at most: if it has them, delete one that nobody uses, or take another identity')
+		expect(text).toContain('\naz identity federated-credential create ')
+	})
 
 	it('name the vault by the first label of its URL', () => {
 		expect(vaultNameOf('https://payments.vault.azure.net')).toBe('payments')
