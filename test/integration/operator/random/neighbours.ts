@@ -122,8 +122,8 @@ const MOST_LISTS = 2
 
 /**
  * With nothing else the matter, a rotation of the tenant who is judged arrives within two intervals while the neighbours are at
- * it, and no lease is lost. Intervals are counted by what the operator did for another neighbour, who is not at it: so the
- * machine may be as slow as it likes.
+ * it. Intervals are counted by what the operator did for another neighbour, who is not at it: so the machine may be as slow
+ * as it likes. The lease is none of its business: its seconds are hurried here, and `npm run bench -- tenants` counts renewals.
  *
  * @param compared waits until everything is as the model says
  */
@@ -133,7 +133,6 @@ export async function besideNeighbours(context: RunContext, compared: () => Prom
 	const isDeleted = (each: string) => vault.items.get(each)?.deleted === true
 	const name = OBJECTS.find((each) => !isDeleted(each)) ?? OBJECTS[0]
 	if (isDeleted(name)) await checker.during(() => vault.recover(name))
-	const before = await leaseOf(stage)
 	const stop = new AbortController()
 	await neighbours.rewrite()
 	const editing = neighbours.edit(Number.POSITIVE_INFINITY, stop.signal)
@@ -150,24 +149,12 @@ export async function besideNeighbours(context: RunContext, compared: () => Prom
 		const lists = listsOf(log.slice(0, read).filter(isList))
 		if (read < 0) checker.problems.push(`beside neighbours: the new ${name} was not read`)
 		if (lists > MOST_LISTS) checker.problems.push(`a neighbour was polled ${lists} times until ${name} was read`)
-		const after = await leaseOf(stage)
-		if (after.spec.holderIdentity !== before.spec.holderIdentity)
-			checker.problems.push('beside neighbours the lease was lost')
 		return `beside neighbours: ${name} was read after ${lists} of their polls`
 	} finally {
 		stop.abort()
 		await editing
 	}
 }
-
-interface Lease {
-	spec: { holderIdentity?: string }
-}
-const leaseOf = ({ api, namespace }: Stage) =>
-	api.request<Lease>({
-		method: 'GET',
-		path: `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases/azure-secret-binding-operator`,
-	})
 
 /** Each list of the neighbour's vault has pages of 25. */
 const listsOf = (pages: readonly unknown[]) => Math.ceil(pages.length / (SECRETS / 25))
