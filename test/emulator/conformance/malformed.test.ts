@@ -221,12 +221,14 @@ describe('malformed requests', () => {
 	it('bodies of keys and certificates', async () => {
 		await bench.emulator.control.grant({ clientId: CLIENT, role: 'Key Vault Administrator', vault: 'payments' })
 		const json = fc.jsonValue()
+		// Not by its text: JSON may have a field called toString.
+		const isEmpty = (value: unknown) => value === '' || (Array.isArray(value) && value.length === 0)
 		const noObject = json.filter((value) => value !== null && (typeof value !== 'object' || Array.isArray(value)))
 		const key = fc.oneof(
-			fc.record({ kty: json.filter((value) => !/^(RSA|EC)(-HSM)?$|^oct/.test(String(value))) }),
+			fc.record({ kty: json.filter((value) => typeof value !== 'string' || !/^(RSA|EC)(-HSM)?$|^oct/.test(value)) }),
 			fc.record({ kty: fc.constant('RSA'), key_size: json.filter((value) => value !== null) }),
 			fc.record({ kty: fc.constant('EC'), crv: fc.oneof(fc.string(), fc.integer()).map((crv) => `!${crv}`) }),
-			fc.record({ kty: fc.constant('EC'), key_ops: json.filter((value) => value !== null && String(value) !== '') }),
+			fc.record({ kty: fc.constant('EC'), key_ops: json.filter((value) => value !== null && !isEmpty(value)) }),
 			fc.record({ kty: fc.constant('EC'), tags: noObject }),
 		)
 		const imported = fc.oneof(
