@@ -11,10 +11,8 @@ import { type Limit, limitOf } from './memory-limit.ts'
 import { condition, openStage, ROLE, type Stage } from './stage.ts'
 
 const INTERVAL_MS = 5_000
-const INTERVALS = 2
 const ROTATIONS = 3
-// For a machine that runs the API server, the vault and other tests beside the operator.
-const BUSY_MS = 10_000
+// Whether turns are kept is seen by what else fails without them. How long it takes depends on the machine: `npm run bench -- tenants`.
 const PATIENCE_MS = 240_000
 
 const named = (count: number, from = 0) => Array.from({ length: count }, (_, i) => ({ name: `s-${from + i}` }))
@@ -30,12 +28,12 @@ interface Scene {
 	victim: Neighbour
 	others: readonly Neighbour[]
 	operator: OperatorProcess
-	/** Rotations of the victim, one after the other, each within two intervals and what it took alone. */
+	/** Rotations of the victim, one after the other, by an operator that goes on and leads. */
 	rotate(): Promise<void>
 	close(): Promise<void>
 }
 
-/** The victim alone is delivered first, so that it is known how long it takes on this machine; then the others come. */
+/** The victim alone is delivered first; then the others come. */
 async function openScene(
 	name: string,
 	crowd: readonly NeighbourSpec[],
@@ -58,13 +56,11 @@ async function openScene(
 	})
 	if (operator.pid !== undefined) limit?.take(operator.pid)
 	let rounds = 0
-	const arrives = async (timeoutMs: number) => {
+	const arrives = async () => {
 		const value = `round ${rounds++}`
 		await victim.set([{ name: 'db', value }])
-		const began = performance.now()
 		const isThere = async () => (await victim.files(0))['db'] === Buffer.from(value).toString('base64')
-		await until(`the rotation to ${value}`, isThere, { timeoutMs, everyMs: 200 })
-		return performance.now() - began
+		await until(`the rotation to ${value}`, isThere, { timeoutMs: PATIENCE_MS, everyMs: 200 })
 	}
 	const lease = async () => {
 		const path = `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases/azure-secret-binding-operator`
@@ -75,13 +71,12 @@ async function openScene(
 		return { holder: spec.holderIdentity, transitions: spec.leaseTransitions }
 	}
 	await operator.ready
-	let alone = 0
-	for (let i = 0; i < ROTATIONS; i++) alone = Math.max(alone, await arrives(PATIENCE_MS))
+	await arrives()
 	const held = await lease()
 	const scene: Scene = {
 		...{ stage, victim, others, operator },
 		async rotate() {
-			for (let i = 0; i < ROTATIONS; i++) await arrives(INTERVALS * INTERVAL_MS + alone + BUSY_MS)
+			for (let i = 0; i < ROTATIONS; i++) await arrives()
 			expect(operator.running).toBe(true)
 			expect(await lease()).toEqual(held)
 		},
@@ -102,7 +97,7 @@ const asked = async ({ stage, others }: Scene) => {
 	return (await stage.emulator.control.requests()).filter(({ vault = '' }) => vaults.has(vault))
 }
 
-describe('a rotation arrives within two intervals, and the lease is kept', () => {
+describe('rotations arrive, and the lease is kept', () => {
 	const WORKERS = 32
 
 	it('beside 100 namespaces of one tenant whose vaults hang', { timeout: 900_000 }, async () => {
