@@ -33,9 +33,15 @@ export interface OperatorProcess {
 
 const ENTRY = join(import.meta.dirname, 'operator-child.ts')
 
-export function startOperatorProcess(options: ChildOptions, logs: string[] = []): OperatorProcess {
-	const child: ChildProcess = spawn(process.execPath, ['--conditions=asb-source', ENTRY], {
+/** @param started how node is started, for tests of memory; default: as it is */
+export function startOperatorProcess(
+	options: ChildOptions,
+	logs: string[] = [],
+	started: { flags: readonly string[]; environment: Readonly<Record<string, string>> } = { flags: [], environment: {} },
+): OperatorProcess {
+	const child: ChildProcess = spawn(process.execPath, [...started.flags, '--conditions=asb-source', ENTRY], {
 		stdio: ['pipe', 'pipe', 'pipe'],
+		env: { ...process.env, ...started.environment },
 	})
 	const ready = Promise.withResolvers<void>()
 	const exit = Promise.withResolvers<{ code: number | null; signal: NodeJS.Signals | null }>()

@@ -7,7 +7,7 @@ import { inParallel } from '../../bench/tenants.ts'
 import { type Gateway, startGateway } from '../../kit/gateway.ts'
 import { type OperatorProcess, startOperatorProcess } from '../../kit/operator-process.ts'
 import { until } from '../../kit/until.ts'
-import { type Limit, limitOf } from './memory-limit.ts'
+import { IMAGE_ENVIRONMENT, IMAGE_FLAGS, type Limit, limitOf } from './memory-limit.ts'
 import { condition, openStage, ROLE, type Stage } from './stage.ts'
 
 const INTERVAL_MS = 5_000
@@ -49,18 +49,24 @@ async function openScene(
 		others.push(await createNeighbour(stage, { ...spec, bindings: [] }, INTERVAL_MS))
 	})
 	const { emulator, namespace } = stage
-	const operator = startOperatorProcess({
+	const options = {
 		...{ server: gateway.server, namespace, identity: 'operator', times: 1, leaseTimes: 1 },
 		namespaces: [victim.namespace, ...others.map((each) => each.namespace)],
 		emulator: { port: emulator.port, caPem: emulator.caPem },
-	})
+	}
+	const operator = startOperatorProcess(options, [], { flags: IMAGE_FLAGS, environment: IMAGE_ENVIRONMENT })
 	if (operator.pid !== undefined) limit?.take(operator.pid)
 	let rounds = 0
 	const arrives = async () => {
 		const value = `round ${rounds++}`
 		await victim.set([{ name: 'db', value }])
 		const isThere = async () => (await victim.files(0))['db'] === Buffer.from(value).toString('base64')
-		await until(`the rotation to ${value}`, isThere, { timeoutMs: PATIENCE_MS, everyMs: 200 })
+		const isOver = operator.exit.then(({ code, signal }) => {
+			throw new Error(`the operator ended (${signal ?? code})`)
+		})
+		const arrived = until(`the rotation to ${value}`, isThere, { timeoutMs: PATIENCE_MS, everyMs: 200 })
+		for (const each of [arrived, isOver]) each.catch(() => {})
+		await Promise.race([arrived, isOver])
 	}
 	const lease = async () => {
 		const path = `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases/azure-secret-binding-operator`

@@ -9,6 +9,15 @@ export const MIB = 1024 * 1024
 // What the Deployment may use (deploy/kustomize/base/deployment.yaml).
 export const LIMIT_MIB = 384
 
+/** How the image starts the operator (Dockerfile). */
+export const IMAGE_FLAGS = [
+	'--max-semi-space-size=2',
+	'--heap-growing-percent=20',
+	'--optimize-for-size',
+	'--no-turbofan',
+]
+export const IMAGE_ENVIRONMENT = { MALLOC_ARENA_MAX: '1' }
+
 export interface Limit {
 	/** what limits the memory */
 	kind: 'cgroup' | 'heap'
@@ -46,21 +55,18 @@ export function limitOf(): Limit {
 	return { kind: 'heap', take: () => {}, peak: () => undefined, remove: () => {} }
 }
 
-/** A program of this folder in a child under the limit, started as the image starts the operator (Dockerfile). */
+/** A program of this folder in a child under the limit, started as the image starts the operator. */
 export function startChild(
 	file: string,
 	limit: Limit,
 ): { child: ChildProcessByStdio<Writable, Readable, null>; ended: Promise<unknown> } {
 	const flags = limit.kind === 'heap' ? [`--max-old-space-size=${LIMIT_MIB}`] : []
-	const like = [
-		'--max-semi-space-size=2',
-		'--heap-growing-percent=20',
-		'--optimize-for-size',
-		'--no-turbofan',
-		'--conditions=asb-source',
-	]
+	const like = [...IMAGE_FLAGS, '--conditions=asb-source']
 	const script = join(import.meta.dirname, file)
-	const child = spawn(process.execPath, [...flags, ...like, script], { stdio: ['pipe', 'pipe', 'inherit'] })
+	const child = spawn(process.execPath, [...flags, ...like, script], {
+		stdio: ['pipe', 'pipe', 'inherit'],
+		env: { ...process.env, ...IMAGE_ENVIRONMENT },
+	})
 	const ended = new Promise((resolve) => child.once('exit', (code, signal) => resolve(signal ?? code)))
 	limit.take(child.pid ?? 0)
 	return { child, ended }
