@@ -96,7 +96,10 @@ describe('the page on kind tests of others', () => {
 		])
 		const path = `/api/v1/namespaces/payments/pods/${items[0]?.metadata.name}:8080/proxy/fingerprint`
 		const body = { name: 'dbConnectionString' }
-		const seen = await world.api.request<{ fingerprint: string }>({ method: 'POST', path, body })
+		// Its pod has no readiness probe: it may run and not listen yet.
+		const seen = await until('the service to answer', () =>
+			world.api.request<{ fingerprint: string }>({ method: 'POST', path, body }),
+		)
 		const value = /payments-db: (\S+)/.exec(block('api-key: { value:'))?.[1] ?? ''
 		expect(seen.fingerprint).toBe(createHash('sha256').update(value).digest('hex').slice(0, 12))
 		const binding = await getObject<Parameters<typeof condition>[0]>(world.target, [
