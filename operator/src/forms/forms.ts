@@ -36,8 +36,7 @@ export interface Forms {
 	close(): void
 }
 
-// The dearest value that is allowed (pki/pfx.ts) takes 0.5 s with both tries, without the optimizing compiler.
-// Twenty times that, for a pod with little CPU.
+// The dearest value that is allowed (pki/pfx.ts) takes 0.4 s with both tries. Twenty-five times that, for a pod with little CPU.
 const DEADLINE_MS = 10_000
 // A deadline may pass because the machine had no time. What passes it twice is told.
 const MAX_TRIES = 2

@@ -10,12 +10,7 @@ export const MIB = 1024 * 1024
 export const LIMIT_MIB = 384
 
 /** How the image starts the operator (Dockerfile). */
-export const IMAGE_FLAGS = [
-	'--max-semi-space-size=2',
-	'--heap-growing-percent=20',
-	'--optimize-for-size',
-	'--no-turbofan',
-]
+export const IMAGE_FLAGS = ['--max-semi-space-size=8', '--heap-growing-percent=30']
 export const IMAGE_ENVIRONMENT = { MALLOC_ARENA_MAX: '1' }
 
 export interface Limit {
