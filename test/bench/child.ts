@@ -29,7 +29,7 @@ export type Role = 'operator' | 'node'
 const fileOf = (path: string) => readFileSync(join(import.meta.dirname, '../..', path), 'utf8')
 
 /** What the image of the operator, the last one in the Dockerfile, gives node before the program, and the environment that is its own. */
-function imageSettings(): Settings {
+export function imageSettings(): Settings {
 	const stage =
 		fileOf('Dockerfile')
 			.split(/^FROM /m)
@@ -42,7 +42,7 @@ function imageSettings(): Settings {
 	return { flags: args.slice(0, -1), env: Object.fromEntries(env) as Record<string, string> }
 }
 
-interface Settings {
+export interface Settings {
 	readonly flags: readonly string[]
 	readonly env: Readonly<Record<string, string>>
 }

@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import type { Settings } from '../bench/child.ts'
 
 export interface ChildOptions {
 	/** URL of a gateway (see gateway.ts): the process gets no credentials */
@@ -37,11 +38,11 @@ const ENTRY = join(import.meta.dirname, 'operator-child.ts')
 export function startOperatorProcess(
 	options: ChildOptions,
 	logs: string[] = [],
-	started: { flags: readonly string[]; environment: Readonly<Record<string, string>> } = { flags: [], environment: {} },
+	started: Settings = { flags: [], env: {} },
 ): OperatorProcess {
 	const child: ChildProcess = spawn(process.execPath, [...started.flags, '--conditions=asb-source', ENTRY], {
 		stdio: ['pipe', 'pipe', 'pipe'],
-		env: { ...process.env, ...started.environment },
+		env: { ...process.env, ...started.env },
 	})
 	const ready = Promise.withResolvers<void>()
 	const exit = Promise.withResolvers<{ code: number | null; signal: NodeJS.Signals | null }>()

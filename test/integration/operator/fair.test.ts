@@ -2,12 +2,13 @@
 // identities of their own. The operator is a process of its own, on the real clock.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
+import { imageSettings } from '../../bench/child.ts'
 import { createNeighbour, type Neighbour, type NeighbourSpec, type SecretValue } from '../../bench/neighbour.ts'
 import { inParallel } from '../../bench/tenants.ts'
 import { type Gateway, startGateway } from '../../kit/gateway.ts'
 import { type OperatorProcess, startOperatorProcess } from '../../kit/operator-process.ts'
 import { until } from '../../kit/until.ts'
-import { IMAGE_ENVIRONMENT, IMAGE_FLAGS, type Limit, limitOf } from './memory-limit.ts'
+import { type Limit, limitOf } from './memory-limit.ts'
 import { condition, openStage, ROLE, type Stage } from './stage.ts'
 
 const INTERVAL_MS = 5_000
@@ -54,7 +55,7 @@ async function openScene(
 		namespaces: [victim.namespace, ...others.map((each) => each.namespace)],
 		emulator: { port: emulator.port, caPem: emulator.caPem },
 	}
-	const operator = startOperatorProcess(options, [], { flags: IMAGE_FLAGS, environment: IMAGE_ENVIRONMENT })
+	const operator = startOperatorProcess(options, [], imageSettings())
 	if (operator.pid !== undefined) limit?.take(operator.pid)
 	let rounds = 0
 	const arrives = async () => {

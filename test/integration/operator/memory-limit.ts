@@ -4,14 +4,11 @@ import { randomUUID } from 'node:crypto'
 import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Readable, Writable } from 'node:stream'
+import { imageSettings } from '../../bench/child.ts'
 
 export const MIB = 1024 * 1024
 // What the Deployment may use (deploy/kustomize/base/deployment.yaml).
 export const LIMIT_MIB = 384
-
-/** How the image starts the operator (Dockerfile). */
-export const IMAGE_FLAGS = ['--max-semi-space-size=8', '--heap-growing-percent=30']
-export const IMAGE_ENVIRONMENT = { MALLOC_ARENA_MAX: '1' }
 
 export interface Limit {
 	/** what limits the memory */
@@ -56,11 +53,12 @@ export function startChild(
 	limit: Limit,
 ): { child: ChildProcessByStdio<Writable, Readable, null>; ended: Promise<unknown> } {
 	const flags = limit.kind === 'heap' ? [`--max-old-space-size=${LIMIT_MIB}`] : []
-	const like = [...IMAGE_FLAGS, '--conditions=asb-source']
+	const image = imageSettings()
+	const like = [...image.flags, '--conditions=asb-source']
 	const script = join(import.meta.dirname, file)
 	const child = spawn(process.execPath, [...flags, ...like, script], {
 		stdio: ['pipe', 'pipe', 'inherit'],
-		env: { ...process.env, ...IMAGE_ENVIRONMENT },
+		env: { ...process.env, ...image.env },
 	})
 	const ended = new Promise((resolve) => child.once('exit', (code, signal) => resolve(signal ?? code)))
 	limit.take(child.pid ?? 0)
