@@ -218,14 +218,53 @@ describe('while there is work that somebody waits for', () => {
 	})
 })
 
-test('a refused or lost event is told and forgotten, never thrown', async () => {
-	server.answer({ status: 403, json: { kind: 'Status', code: 403, message: 'no' } }, { after: 'reset' }, { json: {} })
+test('a refused event is told and forgotten, never thrown', async () => {
+	server.answer({ status: 403, json: { kind: 'Status', code: 403, message: 'no' } }, { json: {} })
 	recorder.record(denied)
 	await recorder.flush()
 	recorder.record(denied)
 	await recorder.flush()
-	recorder.record(denied)
-	await recorder.flush()
-	expect(errors.map(({ kind }) => kind)).toEqual(['forbidden', 'unreachable'])
-	expect(results).toEqual(['failed', 'failed', 'created'])
+	expect(errors.map(({ kind }) => kind)).toEqual(['forbidden'])
+	expect(results).toEqual(['failed', 'created'])
+})
+
+describe('an event that got no answer', () => {
+	const lost = { after: 'reset' } as const
+
+	test('is sent again under its name ten seconds later, and one that is there already has come', async () => {
+		server.answer(lost, { status: 409, json: { kind: 'Status', code: 409, reason: 'AlreadyExists' } }, { json: {} })
+		recorder.record(denied)
+		await vi.waitFor(() => expect(server.seen).toHaveLength(1))
+		await vi.waitFor(() => expect(clock.sleeping).toBe(1))
+		await clock.advance(10_000)
+		await vi.waitFor(() => expect(results).toEqual(['created']))
+		recorder.record(denied)
+		await vi.waitFor(() => expect(results).toEqual(['created', 'counted']))
+		const [first, second, third] = sent()
+		expect(second).toEqual(first)
+		const { name } = first?.body['metadata'] as { name: string }
+		expect(third?.path).toBe(`${first?.path}/${name}`)
+		expect(errors).toEqual([])
+	})
+
+	test('is given up after two minutes, and told', async () => {
+		server.answer(...Array.from({ length: 12 }, () => lost))
+		recorder.record(denied)
+		for (let tries = 1; tries < 12; tries++) {
+			await vi.waitFor(() => expect(clock.sleeping).toBe(1))
+			await clock.advance(10_000)
+		}
+		await vi.waitFor(() => expect(results).toEqual(['failed']))
+		expect(server.seen).toHaveLength(12)
+		expect(errors.map(({ kind }) => kind)).toEqual(['unreachable'])
+	})
+
+	test('holds no process: at its end it is tried once more, and not longer', async () => {
+		server.answer(lost, lost)
+		recorder.record(denied)
+		await vi.waitFor(() => expect(clock.sleeping).toBe(1))
+		await recorder.flush()
+		expect(server.seen).toHaveLength(2)
+		expect(results).toEqual(['failed'])
+	})
 })

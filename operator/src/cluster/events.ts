@@ -47,7 +47,7 @@ export interface EventRecorderOptions {
 export interface EventRecorder {
 	/** Returns at once and never throws: an event is news, nothing depends on it. */
 	record(event: EventInput): void
-	/** Resolves when everything recorded so far was sent or given up. */
+	/** Resolves when everything recorded so far was sent or given up. What waits for another try has its last one at once. */
 	flush(): Promise<void>
 }
 
@@ -74,6 +74,9 @@ const LATER_AT_ONCE = 8
 // How often it is asked whether they may go.
 const LATER_EVERY_MS = 1_000
 const TIMEOUT_MS = 10_000
+// client-go tries an event that got no answer as often, and waits as long in between.
+const MAX_TRIES = 12
+const RETRY_MS = 10_000
 
 /** An event, and when it happened: it may be sent later. */
 interface News {
@@ -84,8 +87,10 @@ interface News {
 }
 
 interface Series {
-	/** the event as it was created; a count sends it again as a whole, and nothing of it may change but `series` */
-	made: { path: string; body: object } | undefined
+	/** the event as it was sent first; a count sends it again as a whole, and nothing of it may change but `series` */
+	made: { path: string; name: string; body: object } | undefined
+	/** the API server said that it has it */
+	isThere: boolean
 	count: number
 	lastAt: number
 	/** work for this series runs one after the other: a count must not overtake its creation */
@@ -103,6 +108,7 @@ interface Series {
  * 3. An update that finds its event gone (they expire after an hour) creates it anew: the API server does so by itself, or answers 404.
  * 4. Normal events wait while there is work that somebody waits for, at most half a minute: at a start each binding has one, and it costs
  *    the API server as much as the binding's Secret. What is wrong is told at once.
+ * 5. What got no answer is tried again for two minutes, under the same name: that it is there already is then as good as an answer.
  */
 export function createEventRecorder(options: EventRecorderOptions): EventRecorder {
 	const { transport, clock, reportingController, reportingInstance } = options
@@ -118,12 +124,11 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
 	const later: News[] = []
 	let isWaiting = false
 
-	const create = async ({ event, happened, series: at }: News): Promise<void> => {
+	const make = ({ event, happened }: News) => {
 		const { regarding, related, type, reason, action, note } = event
 		const namespace = regarding.namespace ?? 'default'
 		const suffix = `.${unique()}`
 		const name = `${regarding.name.slice(0, MAX_NAME - suffix.length)}${suffix}`
-		const path = `/apis/events.k8s.io/v1/namespaces/${namespace}/events`
 		const body = {
 			apiVersion: 'events.k8s.io/v1',
 			kind: 'Event',
@@ -138,33 +143,59 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
 			note: cut(note, MAX_NOTE_BYTES),
 			type,
 		}
-		await transport.request({ method: 'POST', path, body, timeoutMs: TIMEOUT_MS })
-		at.made = { path: `${path}/${name}`, body }
+		return { path: `/apis/events.k8s.io/v1/namespaces/${namespace}/events`, name, body }
+	}
+	const create = async (news: News): Promise<void> => {
+		const { series: at } = news
+		at.made ??= make(news)
+		const { path, body } = at.made
+		try {
+			await transport.request({ method: 'POST', path, body, timeoutMs: TIMEOUT_MS })
+		} catch (error) {
+			// The answer to an earlier try was lost.
+			if (!isKubeError(error, 'alreadyExists')) throw error
+		}
+		at.isThere = true
 		observe('created')
 	}
-
-	const send = async (news: News): Promise<void> => {
+	const count = async (news: News, { path, name, body }: NonNullable<Series['made']>): Promise<void> => {
 		const { series: at } = news
 		try {
-			if (at.made === undefined) {
-				await create(news)
-				return
-			}
-			try {
-				// Read when it is sent, not when it was asked for: repetitions meanwhile are in it.
-				const { path, body } = at.made
-				const series = { count: at.count, lastObservedTime: microTime(clock.now()) }
-				await transport.request({ method: 'PUT', path, body: { ...body, series }, timeoutMs: TIMEOUT_MS })
-				observe('counted')
-			} catch (error) {
-				if (!isKubeError(error, 'notFound')) throw error
-				at.made = undefined
-				at.count = 1
-				await create({ ...news, happened: momentOf(clock) })
-			}
+			// Read when it is sent, not when it was asked for: repetitions meanwhile are in it.
+			const series = { count: at.count, lastObservedTime: microTime(clock.now()) }
+			await transport.request({
+				method: 'PUT',
+				path: `${path}/${name}`,
+				body: { ...body, series },
+				timeoutMs: TIMEOUT_MS,
+			})
+			observe('counted')
 		} catch (error) {
-			observe('failed')
-			if (error instanceof KubeError) onError(error)
+			if (!isKubeError(error, 'notFound')) throw error
+			Object.assign(at, { made: undefined, isThere: false, count: 1 })
+			await create({ ...news, happened: momentOf(clock) })
+		}
+	}
+
+	/** aborted: who waits for a further try makes it now */
+	let waiting = new AbortController()
+	/** how many wait for everything to be sent: while one does, each try is the last */
+	let flushing = 0
+	const send = async (news: News): Promise<void> => {
+		const { series: at } = news
+		for (let tries = 1; ; tries++) {
+			try {
+				await (at.made && at.isThere ? count(news, at.made) : create(news))
+				return
+			} catch (error) {
+				if (!isKubeError(error, 'unreachable', 'timeout') || tries >= MAX_TRIES || flushing > 0) {
+					observe('failed')
+					at.made = at.isThere ? at.made : undefined
+					if (error instanceof KubeError) onError(error)
+					return
+				}
+				await clock.sleep(RETRY_MS, waiting.signal).catch(() => {})
+			}
 		}
 	}
 
@@ -194,7 +225,7 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
 			const now = clock.monotonic()
 			let at = series.get(key)
 			if (at && now - at.lastAt < SERIES_MS) at.count++
-			else at = { made: undefined, count: 1, lastAt: now, tail: at?.tail ?? Promise.resolve() }
+			else at = { made: undefined, isThere: false, count: 1, lastAt: now, tail: at?.tail ?? Promise.resolve() }
 			at.lastAt = now
 			// Deleted and set again: a Map's order is then the order of last use, and the first key is the one to forget.
 			series.delete(key)
@@ -218,7 +249,11 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
 		},
 		async flush() {
 			for (const news of later.splice(0)) void begin(news)
+			flushing++
+			waiting.abort()
+			waiting = new AbortController()
 			await Promise.all(pending)
+			flushing--
 		},
 	}
 }

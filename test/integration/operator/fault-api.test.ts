@@ -37,6 +37,8 @@ describe('the API server away for four minutes', () => {
 			await openRow(stage, 'later'),
 		]
 		await Promise.all([old.deliver(), gone.deliver()])
+		// An event is tried for two minutes, and this absence is longer.
+		await old.told(QUIET)
 		const { host, port } = stage.address
 		expect(proxy.server).not.toContain(`${host}:${port}`)
 		const since = Date.now()
