@@ -242,7 +242,7 @@ describe('an event that got no answer', () => {
 		await vi.waitFor(() => expect(results).toEqual(['created', 'counted']))
 		const [first, second, third] = sent()
 		expect(second).toEqual(first)
-		const { name } = first?.body['metadata'] as { name: string }
+		const { name } = (first?.body['metadata'] ?? {}) as { name?: string }
 		expect(third?.path).toBe(`${first?.path}/${name}`)
 		expect(errors).toEqual([])
 	})
