@@ -67,7 +67,7 @@ export async function buildImages(options: {
 	return IMAGES
 }
 
-/** Id of the base when it is a local image: a rebuilt base means new images. An official one is named by its tag alone. */
+/** Id of the base when it is a local image: a rebuilt base means new images. The official one is named by its digest in the Dockerfile. */
 async function baseId(cluster: Cluster, env: NodeJS.ProcessEnv): Promise<string | undefined> {
 	const tag = cluster.buildArgs['NODE_BUILD']
 	if (!tag) return undefined
