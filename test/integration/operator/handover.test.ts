@@ -13,8 +13,8 @@ import { openStage, type RunningOperator, type Stage, value } from './stage.ts'
 // The lease's clock is one that the stage does not hurry.
 const LEASE_MS = LEASE_DURATION_MS
 const RETRY_MS = RETRY_PERIOD_MS * (1 + RETRY_JITTER)
-// For the list of bindings, on a machine that is busy.
-const BUSY_MS = 3_000
+// For the list of bindings on a machine that is busy; with a look less than the lease, so that waiting for its end would show.
+const BUSY_MS = 10_000
 
 describe('two replicas', () => {
 	let stage: Stage

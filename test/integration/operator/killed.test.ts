@@ -10,8 +10,8 @@ import { type BindingObject, manifest, openStage, type Stage, value } from './st
 
 // Whoever waits for the lease looks this often, at most.
 const RETRY_MS = RETRY_PERIOD_MS * (1 + RETRY_JITTER)
-// For the list of bindings, on a machine that is busy.
-const BUSY_MS = 5_000
+// For the list of bindings on a machine that is busy; with a look less than the lease, so that waiting for its end would show.
+const BUSY_MS = 10_000
 const BINDINGS = 100
 // Three pages of a list: no more calls than reads of the three secrets of a binding, so the bindings are looked at by lists.
 const SECRETS = 60
