@@ -89,9 +89,10 @@ interface State {
 	isAgain: boolean
 	/** what was told last, so that it is told once */
 	told: string
-	readonly delivered: PromiseWithResolvers<void>
-	/** resolved when another process serves the node */
-	served: PromiseWithResolvers<void>
+	/** another process serves the node, or the volume has ended */
+	isOver: boolean
+	/** calls that wait until it is delivered or over */
+	readonly waiting: Set<() => void>
 }
 
 /**
@@ -117,10 +118,9 @@ export function startVolume(
 		isPassed: false,
 		isAgain: false,
 		told: '',
-		delivered: Promise.withResolvers(),
-		served: Promise.withResolvers(),
+		isOver: false,
+		waiting: new Set(),
 	}
-	if (isDelivered) state.delivered.resolve()
 	const running = follow(following(state, deps, ending.signal), ending.signal).finally(() => followed.release())
 	return {
 		request,
@@ -130,16 +130,18 @@ export function startVolume(
 		get problem() {
 			return state.problem
 		},
+		// The kubelet calls for as long as the pod runs: of a call nothing may stay at a promise that lasts as long.
 		async delivered(signal) {
+			if (state.isDelivered || state.isOver || signal.aborted) return
 			const { promise, resolve } = Promise.withResolvers<void>()
+			state.waiting.add(resolve)
 			signal.addEventListener('abort', () => resolve(), { once: true })
-			if (!signal.aborted) await Promise.race([state.delivered.promise, state.served.promise, promise])
+			await promise.finally(() => state.waiting.delete(resolve))
 		},
 		async stop() {
 			ending.abort(new Error('the volume is gone'))
 			await running
-			state.problem = 'the volume was unpublished'
-			state.served.resolve()
+			end(state, 'the volume was unpublished')
 		},
 	}
 }
@@ -161,11 +163,8 @@ function following(state: State, deps: VolumeDeps, signal: AbortSignal): Followi
 			if (isServing) {
 				// The other process has written: what the directory holds now is read back by the next pass.
 				state.knowledge = { ...state.knowledge, holding: undefined, readBefore: false }
-				state.served = Promise.withResolvers()
-			} else {
-				state.problem = new TakenOver().message
-				state.served.resolve()
-			}
+				state.isOver = false
+			} else end(state, new TakenOver().message)
 		},
 		onFailure(error) {
 			const { name, code } = describeError(error)
@@ -192,6 +191,9 @@ async function step(state: State, deps: VolumeDeps, signal: AbortSignal): Promis
 		return undefined
 	}
 	const parsed = followed.object
+	const isOurs = parsed?.kind === 'active' && isVolumeBinding(parsed.binding)
+	// No pod is started with it any more.
+	if (!isOurs) deps.offline.forget(state.knowledge.uid)
 	const refused = whyNot(parsed, request)
 	if (refused !== undefined) {
 		tell(state, deps, { reason: 'VolumeRefused', message: refused })
@@ -228,7 +230,10 @@ async function look(
 ): Promise<number> {
 	const { clock, serviceAccounts, vaults, random, offline } = deps
 	const { request, followed } = state
-	if (state.knowledge.uid !== binding.uid) state.knowledge = nothingKnown(binding.uid)
+	if (state.knowledge.uid !== binding.uid) {
+		offline.forget(state.knowledge.uid)
+		state.knowledge = nothingKnown(binding.uid)
+	}
 	const since = followed.since()
 	const resolved = await resolveSource(binding, serviceAccounts, vaults.isAllowed, since, vaults.suffixes)
 	signal.throwIfAborted()
@@ -321,8 +326,18 @@ function judge(state: State, deps: VolumeDeps): void {
 
 function deliver(state: State, deps: VolumeDeps, kind: 'delivered' | 'offline'): void {
 	state.isDelivered = true
-	state.delivered.resolve()
+	wake(state)
 	deps.onNews(state.request, { kind })
+}
+
+function end(state: State, problem: string): void {
+	state.problem = problem
+	state.isOver = true
+	wake(state)
+}
+
+const wake = ({ waiting }: State) => {
+	for (const each of waiting) each()
 }
 
 function tell(state: State, deps: VolumeDeps, { reason, message }: { reason: string; message: string }): void {

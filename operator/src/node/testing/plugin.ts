@@ -74,6 +74,10 @@ export function createTestBindings() {
 			objects.set(name, { metadata, spec })
 			told()
 		},
+		remove(name: string) {
+			objects.delete(name)
+			told()
+		},
 		annotate(name: string, annotations: Record<string, string>) {
 			const object = objects.get(name)
 			if (object) objects.set(name, { ...object, metadata: { ...object.metadata, annotations } })
