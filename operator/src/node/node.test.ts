@@ -50,11 +50,11 @@ describe('a plugin as the kubelet meets it', () => {
 	})
 
 	it('fifty pods read a new version once, and once more when no write can hide behind it any more', {
-		timeout: 60_000,
+		timeout: 240_000,
 	}, async () => {
 		const reads = async () =>
 			(await tenant.emulator.control.requests()).filter(({ route, status }) => route === 'getSecret' && status === 200)
-		const targets = await Promise.all(Array.from({ length: 50 }, (_, i) => publish(`csi-${i}`)))
+		const targets = await Promise.all(Array.from({ length: 50 }, (_, i) => publish(`csi-${i}`, {}, 120_000)))
 		let version = Number.POSITIVE_INFINITY
 		/** Reads, once the version that counts is certain: what was read in the first second of it is read again. */
 		const certain = async () => {
