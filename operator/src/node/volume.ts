@@ -1,5 +1,5 @@
 import { isVolumeBinding } from '../api/deliveries.ts'
-import type { ParsedBinding, VolumeBinding } from '../api/parse.ts'
+import type { VolumeBinding } from '../api/parse.ts'
 import type { BindingStatus } from '../api/schema.ts'
 import type { WriterLock } from '../destinations/mount/lock.ts'
 import type { NodeMemory } from '../destinations/volume/memory.ts'
@@ -12,6 +12,7 @@ import { pass } from '../engine/pass.ts'
 import { isPassDue } from '../engine/told.ts'
 import type { ServiceAccounts } from '../ports/cluster.ts'
 import type { Vaults } from '../ports/vault.ts'
+import { type Backoff, createBackoff } from '../process/backoff.ts'
 import { type Clock, momentOf, type Random } from '../process/clock.ts'
 import { describeError } from '../process/log.ts'
 import { createAnswer, type MakeForms } from '../run/answer.ts'
@@ -24,6 +25,7 @@ import { type Following, follow } from './follow.ts'
 import { fillOffline, forgetDenied, keepOffline } from './keep-offline.ts'
 import type { OfflineValues } from './offline.ts'
 import type { VolumeRequest } from './request.ts'
+import { whyNot } from './why-not.ts'
 
 /** What becomes of a volume, for events and metrics. */
 export type VolumeNews =
@@ -73,6 +75,8 @@ export interface Volume {
 const FIRST_RETRY_MS = 5_000
 // Somebody else wrote to the directory, or the API server is away: a moment later it may be well.
 const AGAIN_MS = 1_000
+// Of all volumes of all nodes together, what asks each second keeps an API server that is busy from coming back.
+const API_SERVER = { minMs: AGAIN_MS, maxMs: 30_000, resetAfterMs: 60_000 }
 // Nothing that is due now is left undone, so this only keeps a mistake of ours from spinning.
 const MIN_MS = 50
 
@@ -85,6 +89,8 @@ interface State {
 	problem: string
 	/** whether the last step came to a pass */
 	isPassed: boolean
+	/** how long to wait for it */
+	readonly apiServer: Backoff
 	/** the last pass failed: what it was answered, and others with it, says nothing of now */
 	isAgain: boolean
 	/** what was told last, so that it is told once */
@@ -116,6 +122,7 @@ export function startVolume(
 		isDelivered,
 		problem: 'the volume is being prepared',
 		isPassed: false,
+		apiServer: createBackoff({ clock: deps.clock, random: deps.random, ...API_SERVER }),
 		isAgain: false,
 		told: '',
 		isOver: false,
@@ -204,22 +211,6 @@ async function step(state: State, deps: VolumeDeps, signal: AbortSignal): Promis
 	return undefined
 }
 
-/** What is true of the pod and its binding before anything is asked of a vault. */
-function whyNot(parsed: ParsedBinding | undefined, request: VolumeRequest): string | undefined {
-	const { namespace, binding: name, serviceAccount } = request
-	if (!parsed)
-		return `The namespace ${namespace} has no AzureSecretBinding ${name}. Create it, or correct volumeAttributes.binding of the pod.`
-	if (parsed.kind === 'suspended') return `The AzureSecretBinding ${name} is suspended: take spec.suspend away.`
-	if (parsed.kind === 'invalid') return `The AzureSecretBinding ${name} is not valid: ${parsed.problem}.`
-	const { binding } = parsed
-	if (binding.delivery.type !== 'Volume')
-		return `The AzureSecretBinding ${name} is delivered by a Secret: write delivery.type: Volume, or mount the Secret.`
-	const wanted = binding.identity.serviceAccountName
-	if (wanted !== serviceAccount)
-		return `The AzureSecretBinding ${name} is for the ServiceAccount ${wanted}, and the pod runs as ${serviceAccount}. Write serviceAccountName: ${wanted} into the pod.`
-	return undefined
-}
-
 async function look(
 	state: State,
 	binding: VolumeBinding,
@@ -239,8 +230,9 @@ async function look(
 	signal.throwIfAborted()
 	if (resolved.kind === 'away') {
 		tell(state, deps, { reason: 'ApiServerAway', message: resolved.error.message })
-		return clock.monotonic() + AGAIN_MS
+		return clock.monotonic() + state.apiServer.next()
 	}
+	state.apiServer.reset()
 	if (resolved.kind === 'refused') {
 		offline.forget(binding.uid)
 		tell(state, deps, resolved)

@@ -104,6 +104,8 @@ export interface PluginOptions {
 	readonly nodeMemory?: number
 	readonly strategy?: (own: MountStrategy) => MountStrategy
 	serviceAccountUid?(): string
+	/** the API server is asked for the ServiceAccount */
+	onServiceAccount?(): void
 }
 
 /** The node role without a cluster: its sockets, volumes and sessions, in a directory of its own on a tmpfs. */
@@ -124,13 +126,16 @@ export async function startPlugin(options: PluginOptions) {
 		clock: systemClock,
 		random: () => 0,
 		serviceAccounts: {
-			get: async () => ({
-				uid: options.serviceAccountUid?.() ?? 'sa-1',
-				annotations: {
-					'azure.workload.identity/client-id': options.clientId,
-					'azure.workload.identity/tenant-id': options.tenantId,
-				},
-			}),
+			async get() {
+				options.onServiceAccount?.()
+				return {
+					uid: options.serviceAccountUid?.() ?? 'sa-1',
+					annotations: {
+						'azure.workload.identity/client-id': options.clientId,
+						'azure.workload.identity/tenant-id': options.tenantId,
+					},
+				}
+			},
 		},
 		// The emulator of a test has a port, which no vault has.
 		vaults: { ...(options.vaults(tokens) as Vaults), isAllowed: () => true },
