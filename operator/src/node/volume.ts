@@ -221,10 +221,7 @@ async function look(
 ): Promise<number> {
 	const { clock, serviceAccounts, vaults, random, offline } = deps
 	const { request, followed } = state
-	if (state.knowledge.uid !== binding.uid) {
-		offline.forget(state.knowledge.uid)
-		state.knowledge = nothingKnown(binding.uid)
-	}
+	if (state.knowledge.uid !== binding.uid) beginAnew(state, binding, offline)
 	const since = followed.since()
 	const resolved = await resolveSource(binding, serviceAccounts, vaults.isAllowed, since, vaults.suffixes)
 	signal.throwIfAborted()
@@ -271,6 +268,12 @@ async function look(
 	state.status = concluded.summary.status
 	await useOffline(state, result.outcome, { binding, source, destination, offline, now: clock.now(), signal }, deps)
 	return state.knowledge.nextPollAt ?? clock.monotonic()
+}
+
+/** One that was deleted and made anew is another binding. */
+function beginAnew(state: State, { uid }: VolumeBinding, offline: OfflineValues): void {
+	offline.forget(state.knowledge.uid)
+	state.knowledge = nothingKnown(uid)
 }
 
 /** A pod starts with what the node has kept where the vault is away; what is fresh is kept for the next one. */
