@@ -37,6 +37,18 @@ describe('by what a node goes', () => {
 	test.each<[string, BindingStatus, { holds?: boolean; ms?: number; vault?: string }, string]>([
 		['a status of now is gone by', told, {}, 'told'],
 		['and for three intervals after it was last said', told, { ms: 3 * MINUTE }, 'told'],
+		[
+			'one of an operator that says of no vault is never gone by',
+			{ ...told, vault: undefined } as BindingStatus,
+			{ holds: true },
+			'own',
+		],
+		[
+			'nor one of no generation',
+			{ ...told, observedGeneration: undefined } as unknown as BindingStatus,
+			{ holds: true },
+			'own',
+		],
 		['but not for longer', told, { ms: 3 * MINUTE + 1 }, 'own'],
 		['one of another generation is waited for', { ...told, observedGeneration: 0 }, {}, 'awaited'],
 		['but not with nothing in hand', { ...told, observedGeneration: 0 }, { holds: false }, 'own'],

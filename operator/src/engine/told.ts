@@ -76,6 +76,7 @@ export function afterSeen(
  * By what the next poll goes.
  *
  * 1. Where the operator may not ask, or never did, it has nothing to tell; and when it does not look any more, nobody does for us.
+ *    One of an operator that does not say for what it looked is none either: it would be waited for for ever.
  * 2. A status of this generation and this vault tells what changed.
  * 3. Otherwise the operator has not followed the spec yet. Who holds something waits for it, who holds nothing asks.
  *
@@ -91,7 +92,9 @@ export function basisOf(
 ): Basis {
 	const fresh = freshOf(status)
 	const isDenied = fresh?.status === 'False' && PERMISSION.has(fresh.reason)
-	if (isDenied || checked === undefined || at.monotonic - checkedAt > toldFor(interval)) return { kind: 'own' }
+	const isUnclear = status.observedGeneration === undefined || status.vault === undefined
+	if (isDenied || isUnclear || checked === undefined || at.monotonic - checkedAt > toldFor(interval))
+		return { kind: 'own' }
 	const entries = new Map((status.secrets ?? []).map((each) => [each.name, each]))
 	const isOfNow = status.observedGeneration === generation && status.vault === vaultUrl
 	if (isOfNow) {

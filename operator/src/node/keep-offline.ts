@@ -40,7 +40,7 @@ export async function fillOffline(place: Place, on: Holding | undefined): Promis
 export async function keepOffline(place: Place): Promise<void> {
 	const { binding, destination, offline, signal } = place
 	const { offlineFor } = binding.delivery
-	if (offlineFor === 0) return
+	if (offlineFor === 0) return offline.forget(binding.uid)
 	const answer = await destination.readBack(signal)
 	if (answer.kind !== 'ours' || !answer.holding.manifest) return
 	const { files, content, manifest } = answer.holding

@@ -1,6 +1,6 @@
 import { mkdir, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { currentGeneration } from '../destinations/mount/atomic-writer.ts'
+import { currentGeneration, finishGeneration } from '../destinations/mount/atomic-writer.ts'
 import { abandoned, bytesIn, isThere, readAbout, writeAbout } from './about.ts'
 import type { BindingWatches } from './bindings.ts'
 import { BadRequest, type VolumeRequest } from './request.ts'
@@ -67,6 +67,7 @@ export function createVolumes(options: VolumesOptions): Volumes {
 		await writeAbout(folderOf(volumeId), request)
 		await strategy.prepare(volumeId, target)
 		const data = strategy.directoryOf(volumeId, target)
+		await finishGeneration(data)
 		memory.own(volumeId, namespace)
 		memory.set(volumeId, await bytesIn(data))
 		return currentGeneration(data) !== undefined && (await strategy.isAttached(volumeId, target))

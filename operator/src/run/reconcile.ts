@@ -29,7 +29,7 @@ import { withoutValues } from '../vault/without-values.ts'
 import { createAnswer, type MakeForms } from './answer.ts'
 import { drive } from './drive.ts'
 import { withGrant } from './grant.ts'
-import { lendAfter } from './lend-after.ts'
+import { createPatience } from './lend-after.ts'
 import { isAnythingDue, isOwnWrite, nextCall } from './next-call.ts'
 import type { Observer } from './observe.ts'
 import type { Outages } from './outages.ts'
@@ -236,7 +236,7 @@ async function runPass(
 	// Values wait for a thread that has turns of its own.
 	const lending: MakeForms = (...given) => turn.lend(() => forms(...given))
 	const answer = createAnswer({ binding, session, destination, makeForms: lending })
-	const idle = (arrived: Promise<void>) => lendAfter(arrived, turn, networkClock ?? clock)
+	const idle = createPatience(turn, networkClock ?? clock)
 	return drive(pass(input), { clock, networkClock, signal, answer, slices, idle, group: binding.namespace })
 }
 
