@@ -52,6 +52,8 @@ export type Verdict =
 			readonly files?: readonly string[] | undefined
 			/** files that it cannot be without and that are not there; the others wait for them */
 			readonly missing?: readonly string[] | undefined
+			/** whatever happens elsewhere: the same change to what is there now is refused again */
+			readonly lasting?: boolean | undefined
 	  }
 
 /** Pure rules of a destination: what it would do with a change. */

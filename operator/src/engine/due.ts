@@ -27,8 +27,8 @@ function isRequested(binding: Binding, status: BindingStatus, knowledge: Knowled
 }
 
 /** Whether the destination is to be read back before anything else. */
-export const isReadBackDue = ({ holding, driftCheckedAt }: Knowledge, asked: boolean, at: Moment): boolean =>
-	holding === undefined || asked || at.monotonic - driftCheckedAt >= DRIFT_EVERY_MS
+export const isReadBackDue = ({ holding, driftCheckedAt, refused }: Knowledge, asked: boolean, at: Moment): boolean =>
+	holding === undefined || asked || refused !== undefined || at.monotonic - driftCheckedAt >= DRIFT_EVERY_MS
 
 /**
  * How old an answer may be that another binding of the session asked for. What is due at a time takes what was asked since

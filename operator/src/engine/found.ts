@@ -38,15 +38,18 @@ export function groupsOf(secrets: readonly WantedSecret[]): Group[] {
 	return [...groups.values()]
 }
 
+/** Of the value that was read; a text has at least as many as characters. */
+export const bytesOf = (finding: Finding): number => (finding.kind === 'value' ? (finding.value?.length ?? 0) : 0)
+
 const bytesIn = ({ ones }: Found): number => {
 	let bytes = 0
-	for (const { finding } of ones.values()) if (finding.kind === 'value') bytes += finding.value?.length ?? 0
+	for (const { finding } of ones.values()) bytes += bytesOf(finding)
 	return bytes
 }
 
 /**
  * Says of what is found, one after the other, when it is more than the destination takes: then nothing is written whatever else
- * there is. A tenant may ask for 480 values of 25 KB, and many passes run at once. (A text has at least as many bytes as characters.)
+ * there is. A tenant may ask for 480 values of 25 KB, and many passes run at once.
  */
 export function fullAt(most: number): (found: Found) => boolean {
 	let bytes = 0

@@ -8,6 +8,7 @@ import { entryOf } from './held.ts'
 import type { Known } from './known.ts'
 import type { SelectorOutcome } from './outcome.ts'
 import type { Held } from './pin.ts'
+import type { Refused } from './refused.ts'
 import type { Source } from './source.ts'
 import type { ToldKnown } from './told.ts'
 
@@ -81,6 +82,8 @@ export interface Knowledge {
 	readonly driftCheckedAt: number
 	/** files whose foreign writer wrote our own value: name → writer */
 	readonly accepted: ReadonlyMap<string, string>
+	/** the change that was refused last, until another one is written */
+	readonly refused?: Refused | undefined
 	/** highest revision of the manifest that was seen */
 	readonly revision: number
 	/** failures in a row, to tell a hiccup from an outage */
@@ -121,6 +124,7 @@ export const knownOfNo = (knowledge: Knowledge, source: Source): Knowledge => ({
 	secrets: new Map(),
 	absentSince: new Map(),
 	older: new Map(),
+	refused: undefined,
 })
 
 /** What the destination held when it was last seen; undefined when nothing, or not known. */

@@ -10,6 +10,7 @@ import { type Known, knownAfterRestart } from './known.ts'
 import type { Older } from './older.ts'
 import type { Poll } from './poll.ts'
 import type { Answers, Moment } from './questions.ts'
+import type { Refused } from './refused.ts'
 import { selectedSecret } from './select.ts'
 
 type ReadBack = Extract<Answers['readBack'], { kind: 'none' | 'ours' }>
@@ -150,6 +151,7 @@ export function afterWrite(
 		absentSince: entries((name) => poll.ones.get(name)?.absentSince),
 		older: lost.size > 0 ? knowledge.older : older.known,
 		last: { wanted, selectors, held, findings },
+		refused: undefined,
 		...(written && {
 			holding: written,
 			revision: Math.max(knowledge.revision, written.manifest?.revision ?? 0),
@@ -161,8 +163,13 @@ export function afterWrite(
 }
 
 /** After a write that was refused: what a human does about it is seen at the next poll, not when drift is due. */
-export const afterRefusal = (knowledge: Knowledge, poll: Poll | undefined): Knowledge => ({
+export const afterRefusal = (
+	knowledge: Knowledge,
+	poll: Poll | undefined,
+	refused: Refused | undefined,
+): Knowledge => ({
 	...knowledge,
+	refused,
 	driftCheckedAt: Number.NEGATIVE_INFINITY,
 	absentSince: new Map([
 		...[...knowledge.absentSince].filter(([name]) => !poll?.ones.has(name)),

@@ -8,6 +8,7 @@ import { deliveredSecret } from './held.ts'
 import { type Known, VERSIONS_EVERY } from './known.ts'
 import { AT_ONCE, filledIn, followOf, mustReadNow, type Poll, selectedBefore, unchanged, underHold } from './poll.ts'
 import { ask, type Piece } from './questions.ts'
+import { isRefusedAgain } from './refused.ts'
 import { nameBySelectors, selectedSecret } from './select.ts'
 import { sideBySide } from './side-by-side.ts'
 import { type Basis, itemsOf, type Told, textOf } from './told.ts'
@@ -35,8 +36,14 @@ export function* pollTold(begun: Polling, basis: Given): Piece<Poll> {
 	const about = { wanted, selectors: isListed ? ('listed' as const) : ('none' as const), held, tooMany: undefined }
 	const count = wanted.filter(({ form }) => form?.kind !== 'certificate').length
 	if (count > MAX_SECRETS) return { ...about, ones: decided, broke: undefined, tooMany: count }
-	const groups = groupsOf(wanted.filter(({ name }) => !decided.has(name)))
-	const pieces = groups.map((group) => pieceOf(group, polling, basis.entries))
+	const open = wanted.filter(({ name }) => !decided.has(name))
+	const { refused } = begun
+	if (
+		refused &&
+		isRefusedAgain(refused, open, polling, (each, known) => isChanged(each, known, polling, basis.entries))
+	)
+		return { ...about, ones: decided, broke: refused.refusal }
+	const pieces = groupsOf(open).map((group) => pieceOf(group, polling, basis.entries))
 	const found = together(yield* sideBySide(pieces, AT_ONCE, ({ broke }) => broke !== undefined))
 	return filledIn({ ...about, ones: new Map([...decided, ...found.ones]), broke: found.broke }, polling)
 }
@@ -99,17 +106,25 @@ function findingOf({ state, reason }: SecretStatus): One['finding'] | undefined 
 }
 
 function pieceOf(group: Group, polling: Polling, entries: Told): Piece<Found> {
-	const { known, holding, vaultUrl, at, polls } = polling
-	const isTime = polls % VERSIONS_EVERY === 0
-	const isChanged = (wanted: WantedSecret) => {
-		const one = known.get(wanted.name)
-		if (!one || mustReadNow(wanted, polling)) return true
-		if (wanted.selected && !entries.has(wanted.name) && one.probe !== 'absent') return true
-		if (one.turnAt !== undefined && one.turnAt <= at.now) return true
-		const entry = entries.get(wanted.name)
-		return entry !== undefined && isOther(one, entry, deliveredSecret(holding, wanted.name, vaultUrl), isTime)
+	const isDue = (wanted: WantedSecret) => {
+		const one = polling.known.get(wanted.name)
+		return !one || mustReadNow(wanted, polling) || isChanged(wanted, one, polling, entries)
 	}
-	return group.some(isChanged) ? readGroup(group, polling) : unchanged(group, undefined, polling)
+	return group.some(isDue) ? readGroup(group, polling) : unchanged(group, undefined, polling)
+}
+
+/** Whether the status tells of something else, or time has turned it. */
+function isChanged(
+	wanted: WantedSecret,
+	one: Known,
+	{ holding, vaultUrl, at, polls }: Polling,
+	entries: Told,
+): boolean {
+	if (wanted.selected && !entries.has(wanted.name) && one.probe !== 'absent') return true
+	if (one.turnAt !== undefined && one.turnAt <= at.now) return true
+	const entry = entries.get(wanted.name)
+	const isTime = polls % VERSIONS_EVERY === 0
+	return entry !== undefined && isOther(one, entry, deliveredSecret(holding, wanted.name, vaultUrl), isTime)
 }
 
 /**

@@ -8,11 +8,12 @@ import { policyFor } from './flaw.ts'
 import { type Broke, type Found, fullAt, type Group, groupsOf, type One, together, untilFull } from './found.ts'
 import { deliveredSecret } from './held.ts'
 import type { LastPoll } from './knowledge.ts'
-import { listPagesAllowed, mustRead, mustReadAfterList, objectKey, VERSIONS_EVERY } from './known.ts'
+import { type Known, listPagesAllowed, mustRead, mustReadAfterList, objectKey, VERSIONS_EVERY } from './known.ts'
 import type { SelectorOutcome } from './outcome.ts'
 import { applyHold } from './pin.ts'
 import { probeOf } from './probe.ts'
 import { ask, type Piece } from './questions.ts'
+import { isRefusedAgain } from './refused.ts'
 import { nameBySelectors, namedTags, select, selectedSecret } from './select.ts'
 import { sideBySide } from './side-by-side.ts'
 import { checkPin, type Polling, readGroup } from './values.ts'
@@ -37,7 +38,8 @@ const ALL_PAGES = Number.POSITIVE_INFINITY
  * 2. Selectors: what the list shows; what they brought before and do not bring now leaves, or is asked for when the list has a gap.
  * 3. A pin of the annotation hold counts before what selectors say.
  * 4. What the list shows changed, or does not show, is read as well. Pins are followed through lists of versions.
- * 5. A fault that every further question would meet ends the poll; what was found out so far counts.
+ * 5. A fault that every further question would meet ends the poll; what was found out so far counts. So does a change that was
+ *    refused before, when the list shows that it would be the same.
  */
 export function* pollWhole(begun: Polling): Piece<Poll> {
 	const before = selectedBefore(begun)
@@ -51,7 +53,11 @@ export function* pollWhole(begun: Polling): Piece<Poll> {
 	const count = wanted.filter(({ form }) => form?.kind !== 'certificate').length
 	if (count > MAX_SECRETS) return { ...about, ones: decided, broke: undefined, tooMany: count }
 
-	const pieces = groupsOf(wanted.filter(({ name }) => !decided.has(name))).map((group) => pieceOf(group, polling))
+	const open = wanted.filter(({ name }) => !decided.has(name))
+	const { refused } = begun
+	if (refused && isRefusedAgain(refused, open, polling, (each, known) => isChanged(each, known, polling)))
+		return { ...about, ones: decided, broke: refused.refusal }
+	const pieces = groupsOf(open).map((group) => pieceOf(group, polling))
 	const found = yield* allOf(pieces, polling)
 	return filledIn({ ...about, ones: new Map([...decided, ...found.ones]), broke: found.broke }, polling)
 }
@@ -133,11 +139,12 @@ export function followOf({ binding }: Polling, before: readonly WantedSecret[]):
 }
 
 function* listIfWorth(polling: Polling, before: readonly WantedSecret[]): Piece<Listed> {
-	const { binding, asked, at } = polling
+	const { binding, asked, at, refused } = polling
 	const follow = followOf(polling, before)
 	const { answer: session } = yield* ask({ ask: 'session', follow, interval: binding.interval })
 	const open = groupsOf(binding.secrets).filter(([first]) => first.version === undefined)
-	const needed = open.filter((group) => group.some((wanted) => mustReadNow(wanted, polling))).length
+	// Of what was refused a list may show that nothing need be read.
+	const needed = refused ? 0 : open.filter((group) => group.some((wanted) => mustReadNow(wanted, polling))).length
 	const pages =
 		binding.select.length > 0
 			? ALL_PAGES
@@ -213,21 +220,26 @@ function selectionOf(
 
 /** What is to be found out about a group: read it, look at its pin, or say that nothing has changed. */
 function pieceOf(group: Group, polling: Polling): Piece<Found> {
-	const { binding, known, items, polls, at } = polling
-	const [first] = group
-	const pinned = first.version !== undefined
-	const listed = items?.get(first.objectName.toLowerCase())
-	const isPinTime = polls % VERSIONS_EVERY === 0
-	const isChanged = (wanted: WantedSecret) => {
+	const { known, items, polls } = polling
+	const [{ objectName, version }] = group
+	const isOther = (wanted: WantedSecret) => {
 		const one = known.get(wanted.name)
-		if (!one || (!pinned && !items)) return true
-		// A version that stands in may be disabled in its turn; and where none did, the time of one may have come.
-		const mayStandIn = one.flaw !== undefined && policyFor(one.flaw, binding.policy, pinned) === 'Previous'
-		if (mayStandIn && isPinTime) return true
-		return mustReadAfterList(wanted, one, listed, at.now)
+		return !one || isChanged(wanted, one, polling)
 	}
-	if (group.some((wanted) => mustReadNow(wanted, polling) || isChanged(wanted))) return readGroup(group, polling)
-	return pinned && isPinTime ? checkPin(group, polling) : unchanged(group, listed, polling)
+	if (group.some((wanted) => mustReadNow(wanted, polling) || isOther(wanted))) return readGroup(group, polling)
+	const isPinTime = version !== undefined && polls % VERSIONS_EVERY === 0
+	return isPinTime ? checkPin(group, polling) : unchanged(group, items?.get(objectName.toLowerCase()), polling)
+}
+
+/** Whether the list shows that it must be read, or there is no list to show it. */
+function isChanged(wanted: WantedSecret, one: Known, { binding, items, polls, at }: Polling): boolean {
+	const pinned = wanted.version !== undefined
+	if (!pinned && !items) return true
+	// A version that stands in may be disabled in its turn; and where none did, the time of one may have come.
+	const mayStandIn = one.flaw !== undefined && policyFor(one.flaw, binding.policy, pinned) === 'Previous'
+	const isPinTime = polls % VERSIONS_EVERY === 0
+	if (mayStandIn && isPinTime) return true
+	return mustReadAfterList(wanted, one, items?.get(wanted.objectName.toLowerCase()), at.now)
 }
 
 // biome-ignore lint/correctness/useYield: a piece without questions

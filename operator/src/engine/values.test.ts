@@ -17,6 +17,7 @@ const polling = (rest: Partial<Polling> = {}): Polling => ({
 	known: new Map(),
 	absentSince: new Map(),
 	force: new Set(),
+	refused: undefined,
 	wanted: undefined,
 	items: undefined,
 	listedAt: undefined,

@@ -10,6 +10,7 @@ import { deliveredSecret } from './held.ts'
 import type { Known } from './known.ts'
 import { isSettled, probeOf, type SecretFacts } from './probe.ts'
 import { type Asked, ask, type Moment, type Piece } from './questions.ts'
+import type { Refused } from './refused.ts'
 import { nameBySelectors } from './select.ts'
 import type { Told } from './told.ts'
 import { isOvertaken, MAX_VERSION_PAGES, standIn } from './versions.ts'
@@ -29,6 +30,8 @@ export interface Polling {
 	readonly absentSince: ReadonlyMap<string, number>
 	/** names to read whatever is known: their bytes are missing or not ours */
 	readonly force: ReadonlySet<string>
+	/** the change that was refused last */
+	readonly refused: Refused | undefined
 	/** what was wanted at the last whole poll of this process */
 	readonly wanted: readonly WantedSecret[] | undefined
 	/** the whole list, if there is one, and the server's clock at it */

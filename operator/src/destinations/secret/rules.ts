@@ -29,7 +29,12 @@ export function secretRules(binding: SecretBinding): DestinationRules & { planne
 		known.set(change, write)
 		return write
 	}
-	return { planned, most: MAX_SECRET_BYTES, judge: (change) => verdictOf(binding, planned(change), change) }
+	// They know nothing but the change and what is there.
+	const judge = (change: Change): Verdict => {
+		const verdict = verdictOf(binding, planned(change), change)
+		return verdict.kind === 'refused' ? { ...verdict, lasting: true } : verdict
+	}
+	return { planned, most: MAX_SECRET_BYTES, judge }
 }
 
 /**
