@@ -1,12 +1,12 @@
 import type { Binding, WantedSecret } from '../api/parse.ts'
 import type { BindingStatus } from '../api/schema.ts'
 import { parseTime } from '../api/time.ts'
-import { type Holding, withoutContent } from './destination.ts'
 import { dueAfter } from './due.ts'
 import type { EntryResult } from './entry.ts'
-import { deliveredSecret } from './held.ts'
+import { type Holding, withoutContent } from './holding.ts'
 import type { Knowledge } from './knowledge.ts'
 import { type Known, knownAfterRestart } from './known.ts'
+import { deliveredSecret } from './manifest-entry.ts'
 import type { Older } from './older.ts'
 import type { Poll } from './poll.ts'
 import type { Answers, Moment } from './questions.ts'
@@ -143,14 +143,14 @@ export function afterWrite(
 		const finding = poll.ones.get(name)?.finding
 		return finding?.kind === 'value' ? (secrets.get(name)?.finding ?? { kind: 'unchanged' as const }) : finding
 	})
-	const { wanted, selectors, held } = poll
+	const { wanted, selectors, holds } = poll
 	const next: Knowledge = {
 		...knowledge,
 		secrets,
 		accepted,
 		absentSince: entries((name) => poll.ones.get(name)?.absentSince),
 		older: lost.size > 0 ? knowledge.older : older.known,
-		last: { wanted, selectors, held, findings },
+		last: { wanted, selectors, holds, findings },
 		refused: undefined,
 		...(written && {
 			holding: written,

@@ -4,11 +4,11 @@ import type { WantedSecret } from '../api/parse.ts'
 import type { Demand, ListedSecret } from '../ports/vault.ts'
 import type { Finding } from './entry.ts'
 import type { VaultFault } from './fault.ts'
+import { type Broke, type Findings, fullAt, type Group, groupsOf, type One, together, untilFull } from './findings.ts'
 import { policyFor } from './flaw.ts'
-import { type Broke, type Found, fullAt, type Group, groupsOf, type One, together, untilFull } from './found.ts'
-import { deliveredSecret } from './held.ts'
 import type { LastPoll } from './knowledge.ts'
 import { type Known, listPagesAllowed, mustRead, mustReadAfterList, objectKey, VERSIONS_EVERY } from './known.ts'
+import { deliveredSecret } from './manifest-entry.ts'
 import type { SelectorOutcome } from './outcome.ts'
 import { applyHold } from './pin.ts'
 import { probeOf } from './probe.ts'
@@ -19,7 +19,7 @@ import { sideBySide } from './side-by-side.ts'
 import { checkPin, type Polling, readGroup } from './values.ts'
 
 /** What a poll of the vault came to. */
-export interface Poll extends Found, Omit<LastPoll, 'findings'> {
+export interface Poll extends Findings, Omit<LastPoll, 'findings'> {
 	/** so many secrets would have to be delivered, which is too many: nothing was read */
 	readonly tooMany: number | undefined
 	/** the whole list that it went by */
@@ -46,9 +46,9 @@ export function* pollWhole(begun: Polling): Piece<Poll> {
 	const listed = yield* listIfWorth(begun, before)
 	const polling: Polling = { ...begun, items: listed.items, listedAt: listed.listedAt }
 	const selection = selectionOf(polling, before, listed.selectors)
-	const { wanted, held, decided } = underHold(selection, begun)
+	const { wanted, holds, decided } = underHold(selection, begun)
 	const { items, listedAt } = listed
-	const about = { wanted, selectors: selection.selectors, held, tooMany: undefined, listed: { items, listedAt } }
+	const about = { wanted, selectors: selection.selectors, holds, tooMany: undefined, listed: { items, listedAt } }
 	if (listed.broke) return filledIn({ ...about, ones: decided, broke: listed.broke }, polling)
 	const count = wanted.filter(({ form }) => form?.kind !== 'certificate').length
 	if (count > MAX_SECRETS) return { ...about, ones: decided, broke: undefined, tooMany: count }
@@ -69,26 +69,26 @@ export function* pollWhole(begun: Polling): Piece<Poll> {
 export function underHold(
 	{ wanted, ones }: Pick<Selection, 'wanted' | 'ones'>,
 	{ binding, at }: Polling,
-): { wanted: readonly WantedSecret[]; held: LastPoll['held']; decided: ReadonlyMap<string, One> } {
+): { wanted: readonly WantedSecret[]; holds: LastPoll['holds']; decided: ReadonlyMap<string, One> } {
 	const isOut = ({ name }: WantedSecret) => isUnselected(ones.get(name)?.finding)
 	const isIn = (each: WantedSecret) => !isOut(each)
-	const { secrets, ...held } = applyHold(wanted.filter(isIn), binding.hold, at.now)
+	const { secrets, ...holds } = applyHold(wanted.filter(isIn), binding.hold, at.now)
 	const isAsked = ([name, { finding }]: [string, One]) =>
-		held.names.includes(name) && (finding.kind === 'leaves' || finding.kind === 'unchanged')
+		holds.names.includes(name) && (finding.kind === 'leaves' || finding.kind === 'unchanged')
 	const decided = new Map([...ones].filter((each) => !isAsked(each)))
-	return { wanted: [...secrets, ...wanted.filter(isOut)], held, decided }
+	return { wanted: [...secrets, ...wanted.filter(isOut)], holds, decided }
 }
 
 /** Reads only these, of what an earlier poll had found wanted. */
 export function* pollSome(polling: Polling, wanted: readonly WantedSecret[]): Piece<Poll> {
 	const pieces = groupsOf(wanted).map((group) => readGroup(group, polling))
 	const { ones, broke } = yield* allOf(pieces, polling)
-	const held = { names: [], until: undefined, problem: undefined }
-	return filledIn({ wanted, selectors: 'none', held, ones, broke, tooMany: undefined }, polling)
+	const holds = { names: [], until: undefined, problem: undefined }
+	return filledIn({ wanted, selectors: 'none', holds, ones, broke, tooMany: undefined }, polling)
 }
 
 /** Until one of them ends the poll, or there is more than the destination takes. */
-function* allOf(pieces: readonly Piece<Found>[], { most }: Polling): Piece<Found> {
+function* allOf(pieces: readonly Piece<Findings>[], { most }: Polling): Piece<Findings> {
 	const isFull = fullAt(most)
 	const founds = yield* sideBySide(pieces, AT_ONCE, (found) => found.broke !== undefined || isFull(found))
 	return together(untilFull(founds, most))
@@ -219,7 +219,7 @@ function selectionOf(
 }
 
 /** What is to be found out about a group: read it, look at its pin, or say that nothing has changed. */
-function pieceOf(group: Group, polling: Polling): Piece<Found> {
+function pieceOf(group: Group, polling: Polling): Piece<Findings> {
 	const { known, items, polls } = polling
 	const [{ objectName, version }] = group
 	const isOther = (wanted: WantedSecret) => {
@@ -247,7 +247,7 @@ export function* unchanged(
 	group: Group,
 	listed: ListedSecret | undefined,
 	{ known, absentSince }: Polling,
-): Piece<Found> {
+): Piece<Findings> {
 	const shown = group[0].version === undefined ? listed : undefined
 	const ones = new Map<string, One>()
 	for (const { name } of group) {

@@ -1,6 +1,6 @@
 import type { WantedSecret } from '../api/parse.ts'
-import { type Holding, type Verdict, withoutContent } from './destination.ts'
-import { bytesOf, type One } from './found.ts'
+import { bytesOf, type One } from './findings.ts'
+import { type Holding, type Verdict, withoutContent } from './holding.ts'
 import { type Known, mustRead, VERSIONS_EVERY } from './known.ts'
 import type { Refusal } from './questions.ts'
 import type { Polling } from './values.ts'

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest'
 import { REASONS } from '../../../operator/src/api/conditions.ts'
 import { OWNER_LABEL } from '../../../operator/src/api/constants.ts'
 import { parseConfig } from '../../../operator/src/config.ts'
-import { parseNodeConfig } from '../../../operator/src/node/config.ts'
+import { parseNodeConfig } from '../../../operator/src/node/node-config.ts'
 import { adoptLine } from '../../../operator/src/status/commands.ts'
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url))

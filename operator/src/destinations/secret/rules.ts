@@ -2,7 +2,7 @@ import { MANIFEST_FILE, type Manifest, serializeManifest } from 'purista-azure-m
 import { API_VERSION, KIND, MAX_SECRET_BYTES, OWNER_LABEL, SECRET_TYPES } from '../../api/constants.ts'
 import type { SecretBinding } from '../../api/parse.ts'
 import type { Content } from '../../engine/decode.ts'
-import type { Change, DestinationRules, Verdict } from '../../engine/destination.ts'
+import type { Change, DestinationRules, Verdict } from '../../engine/holding.ts'
 import { deleteSecretLine } from '../../status/commands.ts'
 import { listed, withLine } from '../../status/messages.ts'
 import { type Delivered, deliveredOf, type OwnerReference, textDigest } from './secret-object.ts'

@@ -56,6 +56,6 @@ export const polledOf = (rest: Pick<Polled, 'results' | 'at'> & Partial<Polled>)
 	nextAt: 1_060_000,
 	selectors: 'none',
 	removals: undefined,
-	held: { names: [], until: undefined, problem: undefined },
+	holds: { names: [], until: undefined, problem: undefined },
 	...rest,
 })

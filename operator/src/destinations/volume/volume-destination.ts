@@ -1,4 +1,4 @@
-import type { Change } from '../../engine/destination.ts'
+import type { Change } from '../../engine/holding.ts'
 import type { Destination } from '../../ports/destination.ts'
 import { createDirectoryDestination, sizesAfter } from '../mount/directory.ts'
 import type { WriterLock } from '../mount/lock.ts'

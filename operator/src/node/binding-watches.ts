@@ -2,7 +2,7 @@ import type { ParsedBinding } from '../api/parse.ts'
 import { bindingsPath, keptOf } from '../cluster/bindings.ts'
 import type { KubeTransport } from '../cluster/transport.ts'
 import { type KubeObject, watchCollection } from '../cluster/watch.ts'
-import { textOfStatus } from '../engine/told.ts'
+import { textOfStatus } from '../engine/by-status.ts'
 import type { WatchObserver } from '../ports/observe.ts'
 import type { Clock, Random } from '../process/clock.ts'
 

@@ -2,16 +2,16 @@ import type { ManifestSecret } from 'purista-azure-mounted-secret-store/manifest
 import { MAX_SECRETS } from '../api/constants.ts'
 import type { WantedSecret } from '../api/parse.ts'
 import type { SecretStatus } from '../api/schema.ts'
+import { type Basis, itemsOf, type StatusEntries, textOf } from './by-status.ts'
 import { traitsOf } from './fault.ts'
-import { type Found, type Group, groupsOf, type One, together } from './found.ts'
-import { deliveredSecret } from './held.ts'
+import { type Findings, type Group, groupsOf, type One, together } from './findings.ts'
 import { type Known, VERSIONS_EVERY } from './known.ts'
+import { deliveredSecret } from './manifest-entry.ts'
 import { AT_ONCE, filledIn, followOf, mustReadNow, type Poll, selectedBefore, unchanged, underHold } from './poll.ts'
 import { ask, type Piece } from './questions.ts'
 import { isRefusedAgain } from './refused.ts'
 import { nameBySelectors, selectedSecret } from './select.ts'
 import { sideBySide } from './side-by-side.ts'
-import { type Basis, itemsOf, type Told, textOf } from './told.ts'
 import { type Polling, readGroup } from './values.ts'
 
 type Given = Exclude<Basis, { kind: 'own' }>
@@ -31,9 +31,9 @@ export function* pollTold(begun: Polling, basis: Given): Piece<Poll> {
 	// Our own clock: of what cannot be read only the state counts, and that is told anew when it changes.
 	const polling: Polling = { ...begun, items: itemsOf(basis.entries), listedAt: begun.at.now }
 	const selection = selectionOf(polling, before, basis)
-	const { wanted, held, decided } = underHold(selection, begun)
+	const { wanted, holds, decided } = underHold(selection, begun)
 	const isListed = basis.kind === 'told' && basis.complete && binding.select.length > 0
-	const about = { wanted, selectors: isListed ? ('listed' as const) : ('none' as const), held, tooMany: undefined }
+	const about = { wanted, selectors: isListed ? ('listed' as const) : ('none' as const), holds, tooMany: undefined }
 	const count = wanted.filter(({ form }) => form?.kind !== 'certificate').length
 	if (count > MAX_SECRETS) return { ...about, ones: decided, broke: undefined, tooMany: count }
 	const open = wanted.filter(({ name }) => !decided.has(name))
@@ -52,7 +52,7 @@ export function* pollTold(begun: Polling, basis: Given): Piece<Poll> {
  * What the status says of what is known, remembered with it: the next time only something else asks for a read. Not of what was asked
  * in vain: a vault that is busy or away answers later, and a permission that comes back is told by nobody.
  */
-export function withTold(ones: ReadonlyMap<string, One>, entries: Told): ReadonlyMap<string, One> {
+export function withTold(ones: ReadonlyMap<string, One>, entries: StatusEntries): ReadonlyMap<string, One> {
 	return new Map(
 		[...ones].map(([name, one]) => {
 			const entry = entries.get(name)
@@ -105,7 +105,7 @@ function findingOf({ state, reason }: SecretStatus): One['finding'] | undefined 
 	return state === 'Deselected' ? { kind: 'leaves', why: 'deselected' } : undefined
 }
 
-function pieceOf(group: Group, polling: Polling, entries: Told): Piece<Found> {
+function pieceOf(group: Group, polling: Polling, entries: StatusEntries): Piece<Findings> {
 	const isDue = (wanted: WantedSecret) => {
 		const one = polling.known.get(wanted.name)
 		return !one || mustReadNow(wanted, polling) || isChanged(wanted, one, polling, entries)
@@ -118,7 +118,7 @@ function isChanged(
 	wanted: WantedSecret,
 	one: Known,
 	{ holding, vaultUrl, at, polls }: Polling,
-	entries: Told,
+	entries: StatusEntries,
 ): boolean {
 	if (wanted.selected && !entries.has(wanted.name) && one.probe !== 'absent') return true
 	if (one.turnAt !== undefined && one.turnAt <= at.now) return true

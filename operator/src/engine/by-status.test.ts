@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest'
 import type { BindingStatus, SecretStatus } from '../api/schema.ts'
-import type { Change, DestinationRules, Holding } from './destination.ts'
+import { afterSeen, basisOf, isNews, isPassDue, toldEvery, toldFor } from './by-status.ts'
+import type { Change, DestinationRules, Holding } from './holding.ts'
 import type { Knowledge } from './knowledge.ts'
 import { pass } from './pass.ts'
 import type { Answer, Question } from './questions.ts'
 import { SAMPLE_VAULT, sampleBinding } from './testing/binding.ts'
 import { ANYTHING, at, FACTS, holdingWith, inputOf, listingOf, runWith, secretOf } from './testing/world.ts'
-import { afterSeen, basisOf, isNews, isPassDue, toldEvery, toldFor } from './told.ts'
 
 const MINUTE = 60_000
 const timeOf = (seconds: number) => new Date(seconds * 1000).toISOString().replace('.000Z', 'Z')
