@@ -30,7 +30,7 @@ const asKept = (result: EntryResult): EntryResult => ({
 })
 
 /**
- * Holds removals when there are more than `max` in one look: a vault that lost all its secrets, or a tag that was renamed,
+ * Holds removals when there are more than `max` in one poll: a vault that lost all its secrets, or a tag that was renamed,
  * takes away no more than that before somebody has said yes to exactly these secrets.
  *
  * @param acknowledged the annotation allow-removals

@@ -14,7 +14,7 @@ const MINUTE_MS = 60_000
 const QUARTER_MS = 15 * MINUTE_MS
 
 /**
- * How often the status of a binding says that its vault was looked at, for nodes that go by it: at every second look, not more
+ * How often the status of a binding says that its vault was polled, for nodes that go by it: at every second poll, not more
  * often than each minute, and at least each quarter of an hour. Each is one small write and one event for each node that
  * follows it.
  */
@@ -45,7 +45,7 @@ export type StatusEntries = ReadonlyMap<string, SecretStatus>
 
 const freshOf = ({ conditions = [] }: BindingStatus) => conditions.find(({ type }) => type === 'Fresh')
 
-/** All of a status that a node follows. The time of the look is not among it. */
+/** All of a status that a node follows. The time of the poll is not among it. */
 export const textOfStatus = (status: BindingStatus): string => {
 	const { observedGeneration, vault, secrets = [] } = status
 	const said = secrets.map((each) => [each.name, each.objectName, each.reason, textOf(each)])

@@ -268,6 +268,6 @@ export const ABSENT_AFTER_MS = 10_000
 
 /**
  * Whether a secret counts as absent: the vault had said so by `since`, and says so again when it is asked at `again` or later
- * (both monotonic, ms). Questions wait, for the budget or for a slow answer, so it is not when the looks began that counts.
+ * (both monotonic, ms). Questions wait, for the budget or for a slow answer, so it is not when the polls began that counts.
  */
 export const isAbsent = (since: number, again: number) => again - since >= ABSENT_AFTER_MS

@@ -24,7 +24,7 @@ export interface Withheld {
 	names: readonly string[]
 }
 
-/** What became of the selectors at a look. */
+/** What became of the selectors at a poll. */
 export type SelectorOutcome = 'none' | 'listed' | { failed: VaultFault }
 
 /** What one reconcile came to. Conditions, requeue, event, log level and metric all follow from it (`summarize`). */

@@ -150,7 +150,7 @@ async function watch(options: BindingWatchesOptions, namespace: string, name: st
 		watched.synced = true
 		watched.object = object && parseBinding(keptOf(object))
 		watched.version++
-		// Annotations ask for a look, or end a hold: what was read before they came does not answer that.
+		// Annotations ask for a poll, or end a hold: what was read before they came does not answer that.
 		const { uid, generation, annotations } = object?.metadata ?? {}
 		const said = object && JSON.stringify([uid, generation, annotations, textOfStatus(watched.object?.status ?? {})])
 		if (said !== watched.said) watched.changedAt = clock.monotonic()

@@ -198,7 +198,7 @@ async function step(state: State, deps: VolumeDeps, signal: AbortSignal): Promis
 		return undefined
 	}
 	if (parsed?.kind === 'active' && isVolumeBinding(parsed.binding))
-		return look(state, parsed.binding, parsed.status, deps, signal)
+		return runPass(state, parsed.binding, parsed.status, deps, signal)
 	return undefined
 }
 
@@ -218,7 +218,7 @@ function whyNot(parsed: ParsedBinding | undefined, request: VolumeRequest): stri
 	return undefined
 }
 
-async function look(
+async function runPass(
 	state: State,
 	binding: VolumeBinding,
 	/** of the binding, as the operator wrote it */

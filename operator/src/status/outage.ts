@@ -70,8 +70,8 @@ const mayPass = (fault: VaultFault) =>
 	traitsOf(fault).class === 'transient' || fault.kind === 'unauthorized'
 
 /**
- * Ready turns False when no poll has worked for `staleAfter`, and never earlier. A process that has not yet looked with
- * success knows only the status, which hides the looks since `lastCheckTime`: for as long as that is written at the latest,
+ * Ready turns False when no poll has worked for `staleAfter`, and never earlier. A process that has not yet polled with
+ * success knows only the status, which hides the polls since `lastCheckTime`: for as long as that is written at the latest,
  * but none after Fresh said that they fail, and none after the last operator before this one. Only without its lease
  * Stale may come late, by what the status hides. The alternative, to write each poll, would be a write for each binding at
  * each interval.

@@ -403,7 +403,7 @@ describe('the time of the last poll', () => {
 	])('after %s minutes with jitter %s is %s', (minutes, random, expected) => {
 		expect(run(quiet, { previous, now: NOW + minutes * MINUTE, random }).status.lastCheckTime).toBe(expected)
 	})
-	it('does not move while looks fail', () => {
+	it('does not move while polls fail', () => {
 		const { status } = run(failed({ kind: 'unreachable' }), {
 			previous,
 			now: NOW + 60 * MINUTE,
@@ -415,7 +415,7 @@ describe('the time of the last poll', () => {
 
 describe('the next poll', () => {
 	const ok = polled([wanted('a'), value], [wanted('b'), value])
-	it('comes with the next common look of the session', () => {
+	it('comes with the next common poll of the session', () => {
 		expect(run({ ...(ok as Extract<Outcome, { kind: 'polled' }>), nextAt: 1_012_345 })).toMatchObject({
 			nextPollAt: 1_012_345,
 			wholePollAt: 1_012_345,

@@ -19,7 +19,7 @@ export interface SummaryInput extends Pick<Situation, 'outcome' | 'spec' | 'gene
 	pollHistory: PollHistory
 	/** what the files are known to be, when no poll has just said so; `vault`: of another one than that of the spec */
 	fileEntries?: ReadonlyMap<string, ManifestSecret> | undefined
-	/** until when operators before this process may have looked, milliseconds since the epoch; undefined: unknown */
+	/** until when operators before this process may have polled, milliseconds since the epoch; undefined: unknown */
 	workedUntil: number | undefined
 	/** wall clock, milliseconds */
 	now: number
@@ -51,7 +51,7 @@ const DEFAULT_INTERVAL_MS = 60_000
 /**
  * The one place where an outcome becomes conditions, requeue, transitions and log level.
  *
- * 1. The secrets: from the results of a look, or carried over from before, as far as the spec still wants them.
+ * 1. The secrets: from the results of a poll, or carried over from before, as far as the spec still wants them.
  * 2. The worst fault of the outcome, and since when there has been one.
  * 3. Fresh, then Ready, then Reconciling or Stalled while Ready is not True.
  * 4. Times are written only together with something else, or when the last one is old.
