@@ -5,7 +5,7 @@ import { flaps } from '../../kit/kstatus.ts'
 import { until } from '../../kit/until.ts'
 import { startProxy, type TcpProxy } from '../runtime/proxy.ts'
 import { openAccount } from './account.ts'
-import { expectEvents, openRow, QUIET, type Row } from './row.ts'
+import { expectEvents, openRow, QUIET, type Row } from './fault-case.ts'
 import { isTrue, openStage, type RunningOperator, type Stage, value } from './stage.ts'
 
 // The row "API server away, 409, 410, 429": no work lost, no watch left dead, and nothing said about it at a binding.

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import { runLine } from './line.ts'
+import { runLine } from './printed-line.ts'
 import {
 	condition,
 	isTrue,
