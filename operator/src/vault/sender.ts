@@ -28,7 +28,7 @@ export function createSender({ createHttpHeaders, RestError }: Library, ours: Ag
 			const agent = (request.agent as Agent | undefined) ?? ours
 			const to: RequestOptions & Asker = { hostname, port, path, method, headers, agent, ...asker }
 			const sent = open(to)
-			endTunnelWith(signal, sent, connections)
+			endTunnelWith(signal, sent, agent)
 			try {
 				return await answerTo(sent, body, signal)
 			} catch (error) {
