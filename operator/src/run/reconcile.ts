@@ -27,6 +27,7 @@ import { conditionOf } from '../status/outage.ts'
 import { atLeastEvery, type Pace, paceAfter } from '../status/pace.ts'
 import { withoutValues } from '../vault/without-values.ts'
 import { createAnswer, type MakeForms } from './answer.ts'
+import { type BindingObject, isWanted } from './binding-object.ts'
 import { drive } from './drive.ts'
 import { withGrant } from './grant.ts'
 import { createPatience } from './lend-after.ts'
@@ -37,22 +38,6 @@ import { parser } from './parser.ts'
 import { nothingRemembered, type Remembered } from './remembered.ts'
 import { type Present, presentStatus, type Reported, report } from './report.ts'
 import { resolveSource } from './resolve-source.ts'
-
-/** A binding as the watch delivers it. */
-export interface BindingObject {
-	metadata: {
-		namespace?: string
-		name: string
-		uid?: string
-		resourceVersion?: string
-		generation?: number
-		deletionTimestamp?: string
-		annotations?: Record<string, string>
-	}
-	/** as somebody wrote it; what counts is what `parseBinding` makes of it */
-	spec?: { vault?: { url?: string } }
-	status?: { conditions?: unknown }
-}
 
 export interface ReconcileDeps {
 	clock: Clock
@@ -229,13 +214,17 @@ async function runPass(
 		return { knowledge, outcome, found: undefined, written: undefined, polled: false, propagated: [] }
 	}
 	const { source } = resolved
-	observer.uses(`${binding.namespace}/${binding.name}`, source.vaultUrl)
+	const key = `${binding.namespace}/${binding.name}`
+	observer.uses(key, source.vaultUrl)
 	const slice = <T>(work: () => T) => slices(binding.namespace, work)
 	const { destination, session, forms } = placeOf(binding, status, source, { ...deps, slice, knowledge })
 	const input = { binding, status, knowledge, source, rules: destination.rules, at: momentOf(clock), startedAt }
 	// Values wait for a thread that has turns of its own.
 	const lending: MakeForms = (...given) => turn.lend(() => forms(...given))
-	const answer = createAnswer({ binding, session, destination, makeForms: lending })
+	// A vault may take a minute for what it is asked. Who deletes a binding, or suspends it, wants nothing written after that.
+	const write: typeof destination.write = async (...given) =>
+		isWanted(deps.read(key), binding.uid) ? destination.write(...given) : { kind: 'lostRace' }
+	const answer = createAnswer({ binding, session, destination: { ...destination, write }, makeForms: lending })
 	const idle = createPatience(turn, networkClock ?? clock)
 	return drive(pass(input), { clock, networkClock, signal, answer, slices, idle, group: binding.namespace })
 }
