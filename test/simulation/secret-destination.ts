@@ -2,7 +2,7 @@
 import type { SecretBinding } from '../../operator/src/api/parse.ts'
 import { planWrite, secretRules } from '../../operator/src/destinations/secret/rules.ts'
 import { holdingOf, type SecretObject } from '../../operator/src/destinations/secret/secret-object.ts'
-import type { Change, DestinationRules, Holding } from '../../operator/src/engine/destination.ts'
+import type { Change, DestinationRules, Holding } from '../../operator/src/engine/holding.ts'
 import type { Answers, Away, Refusal } from '../../operator/src/engine/questions.ts'
 import type { ApiRefusal } from './api-server.ts'
 import type { Life, Reply } from './network.ts'

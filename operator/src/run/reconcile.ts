@@ -2,11 +2,11 @@ import { isSecretBinding, isVolumeBinding } from '../api/deliveries.ts'
 import type { Binding, ParsedBinding } from '../api/parse.ts'
 import type { BindingStatus } from '../api/schema.ts'
 import type { EventRecorder } from '../cluster/events.ts'
-import { createSecretDestination } from '../destinations/secret/destination.ts'
 import { type PodRefresher, refreshAfter } from '../destinations/secret/refresh.ts'
+import { createSecretDestination } from '../destinations/secret/secret-destination.ts'
 import { bytesOf } from '../destinations/secret/secret-object.ts'
 import { warnOfFixed, warnOfRefused } from '../destinations/secret/warn.ts'
-import { createStatusDestination } from '../destinations/status/destination.ts'
+import { createStatusDestination } from '../destinations/status/status-destination.ts'
 import { isAsked, sinceOf } from '../engine/due.ts'
 import type { PassResult } from '../engine/input.ts'
 import { holdingOf } from '../engine/knowledge.ts'
@@ -29,14 +29,14 @@ import { withoutValues } from '../vault/without-values.ts'
 import { createAnswer, type MakeForms } from './answer.ts'
 import { drive } from './drive.ts'
 import { withGrant } from './grant.ts'
-import { lendAfter } from './lend-after.ts'
+import { createPatience } from './lend-after.ts'
 import { isAnythingDue, isOwnWrite, nextCall } from './next-call.ts'
-import type { Observer } from './observe.ts'
+import type { Observer } from './observer.ts'
 import type { Outages } from './outages.ts'
 import { parser } from './parser.ts'
 import { nothingRemembered, type Remembered } from './remembered.ts'
 import { type Present, presentStatus, type Reported, report } from './report.ts'
-import { resolveSource } from './source.ts'
+import { resolveSource } from './resolve-source.ts'
 
 /** A binding as the watch delivers it. */
 export interface BindingObject {
@@ -236,7 +236,7 @@ async function runPass(
 	// Values wait for a thread that has turns of its own.
 	const lending: MakeForms = (...given) => turn.lend(() => forms(...given))
 	const answer = createAnswer({ binding, session, destination, makeForms: lending })
-	const idle = (arrived: Promise<void>) => lendAfter(arrived, turn, networkClock ?? clock)
+	const idle = createPatience(turn, networkClock ?? clock)
 	return drive(pass(input), { clock, networkClock, signal, answer, slices, idle, group: binding.namespace })
 }
 

@@ -2,6 +2,7 @@ import { Agent, request as open, type RequestOptions } from 'node:https'
 import { answerTo } from '../process/abort.ts'
 import type { Asker } from './agent.ts'
 import type { Sender } from './http.ts'
+import { endTunnelWith } from './tunnel.ts'
 
 type Library = Pick<typeof import('./sdk.ts'), 'createHttpHeaders' | 'RestError'>
 
@@ -33,6 +34,7 @@ export function createSender({ createHttpHeaders, RestError }: Library, identity
 			const connections = (request.agent as Agent | undefined) ?? agentOf()
 			const to: RequestOptions & Asker = { hostname, port, path, method, headers, agent: connections, identity }
 			const sent = open(to)
+			endTunnelWith(signal, sent, connections)
 			try {
 				return await answerTo(sent, body, signal)
 			} catch (error) {

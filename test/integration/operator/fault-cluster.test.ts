@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { until } from '../../kit/until.ts'
-import { runLine } from './line.ts'
+import { openRow, refusedFirst, refusedLater, stalled } from './fault-case.ts'
 import { refuseByPolicy } from './policy.ts'
-import { openRow, refusedFirst, refusedLater, stalled } from './row.ts'
+import { runLine } from './printed-line.ts'
 import { condition, isTrue, kubectlLine, openStage, type Stage, value } from './stage.ts'
 
 // Rows of the table of faults that the cluster itself makes: Secrets that cannot be written, or must not.

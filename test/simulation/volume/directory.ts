@@ -1,9 +1,9 @@
 // The directory of a volume in the node's memory, as a place to deliver to: operator/src/destinations/mount without a disk.
 import { MANIFEST_FILE, serializeManifest } from 'purista-azure-mounted-secret-store/manifest'
 import { createNodeMemory } from '../../../operator/src/destinations/volume/memory.ts'
-import { createVolumeDestination } from '../../../operator/src/destinations/volume/volume.ts'
+import { createVolumeDestination } from '../../../operator/src/destinations/volume/volume-destination.ts'
 import type { Content } from '../../../operator/src/engine/decode.ts'
-import type { Holding } from '../../../operator/src/engine/destination.ts'
+import type { Holding } from '../../../operator/src/engine/holding.ts'
 import { manifestIn } from '../../oracle/manifests.ts'
 import type { Agenda } from '../agenda.ts'
 import type { Life } from '../network.ts'

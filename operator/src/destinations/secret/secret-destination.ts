@@ -1,7 +1,7 @@
 import { OWNER_LABEL } from '../../api/constants.ts'
 import type { SecretBinding } from '../../api/parse.ts'
 import type { BindingStatus } from '../../api/schema.ts'
-import type { Change } from '../../engine/destination.ts'
+import type { Change } from '../../engine/holding.ts'
 import type { Answers, Away, Refusal } from '../../engine/questions.ts'
 import { refused, refusedBy } from '../../engine/refusal.ts'
 import type { Secrets } from '../../ports/cluster.ts'
@@ -9,7 +9,7 @@ import type { Destination } from '../../ports/destination.ts'
 import { isKubeError, KubeError } from '../../ports/kube-error.ts'
 import { adoptLine } from '../../status/commands.ts'
 import { withLine } from '../../status/messages.ts'
-import { rememberedBy } from './remembered.ts'
+import { rememberedBy } from './manifest-of-status.ts'
 import { CHECKED_KEYS, secretRules } from './rules.ts'
 import { controllerOf, holdingOf, type SecretObject } from './secret-object.ts'
 
@@ -31,7 +31,7 @@ export function createSecretDestination(
 ): Destination {
 	const { namespace, name: owner, delivery } = binding
 	const { planned, ...rules } = secretRules(binding)
-	const held = (secret: SecretObject) => slice(() => holdingOf(secret))
+	const holdingLater = (secret: SecretObject) => slice(() => holdingOf(secret))
 	return {
 		rules,
 		async readBack() {
@@ -41,7 +41,7 @@ export function createSecretDestination(
 				if (back.kind === 'foreign') return foreign(binding, back.owner)
 				const refusal = controlled(binding, back.secret)
 				if (refusal) return refusal
-				const holding = await held(back.secret)
+				const holding = await holdingLater(back.secret)
 				return { kind: 'ours', holding: told ? rememberedBy(told.status, binding, told.vaultUrl, holding) : holding }
 			} catch (error) {
 				return refusedOrAway(error, 'The API server does not let the operator read the Secret')
@@ -52,11 +52,11 @@ export function createSecretDestination(
 			try {
 				if (write.kind === 'create') {
 					const answer = await secrets.create(namespace, await slice(() => write.body()))
-					return answer === 'exists' ? { kind: 'lostRace' } : { kind: 'written', holding: await held(answer) }
+					return answer === 'exists' ? { kind: 'lostRace' } : { kind: 'written', holding: await holdingLater(answer) }
 				}
 				if (write.kind === 'patch') {
 					const body = await slice(() => write.body())
-					return { kind: 'written', holding: await held(await secrets.patch(namespace, delivery.name, body)) }
+					return { kind: 'written', holding: await holdingLater(await secrets.patch(namespace, delivery.name, body)) }
 				}
 				// The engine asks for nothing that the rules do not take.
 				return { kind: 'away', error: new Error(`a write that the rules do not take: ${write.kind}`) }
