@@ -1,8 +1,9 @@
 // A history of Volume delivery: the controller tells by the status what the vault has, and nodes bring the values.
-import { MANIFEST_FILE, parseManifest } from 'purista-azure-mounted-secret-store/manifest'
+import { MANIFEST_FILE } from 'purista-azure-mounted-secret-store/manifest'
 import type { BindingStatus } from '../../../operator/src/api/schema.ts'
 import { formatTime } from '../../../operator/src/api/time.ts'
 import { conditionOf } from '../../oracle/judge.ts'
+import { manifestIn } from '../../oracle/manifests.ts'
 import { difference } from '../../oracle/settled.ts'
 import { type Watching, watchingOf } from '../../oracle/wishes.ts'
 import type { OnNode } from '../actions.ts'
@@ -222,7 +223,7 @@ export class VolumeWorld extends World {
 		if (this.shape.suspend) return undefined
 		for (const { watching, directory, status } of this.#nodes) {
 			const texts = directory.texts ?? new Map<string, string>()
-			const parsed = parseManifest(texts.get(MANIFEST_FILE) ?? '')
+			const parsed = manifestIn(texts.get(MANIFEST_FILE) ?? '')
 			const told = parsed.kind === 'ok' ? parsed.manifest.secrets : {}
 			const { generation } = this.binding.metadata
 			const tied = ({ vault, objectName }: { vault: string; objectName: string }) =>
