@@ -4,12 +4,12 @@ import type { BindingStatus } from '../api/schema.ts'
 import type { WriterLock } from '../destinations/mount/lock.ts'
 import type { NodeMemory } from '../destinations/volume/memory.ts'
 import type { MountStrategy } from '../destinations/volume/strategy.ts'
-import { createVolumeDestination, TakenOver } from '../destinations/volume/volume.ts'
+import { createVolumeDestination, TakenOver } from '../destinations/volume/volume-destination.ts'
+import { isPassDue } from '../engine/by-status.ts'
 import { traitsOf } from '../engine/fault.ts'
 import { holdingOf, type Knowledge, nothingKnown } from '../engine/knowledge.ts'
 import type { Outcome } from '../engine/outcome.ts'
 import { pass } from '../engine/pass.ts'
-import { isPassDue } from '../engine/told.ts'
 import type { ServiceAccounts } from '../ports/cluster.ts'
 import type { Vaults } from '../ports/vault.ts'
 import { type Backoff, createBackoff } from '../process/backoff.ts'
@@ -17,14 +17,14 @@ import { type Clock, momentOf, type Random } from '../process/clock.ts'
 import { describeError } from '../process/log.ts'
 import { createAnswer, type MakeForms } from '../run/answer.ts'
 import { drive } from '../run/drive.ts'
-import { resolveSource } from '../run/source.ts'
+import { resolveSource } from '../run/resolve-source.ts'
 import { conclude } from '../status/conclude.ts'
 import { conditionOf } from '../status/outage.ts'
-import type { Followed } from './bindings.ts'
-import { type Following, follow } from './follow.ts'
+import type { Followed } from './binding-watches.ts'
 import { fillOffline, forgetDenied, keepOffline } from './keep-offline.ts'
 import type { OfflineValues } from './offline.ts'
 import type { VolumeRequest } from './request.ts'
+import { type Following, follow } from './steps.ts'
 import { whyNot } from './why-not.ts'
 
 /** What becomes of a volume, for events and metrics. */
@@ -207,11 +207,18 @@ async function step(state: State, deps: VolumeDeps, signal: AbortSignal): Promis
 		return undefined
 	}
 	if (parsed?.kind === 'active' && isVolumeBinding(parsed.binding))
-		return look(state, parsed.binding, parsed.status, deps, signal)
+		return runPass(state, parsed.binding, parsed.status, deps, signal)
 	return undefined
 }
 
-async function look(
+/** Nothing of a binding that was deleted is known of another one of its name. */
+function forgetOther(state: State, uid: string, offline: OfflineValues): void {
+	if (state.knowledge.uid === uid) return
+	offline.forget(state.knowledge.uid)
+	state.knowledge = nothingKnown(uid)
+}
+
+async function runPass(
 	state: State,
 	binding: VolumeBinding,
 	/** of the binding, as the operator wrote it */
@@ -221,7 +228,7 @@ async function look(
 ): Promise<number> {
 	const { clock, serviceAccounts, vaults, random, offline } = deps
 	const { request, followed } = state
-	if (state.knowledge.uid !== binding.uid) beginAnew(state, binding, offline)
+	forgetOther(state, binding.uid, offline)
 	const since = followed.since()
 	const resolved = await resolveSource(binding, serviceAccounts, vaults.isAllowed, since, vaults.suffixes)
 	signal.throwIfAborted()
@@ -268,12 +275,6 @@ async function look(
 	state.status = concluded.summary.status
 	await useOffline(state, result.outcome, { binding, source, destination, offline, now: clock.now(), signal }, deps)
 	return state.knowledge.nextPollAt ?? clock.monotonic()
-}
-
-/** One that was deleted and made anew is another binding. */
-function beginAnew(state: State, { uid }: VolumeBinding, offline: OfflineValues): void {
-	offline.forget(state.knowledge.uid)
-	state.knowledge = nothingKnown(uid)
 }
 
 /** A pod starts with what the node has kept where the vault is away; what is fresh is kept for the next one. */

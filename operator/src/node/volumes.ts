@@ -2,10 +2,10 @@ import { mkdir, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { currentGeneration, finishGeneration } from '../destinations/mount/atomic-writer.ts'
 import { abandoned, bytesIn, isThere, readAbout, writeAbout } from './about.ts'
-import type { BindingWatches } from './bindings.ts'
+import type { BindingWatches } from './binding-watches.ts'
+import { createTurns } from './one-by-one.ts'
 import { BadRequest, type VolumeRequest } from './request.ts'
 import type { PodTokens } from './tokens.ts'
-import { createTurns } from './turns.ts'
 import { startVolume, type Volume, type VolumeDeps, type VolumeNews, type VolumePod } from './volume.ts'
 
 export interface VolumesOptions extends Omit<VolumeDeps, 'vaults' | 'isThere'> {

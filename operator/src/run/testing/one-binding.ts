@@ -105,6 +105,11 @@ export function openBinding(
 		loseStatus(times: number) {
 			refusals = times
 		},
+		/** The object comes back from a backup, which has no statuses. */
+		forgetStatus() {
+			status = {}
+			version++
+		},
 		/** annotations of the ServiceAccount */
 		account,
 		/** Lets the operator do its work once, and again for as long as somebody is faster than it. */

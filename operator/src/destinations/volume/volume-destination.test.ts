@@ -6,7 +6,7 @@ import { afterEach, beforeEach, expect, it } from 'vitest'
 import { systemClock } from '../../process/clock.ts'
 import { createWriterLock, type WriterLock } from '../mount/lock.ts'
 import { createNodeMemory } from './memory.ts'
-import { createVolumeDestination } from './volume.ts'
+import { createVolumeDestination } from './volume-destination.ts'
 
 let root: string
 let lock: WriterLock
