@@ -15,7 +15,7 @@ const OFFLINE = { delivery: { type: 'Volume', volume: { offlineFor: '1h' } } }
 setFlagsFromString('--expose-gc')
 const collect = runInNewContext('gc') as () => void
 
-describe('what remains', { timeout: 60_000 }, () => {
+describe('what remains', { timeout: 240_000 }, () => {
 	const world = usePlugin()
 	const { spec, publish, token, set } = world
 
@@ -31,10 +31,15 @@ describe('what remains', { timeout: 60_000 }, () => {
 			collect()
 			return process.memoryUsage().heapUsed
 		}
-		const before = await again(1_000)
-		const after = await again(10_000)
-		// Less than one object of a few fields for each.
-		expect(after - before).toBeLessThan(10_000 * 64)
+		let before = await again(1_000)
+		const grown: number[] = []
+		for (let batch = 0; batch < 4; batch++) {
+			const after = await again(2_500)
+			grown.push(after - before)
+			before = after
+		}
+		// Other work of this process may grow in one batch; what stays of each call does in all. Less than half of what one left (300 bytes).
+		expect(Math.min(...grown)).toBeLessThan(2_500 * 150)
 	})
 
 	it('of a writer that was killed is nothing in the volume once another process has it, whether the vault answers or not', async () => {
