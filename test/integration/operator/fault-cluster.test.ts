@@ -200,7 +200,9 @@ describe.concurrent('a Secret', () => {
 		// Two pages a list: four polls with nothing but lists.
 		const routes = async () =>
 			(await control.requests()).filter(({ vault }) => vault === row.vault).map(({ route }) => route)
-		await until('polls that read nothing', async () => (await routes()).slice(-8).every((each) => each === 'listSecrets'))
+		await until('polls that read nothing', async () =>
+			(await routes()).slice(-8).every((each) => each === 'listSecrets'),
+		)
 		await control.setSecrets({ vault: row.vault, secrets: names.slice(0, 5).map((name) => ({ name, value: 'small' })) })
 		await row.fresh()
 		expect(value(await row.secret(), 's4')).toBe('small')
