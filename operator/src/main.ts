@@ -74,4 +74,4 @@ for (const event of ['unhandledRejection', 'uncaughtException'] as const)
 
 const [role, ...rest] = process.argv.slice(2)
 // Loaded only where it runs: the controller needs no protocol of the kubelet.
-process.exit(role === 'node' ? await (await import('./node/main.ts')).main(rest) : await main())
+process.exit(role === 'node' ? await (await import('./node/node-command.ts')).main(rest) : await main())

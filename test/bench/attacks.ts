@@ -30,7 +30,7 @@ const PATIENCE_MS = 120_000
 
 export const bench: Bench = {
 	title:
-		'a tenant beside others who send the worst values, follow far too much, hang, or make 170 bindings a second: event loop, lease, gap and rotation, beside a quiet run (--only NAME,… --seconds N --tenants N --flag NODE-FLAG)',
+		'a tenant beside others who send the worst values, follow far too much, hang, fill 300 namespaces, or make 170 bindings a second: event loop, lease, gap and rotation, beside a quiet run (--only NAME,… --seconds N --tenants N --namespaces N --flag NODE-FLAG)',
 	async run(args) {
 		const { values } = parseArgs({
 			args: [...args],
@@ -38,13 +38,14 @@ export const bench: Bench = {
 				only: { type: 'string' },
 				seconds: { type: 'string', default: '60' },
 				tenants: { type: 'string', default: '50' },
+				namespaces: { type: 'string', default: '300' },
 				flag: { type: 'string', multiple: true, default: [] },
 			},
 		})
 		const only = values.only?.split(',')
 		const operator = await bundled('child-operator.ts', values.flag)
 		try {
-			for (const attack of attacksOf(Number(values.tenants))) {
+			for (const attack of attacksOf(Number(values.tenants), Number(values.namespaces))) {
 				if (only && !only.includes(attack.name)) continue
 				await measure(attack, operator, Number(values.seconds) * 1_000)
 			}

@@ -1,8 +1,8 @@
 // The node role as `node/main.ts` starts it, but told over standard input how to reach an API server and an emulator. Answers `usage`, `memory`
 // (by parts), `collect` (the garbage, where node was started with --expose-gc) and `snapshot FILE` (of its heap). Ends with its input.
 import { writeHeapSnapshot } from 'node:v8'
-import { parseNodeConfig } from '../../operator/src/node/config.ts'
 import { runNode } from '../../operator/src/node/node.ts'
+import { parseNodeConfig } from '../../operator/src/node/node-config.ts'
 import { systemClock } from '../../operator/src/process/clock.ts'
 import { createLogger, type LogLevel } from '../../operator/src/process/log.ts'
 import { createMetrics } from '../../operator/src/process/metrics.ts'

@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util'
 import type { Bench } from './cli.ts'
+import { peers, type Wants } from './peers.ts'
 import {
 	type CostPlan,
 	openCost,
@@ -8,8 +9,7 @@ import {
 	plannedIdentities,
 	type RotationCost,
 	SELECTED,
-} from './looks.ts'
-import { peers, type Wants } from './peers.ts'
+} from './poll-cost.ts'
 
 const BINDINGS = 20
 const POLLS = 10
@@ -44,7 +44,7 @@ function rowOf(kind: Kind, mode: Mode, vaultSize: number): Row | undefined {
 			vaultSize,
 			bindings: plannedBindings(kind, { count: BINDINGS, previous: previous ? 1 : 0 }),
 			listDenied: mode === 'denied',
-			// 0.5 s, 1.5 s and 3 s for the hurried operator: a look must be over before the next, or bindings take turns at listing.
+			// 0.5 s, 1.5 s and 3 s for the hurried operator: a poll must be over before the next, or bindings take turns at listing.
 			interval: vaultSize > 1_000 ? '30s' : kind === 'five' ? '5s' : '15s',
 		},
 		wants: { objects: BINDINGS, entries, previous, ...(kind === 'prefix' ? { selectedOf: vaultSize } : {}) },
@@ -53,11 +53,11 @@ function rowOf(kind: Kind, mode: Mode, vaultSize: number): Row | undefined {
 }
 
 /**
- * What looks cost in which nothing changed, and what a rotation costs. Calls are counted where they arrive, in the log of the
+ * What polls cost in which nothing changed, and what a rotation costs. Calls are counted where they arrive, in the log of the
  * emulator; writes by the operator's own metric and by the objects themselves. Needs an API server and nothing else.
  */
 export const bench: Bench = {
-	title: `vault calls and writes of a look without a change, and of a rotation, beside peers (--kinds ${Object.keys(kinds)}, --modes ${Object.keys(modes)}, --sizes N,N, --looks N, --identities N,N)`,
+	title: `vault calls and writes of a poll without a change, and of a rotation, beside peers (--kinds ${Object.keys(kinds)}, --modes ${Object.keys(modes)}, --sizes N,N, --polls N, --identities N,N)`,
 	async run(args) {
 		const list = <T extends string>(all: readonly T[]) => ({ type: 'string', default: all.join(',') }) as const
 		const { values } = parseArgs({
@@ -67,16 +67,16 @@ export const bench: Bench = {
 				modes: list(Object.keys(modes)),
 				sizes: list(['100', '1000', '10000']),
 				identities: list(IDENTITIES.map(String)),
-				looks: { type: 'string', default: String(POLLS) },
+				polls: { type: 'string', default: String(POLLS) },
 			},
 		})
 		const among = <T extends string>(all: Readonly<Record<T, string>>, text: string) =>
 			(Object.keys(all) as T[]).filter((each) => text.split(',').includes(each))
 		const numbers = (text: string) => text.split(',').filter(Boolean).map(Number)
-		const looks = Number(values.looks)
+		const polls = Number(values.polls)
 
 		console.log(
-			`Vault calls per look, all bindings together, means of ${looks} looks. rotation: of one secret, reads of it`,
+			`Vault calls per poll, all bindings together, means of ${polls} polls. rotation: of one secret, reads of it`,
 		)
 		console.log('and Secrets patched. Peers: from their sources, not run; x: their calls of one refresh by ours.\n')
 		header(['bindings', 'vault'])
@@ -84,7 +84,7 @@ export const bench: Bench = {
 			for (const mode of among(modes, values.modes)) {
 				for (const size of numbers(values.sizes)) {
 					const row = rowOf(kind, mode, size)
-					if (row) await measure([row.title, String(size)], row, looks)
+					if (row) await measure([row.title, String(size)], row, polls)
 				}
 			}
 		}
@@ -97,17 +97,17 @@ export const bench: Bench = {
 			await measure(
 				[String(count), ''],
 				{ title: '', plan, wants: { objects: count, entries: SELECTED }, holders: count },
-				looks,
+				polls,
 			)
 		}
 	},
 }
 
-async function measure(labels: readonly [string, string], row: Row, looks: number): Promise<void> {
+async function measure(labels: readonly [string, string], row: Row, polls: number): Promise<void> {
 	const cost = await openCost(row.plan)
 	try {
-		const look = await cost.looks(looks)
-		print(labels, row.wants, look, await cost.rotate(row.holders))
+		const poll = await cost.polls(polls)
+		print(labels, row.wants, poll, await cost.rotate(row.holders))
 	} finally {
 		await cost.close()
 	}
@@ -127,25 +127,25 @@ function header(labels: readonly [string, string]): void {
 	line(labels, [...COLUMNS, ...peers.flatMap(({ name }) => [name, 'x'])])
 }
 
-function print(labels: readonly [string, string], wants: Wants, look: PollCost, rotation: RotationCost): void {
-	const each = (count: number) => (count / look.looks).toFixed(1).replace(/\.0$/, '')
-	const calls = look.lists + look.versions + look.gets + look.challenges
+function print(labels: readonly [string, string], wants: Wants, poll: PollCost, rotation: RotationCost): void {
+	const each = (count: number) => (count / poll.polls).toFixed(1).replace(/\.0$/, '')
+	const calls = poll.lists + poll.versions + poll.gets + poll.challenges
 	line(labels, [
-		each(look.lists),
-		each(look.versions),
-		each(look.gets),
+		each(poll.lists),
+		each(poll.versions),
+		each(poll.gets),
 		each(calls),
-		each(look.tokens),
-		// Not per look: none is the promise.
-		String(look.writes),
-		String(look.changed),
+		each(poll.tokens),
+		// Not per poll: none is the promise.
+		String(poll.writes),
+		String(poll.changed),
 		String(rotation.reads),
 		String(rotation.patched),
 		String(rotation.told),
 		...peers.flatMap((peer) => {
 			const theirs = peer.calls(wants)
 			if (theirs === undefined) return ['cannot', '-']
-			return [String(theirs), calls === 0 ? '-' : (theirs / (calls / look.looks)).toFixed(1)]
+			return [String(theirs), calls === 0 ? '-' : (theirs / (calls / poll.polls)).toFixed(1)]
 		}),
 	])
 }

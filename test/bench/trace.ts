@@ -1,11 +1,11 @@
 // When the parts of one rotation happened, by the log of the emulator and the audit log of the API server.
 import { readFileSync } from 'node:fs'
 
-/** A look is a list and then the read of what it shows changed; the two are milliseconds apart, and looks are seconds apart. */
+/** A poll is a list and then the read of what it shows changed; the two are milliseconds apart, and polls are seconds apart. */
 const ONE_POLL = 1_000
 
 /**
- * When the look began whose value was written: the last read before the patch, or the list just before it. The first poll
+ * When the poll began whose value was written: the last read before the patch, or the list just before it. The first poll
  * after the write would be wrong now and then: it may fall between our note of the time and the vault's write.
  */
 export function lookThatFound(log: ReadonlyArray<{ at: number; route: string }>, patched: number): number | undefined {

@@ -55,11 +55,18 @@ const greedy: NeighbourSpec = {
 		secrets: Array.from({ length: 40 }, (_, j) => ({ name: `s-${i * 40 + j}` })),
 	})),
 }
+/** A binding of 20 secrets in each of many namespaces. */
+const crowdOf = (count: number): NeighbourSpec[] =>
+	Array.from({ length: count }, (_, i) => ({
+		name: `crowd-${i}`,
+		secrets: () => plain(20),
+		bindings: [{ secrets: Array.from({ length: 20 }, (_, j) => ({ name: `s-${j}` })) }],
+	}))
 /** New bindings a second of the issue. */
 const NEW_PER_SECOND = 170
 const WRITERS = 24
 
-export const attacksOf = (tenants: number): readonly Attack[] => [
+export const attacksOf = (tenants: number, namespaces: number): readonly Attack[] => [
 	{ name: 'quiet', title: 'quiet: the victim alone', neighbours: [], go: none },
 	{
 		name: 'values',
@@ -87,6 +94,22 @@ export const attacksOf = (tenants: number): readonly Attack[] => [
 		async go(stage, [tenant], signal) {
 			if (!tenant) return undefined
 			await stage.emulator.control.addFault({ action: 'hang', match: { vault: tenant.vault } })
+			await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
+			return undefined
+		},
+	},
+	{
+		name: 'crowd',
+		title: `${namespaces} namespaces with a vault each, a binding of 20 secrets, interval 5 s`,
+		neighbours: crowdOf(namespaces),
+		go: none,
+	},
+	{
+		name: 'hanging-crowd',
+		title: `${namespaces} namespaces whose vaults hang`,
+		neighbours: crowdOf(namespaces),
+		async go(stage, neighbours, signal) {
+			for (const { vault } of neighbours) await stage.emulator.control.addFault({ action: 'hang', match: { vault } })
 			await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
 			return undefined
 		},

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import type { BindingStatus } from '../../operator/src/api/schema.ts'
 import type { EntryResult } from '../../operator/src/engine/entry.ts'
 import type { VaultFault } from '../../operator/src/engine/fault.ts'
-import { NEW_TRACK } from '../../operator/src/engine/knowledge.ts'
+import { NO_POLLS } from '../../operator/src/engine/knowledge.ts'
 import type { Outcome } from '../../operator/src/engine/outcome.ts'
 import { entryOf, polledOf } from '../../operator/src/engine/testing/samples.ts'
 import { type SummaryInput, summarize } from '../../operator/src/status/summarize.ts'
@@ -54,7 +54,7 @@ function statusOf(outcome: Outcome, previous: BindingStatus = {}, rest: Partial<
 		spec: outcome.kind === 'suspended' || outcome.kind === 'invalid' ? undefined : spec,
 		generation: 3,
 		previous,
-		track: NEW_TRACK,
+		pollHistory: NO_POLLS,
 		workedUntil: undefined,
 		now: NOW,
 		at: DAY,
@@ -63,7 +63,7 @@ function statusOf(outcome: Outcome, previous: BindingStatus = {}, rest: Partial<
 	}).status
 }
 const failingFor = (ms: number, lastPoll?: number): Partial<SummaryInput> => ({
-	track: { ...NEW_TRACK, failures: 9, failingSince: DAY - ms, lastPoll },
+	pollHistory: { ...NO_POLLS, failures: 9, failingSince: DAY - ms, lastPoll },
 })
 const delivered = statusOf(polled(current))
 const health = (status: BindingStatus | undefined, spec: object = {}, generation: number | undefined = 3) =>

@@ -1,10 +1,6 @@
 // Says of each version of a place, and of each status, what must never be.
-import {
-	MANIFEST_FILE,
-	type Manifest,
-	parseManifest,
-	previousFileName,
-} from 'purista-azure-mounted-secret-store/manifest'
+import { MANIFEST_FILE, type Manifest, previousFileName } from 'purista-azure-mounted-secret-store/manifest'
+import { manifestIn } from './manifests.ts'
 import type { Times, VaultHistory } from './model.ts'
 import { type Asked, type File, isBraked, type Watching } from './wishes.ts'
 
@@ -235,7 +231,7 @@ export class Judge {
 		const { tampered } = binding
 		if (tampered.has(MANIFEST_FILE)) return
 		const text = texts.get(MANIFEST_FILE)
-		const parsed = text === undefined ? undefined : parseManifest(text)
+		const parsed = text === undefined ? undefined : manifestIn(text)
 		if (parsed?.kind !== 'ok') {
 			problem('has no readable manifest')
 			return

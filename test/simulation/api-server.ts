@@ -56,6 +56,8 @@ const invalid = (message: string) => new ApiRefusal(422, 'Invalid', message)
  */
 export class SimulatedSecrets {
 	readonly #secrets = new Map<string, Stored>()
+	/** of each that was stored, by their path in managedFields */
+	readonly #fields = new WeakMap<Stored, ReadonlyMap<string, unknown>>()
 	/** the clock of the API server, milliseconds since the epoch */
 	readonly #now: () => number
 	#version = 1_000
@@ -138,7 +140,8 @@ export class SimulatedSecrets {
 
 	#store(before: Stored | undefined, after: Stored, manager: string): SecretObject {
 		const { managedFields: old, ...metadata } = after.metadata
-		const changed = changes(before, after)
+		const fields = fieldsOf(after)
+		const changed = changes((before && this.#fields.get(before)) ?? new Map(), fields)
 		if (before && changed.size === 0 && same(before, after)) return before
 		const time = `${new Date(this.#now()).toISOString().slice(0, 19)}Z`
 		const stored: Stored = {
@@ -146,9 +149,10 @@ export class SimulatedSecrets {
 			metadata: {
 				...metadata,
 				resourceVersion: this.nextVersion(),
-				managedFields: manage(old, changed, fieldsOf(after), manager, time),
+				managedFields: manage(old, changed, fields, manager, time),
 			},
 		}
+		this.#fields.set(stored, fields)
 		this.#secrets.set(after.metadata.name, stored)
 		return stored
 	}
@@ -216,7 +220,7 @@ function merged(target: unknown, patch: unknown): unknown {
 	return result
 }
 
-const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b)
+const same = (a: unknown, b: unknown): boolean => a === b || JSON.stringify(a) === JSON.stringify(b)
 
 /** Fields by their path in managedFields. */
 function fieldsOf({ metadata, type, immutable, data = {} }: SecretObject): Map<string, unknown> {
@@ -236,8 +240,7 @@ function fieldsOf({ metadata, type, immutable, data = {} }: SecretObject): Map<s
 }
 
 /** Paths that came, changed or went. */
-function changes(before: Stored | undefined, after: Stored): Set<string> {
-	const [was, is] = [before ? fieldsOf(before) : new Map<string, unknown>(), fieldsOf(after)]
+function changes(was: ReadonlyMap<string, unknown>, is: ReadonlyMap<string, unknown>): Set<string> {
 	const paths = new Set<string>()
 	for (const [path, value] of is) if (!was.has(path) || !same(was.get(path), value)) paths.add(path)
 	for (const path of was.keys()) if (!is.has(path)) paths.add(path)

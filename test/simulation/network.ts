@@ -4,6 +4,7 @@ import { ServiceError } from '../emulator/src/http/service-error.ts'
 import type { Agenda } from './agenda.ts'
 import { ApiRefusal } from './api-server.ts'
 import type { Effect, Faults, Kind } from './faults.ts'
+import { untraced } from './untraced.ts'
 
 /** What came back of a request. */
 export type Reply<T> =
@@ -112,7 +113,7 @@ export type Life = 'alive' | 'dying' | 'dead'
 
 function done<T>(work: () => T): Reply<T> {
 	try {
-		return { kind: 'ok', value: work() }
+		return { kind: 'ok', value: untraced(work) }
 	} catch (error) {
 		if (error instanceof ApiRefusal) return { kind: 'error', error }
 		if (!(error instanceof ServiceError)) throw error

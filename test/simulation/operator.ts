@@ -1,6 +1,6 @@
 // The operator of a history: reconciles the one binding as run/ does, on virtual time and without a promise.
 import { isSecretBinding, isVolumeBinding } from '../../operator/src/api/deliveries.ts'
-import { type Binding, parseBinding } from '../../operator/src/api/parse.ts'
+import type { Binding } from '../../operator/src/api/parse.ts'
 import type { BindingStatus } from '../../operator/src/api/schema.ts'
 import { isAsked } from '../../operator/src/engine/due.ts'
 import type { PassResult } from '../../operator/src/engine/input.ts'
@@ -10,12 +10,13 @@ import type { Outcome } from '../../operator/src/engine/outcome.ts'
 import { pass } from '../../operator/src/engine/pass.ts'
 import type { Moment } from '../../operator/src/engine/questions.ts'
 import { presentStatus } from '../../operator/src/run/report.ts'
-import { sourceOf } from '../../operator/src/run/source.ts'
+import { sourceOf } from '../../operator/src/run/resolve-source.ts'
 import { conclude, isPollDue } from '../../operator/src/status/conclude.ts'
 import { statusPatch } from '../../operator/src/status/patch.ts'
 import { seededRandom } from '../kit/random.ts'
 import { Asking } from './asking.ts'
 import type { Life, Reply } from './network.ts'
+import { type Parsed, parsedOf } from './parsed.ts'
 import type { BindingObject, Process } from './process.ts'
 import { secretDestination } from './secret-destination.ts'
 import { vaultUrl } from './spec.ts'
@@ -23,7 +24,6 @@ import { VaultService } from './vault-service.ts'
 import { statusDestination } from './volume/status-destination.ts'
 import type { World } from './world.ts'
 
-type Parsed = ReturnType<typeof parseBinding>
 type Active = Extract<Parsed, { kind: 'active' }>
 interface Present {
 	status: BindingStatus
@@ -208,14 +208,6 @@ export class SimulatedOperator implements Process {
 		if (nextPollAt === Number.POSITIVE_INFINITY) return
 		this.#callAfter(Math.max((nextPollAt ?? monotonic) - monotonic, MIN_CALL_MS))
 	}
-}
-
-/** Of one object always the same: a tenth of the time of a history goes into parsing. */
-const parsed = new WeakMap<BindingObject, Parsed>()
-function parsedOf(object: BindingObject): Parsed {
-	const known = parsed.get(object) ?? parseBinding(object)
-	parsed.set(object, known)
-	return known
 }
 
 const reportedOf = ({ metadata: { namespace, name, uid, resourceVersion } }: BindingObject) => ({

@@ -1,8 +1,8 @@
 // The simulated Secret as a place to deliver to: the operator's own rules and words, the simulated API server behind them.
 import type { SecretBinding } from '../../operator/src/api/parse.ts'
 import { planWrite, secretRules } from '../../operator/src/destinations/secret/rules.ts'
-import { holdingOf } from '../../operator/src/destinations/secret/secret-object.ts'
-import type { Change, DestinationRules } from '../../operator/src/engine/destination.ts'
+import { holdingOf, type SecretObject } from '../../operator/src/destinations/secret/secret-object.ts'
+import type { Change, DestinationRules, Holding } from '../../operator/src/engine/holding.ts'
 import type { Answers, Away, Refusal } from '../../operator/src/engine/questions.ts'
 import type { ApiRefusal } from './api-server.ts'
 import type { Life, Reply } from './network.ts'
@@ -36,7 +36,7 @@ export function secretDestination(world: World, binding: SecretBinding, alive: (
 				const secret = write.kind === 'create' ? secrets.create(body, OPERATOR) : secrets.patch(name, body, OPERATOR)
 				requests.writes++
 				world.seen(name, true)
-				return holdingOf(secret)
+				return holdingIn(secret)
 			}
 			network.send('write', work, (reply) => arrive(writeOf(reply)), alive)
 		},
@@ -60,12 +60,20 @@ export function secretDestination(world: World, binding: SecretBinding, alive: (
 	}
 }
 
-function readOf(reply: Reply<ReturnType<World['secrets']['get']>>): Answers['readBack'] {
-	if (reply.kind !== 'ok') return refusedOrAway(reply)
-	return reply.value ? { kind: 'ours', holding: holdingOf(reply.value) } : { kind: 'none' }
+/** Of one object always the same: most of what is read back has not changed since. */
+const holdings = new WeakMap<SecretObject, Holding>()
+function holdingIn(secret: SecretObject): Holding {
+	const known = holdings.get(secret) ?? holdingOf(secret)
+	holdings.set(secret, known)
+	return known
 }
 
-function writeOf(reply: Reply<ReturnType<typeof holdingOf>>): Answers['write'] {
+function readOf(reply: Reply<ReturnType<World['secrets']['get']>>): Answers['readBack'] {
+	if (reply.kind !== 'ok') return refusedOrAway(reply)
+	return reply.value ? { kind: 'ours', holding: holdingIn(reply.value) } : { kind: 'none' }
+}
+
+function writeOf(reply: Reply<Holding>): Answers['write'] {
 	if (reply.kind === 'ok') return { kind: 'written', holding: reply.value }
 	const lost = reply.kind === 'error' && (reply.error.status === 409 || reply.error.status === 404)
 	return lost ? { kind: 'lostRace' } : refusedOrAway(reply)

@@ -7,6 +7,7 @@ import { Vault } from '../emulator/src/secrets/vault.ts'
 import type { Item, Origin, VaultHistory, Version } from '../oracle/model.ts'
 import type { Agenda } from './agenda.ts'
 import { type ObjectName, traitsOf, VAULTS, type VaultName } from './names.ts'
+import { untraced } from './untraced.ts'
 
 // A recovered secret answers 404 for 2 to 4 s; recorded.
 const VISIBLE_AFTER_MS = 3_000
@@ -123,7 +124,7 @@ export class SimulatedVaults implements VaultHistory {
 		let done = true
 		this.#during(() => {
 			try {
-				work()
+				untraced(work)
 			} catch (error) {
 				if (!(error instanceof ServiceError)) throw error
 				done = false

@@ -1,7 +1,8 @@
 // Everything around the operator in a simulated history, and the oracle that watches it.
-import { parseManifest } from 'purista-azure-mounted-secret-store/manifest'
+import type { SecretObject } from '../../operator/src/destinations/secret/secret-object.ts'
 import { seededRandom } from '../kit/random.ts'
 import { conditionOf, Judge } from '../oracle/judge.ts'
+import { manifestIn } from '../oracle/manifests.ts'
 import { difference } from '../oracle/settled.ts'
 import { type Asked, alsoInVault, edited, type FileWish, type Watching, Wishes, watchingOf } from '../oracle/wishes.ts'
 import type { OnNode } from './actions.ts'
@@ -52,7 +53,7 @@ export class World {
 	readonly #triggers: { left: number; work: () => void }[] = []
 	readonly #start: (world: World) => Process
 	/** the operator's clock was set back: a revision that somebody else destroyed after that may be taken again */
-	#isSetBack = false
+	protected isSetBack = false
 	/** names of Secrets of which a status told */
 	readonly #toldNames = new Set<string>()
 	#silentUntil = 0
@@ -104,7 +105,7 @@ export class World {
 	jump(ms: number): void {
 		this.during(() => this.agenda.jump(ms))
 		this.wishes.set(ms)
-		if (ms < 0) this.#isSetBack = true
+		if (ms < 0) this.isSetBack = true
 	}
 
 	/** Lets time pass. */
@@ -236,7 +237,7 @@ export class World {
 		if (same && name !== this.shape.secretName) return
 		this.wishes.pass()
 		this.judge.place(this.watching, { texts, ours, order: Number(this.secrets.nextVersion()) })
-		if (this.#isSetBack && !ours && this.watching.tampered.has('.binding.json')) this.watching.revision = 0
+		if (this.isSetBack && !ours && this.watching.tampered.has('.binding.json')) this.watching.revision = 0
 	}
 
 	/** The Secret under its former name goes: the one that takes its place has all that some spec asks for. */
@@ -252,14 +253,9 @@ export class World {
 	}
 
 	/** What the Secret holds. */
-	texts(): Map<string, string> | undefined {
+	texts(): ReadonlyMap<string, string> | undefined {
 		const secret = this.secrets.get(this.shape.secretName)
-		return (
-			secret &&
-			new Map(
-				Object.entries(secret.data ?? {}).map(([key, value]) => [key, Buffer.from(value, 'base64').toString('utf8')]),
-			)
-		)
+		return secret && textsOf(secret)
 	}
 
 	/** Takes every fault back and waits until everything is as the oracle says. What is suspended says so, and then catches up. */
@@ -304,7 +300,7 @@ export class World {
 	difference(): string | undefined {
 		this.wishes.pass()
 		const texts = this.texts() ?? new Map<string, string>()
-		const parsed = parseManifest(texts.get('.binding.json') ?? '')
+		const parsed = manifestIn(texts.get('.binding.json') ?? '')
 		// Nothing is written while the binding is suspended, whatever somebody else wrote.
 		if (texts.size > 0 && parsed.kind !== 'ok' && !this.shape.suspend) return 'no manifest'
 		const told = parsed.kind === 'ok' ? parsed.manifest.secrets : {}
@@ -326,6 +322,16 @@ export class World {
 		return isThere ? 'the Secret is still there under its former name' : undefined
 	}
 }
+
+/** Of one object always the same. */
+const decoded = new WeakMap<SecretObject, ReadonlyMap<string, string>>()
+function textsOf(secret: SecretObject): ReadonlyMap<string, string> {
+	const entries = () => Object.entries(secret.data ?? {}).map(([key, value]) => [key, textIn(value)] as const)
+	const texts = decoded.get(secret) ?? new Map(entries())
+	decoded.set(secret, texts)
+	return texts
+}
+const textIn = (base64: string) => Buffer.from(base64, 'base64').toString('utf8')
 
 const sameTexts = (a: ReadonlyMap<string, string>, b: ReadonlyMap<string, string>) =>
 	a.size === b.size && [...a].every(([key, text]) => b.get(key) === text)

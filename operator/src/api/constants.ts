@@ -10,7 +10,7 @@ export const SHORT_NAME = 'asb'
 export const OWNER_LABEL = `${GROUP}/binding`
 /** Annotation on pods: resourceVersion of the Secret that they were told to refresh for. */
 export const REFRESHED_ANNOTATION = `${GROUP}/refreshed`
-/** Annotation on a binding: any new text asks for a look now. */
+/** Annotation on a binding: any new text asks for a poll now. */
 export const REQUESTED_ANNOTATION = `${GROUP}/requested-at`
 /** Annotation on a binding: pins secrets for a while, `<name>=<version>; until=<RFC 3339 time>`. */
 export const HOLD_ANNOTATION = `${GROUP}/hold`

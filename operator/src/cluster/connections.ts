@@ -11,7 +11,7 @@ const KEEP_ALIVE_MS = 30_000
 const PROBE_MS = 15_000
 // Workers hold one each (about thirty): room for them and for a burst of pod refreshes. Watches hold one each for minutes, so they have
 // connections of their own, as many as there are: whoever opens them bounds how many. Among these, requests would wait for them to end.
-const MAX_CONNECTIONS = 64
+export const MAX_CONNECTIONS = 64
 // A watch that has ended is opened again at once; more than a few do not end in one moment.
 const MAX_IDLE_OF_STREAMS = 4
 
@@ -38,8 +38,10 @@ export interface Connections {
 /**
  * Connections of node's own client: it is in the process anyway, for the vaults, and another one beside it takes more memory. One set of them
  * for each set of TLS options seen last; those of an older one finish their requests and are closed.
+ *
+ * @param most connections at once, beside those of watches; what finds none waits for one. Each takes 80 KB
  */
-export function createConnections(): Connections {
+export function createConnections(most: number): Connections {
 	let current: { tls: Record<string, unknown>; requests: Agents; streams: Agents } | undefined
 	/** not ended yet: their watches may run for minutes */
 	const retired = new Set<http.Agent>()
@@ -72,7 +74,7 @@ export function createConnections(): Connections {
 		}
 		current = {
 			tls,
-			requests: createAgents({ maxSockets: MAX_CONNECTIONS }, tls, contextOf),
+			requests: createAgents({ maxSockets: most }, tls, contextOf),
 			streams: createAgents({ maxFreeSockets: MAX_IDLE_OF_STREAMS }, tls, contextOf),
 		}
 		return current

@@ -47,7 +47,10 @@ export interface EventRecorderOptions {
 export interface EventRecorder {
 	/** Returns at once and never throws: an event is news, nothing depends on it. */
 	record(event: EventInput): void
-	/** Resolves when everything recorded so far was sent or given up. What waits for another try has its last one at once. */
+	/**
+	 * Resolves when everything recorded so far was sent or given up. What waits for another try has its last one at once, and what has no
+	 * answer after five seconds is not waited for.
+	 */
 	flush(): Promise<void>
 }
 
@@ -77,6 +80,10 @@ const TIMEOUT_MS = 10_000
 // client-go tries an event that got no answer as often, and waits as long in between.
 const MAX_TRIES = 12
 const RETRY_MS = 10_000
+// A process that ends has 20 s for everything (main.ts, node/main.ts: 10 s), and what others wait for comes after its events: the lease.
+const FLUSH_MS = 5_000
+// Made once: an error takes its stack with it.
+const FLUSHED = new Error('everything was sent')
 
 /** An event, and when it happened: it may be sent later. */
 interface News {
@@ -95,6 +102,8 @@ interface Series {
 	lastAt: number
 	/** work for this series runs one after the other: a count must not overtake its creation */
 	tail: Promise<void>
+	/** a count waits for its turn: it tells of all that come until then */
+	isCounting: boolean
 }
 
 /**
@@ -109,6 +118,7 @@ interface Series {
  * 4. Normal events wait while there is work that somebody waits for, at most half a minute: at a start each binding has one, and it costs
  *    the API server as much as the binding's Secret. What is wrong is told at once.
  * 5. What got no answer is tried again for two minutes, under the same name: that it is there already is then as good as an answer.
+ * 6. Of a series one is under way and one count waits: after an outage each tells its sum once.
  */
 export function createEventRecorder(options: EventRecorderOptions): EventRecorder {
 	const { transport, clock, reportingController, reportingInstance } = options
@@ -201,7 +211,10 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
 
 	const begin = (news: News): Promise<void> => {
 		const { series: of } = news
-		const sent = of.tail.then(() => send(news))
+		const sent = of.tail.then(() => {
+			of.isCounting = false
+			return send(news)
+		})
 		of.tail = sent
 		pending.add(sent)
 		return sent.finally(() => pending.delete(sent))
@@ -225,7 +238,10 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
 			const now = clock.monotonic()
 			let at = series.get(key)
 			if (at && now - at.lastAt < SERIES_MS) at.count++
-			else at = { made: undefined, isThere: false, count: 1, lastAt: now, tail: at?.tail ?? Promise.resolve() }
+			else {
+				const tail = at?.tail ?? Promise.resolve()
+				at = { made: undefined, isThere: false, count: 1, lastAt: now, tail, isCounting: false }
+			}
 			at.lastAt = now
 			// Deleted and set again: a Map's order is then the order of last use, and the first key is the one to forget.
 			series.delete(key)
@@ -233,12 +249,14 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
 			const oldest = series.size > MAX_REMEMBERED ? series.keys().next().value : undefined
 			if (oldest !== undefined) series.delete(oldest)
 
+			if (at.isCounting) return
 			const canWait = type === 'Normal' && (later.length > 0 || isBusy())
 			const isFull = canWait ? later.length >= MAX_LATER : pending.size >= MAX_PENDING
 			if (isFull || !(topic === undefined ? buckets : topics).take(object)) {
 				observe('dropped')
 				return
 			}
+			at.isCounting = at.count > 1
 			const news: News = { event, happened: momentOf(clock), series: at }
 			if (!canWait) {
 				void begin(news)
@@ -252,8 +270,11 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
 			flushing++
 			waiting.abort()
 			waiting = new AbortController()
-			await Promise.all(pending)
-			flushing--
+			const over = new AbortController()
+			const sent = Promise.all(pending).then(() => over.abort(FLUSHED))
+			await Promise.race([sent, clock.sleep(FLUSH_MS, over.signal).catch(() => {})])
+			// What is still under way ends with its answer.
+			if (over.signal.aborted) flushing--
 		},
 	}
 }

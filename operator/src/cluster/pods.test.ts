@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { fixedUses, needsRefresh, ownerOf, type PodObject } from '../destinations/secret/pods.ts'
+import { fixedUses, needsRefresh, ownerOf, type PodObject } from '../destinations/secret/pod-uses.ts'
 import { KubeError } from '../ports/kube-error.ts'
 import { settle } from '../process/testing/fake-clock.ts'
 import { TOO_LONG } from './errors.ts'

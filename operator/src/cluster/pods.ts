@@ -1,6 +1,6 @@
 import { REFRESHED_ANNOTATION } from '../api/constants.ts'
 import { optional } from '../api/optional.ts'
-import type { ContainerObject, PodObject } from '../destinations/secret/pods.ts'
+import type { ContainerObject, PodObject } from '../destinations/secret/pod-uses.ts'
 import type { Pods } from '../ports/cluster.ts'
 import { isKubeError } from '../ports/kube-error.ts'
 import { createGate } from '../process/gate.ts'

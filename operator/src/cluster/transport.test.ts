@@ -42,6 +42,15 @@ describe('requests', () => {
 		expect(new Set(observed)).toEqual(new Set(['list pods 200']))
 	})
 
+	test('at once have no more connections than the transport may have', async () => {
+		const narrow = createKubeTransport({ kubeConfig: server.kubeConfig(), maxConnections: 2 })
+		for (let i = 0; i < 20; i++) server.answer({ json: {} })
+		const before = server.connections
+		await Promise.all(Array.from({ length: 20 }, () => narrow.request(pods)))
+		expect(server.connections - before).toBe(2)
+		await narrow.close()
+	})
+
 	test('send the query, the body and its content type', async () => {
 		server.answer({ json: {} }, { json: {} }, { json: {} })
 		const path = '/api/v1/namespaces/ns/pods/p'

@@ -4,7 +4,7 @@ import { KubeError } from '../ports/kube-error.ts'
 import type { ObserveRequest, RequestLabels } from '../ports/observe.ts'
 import { isTooDeep } from '../process/json-depth.ts'
 import { readText } from '../process/read-text.ts'
-import { createConnections } from './connections.ts'
+import { createConnections, MAX_CONNECTIONS } from './connections.ts'
 import { createDeadline, type Deadline } from './deadline.ts'
 import { errorFromNetwork, errorFromStatus, TOO_LONG } from './errors.ts'
 import { MAX_DEPTH, readLines } from './lines.ts'
@@ -67,6 +67,8 @@ export interface KubeTransportOptions {
 	observe?: ObserveRequest | undefined
 	/** default deadline of a request, milliseconds */
 	timeoutMs?: number | undefined
+	/** at once, beside those of watches; default: room for all workers of an operator */
+	maxConnections?: number | undefined
 }
 
 // The API server itself gives up on ordinary requests after 60 s; a healthy one answers in well under one. 30 s tells a
@@ -84,7 +86,7 @@ const MAX_ERROR_BYTES = 1024 * 1024
  */
 export function createKubeTransport(options: KubeTransportOptions): KubeTransport {
 	const { kubeConfig, userAgent = 'azure-secret-binding', observe = () => {} } = options
-	const connections = createConnections()
+	const connections = createConnections(options.maxConnections ?? MAX_CONNECTIONS)
 
 	const open = async (
 		line: RequestLine,

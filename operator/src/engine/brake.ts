@@ -1,9 +1,9 @@
+import { isRemovalTold, type StatusEntries } from './by-status.ts'
 import type { EntryResult } from './entry.ts'
 import { objectKey } from './known.ts'
-import { isRemovalTold, type Told } from './told.ts'
 
 /** Removals that would be more than the policy allows at once. */
-export interface HeldRemovals {
+export interface WaitingRemovals {
 	names: string[]
 	/** text for the annotation allow-removals; other removals have another one */
 	digest: string
@@ -14,7 +14,7 @@ export interface HeldRemovals {
  *
  * @param told what the status says
  */
-export const holdUntold = (results: readonly EntryResult[], told: Told): EntryResult[] =>
+export const holdUntold = (results: readonly EntryResult[], told: StatusEntries): EntryResult[] =>
 	results.map((result) => {
 		const entry = told.get(result.wanted.name)
 		return result.instead === undefined || isRemovalTold(entry) ? result : asKept(result)
@@ -30,7 +30,7 @@ const asKept = (result: EntryResult): EntryResult => ({
 })
 
 /**
- * Holds removals when there are more than `max` in one look: a vault that lost all its secrets, or a tag that was renamed,
+ * Holds removals when there are more than `max` in one poll: a vault that lost all its secrets, or a tag that was renamed,
  * takes away no more than that before somebody has said yes to exactly these secrets.
  *
  * @param acknowledged the annotation allow-removals
@@ -41,15 +41,15 @@ export function holdRemovals(
 	max: number,
 	acknowledged: string | undefined,
 	digestOf: (text: string) => string,
-): { results: EntryResult[]; held: HeldRemovals | undefined } {
+): { results: EntryResult[]; waiting: WaitingRemovals | undefined } {
 	const removals = results.filter((result) => result.instead !== undefined)
 	// The files of one certificate are one secret.
 	const count = new Set(removals.map(({ wanted }) => objectKey(wanted))).size
-	if (count <= max) return { results: [...results], held: undefined }
+	if (count <= max) return { results: [...results], waiting: undefined }
 	const names = removals.map(({ wanted }) => wanted.name).sort()
 	const lines = removals.map(({ wanted, instead }) => `${wanted.name}=${instead?.version ?? ''}`).sort()
 	const digest = digestOf(lines.join('\n'))
-	if (acknowledged?.trim() === digest) return { results: [...results], held: undefined }
+	if (acknowledged?.trim() === digest) return { results: [...results], waiting: undefined }
 	const kept = results.map((result) => (result.instead ? asKept(result) : result))
-	return { results: kept, held: { names, digest } }
+	return { results: kept, waiting: { names, digest } }
 }

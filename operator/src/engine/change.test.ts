@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { type ChangeInput, changeOf, planChange } from './change.ts'
-import type { Change, DestinationRules, Verdict } from './destination.ts'
 import { decideEntry, type EntryResult, type Finding } from './entry.ts'
+import type { Change, DestinationRules, Verdict } from './holding.ts'
 import { SAMPLE_VAULT, sampleBinding } from './testing/binding.ts'
 import { contextOf } from './testing/samples.ts'
 import { entryIn, FACTS, holdingWith, runWith } from './testing/world.ts'

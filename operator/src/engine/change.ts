@@ -9,19 +9,19 @@ import {
 } from 'purista-azure-mounted-secret-store/manifest'
 import type { Reason } from '../api/conditions.ts'
 import type { Binding } from '../api/parse.ts'
-import { type HeldRemovals, holdRemovals, holdUntold } from './brake.ts'
+import { holdRemovals, holdUntold, type WaitingRemovals } from './brake.ts'
+import type { StatusEntries } from './by-status.ts'
 import type { Content } from './decode.ts'
-import type { Change, DestinationRules, Holding, Verdict } from './destination.ts'
 import { type EntryResult, matches } from './entry.ts'
 import { nameOfForm } from './form.ts'
-import { deliveredSecret, entryOf } from './held.ts'
+import type { Change, DestinationRules, Holding, Verdict } from './holding.ts'
 import { objectKey } from './known.ts'
+import { deliveredSecret, entryOf } from './manifest-entry.ts'
 import type { Withheld } from './outcome.ts'
 import { pauseAfter } from './pause.ts'
 import type { Poll } from './poll.ts'
 import type { Piece } from './questions.ts'
 import { manifestSelectors } from './select.ts'
-import type { Told } from './told.ts'
 
 export interface ChangeInput {
 	readonly binding: Binding
@@ -34,13 +34,13 @@ export interface ChangeInput {
 	/** removals that the selectors of the spec asked for are held: the manifest goes on naming those of before */
 	readonly selectorsHeld?: boolean
 	/** what the status tells, when that is what is gone by: then its removals alone count */
-	readonly told?: Told | undefined
+	readonly told?: StatusEntries | undefined
 }
 
 /** What is to be done, and what of it waits. */
 export interface Planned {
 	readonly results: readonly EntryResult[]
-	readonly removals: HeldRemovals | undefined
+	readonly removals: WaitingRemovals | undefined
 	/** what the destination refuses while it takes the rest, or what all waits for */
 	readonly withheld: Withheld | undefined
 	readonly change: Change
@@ -60,12 +60,12 @@ export function* planChange(
 	digestOf: (text: string) => string,
 ): Piece<Planned> {
 	const { binding } = input
-	const { results, held } = input.told
-		? { results: holdUntold(input.results, input.told), held: undefined }
+	const { results, waiting } = input.told
+		? { results: holdUntold(input.results, input.told), waiting: undefined }
 		: holdRemovals(input.results, binding.policy.maxRemovals, binding.allowRemovals, digestOf)
 	const bySelectors = results.some(({ wanted: { name } }) => {
 		const finding = poll.ones.get(name)?.finding
-		return held?.names.includes(name) && finding?.kind === 'leaves' && finding.why === 'selectors'
+		return waiting?.names.includes(name) && finding?.kind === 'leaves' && finding.why === 'selectors'
 	})
 	// Without a list nothing is known of new selectors, so the old ones go on.
 	const selectorsHeld = bySelectors || (binding.select.length > 0 && poll.selectors !== 'listed')
@@ -73,7 +73,7 @@ export function* planChange(
 	const change = changeOf(asked)
 	yield* pauseAfter(results)
 	const verdict = rules.judge(change)
-	const all: Planned = { results, removals: held, withheld: undefined, change, verdict }
+	const all: Planned = { results, removals: waiting, withheld: undefined, change, verdict }
 	return verdict.kind === 'refused' && verdict.files ? yield* withoutRefused(asked, all, rules, verdict) : all
 }
 

@@ -12,7 +12,7 @@ const pollOf = (finding: Finding, settled?: boolean): Poll => {
 	return {
 		wanted: binding.secrets,
 		selectors: 'none',
-		held: { names: [], until: undefined, problem: undefined },
+		holds: { names: [], until: undefined, problem: undefined },
 		ones: new Map([['a', { finding, known }]]),
 		broke: undefined,
 		tooMany: undefined,

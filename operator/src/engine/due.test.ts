@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { dueAfter, isAsked, isReadBackDue, namesDue, nextWhole, sinceOf, soonest, toRead } from './due.ts'
 import type { Finding } from './entry.ts'
-import type { One } from './found.ts'
+import type { One } from './findings.ts'
 import { type Knowledge, type LastPoll, nothingKnown } from './knowledge.ts'
 import type { Known } from './known.ts'
 import { sampleBinding } from './testing/binding.ts'
@@ -18,7 +18,7 @@ const known = (rest: Partial<Knowledge> = {}): Knowledge => ({
 const LAST: LastPoll = {
 	wanted: binding.secrets,
 	selectors: 'none',
-	held: { names: [], until: undefined, problem: undefined },
+	holds: { names: [], until: undefined, problem: undefined },
 	findings: new Map(),
 }
 
@@ -139,7 +139,7 @@ test.each<[string, Partial<Knowledge>, boolean, number]>([
 	['the common time of the session', {}, false, 60_000],
 	['after a poll of some: the one that was planned', { wholePollAt: 30_000 }, true, 30_000],
 	['when a version turns', { secrets: new Map([['a', { turnAt: at(20_000).now } as Known]]) }, false, 20_000],
-	['when a pin ends', { last: { ...LAST, held: { ...LAST.held, until: at(15_000).now } } }, false, 15_000],
+	['when a pin ends', { last: { ...LAST, holds: { ...LAST.holds, until: at(15_000).now } } }, false, 15_000],
 ])('the next whole poll: %s', (_, knowledge, partly, expected) => {
 	expect(nextWhole(known(knowledge), 60_000, at(1_000), partly)).toBe(expected)
 })

@@ -2,10 +2,10 @@ import type { Binding } from '../api/parse.ts'
 import type { BindingStatus } from '../api/schema.ts'
 import { ABSENT_AFTER_MS, type Finding } from './entry.ts'
 import { traitsOf } from './fault.ts'
-import type { One } from './found.ts'
-import { deliveredSecret, drifted } from './held.ts'
+import type { One } from './findings.ts'
 import type { PassInput } from './input.ts'
 import { holdingOf, type Knowledge } from './knowledge.ts'
+import { deliveredSecret, drifted } from './manifest-entry.ts'
 import type { Moment } from './questions.ts'
 
 // One poll more after the second is over (2 s) and the server's clock has surely moved on.
@@ -27,8 +27,8 @@ function isRequested(binding: Binding, status: BindingStatus, knowledge: Knowled
 }
 
 /** Whether the destination is to be read back before anything else. */
-export const isReadBackDue = ({ holding, driftCheckedAt }: Knowledge, asked: boolean, at: Moment): boolean =>
-	holding === undefined || asked || at.monotonic - driftCheckedAt >= DRIFT_EVERY_MS
+export const isReadBackDue = ({ holding, driftCheckedAt, refused }: Knowledge, asked: boolean, at: Moment): boolean =>
+	holding === undefined || asked || refused !== undefined || at.monotonic - driftCheckedAt >= DRIFT_EVERY_MS
 
 /**
  * How old an answer may be that another binding of the session asked for. What is due at a time takes what was asked since
@@ -101,7 +101,7 @@ export function nextWhole(
 	partly: boolean,
 ): number {
 	const next = partly && wholePollAt !== undefined ? wholePollAt : tick
-	const turns = [...[...secrets.values()].map(({ turnAt }) => turnAt), last?.held.until].filter(
+	const turns = [...[...secrets.values()].map(({ turnAt }) => turnAt), last?.holds.until].filter(
 		(time): time is number => time !== undefined,
 	)
 	const turn = turns.length === 0 ? Number.POSITIVE_INFINITY : at.monotonic + Math.min(...turns) - at.now

@@ -134,7 +134,7 @@ function broughtBy({ selected }: WantedSecret, before: ManifestSecret): Manifest
 	return selected ? { ...rest, selected: true } : rest
 }
 
-type Found<K extends Finding['kind']> = Extract<Finding, { kind: K }>
+type Findings<K extends Finding['kind']> = Extract<Finding, { kind: K }>
 
 /** Takes it away by policy, or marks what stays. */
 const keepOrRemove = (how: 'Keep' | 'Remove', kept: ManifestSecret, rest: EntryResult): EntryResult =>
@@ -142,7 +142,7 @@ const keepOrRemove = (how: 'Keep' | 'Remove', kept: ManifestSecret, rest: EntryR
 		? { ...rest, delivered: undefined, remove: true, instead: kept, asAsked: true }
 		: { ...rest, delivered: kept }
 
-function unchanged(stays: EntryResult, finding: Found<'unchanged'>, { tags }: EntryContext): EntryResult {
+function unchanged(stays: EntryResult, finding: Findings<'unchanged'>, { tags }: EntryContext): EntryResult {
 	const { wanted, delivered: before } = stays
 	if (!matches(before, wanted)) return stays
 	// The spec may name other tags than before.
@@ -152,7 +152,7 @@ function unchanged(stays: EntryResult, finding: Found<'unchanged'>, { tags }: En
 	return { ...stays, delivered, reason: finding.flaw && FLAWS[finding.flaw].reason }
 }
 
-function valueRead(stays: EntryResult, finding: Found<'value'>, { intact, tags }: EntryContext): EntryResult {
+function valueRead(stays: EntryResult, finding: Findings<'value'>, { intact, tags }: EntryContext): EntryResult {
 	const { wanted, delivered: before } = stays
 	const { version, value, flaw, standsIn = false, trouble } = finding
 	const same = matches(before, wanted)
@@ -173,7 +173,11 @@ function valueRead(stays: EntryResult, finding: Found<'value'>, { intact, tags }
 	}
 }
 
-function flawed(stays: EntryResult, { flaw, trouble, hidden }: Found<'flawed'>, { policy }: EntryContext): EntryResult {
+function flawed(
+	stays: EntryResult,
+	{ flaw, trouble, hidden }: Findings<'flawed'>,
+	{ policy }: EntryContext,
+): EntryResult {
 	const { wanted, delivered: before } = stays
 	const { state, fault: own } = FLAWS[flaw]
 	const fault = trouble ?? own
@@ -185,7 +189,7 @@ function flawed(stays: EntryResult, { flaw, trouble, hidden }: Found<'flawed'>, 
 	return keepOrRemove(how, kept, { ...stays, state, reason, fault })
 }
 
-function failed(stays: EntryResult, { fault, confirmed }: Found<'fault'>, { policy }: EntryContext): EntryResult {
+function failed(stays: EntryResult, { fault, confirmed }: Findings<'fault'>, { policy }: EntryContext): EntryResult {
 	const { wanted, delivered: before } = stays
 	const { reason } = traitsOf(fault)
 	const isAbsentNow = fault.kind === 'absent'
@@ -264,6 +268,6 @@ export const ABSENT_AFTER_MS = 10_000
 
 /**
  * Whether a secret counts as absent: the vault had said so by `since`, and says so again when it is asked at `again` or later
- * (both monotonic, ms). Questions wait, for the budget or for a slow answer, so it is not when the looks began that counts.
+ * (both monotonic, ms). Questions wait, for the budget or for a slow answer, so it is not when the polls began that counts.
  */
 export const isAbsent = (since: number, again: number) => again - since >= ABSENT_AFTER_MS

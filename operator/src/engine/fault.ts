@@ -70,7 +70,7 @@ export type FaultClass = 'secret' | 'permission' | 'transient'
 interface FaultTraits {
 	reason: Reason
 	class: FaultClass
-	/** true when all further questions of this session would get the same answer, so the look ends here */
+	/** true when all further questions of this session would get the same answer, so the poll ends here */
 	session: boolean
 }
 

@@ -1,6 +1,6 @@
 import type { Binding } from '../api/parse.ts'
 import type { BindingStatus } from '../api/schema.ts'
-import type { DestinationRules, Holding } from './destination.ts'
+import type { DestinationRules, Holding } from './holding.ts'
 import type { Knowledge } from './knowledge.ts'
 import type { Outcome } from './outcome.ts'
 import type { Moment } from './questions.ts'

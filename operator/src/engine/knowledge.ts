@@ -1,21 +1,22 @@
 import type { ManifestSecret } from 'purista-azure-mounted-secret-store/manifest'
 import type { Reason } from '../api/conditions.ts'
 import type { WantedSecret } from '../api/parse.ts'
-import type { Holding } from './destination.ts'
+import type { SeenStatus } from './by-status.ts'
 import type { Finding } from './entry.ts'
 import type { VaultFault } from './fault.ts'
-import { entryOf } from './held.ts'
+import type { Holding } from './holding.ts'
 import type { Known } from './known.ts'
+import { entryOf } from './manifest-entry.ts'
 import type { SelectorOutcome } from './outcome.ts'
-import type { Held } from './pin.ts'
+import type { Holds } from './pin.ts'
+import type { Refused } from './refused.ts'
 import type { Source } from './source.ts'
-import type { ToldKnown } from './told.ts'
 
 /** What the last whole poll found, without values: a later one of only some secrets repeats it about the others. */
 export interface LastPoll {
 	readonly wanted: readonly WantedSecret[]
 	readonly selectors: SelectorOutcome
-	readonly held: Omit<Held, 'secrets'>
+	readonly holds: Omit<Holds, 'secrets'>
 	readonly findings: ReadonlyMap<string, Finding>
 }
 
@@ -31,7 +32,7 @@ export interface OlderKnown {
 }
 
 /** What is remembered between two passes of a binding, to tell a hiccup from an outage. */
-export interface Track {
+export interface PollHistory {
 	/** failures in a row */
 	readonly failures: number
 	/** since when, monotonic milliseconds */
@@ -42,7 +43,7 @@ export interface Track {
 	readonly lastPoll: number | undefined
 }
 
-export const NEW_TRACK: Track = { failures: 0, failingSince: undefined, cause: undefined, lastPoll: undefined }
+export const NO_POLLS: PollHistory = { failures: 0, failingSince: undefined, cause: undefined, lastPoll: undefined }
 
 /**
  * Everything that is remembered of one binding. One immutable value: a pass receives it and returns the next one, and
@@ -81,12 +82,14 @@ export interface Knowledge {
 	readonly driftCheckedAt: number
 	/** files whose foreign writer wrote our own value: name → writer */
 	readonly accepted: ReadonlyMap<string, string>
+	/** the change that was refused last, until another one is written */
+	readonly refused?: Refused | undefined
 	/** highest revision of the manifest that was seen */
 	readonly revision: number
 	/** failures in a row, to tell a hiccup from an outage */
-	readonly track: Track
+	readonly pollHistory: PollHistory
 	/** what was last learnt from the status; undefined: nothing is learnt from there */
-	readonly told?: ToldKnown | undefined
+	readonly told?: SeenStatus | undefined
 }
 
 /** What a process knows of a binding that it has not seen before. */
@@ -109,7 +112,7 @@ export const nothingKnown = (uid: string): Knowledge => ({
 	driftCheckedAt: Number.NEGATIVE_INFINITY,
 	accepted: new Map(),
 	revision: 0,
-	track: NEW_TRACK,
+	pollHistory: NO_POLLS,
 })
 
 /** What was known of another vault, or read with another identity, says nothing of this one. What is held is what it was. */
@@ -121,13 +124,14 @@ export const knownOfNo = (knowledge: Knowledge, source: Source): Knowledge => ({
 	secrets: new Map(),
 	absentSince: new Map(),
 	older: new Map(),
+	refused: undefined,
 })
 
 /** What the destination held when it was last seen; undefined when nothing, or not known. */
 export const holdingOf = ({ holding }: Knowledge): Holding | undefined => (holding === 'none' ? undefined : holding)
 
 /** What the files are, by the manifest that was last seen: `vault` says which are of another one than `vaultUrl`. */
-export function heldEntries(known: Knowledge, vaultUrl: string): ReadonlyMap<string, ManifestSecret> | undefined {
+export function fileEntriesOf(known: Knowledge, vaultUrl: string): ReadonlyMap<string, ManifestSecret> | undefined {
 	const manifest = holdingOf(known)?.manifest
 	if (!manifest) return undefined
 	return new Map(

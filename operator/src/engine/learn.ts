@@ -1,15 +1,16 @@
 import type { Binding, WantedSecret } from '../api/parse.ts'
 import type { BindingStatus } from '../api/schema.ts'
 import { parseTime } from '../api/time.ts'
-import { type Holding, withoutContent } from './destination.ts'
 import { dueAfter } from './due.ts'
 import type { EntryResult } from './entry.ts'
-import { deliveredSecret } from './held.ts'
+import { type Holding, withoutContent } from './holding.ts'
 import type { Knowledge } from './knowledge.ts'
 import { type Known, knownAfterRestart } from './known.ts'
+import { deliveredSecret } from './manifest-entry.ts'
 import type { Older } from './older.ts'
 import type { Poll } from './poll.ts'
 import type { Answers, Moment } from './questions.ts'
+import type { Refused } from './refused.ts'
 import { selectedSecret } from './select.ts'
 
 type ReadBack = Extract<Answers['readBack'], { kind: 'none' | 'ours' }>
@@ -142,14 +143,15 @@ export function afterWrite(
 		const finding = poll.ones.get(name)?.finding
 		return finding?.kind === 'value' ? (secrets.get(name)?.finding ?? { kind: 'unchanged' as const }) : finding
 	})
-	const { wanted, selectors, held } = poll
+	const { wanted, selectors, holds } = poll
 	const next: Knowledge = {
 		...knowledge,
 		secrets,
 		accepted,
 		absentSince: entries((name) => poll.ones.get(name)?.absentSince),
 		older: lost.size > 0 ? knowledge.older : older.known,
-		last: { wanted, selectors, held, findings },
+		last: { wanted, selectors, holds, findings },
+		refused: undefined,
 		...(written && {
 			holding: written,
 			revision: Math.max(knowledge.revision, written.manifest?.revision ?? 0),
@@ -161,8 +163,13 @@ export function afterWrite(
 }
 
 /** After a write that was refused: what a human does about it is seen at the next poll, not when drift is due. */
-export const afterRefusal = (knowledge: Knowledge, poll: Poll | undefined): Knowledge => ({
+export const afterRefusal = (
+	knowledge: Knowledge,
+	poll: Poll | undefined,
+	refused: Refused | undefined,
+): Knowledge => ({
 	...knowledge,
+	refused,
 	driftCheckedAt: Number.NEGATIVE_INFINITY,
 	absentSince: new Map([
 		...[...knowledge.absentSince].filter(([name]) => !poll?.ones.has(name)),

@@ -1,18 +1,18 @@
 import { previousFileName } from 'purista-azure-mounted-secret-store/manifest'
 import type { WantedSecret } from '../api/parse.ts'
 import type { VersionFacts } from '../ports/vault.ts'
+import type { StatusEntries } from './by-status.ts'
 import type { Content } from './decode.ts'
-import type { Holding } from './destination.ts'
 import { describePrevious, type EntryResult } from './entry.ts'
 import { traitsOf, type VaultFault } from './fault.ts'
+import type { Broke } from './findings.ts'
 import { nameOfForm } from './form.ts'
-import type { Broke } from './found.ts'
-import { deliveredSecret, isIntact } from './held.ts'
+import type { Holding } from './holding.ts'
 import type { OlderKnown } from './knowledge.ts'
 import { VERSIONS_EVERY } from './known.ts'
 import { toldVersion } from './listed-version.ts'
+import { deliveredSecret, isIntact } from './manifest-entry.ts'
 import { type Asked, ask, type Piece } from './questions.ts'
-import type { Told } from './told.ts'
 import { contentsOf, listVersions } from './values.ts'
 import { newestVersion, previousVersions } from './versions.ts'
 
@@ -29,7 +29,7 @@ export interface OlderInput {
 	readonly accepted: ReadonlyMap<string, string>
 	readonly known: ReadonlyMap<string, OlderKnown>
 	/** what the status tells, when that is what is gone by: it tells when the list of versions is worth a look */
-	readonly told?: Told | undefined
+	readonly told?: StatusEntries | undefined
 }
 
 /** What became of the older versions of all secrets. `known` counts when the write that follows has succeeded. */
@@ -59,7 +59,12 @@ export function isOlderDue(
  * looked later: a version may have been disabled in between. What stays another, by a tie or a value that cannot be used, costs
  * a list at every tenth poll.
  */
-function isOlderTold(told: Told, { wanted, delivered }: EntryResult, last: OlderKnown, isTime: boolean): boolean {
+function isOlderTold(
+	told: StatusEntries,
+	{ wanted, delivered }: EntryResult,
+	last: OlderKnown,
+	isTime: boolean,
+): boolean {
 	if (!told.has(wanted.name)) return false
 	const now = toldOlder(told, wanted.name)
 	return last.told !== now || (isTime && (now ?? '') !== delivered?.previous.map(({ version }) => version).join(' '))
@@ -95,7 +100,7 @@ export function* followOlder(given: readonly EntryResult[], input: OlderInput): 
 }
 
 const isCurrentOf = ({ wanted, state }: EntryResult) => wanted.version === undefined && state === 'Current'
-const toldOlder = (told: Told | undefined, name: string) => told?.get(name)?.previous?.join(' ')
+const toldOlder = (told: StatusEntries | undefined, name: string) => told?.get(name)?.previous?.join(' ')
 
 interface OneOlder {
 	readonly result: EntryResult

@@ -1,9 +1,9 @@
 import type { Reason } from '../api/conditions.ts'
-import type { HeldRemovals } from './brake.ts'
+import type { WaitingRemovals } from './brake.ts'
 import type { EntryResult } from './entry.ts'
 import type { VaultFault } from './fault.ts'
 import type { Permission } from './permission.ts'
-import type { Held } from './pin.ts'
+import type { Holds } from './pin.ts'
 
 /** Our own, validated words for what a fault happened to. */
 export interface FaultContext {
@@ -24,7 +24,7 @@ export interface Withheld {
 	names: readonly string[]
 }
 
-/** What became of the selectors at a look. */
+/** What became of the selectors at a poll. */
 export type SelectorOutcome = 'none' | 'listed' | { failed: VaultFault }
 
 /** What one reconcile came to. Conditions, requeue, event, log level and metric all follow from it (`summarize`). */
@@ -53,9 +53,9 @@ export type Outcome =
 			nextAt: number
 			selectors: SelectorOutcome
 			/** removals that wait for somebody to acknowledge them */
-			removals: HeldRemovals | undefined
+			removals: WaitingRemovals | undefined
 			/** the annotation hold */
-			held: Omit<Held, 'secrets'>
+			holds: Omit<Holds, 'secrets'>
 			withheld?: Withheld | undefined
 			/** the place of a former name is still there, until the new one holds all that the spec names */
 			formerName?: string | undefined

@@ -1,20 +1,21 @@
+import { afterSeen, type Basis, basisOf } from './by-status.ts'
 import { type ChangeInput, type Planned, planChange } from './change.ts'
 import { type Decided, decide } from './decide.ts'
-import type { Holding } from './destination.ts'
 import { digestOf } from './digest.ts'
 import { isAsked, isReadBackDue, isRepeated, namesDue, sinceOf, toRead } from './due.ts'
-import type { One } from './found.ts'
+import type { One } from './findings.ts'
+import type { Holding } from './holding.ts'
 import type { PassInput, PassResult } from './input.ts'
 import { holdingOf, type Knowledge, knownOfNo } from './knowledge.ts'
 import { afterReadBack, afterRefusal, afterWrite, withManifest } from './learn.ts'
 import { followOlder, isOlderDue, type OlderInput } from './older.ts'
 import { pauseAfter } from './pause.ts'
 import { madeOfTheSame, merged, type Poll, pollSome, pollWhole } from './poll.ts'
-import { pollTold, withTold } from './poll-told.ts'
+import { pollTold, withTold } from './poll-by-status.ts'
 import { type Asked, type Away, ask, type Piece, type Refusal } from './questions.ts'
+import { refusedBy } from './refused.ts'
 import { ended, failed, polledResult, tooMany, writtenOf } from './result.ts'
 import { sameSource } from './source.ts'
-import { afterSeen, type Basis, basisOf } from './told.ts'
 import type { Polling } from './values.ts'
 import { removeFormer, write } from './write.ts'
 
@@ -67,7 +68,10 @@ export function* pass(input: PassInput): Piece<PassResult> {
 		? yield* planChange({ ...second.asked, results: older.results }, all, input.rules, digestOf)
 		: second.planned
 	const written = yield* write(input, seen, present, planned)
-	if (written.kind === 'ended') return ended(written.knowledge ?? afterRefusal(seen, all), written.broke, found)
+	if (written.kind === 'ended') {
+		const refused = refusedBy(planned.verdict, second.asked.holding, all.ones, polling.most)
+		return ended(written.knowledge ?? afterRefusal(seen, all, refused), written.broke, found)
+	}
 	const { holding, at, unwritten } = written
 	const learnt = afterWrite(seen, { poll: all, older, accepted, written: holding, unwritten }, at)
 	const former = yield* removeFormer(input, learnt)
@@ -110,7 +114,7 @@ function begin(input: PassInput): Begun {
 	// Another policy judges anew what was flawed.
 	const secrets = asked ? new Map([...known.secrets].filter(([, { finding }]) => !finding)) : known.secrets
 	return {
-		knowledge: { ...known, secrets, ...(told && { told }) },
+		knowledge: { ...known, secrets, ...(asked && { refused: undefined }), ...(told && { told }) },
 		readBack: isReadBackDue(known, asked, at),
 		due,
 		polls: due ? known.polls : known.polls + 1,
@@ -141,7 +145,7 @@ function pollingOf(
 	known: Knowledge,
 	present: Holding | undefined,
 ): Polling {
-	const { last, secrets, absentSince, polls } = known
+	const { last, secrets, absentSince, polls, refused } = known
 	const names = [
 		...(last?.wanted.map(({ name }) => name) ?? []),
 		...Object.keys(holdingOf(known)?.manifest?.secrets ?? {}),
@@ -157,6 +161,7 @@ function pollingOf(
 		holding: present ?? holdingOf(known),
 		known: secrets,
 		absentSince,
+		refused,
 		force: toRead([...new Set(names)], (name) => secrets.get(name)?.finding, known),
 		wanted: last?.wanted,
 		items: undefined,

@@ -3,9 +3,9 @@ import type { WantedSecret } from '../api/parse.ts'
 import { objectKey } from './known.ts'
 
 /** What is wanted while a hold is in force. */
-export interface Held {
+export interface Holds {
 	secrets: WantedSecret[]
-	/** file names that are held; empty when no hold is in force */
+	/** file names that are pinned; empty when no hold is in force */
 	names: string[]
 	/** milliseconds since the epoch at which the hold ends; undefined when none is in force */
 	until: number | undefined
@@ -19,7 +19,7 @@ export interface Held {
  *
  * @param now milliseconds since the epoch
  */
-export function applyHold(secrets: readonly WantedSecret[], hold: Hold, now: number): Held {
+export function applyHold(secrets: readonly WantedSecret[], hold: Hold, now: number): Holds {
 	const nothing = { secrets: [...secrets], names: [], until: undefined, problem: undefined }
 	if (hold.kind === 'none') return nothing
 	if (hold.kind === 'invalid') return { ...nothing, problem: hold.problem }
@@ -36,11 +36,11 @@ export function applyHold(secrets: readonly WantedSecret[], hold: Hold, now: num
 	const versionOf = (wanted: WantedSecret) =>
 		wanted.form?.kind === 'certificate' ? certificates.get(objectKey(wanted)) : hold.versions.get(wanted.name)
 	const names: string[] = []
-	const held = secrets.map((wanted) => {
+	const pinned = secrets.map((wanted) => {
 		const version = versionOf(wanted)
 		if (version === undefined) return wanted
 		names.push(wanted.name)
 		return { ...wanted, version }
 	})
-	return { secrets: held, names, until: hold.until, problem: undefined }
+	return { secrets: pinned, names, until: hold.until, problem: undefined }
 }

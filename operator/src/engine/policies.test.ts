@@ -135,11 +135,11 @@ describe('the brake on removals', () => {
 	const digestOf = (text: string) => `d${text.length}`
 	const removals = ['a', 'b', 'c'].map(removal)
 	it('lets as many go as the policy allows', () => {
-		expect(holdRemovals(removals, 3, undefined, digestOf)).toEqual({ results: removals, held: undefined })
+		expect(holdRemovals(removals, 3, undefined, digestOf)).toEqual({ results: removals, waiting: undefined })
 	})
 	it('holds all of more, marked as they would be kept, and says which', () => {
-		const { results, held } = holdRemovals(removals, 2, undefined, digestOf)
-		expect(held).toMatchObject({ names: ['a', 'b', 'c'] })
+		const { results, waiting } = holdRemovals(removals, 2, undefined, digestOf)
+		expect(waiting).toMatchObject({ names: ['a', 'b', 'c'] })
 		for (const result of results)
 			expect(result).toMatchObject({
 				remove: false,
@@ -148,19 +148,19 @@ describe('the brake on removals', () => {
 			})
 	})
 	it('lets exactly these go once they are acknowledged', () => {
-		const { held } = holdRemovals(removals, 2, undefined, digestOf)
-		expect(holdRemovals(removals, 2, held?.digest, digestOf).held).toBeUndefined()
-		expect(holdRemovals([...removals, removal('dd')], 2, held?.digest, digestOf).held).toBeDefined()
+		const { waiting } = holdRemovals(removals, 2, undefined, digestOf)
+		expect(holdRemovals(removals, 2, waiting?.digest, digestOf).waiting).toBeUndefined()
+		expect(holdRemovals([...removals, removal('dd')], 2, waiting?.digest, digestOf).waiting).toBeDefined()
 	})
 	it('counts the files of one certificate once', () => {
 		const files = ['x', 'y', 'z'].map((name) => {
 			const result = removal('c')
 			return { ...result, wanted: { ...result.wanted, name } }
 		})
-		expect(holdRemovals(files, 1, undefined, digestOf).held).toBeUndefined()
+		expect(holdRemovals(files, 1, undefined, digestOf).waiting).toBeUndefined()
 	})
 	it('holds each when none is allowed', () => {
-		expect(holdRemovals([removal('a')], 0, undefined, digestOf).held?.names).toEqual(['a'])
+		expect(holdRemovals([removal('a')], 0, undefined, digestOf).waiting?.names).toEqual(['a'])
 	})
 })
 

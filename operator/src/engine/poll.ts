@@ -4,21 +4,22 @@ import type { WantedSecret } from '../api/parse.ts'
 import type { Demand, ListedSecret } from '../ports/vault.ts'
 import type { Finding } from './entry.ts'
 import type { VaultFault } from './fault.ts'
+import { type Broke, type Findings, fullAt, type Group, groupsOf, type One, together, untilFull } from './findings.ts'
 import { policyFor } from './flaw.ts'
-import { type Broke, type Found, fullAt, type Group, groupsOf, type One, together, untilFull } from './found.ts'
-import { deliveredSecret } from './held.ts'
 import type { LastPoll } from './knowledge.ts'
-import { listPagesAllowed, mustRead, mustReadAfterList, objectKey, VERSIONS_EVERY } from './known.ts'
+import { type Known, listPagesAllowed, mustRead, mustReadAfterList, objectKey, VERSIONS_EVERY } from './known.ts'
+import { deliveredSecret } from './manifest-entry.ts'
 import type { SelectorOutcome } from './outcome.ts'
 import { applyHold } from './pin.ts'
 import { probeOf } from './probe.ts'
 import { ask, type Piece } from './questions.ts'
+import { isRefusedAgain } from './refused.ts'
 import { nameBySelectors, namedTags, select, selectedSecret } from './select.ts'
 import { sideBySide } from './side-by-side.ts'
 import { checkPin, type Polling, readGroup } from './values.ts'
 
 /** What a poll of the vault came to. */
-export interface Poll extends Found, Omit<LastPoll, 'findings'> {
+export interface Poll extends Findings, Omit<LastPoll, 'findings'> {
 	/** so many secrets would have to be delivered, which is too many: nothing was read */
 	readonly tooMany: number | undefined
 	/** the whole list that it went by */
@@ -37,21 +38,26 @@ const ALL_PAGES = Number.POSITIVE_INFINITY
  * 2. Selectors: what the list shows; what they brought before and do not bring now leaves, or is asked for when the list has a gap.
  * 3. A pin of the annotation hold counts before what selectors say.
  * 4. What the list shows changed, or does not show, is read as well. Pins are followed through lists of versions.
- * 5. A fault that every further question would meet ends the poll; what was found out so far counts.
+ * 5. A fault that every further question would meet ends the poll; what was found out so far counts. So does a change that was
+ *    refused before, when the list shows that it would be the same.
  */
 export function* pollWhole(begun: Polling): Piece<Poll> {
 	const before = selectedBefore(begun)
 	const listed = yield* listIfWorth(begun, before)
 	const polling: Polling = { ...begun, items: listed.items, listedAt: listed.listedAt }
 	const selection = selectionOf(polling, before, listed.selectors)
-	const { wanted, held, decided } = underHold(selection, begun)
+	const { wanted, holds, decided } = underHold(selection, begun)
 	const { items, listedAt } = listed
-	const about = { wanted, selectors: selection.selectors, held, tooMany: undefined, listed: { items, listedAt } }
+	const about = { wanted, selectors: selection.selectors, holds, tooMany: undefined, listed: { items, listedAt } }
 	if (listed.broke) return filledIn({ ...about, ones: decided, broke: listed.broke }, polling)
 	const count = wanted.filter(({ form }) => form?.kind !== 'certificate').length
 	if (count > MAX_SECRETS) return { ...about, ones: decided, broke: undefined, tooMany: count }
 
-	const pieces = groupsOf(wanted.filter(({ name }) => !decided.has(name))).map((group) => pieceOf(group, polling))
+	const open = wanted.filter(({ name }) => !decided.has(name))
+	const { refused } = begun
+	if (refused && isRefusedAgain(refused, open, polling, (each, known) => isChanged(each, known, polling)))
+		return { ...about, ones: decided, broke: refused.refusal }
+	const pieces = groupsOf(open).map((group) => pieceOf(group, polling))
 	const found = yield* allOf(pieces, polling)
 	return filledIn({ ...about, ones: new Map([...decided, ...found.ones]), broke: found.broke }, polling)
 }
@@ -63,26 +69,26 @@ export function* pollWhole(begun: Polling): Piece<Poll> {
 export function underHold(
 	{ wanted, ones }: Pick<Selection, 'wanted' | 'ones'>,
 	{ binding, at }: Polling,
-): { wanted: readonly WantedSecret[]; held: LastPoll['held']; decided: ReadonlyMap<string, One> } {
+): { wanted: readonly WantedSecret[]; holds: LastPoll['holds']; decided: ReadonlyMap<string, One> } {
 	const isOut = ({ name }: WantedSecret) => isUnselected(ones.get(name)?.finding)
 	const isIn = (each: WantedSecret) => !isOut(each)
-	const { secrets, ...held } = applyHold(wanted.filter(isIn), binding.hold, at.now)
+	const { secrets, ...holds } = applyHold(wanted.filter(isIn), binding.hold, at.now)
 	const isAsked = ([name, { finding }]: [string, One]) =>
-		held.names.includes(name) && (finding.kind === 'leaves' || finding.kind === 'unchanged')
+		holds.names.includes(name) && (finding.kind === 'leaves' || finding.kind === 'unchanged')
 	const decided = new Map([...ones].filter((each) => !isAsked(each)))
-	return { wanted: [...secrets, ...wanted.filter(isOut)], held, decided }
+	return { wanted: [...secrets, ...wanted.filter(isOut)], holds, decided }
 }
 
 /** Reads only these, of what an earlier poll had found wanted. */
 export function* pollSome(polling: Polling, wanted: readonly WantedSecret[]): Piece<Poll> {
 	const pieces = groupsOf(wanted).map((group) => readGroup(group, polling))
 	const { ones, broke } = yield* allOf(pieces, polling)
-	const held = { names: [], until: undefined, problem: undefined }
-	return filledIn({ wanted, selectors: 'none', held, ones, broke, tooMany: undefined }, polling)
+	const holds = { names: [], until: undefined, problem: undefined }
+	return filledIn({ wanted, selectors: 'none', holds, ones, broke, tooMany: undefined }, polling)
 }
 
 /** Until one of them ends the poll, or there is more than the destination takes. */
-function* allOf(pieces: readonly Piece<Found>[], { most }: Polling): Piece<Found> {
+function* allOf(pieces: readonly Piece<Findings>[], { most }: Polling): Piece<Findings> {
 	const isFull = fullAt(most)
 	const founds = yield* sideBySide(pieces, AT_ONCE, (found) => found.broke !== undefined || isFull(found))
 	return together(untilFull(founds, most))
@@ -133,11 +139,12 @@ export function followOf({ binding }: Polling, before: readonly WantedSecret[]):
 }
 
 function* listIfWorth(polling: Polling, before: readonly WantedSecret[]): Piece<Listed> {
-	const { binding, asked, at } = polling
+	const { binding, asked, at, refused } = polling
 	const follow = followOf(polling, before)
 	const { answer: session } = yield* ask({ ask: 'session', follow, interval: binding.interval })
 	const open = groupsOf(binding.secrets).filter(([first]) => first.version === undefined)
-	const needed = open.filter((group) => group.some((wanted) => mustReadNow(wanted, polling))).length
+	// Of what was refused a list may show that nothing need be read.
+	const needed = refused ? 0 : open.filter((group) => group.some((wanted) => mustReadNow(wanted, polling))).length
 	const pages =
 		binding.select.length > 0
 			? ALL_PAGES
@@ -212,22 +219,27 @@ function selectionOf(
 }
 
 /** What is to be found out about a group: read it, look at its pin, or say that nothing has changed. */
-function pieceOf(group: Group, polling: Polling): Piece<Found> {
-	const { binding, known, items, polls, at } = polling
-	const [first] = group
-	const pinned = first.version !== undefined
-	const listed = items?.get(first.objectName.toLowerCase())
-	const isPinTime = polls % VERSIONS_EVERY === 0
-	const isChanged = (wanted: WantedSecret) => {
+function pieceOf(group: Group, polling: Polling): Piece<Findings> {
+	const { known, items, polls } = polling
+	const [{ objectName, version }] = group
+	const isOther = (wanted: WantedSecret) => {
 		const one = known.get(wanted.name)
-		if (!one || (!pinned && !items)) return true
-		// A version that stands in may be disabled in its turn; and where none did, the time of one may have come.
-		const mayStandIn = one.flaw !== undefined && policyFor(one.flaw, binding.policy, pinned) === 'Previous'
-		if (mayStandIn && isPinTime) return true
-		return mustReadAfterList(wanted, one, listed, at.now)
+		return !one || isChanged(wanted, one, polling)
 	}
-	if (group.some((wanted) => mustReadNow(wanted, polling) || isChanged(wanted))) return readGroup(group, polling)
-	return pinned && isPinTime ? checkPin(group, polling) : unchanged(group, listed, polling)
+	if (group.some((wanted) => mustReadNow(wanted, polling) || isOther(wanted))) return readGroup(group, polling)
+	const isPinTime = version !== undefined && polls % VERSIONS_EVERY === 0
+	return isPinTime ? checkPin(group, polling) : unchanged(group, items?.get(objectName.toLowerCase()), polling)
+}
+
+/** Whether the list shows that it must be read, or there is no list to show it. */
+function isChanged(wanted: WantedSecret, one: Known, { binding, items, polls, at }: Polling): boolean {
+	const pinned = wanted.version !== undefined
+	if (!pinned && !items) return true
+	// A version that stands in may be disabled in its turn; and where none did, the time of one may have come.
+	const mayStandIn = one.flaw !== undefined && policyFor(one.flaw, binding.policy, pinned) === 'Previous'
+	const isPinTime = polls % VERSIONS_EVERY === 0
+	if (mayStandIn && isPinTime) return true
+	return mustReadAfterList(wanted, one, items?.get(wanted.objectName.toLowerCase()), at.now)
 }
 
 // biome-ignore lint/correctness/useYield: a piece without questions
@@ -235,7 +247,7 @@ export function* unchanged(
 	group: Group,
 	listed: ListedSecret | undefined,
 	{ known, absentSince }: Polling,
-): Piece<Found> {
+): Piece<Findings> {
 	const shown = group[0].version === undefined ? listed : undefined
 	const ones = new Map<string, One>()
 	for (const { name } of group) {

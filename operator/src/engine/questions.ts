@@ -1,9 +1,9 @@
 import type { Reason } from '../api/conditions.ts'
 import type { Form } from '../api/parse.ts'
 import type { Demand, Lane, VaultListing, VaultSecret, VersionListing } from '../ports/vault.ts'
-import type { Change, Holding } from './destination.ts'
 import type { VaultFault } from './fault.ts'
 import type { Formed } from './form.ts'
+import type { Change, Holding } from './holding.ts'
 import type { ListKnowledge } from './known.ts'
 import type { Permission } from './permission.ts'
 

@@ -1,9 +1,9 @@
 import { MAX_SECRETS } from '../api/constants.ts'
 import type { Planned } from './change.ts'
-import type { Holding } from './destination.ts'
 import { nextWhole, soonest } from './due.ts'
 import type { VaultFault } from './fault.ts'
-import type { Broke } from './found.ts'
+import type { Broke } from './findings.ts'
+import type { Holding } from './holding.ts'
 import type { PassInput, PassResult } from './input.ts'
 import type { Knowledge } from './knowledge.ts'
 import { repeatTrouble } from './older.ts'
@@ -88,7 +88,7 @@ export function* polledResult(input: PassInput, done: Done, known: Knowledge): P
 		planned,
 		written,
 		partly,
-		poll: { selectors, held, ones },
+		poll: { selectors, holds, ones },
 	} = done
 	const { answer: session, at } = yield* ask({ ask: 'session', follow: undefined, interval: binding.interval })
 	const { change, removals, withheld, results } = planned
@@ -101,7 +101,7 @@ export function* polledResult(input: PassInput, done: Done, known: Knowledge): P
 		nextAt: nextWhole(known, session.nextTick, at, partly),
 		selectors,
 		removals,
-		held,
+		holds,
 		...(withheld && { withheld }),
 		...(done.former.kind === 'waits' && { formerName: done.former.name }),
 	}

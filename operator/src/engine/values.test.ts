@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import type { Found } from './found.ts'
+import type { Findings } from './findings.ts'
 import type { Answer, Question } from './questions.ts'
 import { SAMPLE_VAULT, sampleBinding } from './testing/binding.ts'
 import { at, runWith, secretOf } from './testing/world.ts'
@@ -17,6 +17,7 @@ const polling = (rest: Partial<Polling> = {}): Polling => ({
 	known: new Map(),
 	absentSince: new Map(),
 	force: new Set(),
+	refused: undefined,
 	wanted: undefined,
 	items: undefined,
 	listedAt: undefined,
@@ -107,7 +108,7 @@ test.each<[string, Answer, object, string[]]>([
 	expect(asked.map(({ ask }) => ask)).toEqual(asks)
 })
 
-test.each<[string, Answer, Found['broke']]>([
+test.each<[string, Answer, Findings['broke']]>([
 	[
 		'a fault that all would meet',
 		{ kind: 'fault', fault: { kind: 'timeout' } },

@@ -1,17 +1,18 @@
 import type { Binding, WantedSecret } from '../api/parse.ts'
 import type { ListedSecret, VaultSecret, VersionFacts } from '../ports/vault.ts'
-import type { Holding } from './destination.ts'
+import type { StatusEntries } from './by-status.ts'
 import { type Finding, isAbsent, matches } from './entry.ts'
 import { traitsOf, type VaultFault } from './fault.ts'
+import { type Broke, brokeBy, type Findings, findingsOf, type Group, type One } from './findings.ts'
 import { type Flaw, flawOf, nextTurn, policyFor } from './flaw.ts'
 import { type Formed, nameOfForm } from './form.ts'
-import { type Broke, brokeBy, type Found, foundAs, type Group, type One } from './found.ts'
-import { deliveredSecret } from './held.ts'
+import type { Holding } from './holding.ts'
 import type { Known } from './known.ts'
+import { deliveredSecret } from './manifest-entry.ts'
 import { isSettled, probeOf, type SecretFacts } from './probe.ts'
 import { type Asked, ask, type Moment, type Piece } from './questions.ts'
+import type { Refused } from './refused.ts'
 import { nameBySelectors } from './select.ts'
-import type { Told } from './told.ts'
 import { isOvertaken, MAX_VERSION_PAGES, standIn } from './versions.ts'
 
 /** What a poll goes by. */
@@ -29,13 +30,15 @@ export interface Polling {
 	readonly absentSince: ReadonlyMap<string, number>
 	/** names to read whatever is known: their bytes are missing or not ours */
 	readonly force: ReadonlySet<string>
+	/** the change that was refused last */
+	readonly refused: Refused | undefined
 	/** what was wanted at the last whole poll of this process */
 	readonly wanted: readonly WantedSecret[] | undefined
 	/** the whole list, if there is one, and the server's clock at it */
 	readonly items: ReadonlyMap<string, ListedSecret> | undefined
 	readonly listedAt: number | undefined
 	/** what the status tells of the vault as it is now, when that is what is gone by */
-	readonly told: Told | undefined
+	readonly told: StatusEntries | undefined
 }
 
 /**
@@ -46,7 +49,7 @@ export interface Polling {
  * 3. What selectors brought is judged by what the read tells of it: it is younger than the list. A version that is disabled
  *    shows no tags, so only a list of later says whether it is still selected: until then it is only marked.
  */
-export function* readGroup(group: Group, polling: Polling): Piece<Found> {
+export function* readGroup(group: Group, polling: Polling): Piece<Findings> {
 	const { at, binding, asked } = polling
 	const [{ name, objectName, version, selected }] = group
 	const bySelector = selected && version === undefined
@@ -56,7 +59,7 @@ export function* readGroup(group: Group, polling: Polling): Piece<Found> {
 		if (why.kind !== 'fault') return brokeBy(why)
 		if (why.fault.kind === 'disabled') {
 			if (bySelector && !isShownDisabled(group[0], polling))
-				return foundAs(group, () => ({ finding: { kind: 'flawed', flaw: 'disabled', hidden: true } }))
+				return findingsOf(group, () => ({ finding: { kind: 'flawed', flaw: 'disabled', hidden: true } }))
 			return yield* useFlawed(group, 'disabled', undefined, polling)
 		}
 		return faulty(group, why.fault, read.at, polling)
@@ -65,7 +68,7 @@ export function* readGroup(group: Group, polling: Polling): Piece<Found> {
 	const { secret } = read.answer
 	// Read later than the list, or in place of it: the tag may be gone by now.
 	if (bySelector && nameBySelectors(binding.select, { objectName, ...secret.facts }) !== name)
-		return foundAs(group, () => ({ finding: { kind: 'leaves', why: 'deselected' } }))
+		return findingsOf(group, () => ({ finding: { kind: 'leaves', why: 'deselected' } }))
 	const flaw = flawOf(secret.facts, at.now)
 	if (flaw && policyFor(flaw, binding.policy, version !== undefined) !== 'Keep')
 		return yield* useFlawed(group, flaw, secret, polling)
@@ -80,7 +83,7 @@ function isShownDisabled({ name, objectName }: WantedSecret, { items, told, know
 }
 
 /** Looks whether a pinned version can still be used, without reading it, unless the list of versions does not tell. */
-export function* checkPin(group: Group, polling: Polling): Piece<Found> {
+export function* checkPin(group: Group, polling: Polling): Piece<Findings> {
 	const listed = yield* listVersions(group[0], polling)
 	if ('broke' in listed) return brokeBy(listed.broke)
 	const facts = listed.versions?.find(({ version }) => version === group[0].version)
@@ -96,14 +99,14 @@ export function* checkPin(group: Group, polling: Polling): Piece<Found> {
 }
 
 /** The version is there and cannot be delivered as it is: what the policy says of that. `current`: it, if it could be read. */
-function* useFlawed(group: Group, flaw: Flaw, current: VaultSecret | undefined, polling: Polling): Piece<Found> {
+function* useFlawed(group: Group, flaw: Flaw, current: VaultSecret | undefined, polling: Polling): Piece<Findings> {
 	const { binding, items, listedAt, holding, vaultUrl, force, asked, at } = polling
 	const [{ name, objectName, version: pin, selected }] = group
 	const facts = current?.facts ?? (pin === undefined ? items?.get(objectName.toLowerCase()) : undefined)
 	// Without facts nothing is remembered: it is asked for at each poll, so there is nothing to wait for.
 	const settled = facts === undefined || isSettled(facts, current?.serverTime ?? listedAt)
 	const same = (finding: Finding, again = false) =>
-		foundAs(group, (wanted) => ({
+		findingsOf(group, (wanted) => ({
 			finding,
 			known: again || !facts ? undefined : knownAs(wanted, facts, settled, finding, polling),
 		}))
@@ -116,7 +119,7 @@ function* useFlawed(group: Group, flaw: Flaw, current: VaultSecret | undefined, 
 	// a policy may have taken it away.
 	const fault = older.fault?.kind === 'historyTooLong' ? undefined : older.fault
 	if (fault && current && shown !== current.version) {
-		return foundAs(group, () => ({ finding: { kind: 'fault', fault, confirmed: false } }))
+		return findingsOf(group, () => ({ finding: { kind: 'fault', fault, confirmed: false } }))
 	}
 	// Whether a selector wants the newer one is for the next poll to see.
 	if (selected && pin === undefined && isOvertaken(older.versions ?? [], current?.facts))
@@ -151,7 +154,7 @@ interface Note {
 	readonly standsIn?: { readonly facts: SecretFacts | undefined; readonly settled: boolean }
 }
 
-function* useValue(group: Group, secret: VaultSecret, note: Note, polling: Polling): Piece<Found> {
+function* useValue(group: Group, secret: VaultSecret, note: Note, polling: Polling): Piece<Findings> {
 	const { version, facts, serverTime, answeredAt } = secret
 	const { flaw, trouble, again: passes = false, standsIn } = note
 	const formed = yield* contentsOf(group, secret)
@@ -218,10 +221,10 @@ const knownAs = (
 })
 
 /** A fault of one secret is what was found out of it; one that all would meet ends the poll. */
-function faulty(group: Group, fault: VaultFault, answeredAt: Moment, polling: Polling): Found {
+function faulty(group: Group, fault: VaultFault, answeredAt: Moment, polling: Polling): Findings {
 	const { absentSince, asked, holding, vaultUrl, items } = polling
 	if (traitsOf(fault).session) return brokeBy({ kind: 'fault', fault })
-	return foundAs(group, (wanted) => {
+	return findingsOf(group, (wanted) => {
 		const { name, objectName } = wanted
 		if (fault.kind !== 'absent') return { finding: { kind: 'fault', fault, confirmed: false } }
 		const since = absentSince.get(name) ?? answeredAt.monotonic

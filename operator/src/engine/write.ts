@@ -1,10 +1,10 @@
 import { isSecretBinding } from '../api/deliveries.ts'
 import { asHeld, isChange, type Planned, withoutRefused } from './change.ts'
-import type { Change, Holding, Verdict } from './destination.ts'
 import type { EntryResult } from './entry.ts'
-import { deliveredSecret } from './held.ts'
+import type { Change, Holding, Verdict } from './holding.ts'
 import type { PassInput } from './input.ts'
 import { holdingOf, type Knowledge } from './knowledge.ts'
+import { deliveredSecret } from './manifest-entry.ts'
 import { type Away, ask, type Moment, type Piece, type Refusal } from './questions.ts'
 
 /** What became of the one write of a pass. */

@@ -12,7 +12,7 @@ import type { MakeForms } from '../run/answer.ts'
 import { createVaults } from '../vault/pool.ts'
 import { type Account, findAccount } from './account.ts'
 import { readDocuments } from './documents.ts'
-import { follow } from './follow.ts'
+import { follow } from './mirror.ts'
 import type { LocalOptions } from './options.ts'
 import { announcement, isWell, newsOf, tableOf } from './print.ts'
 

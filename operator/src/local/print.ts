@@ -1,6 +1,6 @@
 import type { Binding } from '../api/parse.ts'
 import type { BindingStatus } from '../api/schema.ts'
-import type { Change } from '../engine/destination.ts'
+import type { Change } from '../engine/holding.ts'
 import type { Account } from './account.ts'
 
 const conditionOf = ({ conditions = [] }: BindingStatus, type: string) => conditions.find((each) => each.type === type)

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { Code } from '@connectrpc/connect'
 import { describe, expect, it } from 'vitest'
 import { until } from '../../../test/kit/until.ts'
+import { KubeError } from '../ports/kube-error.ts'
 import { ROLE } from '../vault/testing/tenant.ts'
 import { dial, publishRequest } from './testing/kubelet.ts'
 import { usePlugin, VALUE } from './testing/use-plugin.ts'
@@ -21,7 +22,7 @@ describe('what goes wrong with volumes', { timeout: 30_000 }, () => {
 
 	it.each([
 		['no token', 'the CSIDriver object needs tokenRequests'],
-		['no pod', 'only ephemeral'],
+		['no pod', 'the CSIDriver object needs podInfoOnMount: true'],
 	])(
 		'a republish of a running pod with %s is answered OK and told once; a first one is refused',
 		async (what, text) => {
@@ -137,6 +138,33 @@ describe('what goes wrong with volumes', { timeout: 30_000 }, () => {
 		tellAnew()
 		await until('the news', async () => news('stale').length > 0)
 		expect(world.plugin.offline.size).toBe(0)
+	})
+
+	it('an API server that is away is asked less and less often for a pod that runs', {
+		timeout: 120_000,
+	}, async () => {
+		const asked: number[] = []
+		let isAway = false
+		await world.restart({
+			onServiceAccount() {
+				if (!isAway) return
+				asked.push(performance.now())
+				throw new KubeError('server', 'too busy')
+			},
+		})
+		const target = await publish('csi-1')
+		isAway = true
+		await set('second')
+		tellAnew()
+		await until('four tries', async () => asked.length >= 4)
+		// Each wait is at least as long as it was said to be: 1, 2 and 4 s.
+		const waits = asked.slice(1).map((at, i) => at - (asked[i] ?? 0))
+		expect(waits[2]).toBeGreaterThan(3_900)
+		expect(news('stale')).toMatchObject([{ reason: 'ApiServerAway' }])
+		isAway = false
+		// Whatever is told of the binding is a reason to look at once.
+		tellAnew()
+		await until('the new value', async () => (await readFile(join(target, 'db'), 'utf8')) === 'second')
 	})
 
 	it('what throws while a volume is followed is counted, told, and does not end it', async () => {

@@ -1,8 +1,8 @@
 import { MANIFEST_FILE } from 'purista-azure-mounted-secret-store/manifest'
 import type { VolumeBinding } from '../api/parse.ts'
 import type { Content } from '../engine/decode.ts'
-import type { Holding } from '../engine/destination.ts'
 import { type FaultKind, traitsOf, type VaultFault } from '../engine/fault.ts'
+import type { Holding } from '../engine/holding.ts'
 import type { Outcome } from '../engine/outcome.ts'
 import type { Source } from '../engine/source.ts'
 import type { Destination } from '../ports/destination.ts'
@@ -40,7 +40,7 @@ export async function fillOffline(place: Place, on: Holding | undefined): Promis
 export async function keepOffline(place: Place): Promise<void> {
 	const { binding, destination, offline, signal } = place
 	const { offlineFor } = binding.delivery
-	if (offlineFor === 0) return
+	if (offlineFor === 0) return offline.forget(binding.uid)
 	const answer = await destination.readBack(signal)
 	if (answer.kind !== 'ours' || !answer.holding.manifest) return
 	const { files, content, manifest } = answer.holding

@@ -9,8 +9,8 @@ import { until } from '../../../test/kit/until.ts'
 import type { Clock } from '../process/clock.ts'
 import { createLogger } from '../process/log.ts'
 import { createMetrics } from '../process/metrics.ts'
-import { parseNodeConfig } from './config.ts'
 import { runNode } from './node.ts'
+import { parseNodeConfig } from './node-config.ts'
 
 const MINUTE_MS = 60_000
 

@@ -16,12 +16,12 @@ import type { Metrics } from '../process/metrics.ts'
 import { startProbes } from '../process/probes.ts'
 import { createVaults } from '../vault/pool.ts'
 import { NODE_RATE } from '../vault/rate.ts'
-import { createBindingWatches } from './bindings.ts'
-import type { NodeConfig } from './config.ts'
+import { createBindingWatches } from './binding-watches.ts'
 import { usePlainHeaders } from './headers.ts'
-import { createNodeMetrics, type NodeMetrics } from './metrics.ts'
+import type { NodeConfig } from './node-config.ts'
+import { createNodeMetrics, type NodeMetrics } from './node-metrics.ts'
 import { createOfflineValues } from './offline.ts'
-import { createReporter } from './report.ts'
+import { createReporter } from './pod-events.ts'
 import { csiRoutes } from './services.ts'
 import { createServing, type ServingOptions } from './serving.ts'
 import { createPodTokens } from './tokens.ts'
@@ -57,6 +57,9 @@ async function strategyOf({ memoryRoot }: NodeOptions['config']) {
 	if (problem !== undefined) throw new Unservable(problem)
 	return strategy
 }
+
+// Of fifty pods that start at once each gets an event, and nobody waits for those: with a connection each they took 4 MB.
+const MAX_CONNECTIONS = 8
 
 function eventsOf({ clock, config, metrics, log }: NodeOptions, transport: KubeTransport) {
 	return createEventRecorder({
@@ -146,6 +149,7 @@ export async function runNode(options: NodeOptions): Promise<void> {
 		kubeConfig: options.kubeConfig,
 		userAgent: `azure-secret-binding-node/${config.nodeName}`,
 		observe: metrics.observeRequest,
+		maxConnections: MAX_CONNECTIONS,
 	})
 	const parts = partsOf(options, strategy, transport)
 	const { ofNode, vaults, offline, volumes, serving } = parts

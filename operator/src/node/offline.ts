@@ -20,7 +20,7 @@ export interface OfflineKey {
 
 /** What is kept of volumes, for pods that start while the vault is away. In the memory of this process alone. */
 export interface OfflineValues {
-	/** @param forMs from now on; 0 forgets */
+	/** In place of what is kept of the binding. @param forMs from now on; 0 forgets */
 	keep(key: OfflineKey, snapshot: Snapshot, forMs: number): void
 	/** undefined: nothing, or it is too old */
 	get(key: OfflineKey): Snapshot | undefined
@@ -76,11 +76,11 @@ export function createOfflineValues(
 	}
 	return {
 		keep(key, snapshot, forMs) {
-			const text = textOf(key)
-			kept.delete(text)
+			// A binding has one identity and asks for one thing at a time: nothing of before is ever asked for again.
+			forget((each) => each.key.uid === key.uid)
 			if (forMs <= 0) return
 			const bytes = [...snapshot.files.values()].reduce((all, content) => all + Buffer.byteLength(content), 0)
-			kept.set(text, { key, snapshot, endsAt: clock.monotonic() + forMs, bytes })
+			kept.set(textOf(key), { key, snapshot, endsAt: clock.monotonic() + forMs, bytes })
 			sweep()
 		},
 		get(key) {

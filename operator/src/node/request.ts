@@ -51,7 +51,10 @@ export function readRequest(request: NodePublishVolumeRequest, podsRoot: string)
 	checkTarget(targetPath, podsRoot)
 	if (!volumeCapability) throw new BadRequest('volume_capability is missing')
 	if (volumeCapability.accessType.case === 'block') throw new BadRequest('there are no block volumes of secrets')
-	if (context[`${POD_INFO}ephemeral`] !== 'true')
+	const ephemeral = context[`${POD_INFO}ephemeral`]
+	// It comes with what the kubelet says of the pod, or not at all.
+	if (ephemeral === undefined) throw new BadRequest(unsaid('ephemeral'))
+	if (ephemeral !== 'true')
 		throw new BadRequest('only ephemeral inline volumes are served: write the driver under volumes.csi of the pod')
 	if (!readonly) throw new BadRequest('write readOnly: true beside the driver in the volume of the pod')
 	const group = volumeCapability.accessType.case === 'mount' ? volumeCapability.accessType.value.volumeMountGroup : ''
@@ -59,8 +62,7 @@ export function readRequest(request: NodePublishVolumeRequest, podsRoot: string)
 		throw new BadRequest(`volume_mount_group is no number up to ${MAX_GROUP}: correct fsGroup of the pod`)
 	const info = (key: string): string => {
 		const value = context[POD_INFO + key]
-		if (value === undefined || !DNS_NAME.test(value))
-			throw new BadRequest(`the kubelet did not say ${key}: the CSIDriver object needs podInfoOnMount: true`)
+		if (value === undefined || !DNS_NAME.test(value)) throw new BadRequest(unsaid(key))
 		return value
 	}
 	const binding = context['binding']
@@ -83,6 +85,8 @@ export function readRequest(request: NodePublishVolumeRequest, podsRoot: string)
 		tokens: tokensOf(request, pod),
 	}
 }
+
+const unsaid = (key: string) => `the kubelet did not say ${key}: the CSIDriver object needs podInfoOnMount: true`
 
 export function checkVolume(volumeId: string): void {
 	if (volumeId === '') throw new BadRequest('volume_id is missing')

@@ -1,7 +1,7 @@
 import { create } from '@bufbuild/protobuf'
 import { Code, ConnectError, type ConnectRouter, type HandlerContext } from '@connectrpc/connect'
 import { describeError, type Logger } from '../process/log.ts'
-import { printable } from './messages.ts'
+import { printable } from './printable.ts'
 import {
 	Identity,
 	Node,

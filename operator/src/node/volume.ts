@@ -1,29 +1,31 @@
 import { isVolumeBinding } from '../api/deliveries.ts'
-import type { ParsedBinding, VolumeBinding } from '../api/parse.ts'
+import type { VolumeBinding } from '../api/parse.ts'
 import type { BindingStatus } from '../api/schema.ts'
 import type { WriterLock } from '../destinations/mount/lock.ts'
 import type { NodeMemory } from '../destinations/volume/memory.ts'
 import type { MountStrategy } from '../destinations/volume/strategy.ts'
-import { createVolumeDestination, TakenOver } from '../destinations/volume/volume.ts'
+import { createVolumeDestination, TakenOver } from '../destinations/volume/volume-destination.ts'
+import { isPassDue } from '../engine/by-status.ts'
 import { traitsOf } from '../engine/fault.ts'
 import { holdingOf, type Knowledge, nothingKnown } from '../engine/knowledge.ts'
 import type { Outcome } from '../engine/outcome.ts'
 import { pass } from '../engine/pass.ts'
-import { isPassDue } from '../engine/told.ts'
 import type { ServiceAccounts } from '../ports/cluster.ts'
 import type { Vaults } from '../ports/vault.ts'
+import { type Backoff, createBackoff } from '../process/backoff.ts'
 import { type Clock, momentOf, type Random } from '../process/clock.ts'
 import { describeError } from '../process/log.ts'
 import { createAnswer, type MakeForms } from '../run/answer.ts'
 import { drive } from '../run/drive.ts'
-import { resolveSource } from '../run/source.ts'
+import { resolveSource } from '../run/resolve-source.ts'
 import { conclude } from '../status/conclude.ts'
 import { conditionOf } from '../status/outage.ts'
-import type { Followed } from './bindings.ts'
-import { type Following, follow } from './follow.ts'
+import type { Followed } from './binding-watches.ts'
 import { fillOffline, forgetDenied, keepOffline } from './keep-offline.ts'
 import type { OfflineValues } from './offline.ts'
 import type { VolumeRequest } from './request.ts'
+import { type Following, follow } from './steps.ts'
+import { whyNot } from './why-not.ts'
 
 /** What becomes of a volume, for events and metrics. */
 export type VolumeNews =
@@ -73,6 +75,8 @@ export interface Volume {
 const FIRST_RETRY_MS = 5_000
 // Somebody else wrote to the directory, or the API server is away: a moment later it may be well.
 const AGAIN_MS = 1_000
+// Of all volumes of all nodes together, what asks each second keeps an API server that is busy from coming back.
+const API_SERVER = { minMs: AGAIN_MS, maxMs: 30_000, resetAfterMs: 60_000 }
 // Nothing that is due now is left undone, so this only keeps a mistake of ours from spinning.
 const MIN_MS = 50
 
@@ -85,13 +89,16 @@ interface State {
 	problem: string
 	/** whether the last step came to a pass */
 	isPassed: boolean
+	/** how long to wait for it */
+	readonly apiServer: Backoff
 	/** the last pass failed: what it was answered, and others with it, says nothing of now */
 	isAgain: boolean
 	/** what was told last, so that it is told once */
 	told: string
-	readonly delivered: PromiseWithResolvers<void>
-	/** resolved when another process serves the node */
-	served: PromiseWithResolvers<void>
+	/** another process serves the node, or the volume has ended */
+	isOver: boolean
+	/** calls that wait until it is delivered or over */
+	readonly waiting: Set<() => void>
 }
 
 /**
@@ -115,12 +122,12 @@ export function startVolume(
 		isDelivered,
 		problem: 'the volume is being prepared',
 		isPassed: false,
+		apiServer: createBackoff({ clock: deps.clock, random: deps.random, ...API_SERVER }),
 		isAgain: false,
 		told: '',
-		delivered: Promise.withResolvers(),
-		served: Promise.withResolvers(),
+		isOver: false,
+		waiting: new Set(),
 	}
-	if (isDelivered) state.delivered.resolve()
 	const running = follow(following(state, deps, ending.signal), ending.signal).finally(() => followed.release())
 	return {
 		request,
@@ -130,16 +137,18 @@ export function startVolume(
 		get problem() {
 			return state.problem
 		},
+		// The kubelet calls for as long as the pod runs: of a call nothing may stay at a promise that lasts as long.
 		async delivered(signal) {
+			if (state.isDelivered || state.isOver || signal.aborted) return
 			const { promise, resolve } = Promise.withResolvers<void>()
+			state.waiting.add(resolve)
 			signal.addEventListener('abort', () => resolve(), { once: true })
-			if (!signal.aborted) await Promise.race([state.delivered.promise, state.served.promise, promise])
+			await promise.finally(() => state.waiting.delete(resolve))
 		},
 		async stop() {
 			ending.abort(new Error('the volume is gone'))
 			await running
-			state.problem = 'the volume was unpublished'
-			state.served.resolve()
+			end(state, 'the volume was unpublished')
 		},
 	}
 }
@@ -161,11 +170,8 @@ function following(state: State, deps: VolumeDeps, signal: AbortSignal): Followi
 			if (isServing) {
 				// The other process has written: what the directory holds now is read back by the next pass.
 				state.knowledge = { ...state.knowledge, holding: undefined, readBefore: false }
-				state.served = Promise.withResolvers()
-			} else {
-				state.problem = new TakenOver().message
-				state.served.resolve()
-			}
+				state.isOver = false
+			} else end(state, new TakenOver().message)
 		},
 		onFailure(error) {
 			const { name, code } = describeError(error)
@@ -192,33 +198,27 @@ async function step(state: State, deps: VolumeDeps, signal: AbortSignal): Promis
 		return undefined
 	}
 	const parsed = followed.object
+	const isOurs = parsed?.kind === 'active' && isVolumeBinding(parsed.binding)
+	// No pod is started with it any more.
+	if (!isOurs) deps.offline.forget(state.knowledge.uid)
 	const refused = whyNot(parsed, request)
 	if (refused !== undefined) {
 		tell(state, deps, { reason: 'VolumeRefused', message: refused })
 		return undefined
 	}
 	if (parsed?.kind === 'active' && isVolumeBinding(parsed.binding))
-		return look(state, parsed.binding, parsed.status, deps, signal)
+		return runPass(state, parsed.binding, parsed.status, deps, signal)
 	return undefined
 }
 
-/** What is true of the pod and its binding before anything is asked of a vault. */
-function whyNot(parsed: ParsedBinding | undefined, request: VolumeRequest): string | undefined {
-	const { namespace, binding: name, serviceAccount } = request
-	if (!parsed)
-		return `The namespace ${namespace} has no AzureSecretBinding ${name}. Create it, or correct volumeAttributes.binding of the pod.`
-	if (parsed.kind === 'suspended') return `The AzureSecretBinding ${name} is suspended: take spec.suspend away.`
-	if (parsed.kind === 'invalid') return `The AzureSecretBinding ${name} is not valid: ${parsed.problem}.`
-	const { binding } = parsed
-	if (binding.delivery.type !== 'Volume')
-		return `The AzureSecretBinding ${name} is delivered by a Secret: write delivery.type: Volume, or mount the Secret.`
-	const wanted = binding.identity.serviceAccountName
-	if (wanted !== serviceAccount)
-		return `The AzureSecretBinding ${name} is for the ServiceAccount ${wanted}, and the pod runs as ${serviceAccount}. Write serviceAccountName: ${wanted} into the pod.`
-	return undefined
+/** Nothing of a binding that was deleted is known of another one of its name. */
+function forgetOther(state: State, uid: string, offline: OfflineValues): void {
+	if (state.knowledge.uid === uid) return
+	offline.forget(state.knowledge.uid)
+	state.knowledge = nothingKnown(uid)
 }
 
-async function look(
+async function runPass(
 	state: State,
 	binding: VolumeBinding,
 	/** of the binding, as the operator wrote it */
@@ -228,14 +228,15 @@ async function look(
 ): Promise<number> {
 	const { clock, serviceAccounts, vaults, random, offline } = deps
 	const { request, followed } = state
-	if (state.knowledge.uid !== binding.uid) state.knowledge = nothingKnown(binding.uid)
+	forgetOther(state, binding.uid, offline)
 	const since = followed.since()
 	const resolved = await resolveSource(binding, serviceAccounts, vaults.isAllowed, since, vaults.suffixes)
 	signal.throwIfAborted()
 	if (resolved.kind === 'away') {
 		tell(state, deps, { reason: 'ApiServerAway', message: resolved.error.message })
-		return clock.monotonic() + AGAIN_MS
+		return clock.monotonic() + state.apiServer.next()
 	}
+	state.apiServer.reset()
 	if (resolved.kind === 'refused') {
 		offline.forget(binding.uid)
 		tell(state, deps, resolved)
@@ -321,8 +322,18 @@ function judge(state: State, deps: VolumeDeps): void {
 
 function deliver(state: State, deps: VolumeDeps, kind: 'delivered' | 'offline'): void {
 	state.isDelivered = true
-	state.delivered.resolve()
+	wake(state)
 	deps.onNews(state.request, { kind })
+}
+
+function end(state: State, problem: string): void {
+	state.problem = problem
+	state.isOver = true
+	wake(state)
+}
+
+const wake = ({ waiting }: State) => {
+	for (const each of waiting) each()
 }
 
 function tell(state: State, deps: VolumeDeps, { reason, message }: { reason: string; message: string }): void {

@@ -1,11 +1,11 @@
 import { mkdir, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { currentGeneration } from '../destinations/mount/atomic-writer.ts'
+import { currentGeneration, finishGeneration } from '../destinations/mount/atomic-writer.ts'
 import { abandoned, bytesIn, isThere, readAbout, writeAbout } from './about.ts'
-import type { BindingWatches } from './bindings.ts'
+import type { BindingWatches } from './binding-watches.ts'
+import { createTurns } from './one-by-one.ts'
 import { BadRequest, type VolumeRequest } from './request.ts'
 import type { PodTokens } from './tokens.ts'
-import { createTurns } from './turns.ts'
 import { startVolume, type Volume, type VolumeDeps, type VolumeNews, type VolumePod } from './volume.ts'
 
 export interface VolumesOptions extends Omit<VolumeDeps, 'vaults' | 'isThere'> {
@@ -67,6 +67,7 @@ export function createVolumes(options: VolumesOptions): Volumes {
 		await writeAbout(folderOf(volumeId), request)
 		await strategy.prepare(volumeId, target)
 		const data = strategy.directoryOf(volumeId, target)
+		await finishGeneration(data)
 		memory.own(volumeId, namespace)
 		memory.set(volumeId, await bytesIn(data))
 		return currentGeneration(data) !== undefined && (await strategy.isAttached(volumeId, target))

@@ -1,4 +1,4 @@
-import type { PodObject } from '../destinations/secret/pods.ts'
+import type { PodObject } from '../destinations/secret/pod-uses.ts'
 import type { SecretObject } from '../destinations/secret/secret-object.ts'
 import type { Permission } from '../engine/permission.ts'
 

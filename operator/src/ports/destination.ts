@@ -1,4 +1,4 @@
-import type { Change, DestinationRules } from '../engine/destination.ts'
+import type { Change, DestinationRules } from '../engine/holding.ts'
 import type { Answers } from '../engine/questions.ts'
 
 /** A place to deliver to. */

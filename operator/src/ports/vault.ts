@@ -93,13 +93,13 @@ export interface Demand {
 export interface VaultSession extends VaultReader {
 	/** `binding` (`namespace/name`) follows this from now on, in this session and in no other. */
 	follow(binding: string, demand: Demand): void
-	/** How many distinct secrets the bindings follow that look at least every `interval` milliseconds. */
+	/** How many distinct secrets the bindings follow that poll at least every `interval` milliseconds. */
 	followed(interval: number): number
 	/** What lists of this vault were found to cost. */
 	readonly lists: ListKnowledge
 	/**
-	 * The next common time, monotonic, of looks every `interval` milliseconds: after now. Bindings that look at the same time
-	 * share one list. Each session has a phase of its own, so that sessions do not look in step.
+	 * The next common time, monotonic, of polls every `interval` milliseconds: after now. Bindings that poll at the same time
+	 * share one list. Each session has a phase of its own, so that sessions do not poll in step.
 	 */
 	nextTick(interval: number): number
 }

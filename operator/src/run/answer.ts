@@ -5,7 +5,7 @@ import type { Destination } from '../ports/destination.ts'
 import { isKubeError } from '../ports/kube-error.ts'
 import { VaultError, type VaultSecret, type VaultSession } from '../ports/vault.ts'
 import type { Asking } from './drive.ts'
-import { tokenRefused } from './source.ts'
+import { tokenRefused } from './resolve-source.ts'
 
 /** Makes contents of files out of values, one for each form, elsewhere than here: tenants may have written anything. */
 export type MakeForms = (

@@ -1,23 +1,33 @@
 import type { Clock } from '../process/clock.ts'
 import type { Turn } from '../process/queue.ts'
 
-// A vault answers in a tenth of that. What takes longer may take until its deadline, and many namespaces may have such vaults.
+// A vault answers in a tenth of that. What takes longer may take until its deadline, and many namespaces may have such vaults. For all waits of
+// a pass together: a vault that answers each question a moment before would keep the worker for as long as a pass may take, a minute.
 const LEND_AFTER_MS = 1_000
 // Made once: an error takes its stack with it, and this is one for every answer.
 const ARRIVED = new Error('an answer has arrived')
 
-/** A pass that hears nothing from its vault for a while lets others have its worker until it does. */
-export async function lendAfter(
-	arrived: Promise<void>,
+/** Waits for the next answer of a pass. One that has waited for a second in all lets others have its worker while it waits. */
+export function createPatience(
 	turn: Pick<Turn, 'lend'>,
-	clock: Pick<Clock, 'sleep'>,
-): Promise<void> {
-	const soon = new AbortController()
-	const late = clock.sleep(LEND_AFTER_MS, soon.signal).then(
-		() => true,
-		() => false,
-	)
-	const isLate = await Promise.race([arrived.then(() => false), late])
-	soon.abort(ARRIVED)
-	if (isLate) await turn.lend(() => arrived, { ifRoom: true })
+	clock: Pick<Clock, 'sleep' | 'monotonic'>,
+): (arrived: Promise<void>) => Promise<void> {
+	let left = LEND_AFTER_MS
+	/** @returns whether the answer came while there was patience left */
+	const isSoon = async (arrived: Promise<void>): Promise<boolean> => {
+		const began = clock.monotonic()
+		const soon = new AbortController()
+		const late = clock.sleep(left, soon.signal).then(
+			() => true,
+			() => false,
+		)
+		const isLate = await Promise.race([arrived.then(() => false), late])
+		soon.abort(ARRIVED)
+		left = isLate ? 0 : left - (clock.monotonic() - began)
+		return !isLate
+	}
+	return async (arrived) => {
+		if (left > 0 && (await isSoon(arrived))) return
+		await turn.lend(() => arrived, { ifRoom: true })
+	}
 }

@@ -6,7 +6,7 @@ import { isAway, reachedOf } from '../status/reachable.ts'
 
 /** Tells the outage of a vault once, however many bindings read it. */
 export interface Outages {
-	/** The binding `key` was reported: what its look tells of the vault, and how Fresh was and is. */
+	/** The binding `key` was reported: what its poll tells of the vault, and how Fresh was and is. */
 	reported(key: string, outcome: Outcome, fresh: { before: Condition | undefined; after: Condition | undefined }): void
 	/** The binding is gone. */
 	gone(key: string): void

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { BindingStatus, Condition } from '../api/schema.ts'
-import { NEW_TRACK } from '../engine/knowledge.ts'
+import { NO_POLLS } from '../engine/knowledge.ts'
 import type { Bindings } from '../ports/cluster.ts'
 import { KubeError } from '../ports/kube-error.ts'
 import type { Summary } from '../status/summarize.ts'
@@ -21,7 +21,7 @@ const fresh = (status: Condition['status'], second: number): BindingStatus => ({
 })
 const summaryOf = (status: BindingStatus): Summary => ({
 	status,
-	track: NEW_TRACK,
+	pollHistory: NO_POLLS,
 	nextPollAt: undefined,
 	wholePollAt: undefined,
 	transitions: [],

@@ -2,7 +2,7 @@ import type { ManifestSecret } from 'purista-azure-mounted-secret-store/manifest
 import { isSecretBinding } from '../api/deliveries.ts'
 import type { Binding, ParsedBinding } from '../api/parse.ts'
 import type { BindingStatus } from '../api/schema.ts'
-import { heldEntries, type Knowledge } from '../engine/knowledge.ts'
+import { fileEntriesOf, type Knowledge } from '../engine/knowledge.ts'
 import type { Outcome } from '../engine/outcome.ts'
 import type { Moment } from '../engine/questions.ts'
 import type { Slow } from './pace.ts'
@@ -41,9 +41,9 @@ export function conclude(
 		},
 		generation,
 		previous,
-		track: known.track,
+		pollHistory: known.pollHistory,
 		// A poll has said by itself what they are.
-		held: outcome.kind === 'polled' ? undefined : heldFor(binding, outcome, known, previous),
+		fileEntries: outcome.kind === 'polled' ? undefined : entriesFor(binding, outcome, known, previous),
 		slow,
 		workedUntil,
 		now: at.now,
@@ -54,7 +54,7 @@ export function conclude(
 		summary,
 		knowledge: {
 			...known,
-			track: summary.track,
+			pollHistory: summary.pollHistory,
 			generation,
 			requested: binding?.requested ?? known.requested,
 			overrides: binding?.overrides ?? known.overrides,
@@ -68,7 +68,7 @@ export function conclude(
  * What the files are known to be, for a poll that came to no end; undefined: what the status said of them goes on. A spec that
  * no poll has followed yet is not said to be delivered by bytes of which it is not known what they are.
  */
-function heldFor(
+function entriesFor(
 	binding: Binding | undefined,
 	outcome: Outcome,
 	known: Knowledge,
@@ -78,8 +78,8 @@ function heldFor(
 	// Of a source that was not found out, what the spec says of it is known; a ServiceAccount may name another vault by now.
 	const before = isNew && outcome.kind === 'refused' ? undefined : known.source?.vaultUrl
 	const vaultUrl = outcome.kind === 'refused' ? (binding?.vaultUrl ?? before) : before
-	const held = vaultUrl === undefined ? undefined : heldEntries(known, vaultUrl)
-	return held ?? (isNew ? new Map() : undefined)
+	const entries = vaultUrl === undefined ? undefined : fileEntriesOf(known, vaultUrl)
+	return entries ?? (isNew ? new Map() : undefined)
 }
 
 /** Whether the binding is to be polled now, whatever called for it. */

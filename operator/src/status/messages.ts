@@ -1,5 +1,5 @@
 import { ALLOW_REMOVALS_ANNOTATION } from '../api/constants.ts'
-import type { HeldRemovals } from '../engine/brake.ts'
+import type { WaitingRemovals } from '../engine/brake.ts'
 import type { EntryResult } from '../engine/entry.ts'
 import type { VaultFault } from '../engine/fault.ts'
 import type { FaultContext } from '../engine/outcome.ts'
@@ -207,8 +207,8 @@ function explainFederation(at: FaultContext): string {
 }
 
 /** Removals that wait, and the line that lets them go on. */
-export function explainHeldRemovals(
-	{ names, digest }: HeldRemovals,
+export function explainWaitingRemovals(
+	{ names, digest }: WaitingRemovals,
 	{ namespace }: FaultContext,
 	binding: string,
 ): string {

@@ -2,7 +2,7 @@ import type { Binding } from '../api/parse.ts'
 import type { BindingStatus, Condition } from '../api/schema.ts'
 import { parseTime } from '../api/time.ts'
 import { FOUND, TRANSIENT, traitsOf, type VaultFault } from '../engine/fault.ts'
-import type { Track } from '../engine/knowledge.ts'
+import type { PollHistory } from '../engine/knowledge.ts'
 
 // Fresh turns False after max(3 intervals, 5 min) of an outage: shorter ones hurt nobody.
 const GRACE_MS = 5 * 60_000
@@ -41,17 +41,17 @@ interface Now {
 
 export function failingOf(
 	fault: VaultFault | undefined,
-	track: Track,
+	pollHistory: PollHistory,
 	spec: RefreshRules | undefined,
 	input: Now & { at: number },
 ): Failing {
 	const { previous, at } = input
-	const forMs = track.failingSince === undefined ? 0 : at - track.failingSince
-	const stale = spec !== undefined && isStale(track, spec.staleAfter, input)
+	const forMs = pollHistory.failingSince === undefined ? 0 : at - pollHistory.failingSince
+	const stale = spec !== undefined && isStale(pollHistory, spec.staleAfter, input)
 	if (!fault || !mayPass(fault)) return { forMs, hiccup: false, told: false, stale }
 	const grace = Math.max(GRACE_MS, GRACE_INTERVALS * (spec?.interval ?? 0))
 	const before = conditionOf(previous, 'Fresh')
-	const causeFor = track.cause === undefined ? 0 : at - track.cause.since
+	const causeFor = pollHistory.cause === undefined ? 0 : at - pollHistory.cause.since
 	return {
 		forMs,
 		stale,
@@ -70,14 +70,14 @@ const mayPass = (fault: VaultFault) =>
 	traitsOf(fault).class === 'transient' || fault.kind === 'unauthorized'
 
 /**
- * Ready turns False when no poll has worked for `staleAfter`, and never earlier. A process that has not yet looked with
- * success knows only the status, which hides the looks since `lastCheckTime`: for as long as that is written at the latest,
+ * Ready turns False when no poll has worked for `staleAfter`, and never earlier. A process that has not yet polled with
+ * success knows only the status, which hides the polls since `lastCheckTime`: for as long as that is written at the latest,
  * but none after Fresh said that they fail, and none after the last operator before this one. Only without its lease
  * Stale may come late, by what the status hides. The alternative, to write each poll, would be a write for each binding at
  * each interval.
  */
 function isStale(
-	{ lastPoll }: Track,
+	{ lastPoll }: PollHistory,
 	staleAfter: number,
 	{ previous, generation, workedUntil = Number.POSITIVE_INFINITY, now }: Now,
 ): boolean {

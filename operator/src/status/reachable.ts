@@ -55,7 +55,7 @@ export function reachedOf(outcome: Outcome): { vaultUrl: string; down: Reason | 
 	if (outcome.kind !== 'polled' && outcome.kind !== 'failed') return undefined
 	const { vaultUrl } = outcome.at
 	const faults = outcome.kind === 'failed' ? [outcome.fault] : outcome.results.flatMap(({ fault }) => fault ?? [])
-	// A look that broke off gives its fault to every secret it did not come to: it is younger than the answers before.
+	// A poll that broke off gives its fault to every secret it did not come to: it is younger than the answers before.
 	const down = faults.find(({ kind }) => REACHED[kind] === 'no')
 	if (down) return { vaultUrl, down: traitsOf(down).reason }
 	return faults.some(({ kind }) => REACHED[kind] === 'unknown') ? undefined : { vaultUrl, down: undefined }

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { BindingStatus, Condition } from '../api/schema.ts'
 import { decideEntry, type Finding } from '../engine/entry.ts'
 import type { VaultFault } from '../engine/fault.ts'
-import { NEW_TRACK, type Track } from '../engine/knowledge.ts'
+import { NO_POLLS, type PollHistory } from '../engine/knowledge.ts'
 import type { Outcome } from '../engine/outcome.ts'
 import { contextOf, polledOf } from '../engine/testing/samples.ts'
 import { type SummaryInput, summarize } from './summarize.ts'
@@ -55,7 +55,7 @@ function run(
 		spec,
 		generation: 2,
 		previous: {},
-		track: NEW_TRACK,
+		pollHistory: NO_POLLS,
 		workedUntil: undefined,
 		now: NOW,
 		at: 1_000_000,
@@ -81,7 +81,7 @@ function checkConditions({ conditions = [], observedGeneration }: BindingStatus)
 }
 
 const good = run(polled([wanted('a'), value], [wanted('b'), value])).status
-const goodTrack: Track = { ...NEW_TRACK, lastPoll: NOW - MINUTE }
+const polledWell: PollHistory = { ...NO_POLLS, lastPoll: NOW - MINUTE }
 
 describe('conditions', () => {
 	it('explain one rule with the names that break it; each secret has its own reason', () => {
@@ -157,35 +157,35 @@ describe('conditions', () => {
 		[
 			'a federation fault of nine minutes: still propagating',
 			failed({ kind: 'federation', code: '700213' }),
-			{ track: { ...NEW_TRACK, failures: 9, failingSince: 1_000_000 - 9 * MINUTE } },
+			{ pollHistory: { ...NO_POLLS, failures: 9, failingSince: 1_000_000 - 9 * MINUTE } },
 			{ Ready: 'False FederationNotFound', Fresh: 'False FederationNotFound', Reconciling: 'True FederationNotFound' },
 			'0/2',
 		],
 		[
 			'a federation fault of ten minutes: stalled',
 			failed({ kind: 'federation', code: '700213' }),
-			{ track: { ...NEW_TRACK, failures: 9, failingSince: 1_000_000 - 10 * MINUTE } },
+			{ pollHistory: { ...NO_POLLS, failures: 9, failingSince: 1_000_000 - 10 * MINUTE } },
 			{ Ready: 'False FederationNotFound', Fresh: 'False FederationNotFound', Stalled: 'True FederationNotFound' },
 			'0/2',
 		],
 		[
 			'the vault away for a moment: nothing changes',
 			failed({ kind: 'unreachable' }),
-			{ previous: good, track: goodTrack },
+			{ previous: good, pollHistory: polledWell },
 			{ Ready: 'True Delivered', Fresh: 'True Current' },
 			'2/2',
 		],
 		[
 			'the vault away for five minutes: Fresh turns, Ready stays',
 			failed({ kind: 'throttled' }),
-			{ previous: good, track: { ...goodTrack, failingSince: 1_000_000 - 5 * MINUTE } },
+			{ previous: good, pollHistory: { ...polledWell, failingSince: 1_000_000 - 5 * MINUTE } },
 			{ Ready: 'True Delivered', Fresh: 'False VaultThrottled' },
 			'2/2',
 		],
 		[
 			'the vault away for longer than staleAfter: Ready turns',
 			failed({ kind: 'unreachable' }),
-			{ previous: good, track: { ...NEW_TRACK, failures: 9, failingSince: 0, lastPoll: NOW - 61 * MINUTE } },
+			{ previous: good, pollHistory: { ...NO_POLLS, failures: 9, failingSince: 0, lastPoll: NOW - 61 * MINUTE } },
 			{ Ready: 'False Stale', Fresh: 'False VaultUnreachable', Reconciling: 'True Stale' },
 			'2/2',
 		],
@@ -199,21 +199,21 @@ describe('conditions', () => {
 		[
 			'a role taken away: told at once, Ready stays',
 			failed({ kind: 'accessDenied' }),
-			{ previous: good, track: goodTrack },
+			{ previous: good, pollHistory: polledWell },
 			{ Ready: 'True Delivered', Fresh: 'False AccessDenied' },
 			'2/2',
 		],
 		[
 			'a ServiceAccount gone: told at once, Ready stays',
 			{ kind: 'refused', reason: 'ServiceAccountNotFound', message: 'm' },
-			{ previous: good, track: goodTrack },
+			{ previous: good, pollHistory: polledWell },
 			{ Ready: 'True Delivered', Fresh: 'False ServiceAccountNotFound' },
 			'2/2',
 		],
 		[
 			'a Secret taken away from us: no longer what the spec asks for',
 			{ kind: 'refused', reason: 'SecretNotOurs', message: 'm' },
-			{ previous: good, track: goodTrack },
+			{ previous: good, pollHistory: polledWell },
 			{ Ready: 'False SecretNotOurs', Fresh: 'False SecretNotOurs', Stalled: 'True SecretNotOurs' },
 			'2/2',
 		],
@@ -271,10 +271,15 @@ describe('conditions', () => {
 describe('a fault that may pass', () => {
 	/** One look after the other, each with its outcome, so many minutes after the first; what is shown then. */
 	const follow = (...looks: [minute: number, outcome: Outcome][]) => {
-		let [previous, track] = [good, goodTrack]
+		let [previous, pollHistory] = [good, polledWell]
 		return looks.map(([minute, outcome]) => {
-			const summary = run(outcome, { previous, track, now: NOW + minute * MINUTE, at: 1_000_000 + minute * MINUTE })
-			;({ status: previous, track } = summary)
+			const summary = run(outcome, {
+				previous,
+				pollHistory,
+				now: NOW + minute * MINUTE,
+				at: 1_000_000 + minute * MINUTE,
+			})
+			;({ status: previous, pollHistory } = summary)
 			return shown(summary.status)
 		})
 	}
@@ -356,19 +361,19 @@ describe('a process that begins in an outage', () => {
 		expect([ready(21, 21), ready(22, 21)]).toEqual(['True Delivered', 'False Stale'])
 	})
 	it('knows that no poll worked after Fresh had turned', () => {
-		const track = { ...goodTrack, lastPoll: NOW + MINUTE, failingSince: 1_000_000 - 5 * MINUTE }
-		const told = run(away, { previous: checked, now: NOW + 6 * MINUTE, track }).status
+		const pollHistory = { ...polledWell, lastPoll: NOW + MINUTE, failingSince: 1_000_000 - 5 * MINUTE }
+		const told = run(away, { previous: checked, now: NOW + 6 * MINUTE, pollHistory }).status
 		// Exact, for it is written together with the change.
 		expect(told.lastCheckTime).toBe('2026-01-01T12:01:00Z')
 		expect(shown(begin(11, told))['Ready']).toBe('True Delivered')
 		expect(shown(begin(12, told))['Ready']).toBe('False Stale')
 	})
 	it('leaves Stale what another process knew to be', () => {
-		const track = { ...goodTrack, lastPoll: NOW, failingSince: 0 }
+		const pollHistory = { ...polledWell, lastPoll: NOW, failingSince: 0 }
 		const stale = run(away, {
 			previous: checked,
 			now: NOW + 6 * MINUTE,
-			track,
+			pollHistory,
 			spec: { ...spec, staleAfter: 5 * MINUTE },
 		})
 		expect(shown(stale.status)['Ready']).toBe('False Stale')
@@ -398,11 +403,11 @@ describe('the time of the last poll', () => {
 	])('after %s minutes with jitter %s is %s', (minutes, random, expected) => {
 		expect(run(quiet, { previous, now: NOW + minutes * MINUTE, random }).status.lastCheckTime).toBe(expected)
 	})
-	it('does not move while looks fail', () => {
+	it('does not move while polls fail', () => {
 		const { status } = run(failed({ kind: 'unreachable' }), {
 			previous,
 			now: NOW + 60 * MINUTE,
-			track: { ...goodTrack, lastPoll: NOW },
+			pollHistory: { ...polledWell, lastPoll: NOW },
 		})
 		expect(status.lastCheckTime).toBe('2026-01-01T12:00:00Z')
 	})
@@ -410,7 +415,7 @@ describe('the time of the last poll', () => {
 
 describe('the next poll', () => {
 	const ok = polled([wanted('a'), value], [wanted('b'), value])
-	it('comes with the next common look of the session', () => {
+	it('comes with the next common poll of the session', () => {
 		expect(run({ ...(ok as Extract<Outcome, { kind: 'polled' }>), nextAt: 1_012_345 })).toMatchObject({
 			nextPollAt: 1_012_345,
 			wholePollAt: 1_012_345,
@@ -429,11 +434,13 @@ describe('the next poll', () => {
 		[4, 60_000],
 		[40, 60_000],
 	])('after %s failures comes after %s ms', (failures, ms) => {
-		expect(run(failed({ kind: 'unreachable' }), { track: { ...goodTrack, failures } }).nextPollAt).toBe(1_000_000 + ms)
+		expect(run(failed({ kind: 'unreachable' }), { pollHistory: { ...polledWell, failures } }).nextPollAt).toBe(
+			1_000_000 + ms,
+		)
 	})
 	it('is never more than five minutes away when it fails for long', () => {
-		const track = { ...goodTrack, failures: 40, failingSince: 1_000_000 - 60 * MINUTE }
-		expect(run(failed({ kind: 'unreachable' }), { track }).nextPollAt).toBe(1_000_000 + 5 * MINUTE)
+		const pollHistory = { ...polledWell, failures: 40, failingSince: 1_000_000 - 60 * MINUTE }
+		expect(run(failed({ kind: 'unreachable' }), { pollHistory }).nextPollAt).toBe(1_000_000 + 5 * MINUTE)
 	})
 	it('respects what the vault asked for', () => {
 		expect(run(failed({ kind: 'throttled', retryAfterMs: 90_000 })).nextPollAt).toBe(1_090_000)
@@ -444,9 +451,9 @@ describe('the next poll', () => {
 		[3, 40_000],
 		[9, MINUTE],
 	])('comes soon when the namespace has granted nothing, at last once an interval: after %s more', (failures, ms) => {
-		const track = { ...goodTrack, failures }
+		const pollHistory = { ...polledWell, failures }
 		const next = (reason: 'NotGranted' | 'SecretNotOurs') =>
-			run({ kind: 'refused', reason, message: 'm' }, { track }).nextPollAt
+			run({ kind: 'refused', reason, message: 'm' }, { pollHistory }).nextPollAt
 		expect(next('NotGranted')).toBe(1_000_000 + ms)
 		expect(next('SecretNotOurs')).toBe(1_000_000 + MINUTE)
 	})

@@ -3,11 +3,11 @@ import type { ConditionType } from '../api/conditions.ts'
 import { optional } from '../api/optional.ts'
 import type { BindingStatus, Condition, SecretStatus } from '../api/schema.ts'
 import { formatTime, parseTime } from '../api/time.ts'
+import { toldEvery } from '../engine/by-status.ts'
 import { type EntryResult, matches } from '../engine/entry.ts'
 import { retryAfterOf, traitsOf, type VaultFault } from '../engine/fault.ts'
-import type { Track } from '../engine/knowledge.ts'
+import type { PollHistory } from '../engine/knowledge.ts'
 import { toldVersion } from '../engine/listed-version.ts'
-import { toldEvery } from '../engine/told.ts'
 import { withHelp } from './help.ts'
 import { CHECK_MS, conditionOf, failingOf } from './outage.ts'
 import { statusPatch } from './patch.ts'
@@ -16,10 +16,10 @@ import { freshOf, isDelivered, PROPAGATION_MS, progressOf, readyOf, type Situati
 import { worstFault } from './worst-fault.ts'
 
 export interface SummaryInput extends Pick<Situation, 'outcome' | 'spec' | 'generation' | 'previous' | 'slow'> {
-	track: Track
+	pollHistory: PollHistory
 	/** what the files are known to be, when no poll has just said so; `vault`: of another one than that of the spec */
-	held?: ReadonlyMap<string, ManifestSecret> | undefined
-	/** until when operators before this process may have looked, milliseconds since the epoch; undefined: unknown */
+	fileEntries?: ReadonlyMap<string, ManifestSecret> | undefined
+	/** until when operators before this process may have polled, milliseconds since the epoch; undefined: unknown */
 	workedUntil: number | undefined
 	/** wall clock, milliseconds */
 	now: number
@@ -31,7 +31,7 @@ export interface SummaryInput extends Pick<Situation, 'outcome' | 'spec' | 'gene
 
 export interface Summary {
 	status: BindingStatus
-	track: Track
+	pollHistory: PollHistory
 	/** monotonic time of the next poll; undefined: only when something changes */
 	nextPollAt: number | undefined
 	/**
@@ -51,7 +51,7 @@ const DEFAULT_INTERVAL_MS = 60_000
 /**
  * The one place where an outcome becomes conditions, requeue, transitions and log level.
  *
- * 1. The secrets: from the results of a look, or carried over from before, as far as the spec still wants them.
+ * 1. The secrets: from the results of a poll, or carried over from before, as far as the spec still wants them.
  * 2. The worst fault of the outcome, and since when there has been one.
  * 3. Fresh, then Ready, then Reconciling or Stalled while Ready is not True.
  * 4. Times are written only together with something else, or when the last one is old.
@@ -61,13 +61,13 @@ export function summarize(input: SummaryInput): Summary {
 	const secrets = secretsOf(input)
 	const worst = worstFault(outcome)
 	const failing = worst !== undefined && traitsOf(worst.fault).class !== 'secret'
-	const track: Track = {
-		failures: failing || outcome.kind === 'refused' ? input.track.failures + 1 : 0,
-		failingSince: failing ? (input.track.failingSince ?? at) : undefined,
+	const pollHistory: PollHistory = {
+		failures: failing || outcome.kind === 'refused' ? input.pollHistory.failures + 1 : 0,
+		failingSince: failing ? (input.pollHistory.failingSince ?? at) : undefined,
 		cause: failing ? causeOf(worst.fault, input) : undefined,
-		lastPoll: outcome.kind === 'polled' && !failing ? now : input.track.lastPoll,
+		lastPoll: outcome.kind === 'polled' && !failing ? now : input.pollHistory.lastPoll,
 	}
-	const how = failingOf(failing ? worst.fault : undefined, track, spec, input)
+	const how = failingOf(failing ? worst.fault : undefined, pollHistory, spec, input)
 	const situation = { outcome, spec, generation, previous, shown: secrets, worst, failing: how, slow: input.slow }
 	const fresh = freshOf(situation)
 	const ready = readyOf(situation)
@@ -97,13 +97,13 @@ export function summarize(input: SummaryInput): Summary {
 	}
 	const otherwiseChanged = statusPatch(previous, status) !== undefined
 	// With the change that tells of an outage the time is exact, for whoever looks at it and for the process after this one.
-	if (track.lastPoll !== undefined && (otherwiseChanged || (outcome.kind === 'polled' && now >= checkDueAt(input)))) {
-		status.lastCheckTime = formatTime(track.lastPoll)
-	}
+	const { lastPoll } = pollHistory
+	const isCheckDue = otherwiseChanged || (outcome.kind === 'polled' && now >= checkDueAt(input))
+	if (lastPoll !== undefined && isCheckDue) status.lastCheckTime = formatTime(lastPoll)
 	return {
 		status,
-		track,
-		...nextOf(input, worst?.fault, failing, how.forMs, track.failures),
+		pollHistory,
+		...nextOf(input, worst?.fault, failing, how.forMs, pollHistory.failures),
 		transitions: conditions.filter(({ type, status, reason }) => {
 			const before = conditionOf(previous, type)
 			return before?.status !== status || before.reason !== reason
@@ -123,15 +123,15 @@ function changedAt({ lastChangeTime }: BindingStatus, now: number): number {
 	return before > now ? before + 1_000 : now
 }
 
-function causeOf(fault: VaultFault, { track, at }: SummaryInput): Track['cause'] {
+function causeOf(fault: VaultFault, { pollHistory, at }: SummaryInput): PollHistory['cause'] {
 	const { reason } = traitsOf(fault)
-	return track.cause?.reason === reason ? track.cause : { reason, since: at }
+	return pollHistory.cause?.reason === reason ? pollHistory.cause : { reason, since: at }
 }
 
 /** What is shown of each secret: of what a poll has just found out, or as before, put right by what the files are known to be. */
 function secretsOf(input: SummaryInput): SecretStatus[] {
-	const { held } = input
-	return held ? shownOf(input).map((shown) => putRight(shown, held.get(shown.name))) : shownOf(input)
+	const { fileEntries } = input
+	return fileEntries ? shownOf(input).map((shown) => putRight(shown, fileEntries.get(shown.name))) : shownOf(input)
 }
 
 /** A status may not have been written, and what is carried over from before must not tell of files that are not there. */

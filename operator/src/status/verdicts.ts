@@ -6,10 +6,10 @@ import { formatTime } from '../api/time.ts'
 import { type FaultKind, FOUND, traitsOf } from '../engine/fault.ts'
 import { breaksReady, type Outcome } from '../engine/outcome.ts'
 import { vaultNameOf } from './commands.ts'
-import { explainFault, explainHeldRemovals, explainNotes, listed } from './messages.ts'
+import { explainFault, explainNotes, explainWaitingRemovals, listed } from './messages.ts'
 import { conditionOf, type Failing, type RefreshRules, tellsOfPoll } from './outage.ts'
 import { explainMinimum, explainPace, type Slow } from './pace.ts'
-import { isAlike, type Worst } from './worst-fault.ts'
+import { isAlike, type WorstFault } from './worst-fault.ts'
 
 /** What conditions follow from. */
 export interface Situation {
@@ -35,7 +35,7 @@ export interface Situation {
 	slow?: Slow | undefined
 	/** what is shown of each secret now */
 	shown: readonly SecretStatus[]
-	worst: Worst | undefined
+	worst: WorstFault | undefined
 	failing: Failing
 }
 
@@ -76,10 +76,10 @@ export function freshOf({ outcome, previous, generation, spec, worst, failing, s
 const UNLISTED: ReadonlySet<FaultKind> = new Set(['forbiddenRbac', 'accessDenied', 'forbidden', 'listTooLarge'])
 
 /** Of a binding that nodes deliver nothing is known here without lists, and single secrets may be readable all the same. */
-const isUnlisted = (spec: Situation['spec'], { fault }: Worst): boolean =>
+const isUnlisted = (spec: Situation['spec'], { fault }: WorstFault): boolean =>
 	spec !== undefined && spec.secretName === undefined && UNLISTED.has(fault.kind)
 
-const explainUnlisted = ({ fault, at }: Worst) =>
+const explainUnlisted = ({ fault, at }: WorstFault) =>
 	`The identity does not get the list of the vault, so each node asks for single secrets by itself and tells at its pods what it finds. ${explainFault(fault, at)}`
 
 const AS_THE_VAULT = 'What is delivered is what the vault says.'
@@ -95,18 +95,18 @@ function paceNotes(spec: Situation['spec'], slow: Slow | undefined): string[] {
 
 /** Nothing failed: whether all is done, and what is worth to be known. */
 function goodOf(
-	{ results, removals, held, at, withheld }: Extract<Outcome, { kind: 'polled' }>,
+	{ results, removals, holds, at, withheld }: Extract<Outcome, { kind: 'polled' }>,
 	spec: Situation['spec'],
 	slow: Slow | undefined,
 ): Verdict {
 	if (withheld) return verdict('False', withheld.reason, withheld.message)
-	if (removals) return verdict('False', 'RemovalsHeld', explainHeldRemovals(removals, at, spec?.name ?? ''))
-	if (held.problem !== undefined)
-		return verdict('False', 'HoldInvalid', `The annotation ${HOLD_ANNOTATION} is not followed: ${held.problem}.`)
+	if (removals) return verdict('False', 'RemovalsHeld', explainWaitingRemovals(removals, at, spec?.name ?? ''))
+	if (holds.problem !== undefined)
+		return verdict('False', 'HoldInvalid', `The annotation ${HOLD_ANNOTATION} is not followed: ${holds.problem}.`)
 	const notes = [...explainNotes(results), ...paceNotes(spec, slow)]
-	if (held.until !== undefined) {
-		const until = formatTime(held.until)
-		const text = `Until ${until} the annotation ${HOLD_ANNOTATION} holds ${listed(held.names)}, whatever the vault says. Remove it to end that.`
+	if (holds.until !== undefined) {
+		const until = formatTime(holds.until)
+		const text = `Until ${until} the annotation ${HOLD_ANNOTATION} holds ${listed(holds.names)}, whatever the vault says. Remove it to end that.`
 		return verdict('True', 'Held', [text, ...notes].join(' '))
 	}
 	return verdict('True', 'Current', [AS_THE_VAULT, ...notes].join(' '))
@@ -169,7 +169,7 @@ function missingOf(spec: NonNullable<Situation['spec']>, shown: readonly SecretS
 }
 
 /** Says which secrets are not there, and why the first of them is not. */
-function notDelivered(missing: readonly SecretStatus[], outcome: Outcome, worst: Worst | undefined): Verdict {
+function notDelivered(missing: readonly SecretStatus[], outcome: Outcome, worst: WorstFault | undefined): Verdict {
 	if (outcome.kind === 'refused') return verdict('False', outcome.reason, outcome.message)
 	const names = missing.map(({ name }) => name)
 	const text = textOfMissing(missing, outcome)

@@ -3,7 +3,7 @@ import { sameFault, traitsOf, type VaultFault } from '../engine/fault.ts'
 import type { FaultContext, Outcome } from '../engine/outcome.ts'
 
 /** The fault of an outcome that is told: of several the one that explains most. */
-export interface Worst {
+export interface WorstFault {
 	fault: VaultFault
 	at: FaultContext
 	names: string[]
@@ -12,7 +12,7 @@ export interface Worst {
 // A missing permission explains more than an outage, and both more than one missing secret.
 const SEVERITY = { permission: 2, transient: 1, secret: 0 } as const
 
-export function worstFault(outcome: Outcome): Worst | undefined {
+export function worstFault(outcome: Outcome): WorstFault | undefined {
 	if (outcome.kind === 'failed') return { fault: outcome.fault, at: outcome.at, names: [] }
 	if (outcome.kind !== 'polled') return undefined
 	let worst = typeof outcome.selectors === 'object' ? outcome.selectors.failed : undefined

@@ -1,13 +1,18 @@
 import { once } from 'node:events'
 import { type Agent, get, type RequestOptions } from 'node:https'
 import type { AddressInfo } from 'node:net'
-import { createServer } from 'node:net'
+import { connect, createServer, type Socket } from 'node:net'
 import { text } from 'node:stream/consumers'
+import { getCACertificates, setDefaultCACertificates } from 'node:tls'
 import { afterEach, expect, it, vi } from 'vitest'
+import { until } from '../../../test/kit/until.ts'
 import { type Asker, createVaultAgent } from './agent.ts'
 import { ask, faultOf, useTenant } from './testing/tenant.ts'
 
 const tenant = useTenant()
+
+// Each of ten reads has a deadline, and a busy machine takes longer for what is between.
+vi.setConfig({ testTimeout: 60_000 })
 
 afterEach(() => {
 	vi.unstubAllEnvs()
@@ -126,15 +131,60 @@ it('a proxy that the environment names is used', async () => {
 	}
 })
 
-it('a proxy that takes connections and says nothing costs a read its deadline, and not the session', async () => {
-	const proxy = createServer((socket) => void socket.on('error', () => {}))
+it.each([
+	['nothing', ''],
+	['no more than that the tunnel is there', 'HTTP/1.1 200 Connection established\r\n\r\n'],
+])('a proxy that says %s costs a read its deadline, and neither the session nor a connection', async (_, says) => {
+	const open = new Set<Socket>()
+	const proxy = createServer((socket) => {
+		open.add(socket)
+		socket.on('error', () => {})
+		socket.on('close', () => open.delete(socket))
+		// Whoever reads nothing does not hear that the other side has ended.
+		socket.resume()
+		socket.write(says)
+	})
 	await once(proxy.listen(0, '127.0.0.1'), 'listening')
 	try {
 		vi.stubEnv('HTTPS_PROXY', `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`)
 		const key = { ...tenant.key, vaultUrl: 'https://payments.vault.emu.test' }
 		const session = tenant.vaults({ agent: undefined, timeoutMs: 300 }).session(key)
 		for (let i = 0; i < 10; i++) expect(await faultOf(session.read('db', undefined, ask()))).toBe('timeout')
+		await until('no connection', async () => open.size === 0)
 	} finally {
+		proxy.close()
+	}
+})
+
+it('through a proxy a vault is read and listed, and no connection stays', async () => {
+	const { emulator } = tenant
+	const open = new Set<Socket>()
+	const proxy = createServer((socket) => {
+		open.add(socket)
+		socket.on('error', () => {})
+		socket.on('close', () => open.delete(socket))
+		socket.once('data', () => {
+			const vault = connect(emulator.port, '127.0.0.1')
+			vault.on('error', () => {})
+			// What is left to read of a pipe that has ended is read, to its end.
+			vault.on('close', () => socket.resume())
+			socket.write('HTTP/1.1 200 Connection established\r\n\r\n')
+			socket.pipe(vault).pipe(socket)
+		})
+	})
+	await once(proxy.listen(0, '127.0.0.1'), 'listening')
+	const trusted = getCACertificates()
+	try {
+		setDefaultCACertificates([...trusted, emulator.caPem])
+		vi.stubEnv('HTTPS_PROXY', `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`)
+		await emulator.control.setSecret({ vault: 'payments', name: 'db', value: 'through' })
+		const key = { ...tenant.key, vaultUrl: 'https://payments.vault.emu.test' }
+		const session = tenant.vaults({ agent: undefined }).session(key)
+		for (let i = 0; i < 3; i++) expect((await session.read('db', undefined, ask())).value()).toBe('through')
+		expect(await session.list({ pages: 10 }, ask())).toMatchObject({ complete: true })
+		await until('no connection', async () => open.size === 0)
+	} finally {
+		setDefaultCACertificates(trusted)
 		proxy.close()
 	}
 })

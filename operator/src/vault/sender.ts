@@ -2,6 +2,7 @@ import { type Agent, request as open, type RequestOptions } from 'node:https'
 import { answerTo } from '../process/abort.ts'
 import type { Asker } from './agent.ts'
 import type { Sender } from './http.ts'
+import { endTunnelWith } from './tunnel.ts'
 
 type Library = Pick<typeof import('./sdk.ts'), 'createHttpHeaders' | 'RestError'>
 
@@ -27,6 +28,7 @@ export function createSender({ createHttpHeaders, RestError }: Library, ours: Ag
 			const agent = (request.agent as Agent | undefined) ?? ours
 			const to: RequestOptions & Asker = { hostname, port, path, method, headers, agent, ...asker }
 			const sent = open(to)
+			endTunnelWith(signal, sent, agent)
 			try {
 				return await answerTo(sent, body, signal)
 			} catch (error) {

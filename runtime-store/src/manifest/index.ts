@@ -4,9 +4,8 @@
  *
  * @module
  */
-export { fileNameProblem, previousFileName } from './names.ts'
+export { fileNameProblem, previousFileName } from './file-names.ts'
 export { type ParsedManifest, parseManifest } from './parse.ts'
-export { sameContent, serializeManifest } from './serialize.ts'
 export {
 	MANIFEST_FILE,
 	MANIFEST_SCHEMA,
@@ -17,4 +16,5 @@ export {
 	type ManifestWanted,
 	SECRET_STATES,
 	type SecretState,
-} from './types.ts'
+} from './schema.ts'
+export { sameContent, serializeManifest } from './serialize.ts'

@@ -1,4 +1,4 @@
-import { fileNameProblem } from './names.ts'
+import { fileNameProblem } from './file-names.ts'
 import {
 	MANIFEST_SCHEMA,
 	type Manifest,
@@ -7,7 +7,7 @@ import {
 	type ManifestSelector,
 	type ManifestWanted,
 	SECRET_STATES,
-} from './types.ts'
+} from './schema.ts'
 
 /** What a manifest's text turned out to be. */
 export type ParsedManifest =

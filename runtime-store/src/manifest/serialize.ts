@@ -1,4 +1,4 @@
-import type { Manifest, ManifestSecret, ManifestSelector, ManifestWanted } from './types.ts'
+import type { Manifest, ManifestSecret, ManifestSelector, ManifestWanted } from './schema.ts'
 
 // Keys are sorted by code unit and written by hand: an object cannot hold its keys in that order when they look like integers.
 function canonical(value: unknown): string {

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type CostStage, openCost, type PollCost, plannedBindings } from '../../bench/looks.ts'
+import { type CostStage, openCost, type PollCost, plannedBindings } from '../../bench/poll-cost.ts'
 
 // Counts, no times. The figures for larger vaults, and those of peers: `npm run bench -- cost`.
 const BINDINGS = 20
 const POLLS = 10
-/** 1.5 s for the hurried operator: a look at 20 x 100 secrets takes a third of a second on two cores, and must be over before the next. */
+/** 1.5 s for the hurried operator: a poll at 20 x 100 secrets takes a third of a second on two cores, and must be over before the next. */
 const INTERVAL = '15s'
 /** 100 secrets are 4 pages of 25, which is what the service puts on one. */
 const PAGES = 4
@@ -15,25 +15,25 @@ describe.each([
 	{ what: '20 bindings of the same 100 secrets by name', kind: 'all', holders: BINDINGS },
 ] as const)('$what, one identity, a vault of 100', ({ kind, holders }) => {
 	let cost: CostStage
-	let look: PollCost
+	let poll: PollCost
 	beforeAll(async () => {
 		cost = await openCost({ vaultSize: 100, bindings: plannedBindings(kind, { count: BINDINGS }), interval: INTERVAL })
-		look = await cost.looks(POLLS)
+		poll = await cost.polls(POLLS)
 	})
 	afterAll(() => cost?.close())
 
-	it('list the vault once per look for all of them together', () => {
-		// One look more than was counted: the window may cut one at each end.
-		expect(look.lists).toBeLessThanOrEqual(PAGES * Math.ceil(look.looks + 1))
-		expect(look.versions).toBe(0)
+	it('list the vault once per poll for all of them together', () => {
+		// One poll more than was counted: the window may cut one at each end.
+		expect(poll.lists).toBeLessThanOrEqual(PAGES * Math.ceil(poll.polls + 1))
+		expect(poll.versions).toBe(0)
 	})
 
 	it('read no value and ask for no token while nothing changes', () => {
-		expect(look).toMatchObject({ gets: 0, tokens: 0, challenges: 0 })
+		expect(poll).toMatchObject({ gets: 0, tokens: 0, challenges: 0 })
 	})
 
 	it('write nothing while nothing changes', () => {
-		expect(look).toMatchObject({ writes: 0, changed: 0 })
+		expect(poll).toMatchObject({ writes: 0, changed: 0 })
 	})
 
 	it('read a rotated secret once and patch the Secrets that hold it', async () => {

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Versioned } from '../../kit/kstatus.ts'
 import { until } from '../../kit/until.ts'
+import { openRow, type Row, wentAndCame } from './fault-case.ts'
 import { refuseByPolicy } from './policy.ts'
-import { openRow, type Row, wentAndCame } from './row.ts'
 import { azLine, condition, openStage, type Stage, value } from './stage.ts'
 
 // Rows of the table of faults that show only while older versions are looked for: the current one is delivered by then.

@@ -2,7 +2,16 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Fault } from '../../emulator/src/control/types.ts'
 import { flaps } from '../../kit/kstatus.ts'
 import { until } from '../../kit/until.ts'
-import { events, eventsAbout, expectDelivered, expectEvents, openRow, QUIET, type Row, wentAndCame } from './row.ts'
+import {
+	events,
+	eventsAbout,
+	expectDelivered,
+	expectEvents,
+	openRow,
+	QUIET,
+	type Row,
+	wentAndCame,
+} from './fault-case.ts'
 import { condition, isTrue, openStage, type Stage, value } from './stage.ts'
 
 // Rows of the table of faults that pass by themselves, each of a binding that was delivered: nothing is said for five minutes,

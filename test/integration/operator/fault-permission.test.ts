@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { expectDelivered, openRow, type Row, wentAndCame } from './row.ts'
+import { expectDelivered, openRow, type Row, wentAndCame } from './fault-case.ts'
 import { AUDIENCE, azLine, condition, openStage, ROLE, type Stage } from './stage.ts'
 
 // Rows of the table of faults that somebody has to mend, each of a binding that was delivered: reason, words, one event,

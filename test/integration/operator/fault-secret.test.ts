@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { SecretStatus } from '../../../operator/src/api/schema.ts'
 import { CERTIFICATE, KEY } from '../../../operator/src/pki/testing/fixtures.ts'
 import { until } from '../../kit/until.ts'
-import { openRow, QUIET, type Row, refusedFirst, refusedLater, stalled, wentAndCame } from './row.ts'
+import { openRow, QUIET, type Row, refusedFirst, refusedLater, stalled, wentAndCame } from './fault-case.ts'
 import { azLine, condition, isTrue, manifest, openStage, ROLE, type Stage, value } from './stage.ts'
 
 // Rows of the table of faults about one secret, and what a binding is told of which nothing was delivered yet.

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { until } from '../../kit/until.ts'
 import { type Account, openAccount } from './account.ts'
-import { runLine } from './line.ts'
-import { events, openRow, type Row, refusedFirst, refusedLater, stalled } from './row.ts'
+import { events, openRow, type Row, refusedFirst, refusedLater, stalled } from './fault-case.ts'
+import { runLine } from './printed-line.ts'
 import { condition, isTrue, kubectlLine, openStage, type Stage, value } from './stage.ts'
 
 // The row "API server 403": each verb that the operator needs, taken away while it runs.

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { flaps } from '../../kit/kstatus.ts'
-import { expectEvents } from './row.ts'
+import { expectEvents } from './fault-case.ts'
 import { AUDIENCE, condition, isTrue, manifest, openStage, type Stage, type StageOptions, value } from './stage.ts'
 
 // Of the table of faults what its rows (fault-*.test.ts) do not say: times, policies, and what is no fault at all.

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type KubeObject, watchCollection } from '../../../operator/src/cluster/watch.ts'
 import { systemClock } from '../../../operator/src/process/clock.ts'
 import { until } from '../../kit/until.ts'
-import { openRow, type Row } from './row.ts'
+import { openRow, type Row } from './fault-case.ts'
 import { isTrue, manifest, openStage, type RunningOperator, type SecretView, type Stage, value } from './stage.ts'
 
 // Ownership is the label, never a UID: what a backup tool puts back, and what is made anew under its old name, goes on.

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import { runLine } from './line.ts'
+import { runLine } from './printed-line.ts'
 import {
 	condition,
 	isTrue,
@@ -135,8 +135,11 @@ describe('selectors', () => {
 		const at = await open({ name: 'flood' }, Object.fromEntries(names.map((name) => [`app-${name}`, {}])))
 		await at.apply('payments', { select: [{ prefix: 'app-' }], policy: { absent: 'Remove', maxRemovals: 2 } })
 		await fresh(at, '4/4')
-		for (const name of names.slice(0, 3))
-			await at.emulator.control.deleteSecret({ vault: at.vault, name: `app-${name}` })
+		// Away meanwhile: a poll in between would see one or two gone, and remove them.
+		const { control } = at.emulator
+		const { id } = await control.addFault({ match: { vault: at.vault }, action: 'status', status: 503 })
+		for (const name of names.slice(0, 3)) await control.deleteSecret({ vault: at.vault, name: `app-${name}` })
+		await control.removeFault(id)
 		const held = await at.wait('payments', 'RemovalsHeld', (b) => condition(b, 'Fresh')?.reason === 'RemovalsHeld')
 		expect(isTrue(held, 'Ready')).toBe(true)
 		expect((await keys(at)).length).toBe(5)

@@ -17,7 +17,7 @@ import type { Versioned } from '../../kit/kstatus.ts'
 import { type KubectlTarget, kubectl } from '../../kit/kubectl.ts'
 import { portAgent } from '../../kit/port-agent.ts'
 import { until } from '../../kit/until.ts'
-import { recordStatuses } from './record.ts'
+import { recordStatuses } from './status-versions.ts'
 
 export const AUDIENCE = 'api://AzureADTokenExchange'
 export const ROLE = 'Key Vault Secrets User'

@@ -4,7 +4,7 @@ import { createTokens } from '../../../operator/src/cluster/serviceaccounts.ts'
 import { createKubeTransport } from '../../../operator/src/cluster/transport.ts'
 import { systemClock } from '../../../operator/src/process/clock.ts'
 import { kubectl } from '../../kit/kubectl.ts'
-import { runLine } from './line.ts'
+import { runLine } from './printed-line.ts'
 import { condition, isTrue, kubectlLine, openStage, type Stage } from './stage.ts'
 
 let stage: Stage

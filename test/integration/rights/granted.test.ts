@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { applyObjects, kubectl } from '../../kit/kubectl.ts'
 import { until } from '../../kit/until.ts'
-import { runLine } from '../operator/line.ts'
+import { runLine } from '../operator/printed-line.ts'
 import {
 	type BindingObject,
 	condition,

@@ -81,7 +81,7 @@ export const MUTANTS: readonly Mutant[] = [
 	},
 	{
 		broken: 'edits by others are not mended',
-		file: 'engine/held.ts',
+		file: 'engine/manifest-entry.ts',
 		find: 'return file.foreign !== undefined &&',
 		replace: 'return name === undefined &&',
 	},
@@ -113,7 +113,7 @@ export const MUTANTS: readonly Mutant[] = [
 	},
 	{
 		broken: 'and bytes of one vault for bytes of the other',
-		file: 'engine/held.ts',
+		file: 'engine/manifest-entry.ts',
 		find: 'return own === vaultUrl ? rest : { ...rest, vault: own }',
 		replace: 'return own === undefined ? { ...rest, vault: own } : rest',
 	},
@@ -256,7 +256,7 @@ export const MUTANTS: readonly Mutant[] = [
 	},
 	{
 		broken: 'what is told as pending counts as a removal',
-		file: 'engine/told.ts',
+		file: 'engine/by-status.ts',
 		find: "entry.state !== 'Pending' && ",
 		replace: '',
 		volume: true,
@@ -270,28 +270,28 @@ export const MUTANTS: readonly Mutant[] = [
 	},
 	{
 		broken: 'nodes take entries of an older spec for selected ones',
-		file: 'engine/poll-told.ts',
+		file: 'engine/poll-by-status.ts',
 		find: 'selected === true && !named.has(name)',
 		replace: 'selected !== null && !named.has(name)',
 		volume: true,
 	},
 	{
 		broken: 'nodes let go what a status names no more without asking the vault',
-		file: 'engine/poll-told.ts',
+		file: 'engine/poll-by-status.ts',
 		find: '		isOver && nameBySelectors(',
 		replace: '		isOver && name === undefined && nameBySelectors(',
 		volume: true,
 	},
 	{
 		broken: 'a hold is forgotten when the status is read back',
-		file: 'destinations/status/destination.ts',
+		file: 'destinations/status/status-destination.ts',
 		find: "hold.kind === 'until' &&",
 		replace: "hold.kind === 'until' && version === '' &&",
 		volume: true,
 	},
 	{
 		broken: 'what is held of the vault of before is not read back from the status',
-		file: 'destinations/status/destination.ts',
+		file: 'destinations/status/status-destination.ts',
 		find: "(state !== 'Pending' || vault !== undefined) &&",
 		replace: "state !== 'Pending' && (vault === undefined || vault !== '') &&",
 		volume: true,
@@ -305,7 +305,7 @@ export const MUTANTS: readonly Mutant[] = [
 	},
 	{
 		broken: 'nodes go by the status of another vault',
-		file: 'engine/told.ts',
+		file: 'engine/by-status.ts',
 		find: ' && status.vault === vaultUrl',
 		replace: '',
 		volume: true,
@@ -326,7 +326,7 @@ export const MUTANTS: readonly Mutant[] = [
 	},
 	{
 		broken: 'nodes never compare what they hold with what they are told',
-		file: 'engine/poll-told.ts',
+		file: 'engine/poll-by-status.ts',
 		find: '!(isTime && held)',
 		replace: '!(isTime && held && told === null)',
 		volume: true,

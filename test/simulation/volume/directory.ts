@@ -1,9 +1,10 @@
 // The directory of a volume in the node's memory, as a place to deliver to: operator/src/destinations/mount without a disk.
-import { MANIFEST_FILE, parseManifest, serializeManifest } from 'purista-azure-mounted-secret-store/manifest'
+import { MANIFEST_FILE, serializeManifest } from 'purista-azure-mounted-secret-store/manifest'
 import { createNodeMemory } from '../../../operator/src/destinations/volume/memory.ts'
-import { createVolumeDestination } from '../../../operator/src/destinations/volume/volume.ts'
+import { createVolumeDestination } from '../../../operator/src/destinations/volume/volume-destination.ts'
 import type { Content } from '../../../operator/src/engine/decode.ts'
-import type { Holding } from '../../../operator/src/engine/destination.ts'
+import type { Holding } from '../../../operator/src/engine/holding.ts'
+import { manifestIn } from '../../oracle/manifests.ts'
 import type { Agenda } from '../agenda.ts'
 import type { Life } from '../network.ts'
 import type { SimulatedDestination } from '../secret-destination.ts'
@@ -21,22 +22,36 @@ const { rules } = createVolumeDestination({
 	clock: { now: () => 0 },
 })
 
+interface Token {
+	generation: string
+	manifestText: string | undefined
+}
+
 /** The generation that is shown. Another one takes its place as a whole. */
 export class Directory {
-	texts: ReadonlyMap<string, string> | undefined
+	#texts: ReadonlyMap<string, string> | undefined
 	#generation = 0
+	/** of the generation that is shown, once somebody has read it */
+	#holding: Holding | undefined
 	/** so many writes find the memory full */
 	full = 0
 
+	get texts(): ReadonlyMap<string, string> | undefined {
+		return this.#texts
+	}
+
 	clear(): void {
-		this.texts = undefined
+		this.#texts = this.#holding = undefined
 	}
 
 	holding(): Holding | undefined {
-		const { texts } = this
-		if (!texts) return undefined
+		if (this.#texts) this.#holding ??= this.#read(this.#texts)
+		return this.#holding
+	}
+
+	#read(texts: ReadonlyMap<string, string>): Holding {
 		const manifestText = texts.get(MANIFEST_FILE)
-		const parsed = manifestText === undefined ? undefined : parseManifest(manifestText)
+		const parsed = manifestText === undefined ? undefined : manifestIn(manifestText)
 		const manifest = parsed?.kind === 'ok' ? parsed.manifest : undefined
 		return {
 			id: '1:1',
@@ -44,13 +59,14 @@ export class Directory {
 			manifest,
 			revision: manifest?.revision ?? 0,
 			content: (name) => texts.get(name),
-			token: { generation: `..${this.#generation}`, manifestText },
+			token: { generation: `..${this.#generation}`, manifestText } satisfies Token,
 		}
 	}
 
 	write(texts: ReadonlyMap<string, string>): void {
 		this.#generation++
-		this.texts = texts
+		this.#texts = texts
+		this.#holding = undefined
 	}
 }
 
@@ -87,9 +103,7 @@ export function directoryDestination(
 					failed()
 					return
 				}
-				const present = directory.holding()
-				const isSame = JSON.stringify(present?.token) === JSON.stringify(on?.token)
-				if (!isSame) {
+				if (!isSame(directory.holding(), on)) {
 					arrive({ kind: 'lostRace' })
 					return
 				}
@@ -103,6 +117,12 @@ export function directoryDestination(
 		},
 		removeFormer: (_, arrive) => soon(() => arrive({ kind: 'done' })),
 	}
+}
+
+/** What was decided on is what is there. */
+function isSame(present: Holding | undefined, on: Holding | undefined): boolean {
+	const [a, b] = [present, on].map((holding) => holding?.token as Token | undefined)
+	return a?.generation === b?.generation && a?.manifestText === b?.manifestText
 }
 
 const textOf = (content: Content) => (typeof content === 'string' ? content : Buffer.from(content).toString('utf8'))

@@ -1,18 +1,19 @@
 // The node role for one volume: follows its binding as node/volume.ts does, on virtual time and without a promise.
 import { isVolumeBinding } from '../../../operator/src/api/deliveries.ts'
-import { parseBinding, type VolumeBinding } from '../../../operator/src/api/parse.ts'
+import type { VolumeBinding } from '../../../operator/src/api/parse.ts'
 import type { BindingStatus } from '../../../operator/src/api/schema.ts'
+import { isPassDue, textOfStatus } from '../../../operator/src/engine/by-status.ts'
 import type { PassResult } from '../../../operator/src/engine/input.ts'
 import { type Knowledge, nothingKnown } from '../../../operator/src/engine/knowledge.ts'
 import { pass } from '../../../operator/src/engine/pass.ts'
 import type { Source } from '../../../operator/src/engine/source.ts'
-import { isPassDue, textOfStatus } from '../../../operator/src/engine/told.ts'
-import { sourceOf } from '../../../operator/src/run/source.ts'
+import { sourceOf } from '../../../operator/src/run/resolve-source.ts'
 import { conclude } from '../../../operator/src/status/conclude.ts'
 import { conditionOf } from '../../../operator/src/status/outage.ts'
 import { seededRandom } from '../../kit/random.ts'
 import { Asking } from '../asking.ts'
 import type { Life, Reply } from '../network.ts'
+import { type Parsed, parsedOf } from '../parsed.ts'
 import type { BindingObject } from '../process.ts'
 import { vaultUrl } from '../spec.ts'
 import { VaultService } from '../vault-service.ts'
@@ -42,7 +43,7 @@ export class NodeProcess {
 	readonly #world: VolumeWorld
 	readonly #place: Place
 	readonly #service: VaultService
-	#object: ReturnType<typeof parseBinding> | undefined
+	#object: Parsed | undefined
 	#knowledge: Knowledge = nothingKnown('')
 	#status: BindingStatus = {}
 	#isPassed = false
@@ -71,7 +72,7 @@ export class NodeProcess {
 	/** The watch shows another binding. */
 	shown(object: BindingObject): void {
 		this.#version++
-		this.#object = parseBinding(object)
+		this.#object = parsedOf(object)
 		const { generation, annotations } = object.metadata
 		const said = JSON.stringify([generation, annotations, textOfStatus(this.#object?.status ?? {})])
 		if (said !== this.#said) this.#changedAt = this.#world.agenda.monotonic

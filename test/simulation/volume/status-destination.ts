@@ -1,7 +1,11 @@
 // The status of a binding as a place to deliver to, answered without a promise (operator/src/destinations/status).
 import type { VolumeBinding } from '../../../operator/src/api/parse.ts'
 import type { BindingStatus } from '../../../operator/src/api/schema.ts'
-import { holdingAfter, holdingOfStatus, statusRules } from '../../../operator/src/destinations/status/destination.ts'
+import {
+	holdingAfter,
+	holdingOfStatus,
+	statusRules,
+} from '../../../operator/src/destinations/status/status-destination.ts'
 import type { SimulatedDestination } from '../secret-destination.ts'
 import type { World } from '../world.ts'
 

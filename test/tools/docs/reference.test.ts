@@ -4,8 +4,10 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { REASONS } from '../../../operator/src/api/conditions.ts'
+import { OWNER_LABEL } from '../../../operator/src/api/constants.ts'
 import { parseConfig } from '../../../operator/src/config.ts'
-import { parseNodeConfig } from '../../../operator/src/node/config.ts'
+import { parseNodeConfig } from '../../../operator/src/node/node-config.ts'
+import { adoptLine } from '../../../operator/src/status/commands.ts'
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
 const README = readFileSync(join(ROOT, 'operator/README.md'), 'utf8')
@@ -64,6 +66,24 @@ describe('crds/troubleshooting.md', () => {
 			'Available',
 			'Current',
 		])
+	})
+})
+
+describe('the line that hands a Secret over', () => {
+	// Without `--overwrite` it fails for the Secret of a renamed binding, without `-n` it labels another one.
+	it('stands in each page as the operator prints it', () => {
+		const pages = readdirSync(join(ROOT, 'crds'), { recursive: true, encoding: 'utf8' })
+			.filter((path) => path.endsWith('.md'))
+			.map((path) => readFileSync(join(ROOT, 'crds', path), 'utf8'))
+			.join('\n')
+		const lines = Array.from(pages.matchAll(/kubectl[^`\n]* label [^`\n]*/g), ([line]) => line.replaceAll(/[<>]/g, ''))
+		const printed = lines.map((line) => {
+			const [, namespace = 'payments'] = / -n (\S+)/.exec(line) ?? []
+			const [, name = '', binding = ''] = / secret (\S+) \S+=(\S+)$/.exec(line) ?? []
+			return adoptLine(namespace, name, OWNER_LABEL, binding)
+		})
+		expect(lines.length).toBeGreaterThan(2)
+		expect(lines).toEqual(printed)
 	})
 })
 

@@ -1,4 +1,4 @@
-import type { Change } from '../../engine/destination.ts'
+import type { Change } from '../../engine/holding.ts'
 import type { Destination } from '../../ports/destination.ts'
 import { createDirectoryDestination } from '../mount/directory.ts'
 

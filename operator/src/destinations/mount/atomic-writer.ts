@@ -107,6 +107,16 @@ export async function writeGeneration(
 	return generation
 }
 
+/**
+ * Ends what a writer that was killed had begun: 1 and 4 of above for the generation that counts. Until somebody writes there again, the values
+ * of before lie beside it otherwise.
+ */
+export async function finishGeneration(directory: string): Promise<void> {
+	const generation = currentGeneration(directory)
+	sweep(directory, generation)
+	if (generation !== undefined) await linkNames(directory, new Set(readdirSync(join(directory, generation))))
+}
+
 async function fill(
 	root: string,
 	before: string | undefined,

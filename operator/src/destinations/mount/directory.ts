@@ -7,7 +7,7 @@ import {
 	serializeManifest,
 } from 'purista-azure-mounted-secret-store/manifest'
 import type { Content } from '../../engine/decode.ts'
-import type { Change, Holding, Verdict } from '../../engine/destination.ts'
+import type { Change, Holding, Verdict } from '../../engine/holding.ts'
 import type { Destination } from '../../ports/destination.ts'
 import {
 	currentGeneration,

@@ -5,7 +5,7 @@ import type { Pods } from '../../ports/cluster.ts'
 import { isKubeError, type KubeError } from '../../ports/kube-error.ts'
 import { type Clock, momentOf } from '../../process/clock.ts'
 import { backoffMs } from '../../status/requeue.ts'
-import { type FixedUse, fixedUses, needsRefresh, type PodObject } from './pods.ts'
+import { type FixedUse, fixedUses, needsRefresh, type PodObject } from './pod-uses.ts'
 import { deliveredOf } from './secret-object.ts'
 import { createSharedPods } from './shared-pods.ts'
 

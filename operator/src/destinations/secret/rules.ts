@@ -2,7 +2,7 @@ import { MANIFEST_FILE, type Manifest, serializeManifest } from 'purista-azure-m
 import { API_VERSION, KIND, MAX_SECRET_BYTES, OWNER_LABEL, SECRET_TYPES } from '../../api/constants.ts'
 import type { SecretBinding } from '../../api/parse.ts'
 import type { Content } from '../../engine/decode.ts'
-import type { Change, DestinationRules, Verdict } from '../../engine/destination.ts'
+import type { Change, DestinationRules, Verdict } from '../../engine/holding.ts'
 import { deleteSecretLine } from '../../status/commands.ts'
 import { listed, withLine } from '../../status/messages.ts'
 import { type Delivered, deliveredOf, type OwnerReference, textDigest } from './secret-object.ts'
@@ -29,7 +29,12 @@ export function secretRules(binding: SecretBinding): DestinationRules & { planne
 		known.set(change, write)
 		return write
 	}
-	return { planned, most: MAX_SECRET_BYTES, judge: (change) => verdictOf(binding, planned(change), change) }
+	// They know nothing but the change and what is there.
+	const judge = (change: Change): Verdict => {
+		const verdict = verdictOf(binding, planned(change), change)
+		return verdict.kind === 'refused' ? { ...verdict, lasting: true } : verdict
+	}
+	return { planned, most: MAX_SECRET_BYTES, judge }
 }
 
 /**

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { MANIFEST_FILE, type Manifest, parseManifest } from 'purista-azure-mounted-secret-store/manifest'
 import { FIELD_MANAGER, OWNER_LABEL } from '../../api/constants.ts'
 import { parseTime } from '../../api/time.ts'
-import type { Holding } from '../../engine/destination.ts'
+import type { Holding } from '../../engine/holding.ts'
 
 /** The parts of a Secret that we look at, as the API server answers it. */
 export interface SecretObject {
@@ -101,8 +101,8 @@ export function readDelivered(secret: SecretObject): Delivered {
 				{ bytes: decodedLength(value), foreign: foreign.has(key) ? foreign.get(key) : 'nobody' },
 			]),
 		),
-		ownLabels: held(ours, 'f:metadata', 'f:labels'),
-		ownAnnotations: held(ours, 'f:metadata', 'f:annotations'),
+		ownLabels: namesIn(ours, 'f:metadata', 'f:labels'),
+		ownAnnotations: namesIn(ours, 'f:metadata', 'f:annotations'),
 		manifest: parsed?.kind === 'ok' ? parsed.manifest : undefined,
 		manifestDigest: manifestText === undefined ? undefined : textDigest(manifestText),
 		writtenAt: times.length > 0 ? Math.max(...times) : undefined,
@@ -117,7 +117,7 @@ function holders(fields: readonly ManagedFields[]): Map<string, string | undefin
 	const holders = new Map<string, string | undefined>()
 	for (const at of fields) {
 		const isOurs = at.manager === FIELD_MANAGER
-		for (const key of held([at], 'f:data')) {
+		for (const key of namesIn([at], 'f:data')) {
 			if (isOurs || !holders.has(key) || holders.get(key) !== undefined)
 				holders.set(key, isOurs ? undefined : `${at.manager ?? ''}@${at.time ?? ''}`)
 		}
@@ -126,7 +126,7 @@ function holders(fields: readonly ManagedFields[]): Map<string, string | undefin
 }
 
 /** Names under a path of managed fields: `f:name` each, and `.` for the map itself. */
-function held(fields: readonly ManagedFields[], ...path: string[]): string[] {
+function namesIn(fields: readonly ManagedFields[], ...path: string[]): string[] {
 	return fields.flatMap(({ fieldsV1 }) => {
 		let at: unknown = fieldsV1
 		for (const step of path) at = isRecord(at) && Object.hasOwn(at, step) ? at[step] : undefined

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import type { Pods } from '../../ports/cluster.ts'
 import { FakeClock } from '../../process/testing/fake-clock.ts'
-import type { PodObject } from './pods.ts'
+import type { PodObject } from './pod-uses.ts'
 import { createSharedPods } from './shared-pods.ts'
 
 const never = new AbortController().signal

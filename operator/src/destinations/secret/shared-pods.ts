@@ -2,7 +2,7 @@ import type { Pods } from '../../ports/cluster.ts'
 import { heedingAbort } from '../../process/abort.ts'
 import type { Clock } from '../../process/clock.ts'
 import { createSharedAnswers } from '../../process/shared-answers.ts'
-import type { PodObject } from './pods.ts'
+import type { PodObject } from './pod-uses.ts'
 
 /** Lists of pods that bindings of one namespace share when they are due at one time. */
 export interface SharedPods {

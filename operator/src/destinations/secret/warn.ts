@@ -5,7 +5,7 @@ import type { EventRecorder } from '../../cluster/events.ts'
 import type { KubeError } from '../../ports/kube-error.ts'
 import { type Account, permitLine } from '../../status/commands.ts'
 import { withLine } from '../../status/messages.ts'
-import { type FixedUse, fixedMessage, ownerOf, type PodObject } from './pods.ts'
+import { type FixedUse, fixedMessage, ownerOf, type PodObject } from './pod-uses.ts'
 
 // An event recorder sends 25 about one object at once; more owners than that are told nothing new by one more event.
 const MAX_WARNED = 20

@@ -13,7 +13,7 @@ export const POLICY: Policy = {
 	maxRemovals: 5,
 }
 
-/** Where an identity looks that has not had a token yet. */
+/** Where an identity reads that has not had a token yet. */
 export const AT: FaultContext = {
 	namespace: 'ns',
 	serviceAccount: 'payments',
@@ -47,7 +47,7 @@ export const entryOf = (rest: Partial<EntryResult> & Pick<EntryResult, 'wanted'>
 
 type Polled = Extract<Outcome, { kind: 'polled' }>
 
-/** A look without selectors, held removals and holds; the next one in a minute. */
+/** A poll without selectors, held removals and holds; the next one in a minute. */
 export const polledOf = (rest: Pick<Polled, 'results' | 'at'> & Partial<Polled>): Outcome => ({
 	kind: 'polled',
 	changed: false,
@@ -56,6 +56,6 @@ export const polledOf = (rest: Pick<Polled, 'results' | 'at'> & Partial<Polled>)
 	nextAt: 1_060_000,
 	selectors: 'none',
 	removals: undefined,
-	held: { names: [], until: undefined, problem: undefined },
+	holds: { names: [], until: undefined, problem: undefined },
 	...rest,
 })

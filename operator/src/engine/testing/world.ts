@@ -2,7 +2,7 @@
 import type { Manifest, ManifestSecret } from 'purista-azure-mounted-secret-store/manifest'
 import type { Binding } from '../../api/parse.ts'
 import type { ListedSecret, VaultSecret } from '../../ports/vault.ts'
-import type { DestinationRules, Holding } from '../destination.ts'
+import type { DestinationRules, Holding } from '../holding.ts'
 import type { PassInput } from '../input.ts'
 import { nothingKnown } from '../knowledge.ts'
 import type { SecretFacts } from '../probe.ts'

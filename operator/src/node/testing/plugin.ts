@@ -9,7 +9,7 @@ import type { VaultSession, Vaults } from '../../ports/vault.ts'
 import { systemClock } from '../../process/clock.ts'
 import { createLogger } from '../../process/log.ts'
 import { makeFormsHere } from '../../run/testing/forms-here.ts'
-import type { BindingWatches, Followed } from '../bindings.ts'
+import type { BindingWatches, Followed } from '../binding-watches.ts'
 import { createOfflineValues } from '../offline.ts'
 import { type CallResult, csiRoutes } from '../services.ts'
 import { createServing } from '../serving.ts'
@@ -74,6 +74,10 @@ export function createTestBindings() {
 			objects.set(name, { metadata, spec })
 			told()
 		},
+		remove(name: string) {
+			objects.delete(name)
+			told()
+		},
 		annotate(name: string, annotations: Record<string, string>) {
 			const object = objects.get(name)
 			if (object) objects.set(name, { ...object, metadata: { ...object.metadata, annotations } })
@@ -100,6 +104,8 @@ export interface PluginOptions {
 	readonly nodeMemory?: number
 	readonly strategy?: (own: MountStrategy) => MountStrategy
 	serviceAccountUid?(): string
+	/** the API server is asked for the ServiceAccount */
+	onServiceAccount?(): void
 }
 
 /** The node role without a cluster: its sockets, volumes and sessions, in a directory of its own on a tmpfs. */
@@ -120,13 +126,16 @@ export async function startPlugin(options: PluginOptions) {
 		clock: systemClock,
 		random: () => 0,
 		serviceAccounts: {
-			get: async () => ({
-				uid: options.serviceAccountUid?.() ?? 'sa-1',
-				annotations: {
-					'azure.workload.identity/client-id': options.clientId,
-					'azure.workload.identity/tenant-id': options.tenantId,
-				},
-			}),
+			async get() {
+				options.onServiceAccount?.()
+				return {
+					uid: options.serviceAccountUid?.() ?? 'sa-1',
+					annotations: {
+						'azure.workload.identity/client-id': options.clientId,
+						'azure.workload.identity/tenant-id': options.tenantId,
+					},
+				}
+			},
 		},
 		// The emulator of a test has a port, which no vault has.
 		vaults: { ...(options.vaults(tokens) as Vaults), isAllowed: () => true },

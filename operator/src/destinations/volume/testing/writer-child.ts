@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { systemClock } from '../../../process/clock.ts'
 import { createWriterLock } from '../../mount/lock.ts'
 import { createNodeMemory } from '../memory.ts'
-import { createVolumeDestination } from '../volume.ts'
+import { createVolumeDestination } from '../volume-destination.ts'
 import { changeTo } from './revisions.ts'
 
 const [root = '', volumeId = '', one] = process.argv.slice(2)

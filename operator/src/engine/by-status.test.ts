@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest'
 import type { BindingStatus, SecretStatus } from '../api/schema.ts'
-import type { Change, Holding } from './destination.ts'
+import { afterSeen, basisOf, isNews, isPassDue, toldEvery, toldFor } from './by-status.ts'
+import type { Change, DestinationRules, Holding } from './holding.ts'
 import type { Knowledge } from './knowledge.ts'
 import { pass } from './pass.ts'
 import type { Answer, Question } from './questions.ts'
 import { SAMPLE_VAULT, sampleBinding } from './testing/binding.ts'
-import { at, FACTS, holdingWith, inputOf, listingOf, runWith, secretOf } from './testing/world.ts'
-import { afterSeen, basisOf, isNews, isPassDue, toldEvery, toldFor } from './told.ts'
+import { ANYTHING, at, FACTS, holdingWith, inputOf, listingOf, runWith, secretOf } from './testing/world.ts'
 
 const MINUTE = 60_000
 const timeOf = (seconds: number) => new Date(seconds * 1000).toISOString().replace('.000Z', 'Z')
@@ -37,6 +37,18 @@ describe('by what a node goes', () => {
 	test.each<[string, BindingStatus, { holds?: boolean; ms?: number; vault?: string }, string]>([
 		['a status of now is gone by', told, {}, 'told'],
 		['and for three intervals after it was last said', told, { ms: 3 * MINUTE }, 'told'],
+		[
+			'one of an operator that says of no vault is never gone by',
+			{ ...told, vault: undefined } as BindingStatus,
+			{ holds: true },
+			'own',
+		],
+		[
+			'nor one of no generation',
+			{ ...told, observedGeneration: undefined } as unknown as BindingStatus,
+			{ holds: true },
+			'own',
+		],
 		['but not for longer', told, { ms: 3 * MINUTE + 1 }, 'own'],
 		['one of another generation is waited for', { ...told, observedGeneration: 0 }, {}, 'awaited'],
 		['but not with nothing in hand', { ...told, observedGeneration: 0 }, { holds: false }, 'own'],
@@ -70,7 +82,7 @@ describe('by what a node goes', () => {
 })
 
 /** A node with one volume: its vault, what it holds, and what it asked. */
-function node(spec: Record<string, unknown> = {}) {
+function node(spec: Record<string, unknown> = {}, rules: DestinationRules = ANYTHING) {
 	const binding = sampleBinding(spec)
 	const vault = new Map<string, { version: string; value: string; updated: number; enabled?: boolean }>()
 	const throttled = new Set<string>()
@@ -113,6 +125,7 @@ function node(spec: Record<string, unknown> = {}) {
 		pass(status: BindingStatus, ms: number, seenAt = ms) {
 			const input = inputOf(binding, {
 				status,
+				rules,
 				at: at(ms),
 				learnFrom: { kind: 'status', seenAt },
 				...(knowledge && { knowledge }),
@@ -136,8 +149,8 @@ function node(spec: Record<string, unknown> = {}) {
 	}
 }
 const two = { secrets: [{ name: 'a' }, { name: 'b' }] }
-const filled = (spec: Record<string, unknown> = two) => {
-	const one = node(spec)
+const filled = (spec: Record<string, unknown> = two, rules?: DestinationRules) => {
+	const one = node(spec, rules)
 	for (const name of ['a', 'b']) one.vault.set(name, { version: 'v1', value: `${name}1`, updated: UPDATED })
 	return one
 }
@@ -168,6 +181,28 @@ describe('a node that learns from the status', () => {
 		expect([...one.values]).toEqual([
 			['a', 'a1'],
 			['b', 'b1'],
+		])
+	})
+
+	test('what is too large for the volume is read again when something else is told, and not before', () => {
+		const judge: DestinationRules['judge'] = (change) => {
+			const bytes = [...change.set.values()].reduce((sum, each) => sum + each.length, 0)
+			const isTooMuch = bytes > 3
+			return isTooMuch
+				? { kind: 'refused', reason: 'SecretTooLarge', message: 'too large', lasting: true }
+				: ANYTHING.judge(change)
+		}
+		const one = filled(two, { most: 3, judge })
+		const told = (poll: number, b: Partial<SecretStatus> = {}) =>
+			statusOf([entry('a'), entry('b', b)], { lastCheckTime: timeOf(at(poll * MINUTE).now / 1000) })
+		expect(one.pass(told(0), 0)).toEqual(['a', 'b'])
+		for (let poll = 1; poll < 12; poll++) expect(one.pass(told(poll), poll * MINUTE)).toEqual([])
+		expect([...one.values]).toEqual([])
+		one.vault.set('b', { version: 'v2', value: 'b', updated: UPDATED + 60 })
+		expect(one.pass(told(12, { updated: timeOf(UPDATED + 60) }), 12 * MINUTE)).toEqual(['a', 'b'])
+		expect([...one.values]).toEqual([
+			['a', 'a1'],
+			['b', 'b'],
 		])
 	})
 

@@ -3,7 +3,7 @@ import { until } from '../../../test/kit/until.ts'
 import { type ScriptedServer, startScriptedServer } from '../cluster/testing/api-server.ts'
 import { createKubeTransport, type KubeTransport } from '../cluster/transport.ts'
 import { systemClock } from '../process/clock.ts'
-import { type BindingWatches, createBindingWatches } from './bindings.ts'
+import { type BindingWatches, createBindingWatches } from './binding-watches.ts'
 
 let server: ScriptedServer
 let transport: KubeTransport

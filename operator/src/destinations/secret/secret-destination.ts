@@ -1,7 +1,7 @@
 import { OWNER_LABEL } from '../../api/constants.ts'
 import type { SecretBinding } from '../../api/parse.ts'
 import type { BindingStatus } from '../../api/schema.ts'
-import type { Change } from '../../engine/destination.ts'
+import type { Change } from '../../engine/holding.ts'
 import type { Answers, Away, Refusal } from '../../engine/questions.ts'
 import { refused, refusedBy } from '../../engine/refusal.ts'
 import type { Secrets } from '../../ports/cluster.ts'
@@ -9,7 +9,7 @@ import type { Destination } from '../../ports/destination.ts'
 import { isKubeError, KubeError } from '../../ports/kube-error.ts'
 import { adoptLine } from '../../status/commands.ts'
 import { withLine } from '../../status/messages.ts'
-import { rememberedBy } from './remembered.ts'
+import { rememberedBy } from './manifest-of-status.ts'
 import { CHECKED_KEYS, secretRules } from './rules.ts'
 import { controllerOf, holdingOf, type SecretObject } from './secret-object.ts'
 
@@ -21,27 +21,30 @@ interface SecretDestinationOptions {
 	slice?: Slice
 	/** the status to go by where the Secret has no manifest, and which vault is wanted */
 	told?: { readonly status: BindingStatus; readonly vaultUrl: string } | undefined
+	/** nobody has made the Secret yet, as far as is known: only when it is created it shows whether there is one. Default: it is read */
+	isNew?: boolean | undefined
 }
 
 /** The Secret of a binding as a place to deliver to. Each refusal is named by the call that met it. */
 export function createSecretDestination(
 	binding: SecretBinding,
 	secrets: Secrets,
-	{ slice = async (work) => work(), told }: SecretDestinationOptions = {},
+	{ slice = async (work) => work(), told, isNew = false }: SecretDestinationOptions = {},
 ): Destination {
 	const { namespace, name: owner, delivery } = binding
 	const { planned, ...rules } = secretRules(binding)
-	const held = (secret: SecretObject) => slice(() => holdingOf(secret))
+	const holdingLater = (secret: SecretObject) => slice(() => holdingOf(secret))
 	return {
 		rules,
 		async readBack() {
+			if (isNew) return { kind: 'none' }
 			try {
 				const back = await secrets.readBack(namespace, delivery.name, owner)
 				if (back.kind === 'none') return back
 				if (back.kind === 'foreign') return foreign(binding, back.owner)
 				const refusal = controlled(binding, back.secret)
 				if (refusal) return refusal
-				const holding = await held(back.secret)
+				const holding = await holdingLater(back.secret)
 				return { kind: 'ours', holding: told ? rememberedBy(told.status, binding, told.vaultUrl, holding) : holding }
 			} catch (error) {
 				return refusedOrAway(error, 'The API server does not let the operator read the Secret')
@@ -52,11 +55,11 @@ export function createSecretDestination(
 			try {
 				if (write.kind === 'create') {
 					const answer = await secrets.create(namespace, await slice(() => write.body()))
-					return answer === 'exists' ? { kind: 'lostRace' } : { kind: 'written', holding: await held(answer) }
+					return answer === 'exists' ? { kind: 'lostRace' } : { kind: 'written', holding: await holdingLater(answer) }
 				}
 				if (write.kind === 'patch') {
 					const body = await slice(() => write.body())
-					return { kind: 'written', holding: await held(await secrets.patch(namespace, delivery.name, body)) }
+					return { kind: 'written', holding: await holdingLater(await secrets.patch(namespace, delivery.name, body)) }
 				}
 				// The engine asks for nothing that the rules do not take.
 				return { kind: 'away', error: new Error(`a write that the rules do not take: ${write.kind}`) }

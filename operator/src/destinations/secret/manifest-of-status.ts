@@ -1,8 +1,8 @@
 import { MANIFEST_SCHEMA, type Manifest, type ManifestSecret } from 'purista-azure-mounted-secret-store/manifest'
 import type { SecretBinding } from '../../api/parse.ts'
 import type { BindingStatus, SecretStatus } from '../../api/schema.ts'
-import type { Holding } from '../../engine/destination.ts'
 import { nameOfForm } from '../../engine/form.ts'
+import type { Holding } from '../../engine/holding.ts'
 import { manifestSelectors } from '../../engine/select.ts'
 
 /**
@@ -15,13 +15,18 @@ import { manifestSelectors } from '../../engine/select.ts'
  *
  * @param vaultUrl of which vault is wanted now
  */
-export function rememberedBy(status: BindingStatus, binding: SecretBinding, vaultUrl: string, held: Holding): Holding {
+export function rememberedBy(
+	status: BindingStatus,
+	binding: SecretBinding,
+	vaultUrl: string,
+	holding: Holding,
+): Holding {
 	const { delivery } = binding
-	if (delivery.manifest || held.manifest || status.vault !== vaultUrl || status.secretName !== delivery.name)
-		return held
+	if (delivery.manifest || holding.manifest || status.vault !== vaultUrl || status.secretName !== delivery.name)
+		return holding
 	const isSame = status.observedGeneration === binding.generation
 	const secrets = (status.secrets ?? []).flatMap((each): [string, ManifestSecret][] => {
-		const entry = held.files.has(each.name) ? entryOf(each, binding, isSame) : undefined
+		const entry = holding.files.has(each.name) ? entryOf(each, binding, isSame) : undefined
 		return entry ? [[each.name, entry]] : []
 	})
 	const manifest: Manifest = {
@@ -33,7 +38,7 @@ export function rememberedBy(status: BindingStatus, binding: SecretBinding, vaul
 		selectors: manifestSelectors(binding.select),
 		secrets: Object.fromEntries(secrets),
 	}
-	return { ...held, manifest }
+	return { ...holding, manifest }
 }
 
 /**

@@ -1,4 +1,4 @@
-// What looks at a vault cost when nothing changes, and what one rotation costs: counts, no times. For the bench `cost` and for the
+// What polls at a vault cost when nothing changes, and what one rotation costs: counts, no times. For the bench `cost` and for the
 // test of its promises.
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -56,9 +56,9 @@ export const plannedIdentities = (count: number): PlannedBinding[] =>
 	plannedBindings('all', { count }).map((each, i) => ({ ...each, serviceAccount: `reader-${i}` }))
 
 export interface PollCost {
-	/** looks of all bindings together: reconciles by number of bindings */
-	readonly looks: number
-	/** vault calls in these looks, answers of 401 to a new client left out */
+	/** polls of all bindings together: reconciles by number of bindings */
+	readonly polls: number
+	/** vault calls in these polls, answers of 401 to a new client left out */
 	readonly lists: number
 	readonly versions: number
 	readonly gets: number
@@ -82,8 +82,8 @@ export interface RotationCost {
 export interface CostStage {
 	readonly stage: Stage
 	readonly operator: RunningOperator
-	/** Waits for so many looks of all bindings and counts. */
-	looks(count: number): Promise<PollCost>
+	/** Waits for so many polls of all bindings and counts. */
+	polls(count: number): Promise<PollCost>
 	/** Writes a new version of app-0, settled at once, and waits until `holders` Secrets were patched. */
 	rotate(holders: number): Promise<RotationCost>
 	close(): Promise<void>
@@ -96,7 +96,7 @@ const GET_ONLY = {
 }
 /** Nothing asked and nothing done for this long is between two polls: they are ten times as far apart, also when hurried. */
 const QUIET_MS = 60
-/** A look that takes longer than the interval leaves no gap; then the edges of the count are off by a look at most. */
+/** A poll that takes longer than the interval leaves no gap; then the edges of the count are off by a look at most. */
 const QUIET_WITHIN_MS = 5_000
 /** The first poll reads all values, the next one learns how long lists are or that they are denied: both once in hours. */
 const LEARN_POLLS = 2
@@ -185,7 +185,7 @@ async function fill(stage: Stage, { vaultSize, bindings, listDenied = false, int
 	const wait = async (count: number) => {
 		const start = await polled()
 		const done = async () => ((await polled()) - start) / bindings.length
-		await until(`${count} looks`, async () => (await done()) >= count, { timeoutMs: 600_000, everyMs: 20 })
+		await until(`${count} polls`, async () => (await done()) >= count, { timeoutMs: 600_000, everyMs: 20 })
 		return done
 	}
 	await wait(LEARN_POLLS)
@@ -193,7 +193,7 @@ async function fill(stage: Stage, { vaultSize, bindings, listDenied = false, int
 	return {
 		stage,
 		operator,
-		async looks(count: number): Promise<PollCost> {
+		async polls(count: number): Promise<PollCost> {
 			await quiet()
 			const [before, there, since] = [await scrape(), await objects(), Date.now()]
 			const done = await wait(count)
@@ -202,7 +202,7 @@ async function fill(stage: Stage, { vaultSize, bindings, listDenied = false, int
 			const answered = (route: string) => log.filter((each) => each.route === route && each.status !== 401).length
 			const [after, now] = [await scrape(), await objects()]
 			return {
-				looks: await done(),
+				polls: await done(),
 				lists: answered('listSecrets'),
 				versions: answered('listVersions'),
 				gets: answered('getSecret'),
@@ -237,7 +237,7 @@ async function fill(stage: Stage, { vaultSize, bindings, listDenied = false, int
 }
 
 /**
- * Writes as if so many seconds ago. The emulator in this process does all three before it answers the next request, so no look
+ * Writes as if so many seconds ago. The emulator in this process does all three before it answers the next request, so no poll
  * sees the write unsettled, which would cost a second read.
  */
 async function writtenBefore(seconds: number, control: EmulatorControl, write: () => Promise<unknown>): Promise<void> {

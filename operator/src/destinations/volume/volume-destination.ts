@@ -1,4 +1,4 @@
-import type { Change } from '../../engine/destination.ts'
+import type { Change } from '../../engine/holding.ts'
 import type { Destination } from '../../ports/destination.ts'
 import { createDirectoryDestination, sizesAfter } from '../mount/directory.ts'
 import type { WriterLock } from '../mount/lock.ts'
@@ -54,7 +54,7 @@ export function createVolumeDestination(options: VolumeOptions): Destination {
 			memory.set(volumeId, after)
 		}
 	}
-	return { ...directory, write: (change, signal) => lock.run(() => write(change, signal), signal) }
+	return { ...directory, write: (change, signal) => memory.inTurn(() => lock.run(() => write(change, signal), signal)) }
 }
 
 /** Another process of the node role has taken over, or the pod is gone. */
@@ -83,5 +83,6 @@ function whyTooMuch(
 	const message = isTooLarge
 		? `The volume would have at least ${bytes} bytes, and ${MAX_VOLUME_BYTES} are the most. Take secrets out of the binding; the largest: ${largest.join(', ')}.`
 		: `The volume would have ${bytes} bytes, and the volumes of this node ${memory.bytes} of ${memory.limit}${isFull ? '' : `, of which other volumes of this namespace have ${memory.besides(volumeId)}: they get no more than they leave to other namespaces`}. Give the node role more by --node-memory, or move pods to another node.`
-	return { kind: 'refused', reason: 'SecretTooLarge', message } as const
+	// Other volumes of the node go.
+	return { kind: 'refused', reason: 'SecretTooLarge', message, lasting: isTooLarge } as const
 }

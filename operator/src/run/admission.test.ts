@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { KubeError } from '../ports/kube-error.ts'
 import { createLogger } from '../process/log.ts'
 import { FakeClock } from '../process/testing/fake-clock.ts'
-import { waitForPolicies } from './policies.ts'
+import { waitForPolicies } from './admission.ts'
 
 const ALL = ['tokens', 'secrets', 'pods', 'events']
 

@@ -3,7 +3,7 @@ import type { Reason } from '../api/conditions.ts'
 import type { Content } from './decode.ts'
 
 /** One file of a destination. */
-export interface HeldFile {
+export interface HoldingFile {
 	readonly bytes: number
 	/** undefined when we wrote it last; otherwise who did and when, in words that change with each of their writes */
 	readonly foreign: string | undefined
@@ -14,7 +14,7 @@ export interface Holding {
 	/** which place this is: one that was deleted and made anew under the same name is another */
 	readonly id: string
 	/** all files, the manifest among them */
-	readonly files: ReadonlyMap<string, HeldFile>
+	readonly files: ReadonlyMap<string, HoldingFile>
 	/** undefined: none, not readable, or edited by somebody */
 	readonly manifest: Manifest | undefined
 	/** the revision that stands in it, whoever wrote it; 0 when there is none */
@@ -52,6 +52,8 @@ export type Verdict =
 			readonly files?: readonly string[] | undefined
 			/** files that it cannot be without and that are not there; the others wait for them */
 			readonly missing?: readonly string[] | undefined
+			/** whatever happens elsewhere: the same change to what is there now is refused again */
+			readonly lasting?: boolean | undefined
 	  }
 
 /** Pure rules of a destination: what it would do with a change. */

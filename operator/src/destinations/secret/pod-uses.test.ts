@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { type FixedUse, fixedMessage, fixedUses, needsRefresh, ownerOf, type PodObject } from './pods.ts'
+import { type FixedUse, fixedMessage, fixedUses, needsRefresh, ownerOf, type PodObject } from './pod-uses.ts'
 
 const WRITTEN = Date.UTC(2026, 0, 1, 12)
 type Spec = NonNullable<PodObject['spec']>

@@ -4,8 +4,8 @@ import { createLogger } from '../process/log.ts'
 import { createMetrics } from '../process/metrics.ts'
 import { createShutdown } from '../process/shutdown.ts'
 import { tellUsage } from '../process/usage.ts'
-import { parseNodeConfig } from './config.ts'
 import { runNode, Unservable } from './node.ts'
+import { parseNodeConfig } from './node-config.ts'
 
 // The kubelet kills after 15 s (deploy/kustomize/node); a write ends within milliseconds, and a call to a vault that hangs is not waited for.
 const STOP_MS = 10_000

@@ -39,7 +39,7 @@ export function createObserver(metrics: Metrics): Observer {
 			if (outcome.kind === 'suspended' || outcome.kind === 'invalid') metrics.bindingUses(key, undefined)
 			metrics.bindingIs(key, {
 				conditions: conditions.filter(({ type }) => type === 'Ready' || type === 'Fresh'),
-				// A look that failed changes nothing that was delivered.
+				// A poll that failed changes nothing that was delivered.
 				expires: outcome.kind === 'polled' ? earliestExpiry(outcome.results) : 'as before',
 			})
 		},

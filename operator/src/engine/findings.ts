@@ -15,7 +15,7 @@ export interface One {
 export type Broke = Fault | Refusal | Away
 
 /** What a piece of a poll found out, by file name. */
-export interface Found {
+export interface Findings {
 	readonly ones: ReadonlyMap<string, One>
 	readonly broke: Broke | undefined
 }
@@ -23,11 +23,11 @@ export interface Found {
 /** Wanted secrets that are made of one value: read by one question, and delivered all or none. */
 export type Group = readonly [WantedSecret, ...WantedSecret[]]
 
-export const foundAs = (group: Group, one: (wanted: WantedSecret) => One): Found => ({
+export const findingsOf = (group: Group, one: (wanted: WantedSecret) => One): Findings => ({
 	ones: new Map(group.map((wanted) => [wanted.name, one(wanted)])),
 	broke: undefined,
 })
-export const brokeBy = (broke: Broke): Found => ({ ones: new Map(), broke })
+export const brokeBy = (broke: Broke): Findings => ({ ones: new Map(), broke })
 
 export function groupsOf(secrets: readonly WantedSecret[]): Group[] {
 	const groups = new Map<string, Group>()
@@ -38,17 +38,20 @@ export function groupsOf(secrets: readonly WantedSecret[]): Group[] {
 	return [...groups.values()]
 }
 
-const bytesIn = ({ ones }: Found): number => {
+/** Of the value that was read; a text has at least as many as characters. */
+export const bytesOf = (finding: Finding): number => (finding.kind === 'value' ? (finding.value?.length ?? 0) : 0)
+
+const bytesIn = ({ ones }: Findings): number => {
 	let bytes = 0
-	for (const { finding } of ones.values()) if (finding.kind === 'value') bytes += finding.value?.length ?? 0
+	for (const { finding } of ones.values()) bytes += bytesOf(finding)
 	return bytes
 }
 
 /**
  * Says of what is found, one after the other, when it is more than the destination takes: then nothing is written whatever else
- * there is. A tenant may ask for 480 values of 25 KB, and many passes run at once. (A text has at least as many bytes as characters.)
+ * there is. A tenant may ask for 480 values of 25 KB, and many passes run at once.
  */
-export function fullAt(most: number): (found: Found) => boolean {
+export function fullAt(most: number): (found: Findings) => boolean {
 	let bytes = 0
 	return (found) => {
 		bytes += bytesIn(found)
@@ -57,14 +60,14 @@ export function fullAt(most: number): (found: Found) => boolean {
 }
 
 /** Those up to the one with which it is more: the same ones at each poll, in whatever order answers come. */
-export function untilFull(founds: readonly (Found | undefined)[], most: number): readonly (Found | undefined)[] {
+export function untilFull(founds: readonly (Findings | undefined)[], most: number): readonly (Findings | undefined)[] {
 	const isFull = fullAt(most)
 	const at = founds.findIndex((found) => found !== undefined && isFull(found))
 	return at < 0 ? founds : founds.slice(0, at + 1)
 }
 
 /** All of them together; the first that broke off says why. */
-export const together = (founds: readonly (Found | undefined)[]): Found => ({
+export const together = (founds: readonly (Findings | undefined)[]): Findings => ({
 	ones: new Map(founds.flatMap((found) => [...(found?.ones ?? [])])),
 	broke: founds.find((found) => found?.broke)?.broke,
 })

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { sampleBinding } from '../engine/testing/binding.ts'
 import type { ServiceAccount } from '../ports/cluster.ts'
 import { KubeError, type KubeErrorKind } from '../ports/kube-error.ts'
-import { resolveSource, sourceOf, tokenRefused } from './source.ts'
+import { resolveSource, sourceOf, tokenRefused } from './resolve-source.ts'
 
 const binding = sampleBinding()
 const CLIENT = '33333333-3333-4333-8333-333333333333'

@@ -2,7 +2,7 @@ import type { ParsedBinding } from '../api/parse.ts'
 import { bindingsPath, keptOf } from '../cluster/bindings.ts'
 import type { KubeTransport } from '../cluster/transport.ts'
 import { type KubeObject, watchCollection } from '../cluster/watch.ts'
-import { textOfStatus } from '../engine/told.ts'
+import { textOfStatus } from '../engine/by-status.ts'
 import type { WatchObserver } from '../ports/observe.ts'
 import type { Clock, Random } from '../process/clock.ts'
 
@@ -150,7 +150,7 @@ async function watch(options: BindingWatchesOptions, namespace: string, name: st
 		watched.synced = true
 		watched.object = object && parseBinding(keptOf(object))
 		watched.version++
-		// Annotations ask for a look, or end a hold: what was read before they came does not answer that.
+		// Annotations ask for a poll, or end a hold: what was read before they came does not answer that.
 		const { uid, generation, annotations } = object?.metadata ?? {}
 		const said = object && JSON.stringify([uid, generation, annotations, textOfStatus(watched.object?.status ?? {})])
 		if (said !== watched.said) watched.changedAt = clock.monotonic()

@@ -2,15 +2,16 @@ import type { ManifestSecret } from 'purista-azure-mounted-secret-store/manifest
 import { MAX_SECRETS } from '../api/constants.ts'
 import type { WantedSecret } from '../api/parse.ts'
 import type { SecretStatus } from '../api/schema.ts'
+import { type Basis, itemsOf, type StatusEntries, textOf } from './by-status.ts'
 import { traitsOf } from './fault.ts'
-import { type Found, type Group, groupsOf, type One, together } from './found.ts'
-import { deliveredSecret } from './held.ts'
+import { type Findings, type Group, groupsOf, type One, together } from './findings.ts'
 import { type Known, VERSIONS_EVERY } from './known.ts'
+import { deliveredSecret } from './manifest-entry.ts'
 import { AT_ONCE, filledIn, followOf, mustReadNow, type Poll, selectedBefore, unchanged, underHold } from './poll.ts'
 import { ask, type Piece } from './questions.ts'
+import { isRefusedAgain } from './refused.ts'
 import { nameBySelectors, selectedSecret } from './select.ts'
 import { sideBySide } from './side-by-side.ts'
-import { type Basis, itemsOf, type Told, textOf } from './told.ts'
 import { type Polling, readGroup } from './values.ts'
 
 type Given = Exclude<Basis, { kind: 'own' }>
@@ -30,13 +31,19 @@ export function* pollTold(begun: Polling, basis: Given): Piece<Poll> {
 	// Our own clock: of what cannot be read only the state counts, and that is told anew when it changes.
 	const polling: Polling = { ...begun, items: itemsOf(basis.entries), listedAt: begun.at.now }
 	const selection = selectionOf(polling, before, basis)
-	const { wanted, held, decided } = underHold(selection, begun)
+	const { wanted, holds, decided } = underHold(selection, begun)
 	const isListed = basis.kind === 'told' && basis.complete && binding.select.length > 0
-	const about = { wanted, selectors: isListed ? ('listed' as const) : ('none' as const), held, tooMany: undefined }
+	const about = { wanted, selectors: isListed ? ('listed' as const) : ('none' as const), holds, tooMany: undefined }
 	const count = wanted.filter(({ form }) => form?.kind !== 'certificate').length
 	if (count > MAX_SECRETS) return { ...about, ones: decided, broke: undefined, tooMany: count }
-	const groups = groupsOf(wanted.filter(({ name }) => !decided.has(name)))
-	const pieces = groups.map((group) => pieceOf(group, polling, basis.entries))
+	const open = wanted.filter(({ name }) => !decided.has(name))
+	const { refused } = begun
+	if (
+		refused &&
+		isRefusedAgain(refused, open, polling, (each, known) => isChanged(each, known, polling, basis.entries))
+	)
+		return { ...about, ones: decided, broke: refused.refusal }
+	const pieces = groupsOf(open).map((group) => pieceOf(group, polling, basis.entries))
 	const found = together(yield* sideBySide(pieces, AT_ONCE, ({ broke }) => broke !== undefined))
 	return filledIn({ ...about, ones: new Map([...decided, ...found.ones]), broke: found.broke }, polling)
 }
@@ -45,7 +52,7 @@ export function* pollTold(begun: Polling, basis: Given): Piece<Poll> {
  * What the status says of what is known, remembered with it: the next time only something else asks for a read. Not of what was asked
  * in vain: a vault that is busy or away answers later, and a permission that comes back is told by nobody.
  */
-export function withTold(ones: ReadonlyMap<string, One>, entries: Told): ReadonlyMap<string, One> {
+export function withTold(ones: ReadonlyMap<string, One>, entries: StatusEntries): ReadonlyMap<string, One> {
 	return new Map(
 		[...ones].map(([name, one]) => {
 			const entry = entries.get(name)
@@ -98,18 +105,26 @@ function findingOf({ state, reason }: SecretStatus): One['finding'] | undefined 
 	return state === 'Deselected' ? { kind: 'leaves', why: 'deselected' } : undefined
 }
 
-function pieceOf(group: Group, polling: Polling, entries: Told): Piece<Found> {
-	const { known, holding, vaultUrl, at, polls } = polling
-	const isTime = polls % VERSIONS_EVERY === 0
-	const isChanged = (wanted: WantedSecret) => {
-		const one = known.get(wanted.name)
-		if (!one || mustReadNow(wanted, polling)) return true
-		if (wanted.selected && !entries.has(wanted.name) && one.probe !== 'absent') return true
-		if (one.turnAt !== undefined && one.turnAt <= at.now) return true
-		const entry = entries.get(wanted.name)
-		return entry !== undefined && isOther(one, entry, deliveredSecret(holding, wanted.name, vaultUrl), isTime)
+function pieceOf(group: Group, polling: Polling, entries: StatusEntries): Piece<Findings> {
+	const isDue = (wanted: WantedSecret) => {
+		const one = polling.known.get(wanted.name)
+		return !one || mustReadNow(wanted, polling) || isChanged(wanted, one, polling, entries)
 	}
-	return group.some(isChanged) ? readGroup(group, polling) : unchanged(group, undefined, polling)
+	return group.some(isDue) ? readGroup(group, polling) : unchanged(group, undefined, polling)
+}
+
+/** Whether the status tells of something else, or time has turned it. */
+function isChanged(
+	wanted: WantedSecret,
+	one: Known,
+	{ holding, vaultUrl, at, polls }: Polling,
+	entries: StatusEntries,
+): boolean {
+	if (wanted.selected && !entries.has(wanted.name) && one.probe !== 'absent') return true
+	if (one.turnAt !== undefined && one.turnAt <= at.now) return true
+	const entry = entries.get(wanted.name)
+	const isTime = polls % VERSIONS_EVERY === 0
+	return entry !== undefined && isOther(one, entry, deliveredSecret(holding, wanted.name, vaultUrl), isTime)
 }
 
 /**

@@ -14,7 +14,7 @@ const MINUTE_MS = 60_000
 const QUARTER_MS = 15 * MINUTE_MS
 
 /**
- * How often the status of a binding says that its vault was looked at, for nodes that go by it: at every second look, not more
+ * How often the status of a binding says that its vault was polled, for nodes that go by it: at every second poll, not more
  * often than each minute, and at least each quarter of an hour. Each is one small write and one event for each node that
  * follows it.
  */
@@ -24,7 +24,7 @@ export const toldEvery = (interval: number): number => Math.min(Math.max(1.5 * i
 export const toldFor = (interval: number): number => Math.max(3 * interval, 3 * MINUTE_MS)
 
 /** What a node knows of being told. */
-export interface ToldKnown {
+export interface SeenStatus {
 	/** all that was followed of the status, as one text */
 	readonly text: string
 	/** its lastCheckTime, and when (monotonic) this process saw it first. Clocks of two machines are not compared after that */
@@ -35,17 +35,17 @@ export interface ToldKnown {
 /** By what a pass goes. */
 export type Basis =
 	/** The operator looked. `complete`: what it does not name is not wanted any more */
-	| { readonly kind: 'told'; readonly entries: Told; readonly complete: boolean }
+	| { readonly kind: 'told'; readonly entries: StatusEntries; readonly complete: boolean }
 	/** The operator is about to look: what the spec names anew is read, and all else stays. `entries`: as it was last told */
-	| { readonly kind: 'awaited'; readonly entries: Told }
+	| { readonly kind: 'awaited'; readonly entries: StatusEntries }
 	/** Nobody looks for this process: it polls the vault by itself. */
 	| { readonly kind: 'own' }
 
-export type Told = ReadonlyMap<string, SecretStatus>
+export type StatusEntries = ReadonlyMap<string, SecretStatus>
 
 const freshOf = ({ conditions = [] }: BindingStatus) => conditions.find(({ type }) => type === 'Fresh')
 
-/** All of a status that a node follows. The time of the look is not among it. */
+/** All of a status that a node follows. The time of the poll is not among it. */
 export const textOfStatus = (status: BindingStatus): string => {
 	const { observedGeneration, vault, secrets = [] } = status
 	const said = secrets.map((each) => [each.name, each.objectName, each.reason, textOf(each)])
@@ -58,11 +58,11 @@ export const textOf = ({ version, updated, expires, state }: SecretStatus): stri
 
 /** What is known of being told once this status was seen. */
 export function afterSeen(
-	before: ToldKnown | undefined,
+	before: SeenStatus | undefined,
 	status: BindingStatus,
 	interval: number,
 	at: Moment,
-): ToldKnown {
+): SeenStatus {
 	const { lastCheckTime: checked } = status
 	const text = textOfStatus(status)
 	if (before && before.checked === checked) return { ...before, text }
@@ -76,6 +76,7 @@ export function afterSeen(
  * By what the next poll goes.
  *
  * 1. Where the operator may not ask, or never did, it has nothing to tell; and when it does not look any more, nobody does for us.
+ *    One of an operator that does not say for what it looked is none either: it would be waited for for ever.
  * 2. A status of this generation and this vault tells what changed.
  * 3. Otherwise the operator has not followed the spec yet. Who holds something waits for it, who holds nothing asks.
  *
@@ -85,13 +86,15 @@ export function basisOf(
 	{ generation, interval }: Pick<Binding, 'generation' | 'interval'>,
 	status: BindingStatus,
 	vaultUrl: string,
-	{ checked, checkedAt }: ToldKnown,
+	{ checked, checkedAt }: SeenStatus,
 	holds: boolean,
 	at: Moment,
 ): Basis {
 	const fresh = freshOf(status)
 	const isDenied = fresh?.status === 'False' && PERMISSION.has(fresh.reason)
-	if (isDenied || checked === undefined || at.monotonic - checkedAt > toldFor(interval)) return { kind: 'own' }
+	const isUnclear = status.observedGeneration === undefined || status.vault === undefined
+	if (isDenied || isUnclear || checked === undefined || at.monotonic - checkedAt > toldFor(interval))
+		return { kind: 'own' }
 	const entries = new Map((status.secrets ?? []).map((each) => [each.name, each]))
 	const isOfNow = status.observedGeneration === generation && status.vault === vaultUrl
 	if (isOfNow) {
@@ -102,7 +105,7 @@ export function basisOf(
 }
 
 /** The vault as the status shows it, in place of a list: what it has, and nothing of what it lacks. */
-export function itemsOf(entries: Told): ReadonlyMap<string, ListedSecret> {
+export function itemsOf(entries: StatusEntries): ReadonlyMap<string, ListedSecret> {
 	const items = [...entries.values()].flatMap(({ objectName, updated, expires, state }): [string, ListedSecret][] => {
 		const [changed, ends] = [parseTime(updated), parseTime(expires)]
 		// Of one that was disabled before anybody read it no times are told.

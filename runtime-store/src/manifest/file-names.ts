@@ -1,4 +1,4 @@
-import { MANIFEST_FILE } from './types.ts'
+import { MANIFEST_FILE } from './schema.ts'
 
 // 220 leaves room for `.previous-10` under the 253 characters of a Secret key and the 255 bytes of a file name.
 const PATTERN = /^[-._a-zA-Z0-9]{1,220}$/

@@ -6,7 +6,7 @@ import type { Outcome } from '../engine/outcome.ts'
 import { AT as at, entryOf, polledOf } from '../engine/testing/samples.ts'
 import { createMetrics, type Metrics } from '../process/metrics.ts'
 import { FakeClock } from '../process/testing/fake-clock.ts'
-import { createObserver, type Observer } from './observe.ts'
+import { createObserver, type Observer } from './observer.ts'
 
 const { vaultUrl } = at
 const host = 'payments.vault.azure.net'

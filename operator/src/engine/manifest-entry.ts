@@ -1,20 +1,24 @@
 import type { ManifestSecret } from 'purista-azure-mounted-secret-store/manifest'
-import type { Holding } from './destination.ts'
+import type { Holding } from './holding.ts'
 
-type Held = Pick<Holding, 'files' | 'manifest'>
+type Described = Pick<Holding, 'files' | 'manifest'>
 
 /**
  * The manifest entry of a file, if its bytes are there. It says `vault` exactly when the bytes are of another vault than
  * `vaultUrl`: then nothing that the present vault tells is about them.
  */
-export function deliveredSecret(held: Held | undefined, name: string, vaultUrl: string): ManifestSecret | undefined {
-	if (!held?.manifest || !held.files.has(name)) return undefined
-	return entryOf(held.manifest, name, vaultUrl)
+export function deliveredSecret(
+	holding: Described | undefined,
+	name: string,
+	vaultUrl: string,
+): ManifestSecret | undefined {
+	if (!holding?.manifest || !holding.files.has(name)) return undefined
+	return entryOf(holding.manifest, name, vaultUrl)
 }
 
 /** The same whether or not the bytes are there. */
 export function entryOf(
-	{ vault, secrets }: NonNullable<Held['manifest']>,
+	{ vault, secrets }: NonNullable<Described['manifest']>,
 	name: string,
 	vaultUrl: string,
 ): ManifestSecret | undefined {
@@ -26,7 +30,7 @@ export function entryOf(
 
 /** Names whose bytes are missing or written by somebody else, though the manifest counts them as delivered. */
 export function drifted(
-	{ files }: Pick<Held, 'files'>,
+	{ files }: Pick<Described, 'files'>,
 	names: readonly string[],
 	accepted: ReadonlyMap<string, string>,
 ): string[] {
@@ -40,7 +44,7 @@ export function drifted(
 
 /** Whether a file is there with bytes of ours, or with the very bytes that we would write. */
 export const isIntact = (
-	held: Pick<Held, 'files'> | undefined,
+	holding: Pick<Described, 'files'> | undefined,
 	name: string,
 	accepted: ReadonlyMap<string, string>,
-): boolean => held !== undefined && drifted(held, [name], accepted).length === 0
+): boolean => holding !== undefined && drifted(holding, [name], accepted).length === 0

@@ -1,0 +1,88 @@
+import { expect, test } from 'vitest'
+import { type AddOptions, KeyedQueue, type Work } from '../process/queue.ts'
+import { FakeClock } from '../process/testing/fake-clock.ts'
+import { createPatience } from './lend-after.ts'
+
+// As the operator has them.
+const WORKERS = { concurrency: 32, perSubgroup: 16 }
+const PASS_MS = 60_000
+
+/** A binding for each key `namespace/vault/n`, whose vault answers after these times, one after the other; one that is no tenant's at once. */
+function start(waits: readonly number[]) {
+	const clock = new FakeClock()
+	const queue = new KeyedQueue({
+		clock,
+		placeOf: (key) => {
+			const [group = '', subgroup = ''] = key.split('/')
+			return { group, subgroup }
+		},
+	})
+	const late: number[] = []
+	const work: Work = async (key, _, turn) => {
+		if (key.startsWith('victim')) {
+			late.push(turn.lateMs)
+			return
+		}
+		const idle = createPatience(turn, clock)
+		for (const ms of waits) await idle(clock.sleep(ms))
+		queue.add(key)
+	}
+	const stop = new AbortController()
+	const done = queue.run(work, { ...WORKERS, signal: stop.signal })
+	return {
+		clock,
+		queue,
+		late,
+		add(keys: readonly string[], options?: AddOptions) {
+			for (const key of keys) queue.add(key, options)
+		},
+		async end() {
+			stop.abort()
+			await clock.advance(2 * PASS_MS)
+			await done
+		},
+	}
+}
+
+const keysOf = (namespace: string, count: number) =>
+	Array.from({ length: count }, (_, i) => `${namespace}/${namespace}-${i % 4}/${i}`)
+
+test.each([
+	['answers just before the second is over', [0], Array.from({ length: 60 }, () => 990)],
+	['hangs, and then answers just before the second is over', [0, 1], [1_500, ...Array.from({ length: 60 }, () => 990)]],
+	['of many namespaces does so', [0, 1, 2, 3, 4, 5, 6, 7], Array.from({ length: 60 }, () => 990)],
+])('a vault that %s holds up another namespace by two seconds at most', async (_, namespaces, waits) => {
+	const { clock, late, add, queue, end } = start(waits)
+	for (const each of namespaces) add(keysOf(`greedy-${each}`, 100))
+	await clock.advance(10_000)
+	for (let i = 0; i < 20; i++) {
+		queue.add(`victim/own/${i}`)
+		await clock.advance(2_500)
+	}
+	await clock.advance(PASS_MS)
+	expect(late).toHaveLength(20)
+	expect(Math.max(...late)).toBeLessThanOrEqual(2_000)
+	await end()
+})
+
+test('a pass whose vault answers lends nothing in its first second', async () => {
+	const clock = new FakeClock()
+	let lent = 0
+	const idle = createPatience(
+		{
+			lend: (until) => {
+				lent++
+				return until()
+			},
+		},
+		clock,
+	)
+	const waiting = async () => {
+		for (let i = 0; i < 9; i++) await idle(clock.sleep(100))
+	}
+	const waited = waiting()
+	await clock.advance(900)
+	await waited
+	expect(lent).toBe(0)
+	expect(clock.sleeping).toBe(0)
+})
