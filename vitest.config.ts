@@ -30,6 +30,9 @@ export default defineConfig({
 						'test/{emulator,canary,cluster,tools,images,deploy,kit,demo,oracle,simulation}/**/*.test.ts',
 					],
 					exclude,
+					// They wait for conditions. On a machine that does other things as well, five seconds are over before an emulator has started.
+					testTimeout: 60_000,
+					hookTimeout: 60_000,
 				},
 			},
 			{

@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util'
 import type { Bench } from './cli.ts'
+import { peers, type Wants } from './peers.ts'
 import {
 	type CostPlan,
 	openCost,
@@ -9,7 +10,6 @@ import {
 	type RotationCost,
 	SELECTED,
 } from './poll-cost.ts'
-import { peers, type Wants } from './peers.ts'
 
 const BINDINGS = 20
 const POLLS = 10

@@ -53,7 +53,7 @@ export class World {
 	readonly #triggers: { left: number; work: () => void }[] = []
 	readonly #start: (world: World) => Process
 	/** the operator's clock was set back: a revision that somebody else destroyed after that may be taken again */
-	#isSetBack = false
+	protected isSetBack = false
 	/** names of Secrets of which a status told */
 	readonly #toldNames = new Set<string>()
 	#silentUntil = 0
@@ -105,7 +105,7 @@ export class World {
 	jump(ms: number): void {
 		this.during(() => this.agenda.jump(ms))
 		this.wishes.set(ms)
-		if (ms < 0) this.#isSetBack = true
+		if (ms < 0) this.isSetBack = true
 	}
 
 	/** Lets time pass. */
@@ -237,7 +237,7 @@ export class World {
 		if (same && name !== this.shape.secretName) return
 		this.wishes.pass()
 		this.judge.place(this.watching, { texts, ours, order: Number(this.secrets.nextVersion()) })
-		if (this.#isSetBack && !ours && this.watching.tampered.has('.binding.json')) this.watching.revision = 0
+		if (this.isSetBack && !ours && this.watching.tampered.has('.binding.json')) this.watching.revision = 0
 	}
 
 	/** The Secret under its former name goes: the one that takes its place has all that some spec asks for. */

@@ -211,6 +211,13 @@ async function step(state: State, deps: VolumeDeps, signal: AbortSignal): Promis
 	return undefined
 }
 
+/** Nothing of a binding that was deleted is known of another one of its name. */
+function forgetOther(state: State, uid: string, offline: OfflineValues): void {
+	if (state.knowledge.uid === uid) return
+	offline.forget(state.knowledge.uid)
+	state.knowledge = nothingKnown(uid)
+}
+
 async function runPass(
 	state: State,
 	binding: VolumeBinding,
@@ -221,10 +228,7 @@ async function runPass(
 ): Promise<number> {
 	const { clock, serviceAccounts, vaults, random, offline } = deps
 	const { request, followed } = state
-	if (state.knowledge.uid !== binding.uid) {
-		offline.forget(state.knowledge.uid)
-		state.knowledge = nothingKnown(binding.uid)
-	}
+	forgetOther(state, binding.uid, offline)
 	const since = followed.since()
 	const resolved = await resolveSource(binding, serviceAccounts, vaults.isAllowed, since, vaults.suffixes)
 	signal.throwIfAborted()

@@ -73,6 +73,27 @@ it('nobody saves up: who was away, or could not go, has one turn more than other
 	expect(order(turns, { a: 100, held: 100, new: 100 })).toBe('held new held new a a')
 })
 
+it('a group that is known to need little does not wait for a crowd of new ones, and lets each second turn to them', () => {
+	const turns = createTurns<Priced>()
+	const cost: Record<string, number> = { poll: 5 }
+	for (let i = 0; i < 4; i++) {
+		addTo(turns, 'poll', 1)
+		order(turns, cost)
+	}
+	const crowd = Array.from({ length: 300 }, (_, i) => `new-${i}`)
+	for (const group of crowd) cost[group] = 70
+	for (const group of crowd) addTo(turns, group, 1)
+	addTo(turns, 'poll', 3)
+	const went = order(turns, cost).split(' ')
+	expect(went.indexOf('poll')).toBe(1)
+	expect(went.slice(0, 6).filter((group) => group === 'poll').length).toBeLessThanOrEqual(3)
+	expect(went).toHaveLength(303)
+	// Who has used much has no such right.
+	addTo(turns, 'new-0', 1)
+	addTo(turns, 'newest', 1)
+	expect(order(turns, cost)).toBe('newest new-0')
+})
+
 it('what was used counts when a group is away meanwhile, up to ten seconds', () => {
 	const turns = createTurns<Priced>()
 	addTo(turns, 'hung', 1)

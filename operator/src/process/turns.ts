@@ -15,6 +15,9 @@ export interface Place {
  * puts first; and a hundred groups whose items take long delay one that needs little by the item that is under way, not by one
  * item of each.
  *
+ * What a new group's item will take nobody knows, so a crowd of new ones would go before a group that is known to need little. That one
+ * goes after one of them, when it will have used less than the first item of a new group takes.
+ *
  * The bound: between the time from which `mayGo` lets a group's next item go and the time at which it goes, each other group
  * goes once at most where nothing is told as used; else it uses no more than its dearest item and what it had used less.
  *
@@ -41,8 +44,8 @@ type Lane<T> = Map<string, Set<T>>
 interface Use {
 	/** milliseconds, on a scale on which the group that went last stands at `floor` */
 	readonly used: number
-	/** what its items took, the last one counting most */
-	readonly expected: number
+	/** what its items took, the last one counting most; undefined: none is done */
+	readonly expected: number | undefined
 }
 interface Group<T> {
 	readonly first: Lane<T>
@@ -56,8 +59,9 @@ const always = () => true
 // Twice the shortest interval of a binding.
 const LATELY_MS = 10_000
 
-const NOTHING: Use = { used: 0, expected: 0 }
-const atEnd = ({ use: { used, expected } }: Group<unknown>) => used + expected
+const NOTHING: Use = { used: 0, expected: undefined }
+const atEnd = ({ use: { used, expected = 0 } }: Group<unknown>) => used + expected
+const isNew = ({ use }: Group<unknown>) => use.expected === undefined
 
 export function createTurns<T>(): Turns<T> {
 	const groups = new Map<string, Group<T>>()
@@ -66,13 +70,16 @@ export function createTurns<T>(): Turns<T> {
 	/** what the group that went last had used */
 	let floor = 0
 	let size = 0
+	/** the group that went last was new, and what first items of new ones took */
+	let wasNew = false
+	let firstTakes = 0
 	const laneOf = (group: Group<T>, first: boolean) => (first ? group.first : group.others)
 
 	const leave = (group: string, use: Use) => {
 		groups.delete(group)
 		gone.delete(group)
 		// Like one that never came: names of namespaces would pile up where nothing is told as used.
-		if (use.used <= floor && use.expected === 0) return
+		if (use.used <= floor && (use.expected ?? 0) === 0) return
 		gone.set(group, use)
 		// One that has used nothing for so long counts as new.
 		for (const [each, { used }] of gone) {
@@ -100,6 +107,7 @@ export function createTurns<T>(): Turns<T> {
 		if (item === undefined) return undefined
 		size--
 		of.use = sinceFloor(of.use)
+		wasNew = isNew(of)
 		floor = of.use.used
 		groups.delete(group)
 		if (of.first.size + of.others.size > 0) groups.set(group, of)
@@ -109,8 +117,13 @@ export function createTurns<T>(): Turns<T> {
 	const sinceFloor = (use: Use): Use => (use.used < floor ? { ...use, used: floor } : use)
 	const least = (): [string, Group<T>] | undefined => {
 		let found: [string, Group<T>] | undefined
-		for (const each of groups) if (!found || atEnd(each[1]) < atEnd(found[1])) found = each
-		return found
+		let known: [string, Group<T>] | undefined
+		for (const each of groups) {
+			if (!found || atEnd(each[1]) < atEnd(found[1])) found = each
+			if (!isNew(each[1]) && (!known || atEnd(each[1]) < atEnd(known[1]))) known = each
+		}
+		const isBefore = found && known && isNew(found[1]) && wasNew && atEnd(known[1]) < atEnd(found[1]) + firstTakes
+		return isBefore ? known : found
 	}
 	return {
 		add({ group, subgroup, first }, item) {
@@ -151,7 +164,8 @@ export function createTurns<T>(): Turns<T> {
 			const before = of?.use ?? gone.get(group) ?? sinceFloor(NOTHING)
 			const cost = Math.min(ms, LATELY_MS)
 			const used = Math.min(before.used + cost, floor + LATELY_MS)
-			const use = { used, expected: (before.expected + cost) / 2 }
+			if (before.expected === undefined) firstTakes = (firstTakes + cost) / 2
+			const use = { used, expected: ((before.expected ?? 0) + cost) / 2 }
 			if (of) of.use = use
 			else leave(group, use)
 		},

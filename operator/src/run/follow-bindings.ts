@@ -8,7 +8,7 @@ import type { Logger } from '../process/log.ts'
 import type { Metrics } from '../process/metrics.ts'
 import type { KeyedQueue } from '../process/queue.ts'
 import type { Store } from '../process/store.ts'
-import type { BindingObject } from './reconcile.ts'
+import type { BindingObject } from './binding-object.ts'
 
 interface FollowOptions {
 	/** undefined: all in one watch */

@@ -23,10 +23,11 @@ import { createStore } from '../process/store.ts'
 import { createVaults } from '../vault/pool.ts'
 import type { TokenProxy } from '../vault/token-proxy.ts'
 import { waitForPolicies } from './admission.ts'
+import type { BindingObject } from './binding-object.ts'
 import { followBindings } from './follow-bindings.ts'
 import { createObserver } from './observer.ts'
 import { createOutages } from './outages.ts'
-import { type BindingObject, createReconciler, type ReconcileDeps } from './reconcile.ts'
+import { createReconciler, type ReconcileDeps } from './reconcile.ts'
 
 /** Everything an operator needs; nothing is read from the environment or from module state. */
 export interface OperatorOptions extends Pick<ReconcileDeps, 'minIntervalMs'> {

@@ -1,20 +1,15 @@
-import { isSecretBinding, isVolumeBinding } from '../api/deliveries.ts'
-import type { Binding, ParsedBinding } from '../api/parse.ts'
+import { isSecretBinding } from '../api/deliveries.ts'
+import type { ParsedBinding } from '../api/parse.ts'
 import type { BindingStatus } from '../api/schema.ts'
 import type { EventRecorder } from '../cluster/events.ts'
 import { type PodRefresher, refreshAfter } from '../destinations/secret/refresh.ts'
-import { createSecretDestination } from '../destinations/secret/secret-destination.ts'
 import { bytesOf } from '../destinations/secret/secret-object.ts'
 import { warnOfFixed, warnOfRefused } from '../destinations/secret/warn.ts'
-import { createStatusDestination } from '../destinations/status/status-destination.ts'
-import { isAsked, sinceOf } from '../engine/due.ts'
+import { isAsked } from '../engine/due.ts'
 import type { PassResult } from '../engine/input.ts'
 import { holdingOf } from '../engine/knowledge.ts'
-import { objectKey } from '../engine/known.ts'
 import type { Outcome } from '../engine/outcome.ts'
-import { pass } from '../engine/pass.ts'
 import type { Moment } from '../engine/questions.ts'
-import type { Source } from '../engine/source.ts'
 import type { Bindings, Permissions, Secrets, ServiceAccounts } from '../ports/cluster.ts'
 import type { Vaults } from '../ports/vault.ts'
 import { type Clock, momentOf } from '../process/clock.ts'
@@ -25,34 +20,16 @@ import type { Account } from '../status/commands.ts'
 import { conclude, isPollDue } from '../status/conclude.ts'
 import { conditionOf } from '../status/outage.ts'
 import { atLeastEvery, type Pace, paceAfter } from '../status/pace.ts'
-import { withoutValues } from '../vault/without-values.ts'
-import { createAnswer, type MakeForms } from './answer.ts'
-import { drive } from './drive.ts'
+import type { MakeForms } from './answer.ts'
+import type { BindingObject } from './binding-object.ts'
 import { withGrant } from './grant.ts'
-import { createPatience } from './lend-after.ts'
 import { isAnythingDue, isOwnWrite, nextCall } from './next-call.ts'
 import type { Observer } from './observer.ts'
 import type { Outages } from './outages.ts'
 import { parser } from './parser.ts'
 import { nothingRemembered, type Remembered } from './remembered.ts'
 import { type Present, presentStatus, type Reported, report } from './report.ts'
-import { resolveSource } from './resolve-source.ts'
-
-/** A binding as the watch delivers it. */
-export interface BindingObject {
-	metadata: {
-		namespace?: string
-		name: string
-		uid?: string
-		resourceVersion?: string
-		generation?: number
-		deletionTimestamp?: string
-		annotations?: Record<string, string>
-	}
-	/** as somebody wrote it; what counts is what `parseBinding` makes of it */
-	spec?: { vault?: { url?: string } }
-	status?: { conditions?: unknown }
-}
+import { runPass } from './run-pass.ts'
 
 export interface ReconcileDeps {
 	clock: Clock
@@ -167,7 +144,7 @@ async function poll(
 	let now = before
 	let outcome: Outcome
 	if (parsed.kind === 'active') {
-		const result = await runPass(parsed.binding, polling, now, deps, signal)
+		const result = await runPass(parsed.binding, polling, now.knowledge, deps, signal)
 		const wanted = isSecretBinding(parsed.binding) && parsed.binding.delivery.refreshPods
 		const refresh = isSecretBinding(parsed.binding)
 			? refreshAfter(now.refresh, result, wanted, momentOf(clock), holdingOf(before.knowledge) === undefined)
@@ -209,69 +186,6 @@ function paceOf(
 	if (isLate) observer.late(next.slow?.by ?? 'vault')
 	return next
 }
-
-/** With whose identity which vault, and the pass itself. */
-async function runPass(
-	binding: Binding,
-	{ previous, startedAt, turn }: Polling,
-	{ knowledge }: Remembered,
-	deps: ReconcileDeps,
-	signal: AbortSignal,
-): Promise<PassResult> {
-	const { clock, networkClock, slices = unsliced, vaults, serviceAccounts, observer } = deps
-	const { status } = previous
-	const asked = isAsked(binding, status, knowledge)
-	const since = sinceOf(binding, knowledge, asked, undefined, { at: momentOf(clock), startedAt })
-	const resolved = await resolveSource(binding, serviceAccounts, vaults.isAllowed, since, vaults.suffixes)
-	signal.throwIfAborted()
-	if (resolved.kind !== 'ready') {
-		const outcome = resolved.kind === 'away' ? { kind: 'interrupted' as const, error: resolved.error } : resolved
-		return { knowledge, outcome, found: undefined, written: undefined, polled: false, propagated: [] }
-	}
-	const { source } = resolved
-	observer.uses(`${binding.namespace}/${binding.name}`, source.vaultUrl)
-	const slice = <T>(work: () => T) => slices(binding.namespace, work)
-	const { destination, session, forms } = placeOf(binding, status, source, { ...deps, slice, knowledge })
-	const input = { binding, status, knowledge, source, rules: destination.rules, at: momentOf(clock), startedAt }
-	// Values wait for a thread that has turns of its own.
-	const lending: MakeForms = (...given) => turn.lend(() => forms(...given))
-	const answer = createAnswer({ binding, session, destination, makeForms: lending })
-	const idle = createPatience(turn, networkClock ?? clock)
-	return drive(pass(input), { clock, networkClock, signal, answer, slices, idle, group: binding.namespace })
-}
-
-/** Where a binding is delivered to, and what it is read with: of one that nodes deliver, no value is read here. */
-function placeOf(
-	binding: Binding,
-	status: BindingStatus,
-	source: Source,
-	{
-		vaults,
-		secrets,
-		makeForms,
-		clock,
-		slice,
-		knowledge,
-	}: Pick<ReconcileDeps, 'vaults' | 'secrets' | 'makeForms' | 'clock'> &
-		Pick<Remembered, 'knowledge'> & { slice: <T>(work: () => T) => Promise<T> },
-) {
-	const session = vaults.session(source)
-	if (isVolumeBinding(binding)) {
-		const wanted = new Set(binding.secrets.filter(({ version }) => version === undefined).map(objectKey)).size
-		return {
-			destination: createStatusDestination(binding, status, source.vaultUrl, secrets),
-			session: withoutValues(session, { wanted, interval: binding.interval }, clock),
-			forms: noForms,
-		}
-	}
-	if (!isSecretBinding(binding)) throw new Error('a delivery that is none')
-	// What this process has seen by itself it knows better.
-	const told = knowledge.readBefore ? undefined : { status, vaultUrl: source.vaultUrl }
-	return { destination: createSecretDestination(binding, secrets, { slice, told }), session, forms: makeForms }
-}
-
-/** There is no value to make anything of. */
-const noForms: MakeForms = async (_, __, forms) => forms.map(() => ({ kind: 'content', content: '' }))
 
 async function refreshPods(
 	parsed: ParsedBinding,

@@ -1,12 +1,12 @@
 import { once } from 'node:events'
-import { get } from 'node:https'
+import { type Agent, get, type RequestOptions } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { connect, createServer, type Socket } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { getCACertificates, setDefaultCACertificates } from 'node:tls'
 import { afterEach, expect, it, vi } from 'vitest'
 import { until } from '../../../test/kit/until.ts'
-import { createVaultAgent } from './agent.ts'
+import { type Asker, createVaultAgent } from './agent.ts'
 import { ask, faultOf, useTenant } from './testing/tenant.ts'
 
 const tenant = useTenant()
@@ -18,26 +18,79 @@ afterEach(() => {
 	vi.unstubAllEnvs()
 })
 
-it('a burst opens a connection for each call, of which two of each vault stay when there are many vaults, and all of a few', async () => {
-	const { caPem, port } = tenant.emulator
-	const agent = createVaultAgent(caPem)
+// Longer than any test.
+const LONG_MS = 600_000
+const WAIT = { timeout: 20_000 }
+
+const freeOf = (agent: Agent) => Object.values(agent.freeSockets).flat()
+
+/** One request, whose answer says that it has no token. */
+function call(agent: Agent, asker: Asker = {}): Promise<string> {
 	const { hostname } = new URL(tenant.key.vaultUrl)
-	const options = { agent, host: '127.0.0.1', port, servername: hostname, headers: { host: hostname } }
-	const call = () =>
-		new Promise<string>((resolve, reject) => {
-			get({ ...options, path: '/secrets' }, (response) => void text(response).then(resolve, reject)).on('error', reject)
-		})
-	const free = () => Object.values(agent.freeSockets).flat()
+	const to = { agent, host: '127.0.0.1', port: tenant.emulator.port, servername: hostname, headers: { host: hostname } }
+	return new Promise((resolve, reject) => {
+		const options: RequestOptions & Asker = { ...to, path: '/secrets', ...asker }
+		get(options, (response) => void text(response).then(resolve, reject)).on('error', reject)
+	})
+}
+
+it('a burst opens a connection for each call, of which two of each vault stay when there are many vaults, and all of a few', async () => {
+	const agent = createVaultAgent(tenant.emulator.caPem, { keptMs: LONG_MS, spareMs: LONG_MS })
+	const free = () => freeOf(agent)
 	try {
-		for (const answer of await Promise.all(Array.from({ length: 8 }, call))) expect(answer).toContain('Unauthorized')
+		const answers = await Promise.all(Array.from({ length: 8 }, () => call(agent)))
+		for (const answer of answers) expect(answer).toContain('Unauthorized')
 		await vi.waitFor(() => expect(free()).toHaveLength(8))
 		const before = new Set(free())
-		await call()
+		await call(agent)
 		await vi.waitFor(() => expect(free()).toHaveLength(8))
 		expect(new Set(free())).toEqual(before)
 		// As if connections to forty vaults were there.
 		for (let i = 0; i < 40; i++) Object.assign(agent.freeSockets, { [`vault-${i}`]: [] })
 		expect(agent.maxFreeSockets).toBe(2)
+	} finally {
+		agent.destroy()
+	}
+})
+
+it('after a burst one connection of each identity stays for its next poll', async () => {
+	const agent = createVaultAgent(tenant.emulator.caPem, { keptMs: LONG_MS, spareMs: 50 })
+	const identities = ['a', 'b']
+	try {
+		await Promise.all(identities.flatMap((identity) => Array.from({ length: 4 }, () => call(agent, { identity }))))
+		await vi.waitFor(() => {
+			expect(Object.values(agent.freeSockets).map((sockets) => sockets?.length)).toEqual([1, 1])
+			expect(freeOf(agent)).toHaveLength(2)
+		}, WAIT)
+		const kept = new Set(freeOf(agent))
+		for (const identity of identities) await call(agent, { identity })
+		await vi.waitFor(() => expect(new Set(freeOf(agent))).toEqual(kept), WAIT)
+	} finally {
+		agent.destroy()
+	}
+})
+
+it('when the connection that was kept is gone, the next one is kept', async () => {
+	const agent = createVaultAgent(tenant.emulator.caPem, { keptMs: LONG_MS, spareMs: 50 })
+	try {
+		await call(agent)
+		await vi.waitFor(() => expect(freeOf(agent)).toHaveLength(1), WAIT)
+		freeOf(agent)[0]?.destroy()
+		await vi.waitFor(() => expect(freeOf(agent)).toHaveLength(0), WAIT)
+		await call(agent)
+		await vi.waitFor(() => expect(freeOf(agent)).toHaveLength(1), WAIT)
+		// The emulator names its own time, which is earlier.
+		expect(freeOf(agent)[0]?.timeout).toBeGreaterThan(50)
+	} finally {
+		agent.destroy()
+	}
+})
+
+it('who has no use for a connection any more says how soon it is closed', async () => {
+	const agent = createVaultAgent(tenant.emulator.caPem, { keptMs: LONG_MS, spareMs: LONG_MS })
+	try {
+		await call(agent, { keptMs: 50 })
+		await vi.waitFor(() => expect([...freeOf(agent), ...Object.values(agent.sockets).flat()]).toEqual([]), WAIT)
 	} finally {
 		agent.destroy()
 	}

@@ -1,4 +1,4 @@
-import { Agent, request as open, type RequestOptions } from 'node:https'
+import { type Agent, request as open, type RequestOptions } from 'node:https'
 import { answerTo } from '../process/abort.ts'
 import type { Asker } from './agent.ts'
 import type { Sender } from './http.ts'
@@ -10,17 +10,11 @@ type Library = Pick<typeof import('./sdk.ts'), 'createHttpHeaders' | 'RestError'
  * Node's own client for the last step of the library's pipeline. The library's is ready for uploads, progress and packed answers as
  * well, and each read of a secret pays for it.
  *
- * A body is a text, and a connection that of the request's `agent`: of a proxy, or of ours.
+ * A body is a text, and a connection that of the request's `agent`, which is a proxy's, or of ours.
  *
- * @param identity for whom it sends: connections are apart
+ * @param asker for whom it sends: connections are apart
  */
-export function createSender({ createHttpHeaders, RestError }: Library, identity: string): Sender {
-	let agent: Agent | undefined
-	// Of who names none, which is the client of Entra.
-	const agentOf = () => {
-		agent ??= new Agent({ keepAlive: true })
-		return agent
-	}
+export function createSender({ createHttpHeaders, RestError }: Library, ours: Agent, asker: Asker): Sender {
 	return {
 		async send(request, signal) {
 			const { protocol, hostname, port, pathname, search } = new URL(request.url)
@@ -31,10 +25,10 @@ export function createSender({ createHttpHeaders, RestError }: Library, identity
 			if (body !== '') headers['Content-Length'] = String(Buffer.byteLength(body))
 			const { method } = request
 			const path = `${pathname}${search}`
-			const connections = (request.agent as Agent | undefined) ?? agentOf()
-			const to: RequestOptions & Asker = { hostname, port, path, method, headers, agent: connections, identity }
+			const agent = (request.agent as Agent | undefined) ?? ours
+			const to: RequestOptions & Asker = { hostname, port, path, method, headers, agent, ...asker }
 			const sent = open(to)
-			endTunnelWith(signal, sent, connections)
+			endTunnelWith(signal, sent, agent)
 			try {
 				return await answerTo(sent, body, signal)
 			} catch (error) {

@@ -63,6 +63,9 @@ const MAX_VAULT_BYTES = 4 * 1024 * 1024
 // A token has some kilobytes, and the answer of the discovery ten.
 const MAX_ENTRA_BYTES = 1024 * 1024
 
+// An exchange is one to three requests within a second, and the next one comes after an hour.
+const ENTRA_KEPT_MS = 2_000
+
 /** What all sessions of one vault share. */
 export interface Vault {
 	budget: Budget
@@ -162,13 +165,16 @@ export function createSession(
 	const { origin, hostname: vault } = new URL(key.vaultUrl)
 	const build = async (): Promise<SecretClient> => {
 		const { ClientAssertionCredential, createHttpHeaders, RestError, SecretClient } = await import('./sdk.ts')
-		const sender = createSender({ createHttpHeaders, RestError }, identityOf(key))
+		const library = { createHttpHeaders, RestError }
+		const identity = identityOf(key)
+		const sender = createSender(library, connections, { identity })
 		const onSend = () => {
 			exchanges++
 		}
 		const { tokenProxy } = options
 		const isBound = tokenProxy !== undefined && key.audience === BINDING_AUDIENCE
-		const toEntra = isBound ? createTokenProxySender(tokenProxy, sender) : sender
+		const exchange = createSender(library, connections, { identity, keptMs: ENTRA_KEPT_MS })
+		const toEntra = isBound ? createTokenProxySender(tokenProxy, exchange) : exchange
 		const entraClient = createBoundedClient({ timeoutMs, maxBytes: MAX_ENTRA_BYTES, direct, onSend }, toEntra)
 		const vaultClient = createBoundedClient({ timeoutMs, maxBytes: MAX_VAULT_BYTES, origin, direct }, sender)
 		const { authorityHost, disableInstanceDiscovery, agent } = options

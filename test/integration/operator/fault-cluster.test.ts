@@ -185,7 +185,7 @@ describe.concurrent('a Secret', () => {
 		await row.told(refusedLater('SecretTypeDiffers'))
 	})
 
-	it('over 1 MiB: refused as a whole, the largest named with their sizes, and back when they go', async () => {
+	it('over 1 MiB: refused as a whole, the largest named with their sizes, not read again, and back when they are small', async () => {
 		const row = await openRow(stage, 'large')
 		await row.deliver()
 		const { control } = stage.emulator
@@ -197,6 +197,15 @@ describe.concurrent('a Secret', () => {
 		const message = await stalled(row, 'SecretTooLarge', 's7 (25500 bytes)', 'Kubernetes takes 1048576')
 		expect(message).not.toContain('xxx')
 		await row.untouched()
+		// Two pages a list: four polls with nothing but lists.
+		const routes = async () =>
+			(await control.requests()).filter(({ vault }) => vault === row.vault).map(({ route }) => route)
+		await until('polls that read nothing', async () =>
+			(await routes()).slice(-8).every((each) => each === 'listSecrets'),
+		)
+		await control.setSecrets({ vault: row.vault, secrets: names.slice(0, 5).map((name) => ({ name, value: 'small' })) })
+		await row.fresh()
+		expect(value(await row.secret(), 's4')).toBe('small')
 		await row.apply()
 		await row.fresh()
 		await row.told(refusedLater('SecretTooLarge'))

@@ -20,8 +20,17 @@ interface Row {
 	name: string
 	objectName: string
 	state: string
+	version?: string
 	updated?: string
 	reason?: string
+}
+
+/** What a hold pins, as a status told that it is there. */
+interface Held {
+	/** the annotation, as the operator sees it */
+	text: string
+	vault: string | undefined
+	generation: number | undefined
 }
 
 /** A node with one volume of the binding. */
@@ -114,6 +123,7 @@ export class VolumeWorld extends World {
 	/** names that some status did not tell any more, or told as one that nothing is delivered of */
 	readonly toldGone = new Set<string>()
 	#rows: readonly Row[] = []
+	#held: Held | undefined
 
 	constructor(shape: Shape, seed: number, start: (world: World) => Process, nodes: number) {
 		super(shape, seed, start)
@@ -180,9 +190,27 @@ export class VolumeWorld extends World {
 			const isFree = !file?.selected && wanted.some(({ wishes }) => !wishes.has(name))
 			return !isFree && !watching.acknowledged.has(name)
 		})
+		this.#judgeHeld(status)
 		const objects = new Set(braked.map((name) => this.#rowOf(name)?.objectName ?? name))
 		const allowed = Math.max(...wanted.map(({ maxRemovals }) => maxRemovals))
 		if (objects.size > allowed) this.judge.problems.push(`the status lets ${braked.join(', ')} go at once`)
+	}
+
+	/** What a hold pins and was told is not waited for again while the same is asked for: by that name it is there. */
+	#judgeHeld({ vault, observedGeneration: generation }: BindingStatus): void {
+		const text = this.watched.metadata.annotations['secrets.purista.dev/hold']
+		const { hold } = this.watching.asked
+		const before = this.#held
+		this.#held = undefined
+		// A clock that was set back brings back a hold that is over.
+		if (text === undefined || !hold || this.agenda.now() >= (hold.until ?? Number.POSITIVE_INFINITY) || this.isSetBack)
+			return
+		const row = this.#rowOf(hold.name)
+		const isSame = before?.text === text && before.vault === vault && before.generation === generation
+		if (isSame && row?.state === 'Pending')
+			this.judge.problems.push(`the status waits for ${hold.name}, which it told as it is held`)
+		if (row?.version === hold.id && row.updated !== undefined && row.state !== 'Pending')
+			this.#held = { text, vault, generation }
 	}
 
 	#rowOf(name: string): Row | undefined {

@@ -20,6 +20,11 @@ export interface NodeMemory {
 	readonly limit: number
 	/** what volumes leave for others */
 	readonly left: number
+	/**
+	 * Writes one volume after the other. Until the swap is done both generations of it are there, and of sixteen volumes that rotate in one
+	 * moment they would be twice what all of them may have.
+	 */
+	inTurn<T>(write: () => Promise<T>): Promise<T>
 	/** Called when volumes have taken more. */
 	onLess(yieldTo: (left: number) => void): void
 }
@@ -29,6 +34,7 @@ export function createNodeMemory(limit: number): NodeMemory {
 	const owners = new Map<string, string>()
 	let sum = 0
 	let less: (left: number) => void = () => {}
+	let last: Promise<unknown> = Promise.resolve()
 	const of = (volumeId: string) => volumes.get(volumeId) ?? 0
 	const set = (volumeId: string, bytes: number) => {
 		const isMore = bytes > of(volumeId)
@@ -72,6 +78,11 @@ export function createNodeMemory(limit: number): NodeMemory {
 		limit,
 		get left() {
 			return Math.max(limit - sum, 0)
+		},
+		inTurn(write) {
+			const next = last.then(write)
+			last = next.catch(() => {})
+			return next
 		},
 		onLess(yieldTo) {
 			less = yieldTo

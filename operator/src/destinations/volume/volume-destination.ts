@@ -54,7 +54,7 @@ export function createVolumeDestination(options: VolumeOptions): Destination {
 			memory.set(volumeId, after)
 		}
 	}
-	return { ...directory, write: (change, signal) => lock.run(() => write(change, signal), signal) }
+	return { ...directory, write: (change, signal) => memory.inTurn(() => lock.run(() => write(change, signal), signal)) }
 }
 
 /** Another process of the node role has taken over, or the pod is gone. */

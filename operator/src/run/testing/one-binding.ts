@@ -2,7 +2,8 @@ import type { BindingStatus } from '../../api/schema.ts'
 import { KubeError } from '../../ports/kube-error.ts'
 import { createLogger } from '../../process/log.ts'
 import { FakeClock } from '../../process/testing/fake-clock.ts'
-import { type BindingObject, createReconciler, type ReconcileDeps, type Reconciler } from '../reconcile.ts'
+import type { BindingObject } from '../binding-object.ts'
+import { createReconciler, type ReconcileDeps, type Reconciler } from '../reconcile.ts'
 import { makeFormsHere } from './forms-here.ts'
 import { createSecretServer } from './secret-server.ts'
 import { createVaultModel, type VaultModel } from './vault-model.ts'
@@ -33,6 +34,7 @@ export function openBinding(
 	let version = 1
 	let status = first
 	let refusals = 0
+	let isGone = false
 	const object = {
 		metadata: { namespace: 'ns', name: 'payments', uid: 'u', generation: 1, creationTimestamp: '2025-01-01T00:00:00Z' },
 		spec: {
@@ -50,12 +52,14 @@ export function openBinding(
 			clock,
 			random: () => 0,
 			log: createLogger({ level: 'silent' }),
-			read: () =>
-				structuredClone({
+			read: () => {
+				if (isGone) return undefined
+				return structuredClone({
 					...object,
 					metadata: { ...object.metadata, resourceVersion: String(version) },
 					status,
-				}) as BindingObject,
+				}) as BindingObject
+			},
 			operator: { namespace: 'system', name: 'operator' },
 			vaults: {
 				session: ({ vaultUrl }) => vault(new URL(vaultUrl).hostname.split('.')[0] ?? '').session,
@@ -101,6 +105,11 @@ export function openBinding(
 		loseStatus(times: number) {
 			refusals = times
 		},
+		/** The object comes back from a backup, which has no statuses. */
+		forgetStatus() {
+			status = {}
+			version++
+		},
 		/** annotations of the ServiceAccount */
 		account,
 		/** Lets the operator do its work once, and again for as long as somebody is faster than it. */
@@ -124,6 +133,15 @@ export function openBinding(
 		edit(change: Record<string, unknown>) {
 			Object.assign(object.spec, change)
 			object.metadata.generation++
+			version++
+		},
+		/** The binding is deleted. */
+		delete() {
+			isGone = true
+		},
+		/** It was, and is made anew. */
+		recreate() {
+			object.metadata.uid += '-anew'
 			version++
 		},
 		restart() {

@@ -16,6 +16,8 @@ export interface VaultModel {
 	break(name: string, fault: VaultFault | undefined): void
 	/** names whose value was read, in order */
 	reads: string[]
+	/** Called when a value is asked for, before it is answered. */
+	onRead: () => void
 }
 
 export function createVaultModel(clock: Clock): VaultModel {
@@ -47,6 +49,7 @@ export function createVaultModel(clock: Clock): VaultModel {
 			return { complete: true, pages: 1, items: new Map(items), serverTime: clock.now() }
 		},
 		async read(objectName, version) {
+			model.onRead()
 			check(objectName)
 			reads.push(objectName)
 			const versions = secrets.get(objectName.toLowerCase()) ?? []
@@ -61,9 +64,10 @@ export function createVaultModel(clock: Clock): VaultModel {
 			return { complete: true, versions: secrets.get(objectName.toLowerCase()) ?? [] }
 		},
 	}
-	return {
+	const model: VaultModel = {
 		session,
 		reads,
+		onRead: () => {},
 		set(name, value, more = {}) {
 			const versions = secrets.get(name) ?? []
 			const seconds = Math.floor(clock.now() / 1000)
@@ -81,4 +85,5 @@ export function createVaultModel(clock: Clock): VaultModel {
 			else faults.delete(name)
 		},
 	}
+	return model
 }

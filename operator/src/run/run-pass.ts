@@ -1,0 +1,119 @@
+import { isSecretBinding, isVolumeBinding } from '../api/deliveries.ts'
+import type { Binding } from '../api/parse.ts'
+import type { BindingStatus } from '../api/schema.ts'
+import { createSecretDestination } from '../destinations/secret/secret-destination.ts'
+import { createStatusDestination } from '../destinations/status/status-destination.ts'
+import { isAsked, sinceOf } from '../engine/due.ts'
+import type { PassResult } from '../engine/input.ts'
+import type { Knowledge } from '../engine/knowledge.ts'
+import { objectKey } from '../engine/known.ts'
+import { pass } from '../engine/pass.ts'
+import type { Moment } from '../engine/questions.ts'
+import type { Source } from '../engine/source.ts'
+import { momentOf } from '../process/clock.ts'
+import type { Turn } from '../process/queue.ts'
+import { unsliced } from '../process/slices.ts'
+import { withoutValues } from '../vault/without-values.ts'
+import { createAnswer, type MakeForms } from './answer.ts'
+import { isWanted } from './binding-object.ts'
+import { drive } from './drive.ts'
+import { createPatience } from './lend-after.ts'
+import type { ReconcileDeps } from './reconcile.ts'
+import type { Present } from './report.ts'
+import { resolveSource } from './resolve-source.ts'
+
+type PassDeps = Pick<
+	ReconcileDeps,
+	'clock' | 'networkClock' | 'slices' | 'vaults' | 'serviceAccounts' | 'observer' | 'secrets' | 'makeForms' | 'read'
+>
+
+interface About {
+	readonly previous: Present
+	/** when this process began to work */
+	readonly startedAt: Moment
+	readonly turn: Turn
+}
+
+/**
+ * With whose identity which vault, and the pass itself.
+ *
+ * Of a binding without any status nobody has made a Secret, and it is not read back first: it is created, which the API server refuses
+ * when there is one. When the pass ends without having created it, it is seen what is there. If anything is, the pass is made once
+ * more from where it began: after a restore without statuses, when an operator was killed before it wrote the first one, and where
+ * somebody else has a Secret of that name. What the vault has answered is then as old as the pass, and shared.
+ */
+export async function runPass(
+	binding: Binding,
+	{ previous, startedAt, turn }: About,
+	knowledge: Knowledge,
+	deps: PassDeps,
+	signal: AbortSignal,
+): Promise<PassResult> {
+	const { clock, networkClock, slices = unsliced, vaults, serviceAccounts, observer } = deps
+	const { status } = previous
+	const asked = isAsked(binding, status, knowledge)
+	const since = sinceOf(binding, knowledge, asked, undefined, { at: momentOf(clock), startedAt })
+	const resolved = await resolveSource(binding, serviceAccounts, vaults.isAllowed, since, vaults.suffixes)
+	signal.throwIfAborted()
+	if (resolved.kind !== 'ready') {
+		const outcome = resolved.kind === 'away' ? { kind: 'interrupted' as const, error: resolved.error } : resolved
+		return { knowledge, outcome, found: undefined, written: undefined, polled: false, propagated: [] }
+	}
+	const { source } = resolved
+	const key = `${binding.namespace}/${binding.name}`
+	observer.uses(key, source.vaultUrl)
+	const at = momentOf(clock)
+	const idle = createPatience(turn, networkClock ?? clock)
+	const attempt = (isNew: boolean) => {
+		const slice = <T>(work: () => T) => slices(binding.namespace, work)
+		const { destination, session, forms } = placeOf(binding, status, source, { ...deps, slice, knowledge, isNew })
+		const input = { binding, status, knowledge, source, rules: destination.rules, at, startedAt }
+		// Values wait for a thread that has turns of its own.
+		const lending: MakeForms = (...given) => turn.lend(() => forms(...given))
+		// A vault may take a minute for what it is asked. Who deletes a binding, or suspends it, wants nothing written after that.
+		const write: typeof destination.write = async (...given) =>
+			isWanted(deps.read(key), binding.uid) ? destination.write(...given) : { kind: 'lostRace' }
+		const answer = createAnswer({ binding, session, destination: { ...destination, write }, makeForms: lending })
+		return drive(pass(input), { clock, networkClock, signal, answer, slices, idle, group: binding.namespace })
+	}
+	if (!isSecretBinding(binding) || !isUntold(status) || knowledge.readBefore) return attempt(false)
+	const first = await attempt(true)
+	if (first.written) return first
+	const there = await createSecretDestination(binding, deps.secrets).readBack(signal)
+	return there.kind === 'none' ? first : attempt(false)
+}
+
+/** Each pass that made a Secret was followed by a status, which nothing empties. */
+const isUntold = (status: BindingStatus) => Object.keys(status).length === 0
+
+interface Place extends Pick<PassDeps, 'vaults' | 'secrets' | 'makeForms' | 'clock'> {
+	readonly knowledge: Knowledge
+	readonly slice: <T>(work: () => T) => Promise<T>
+	/** it has no Secret, as far as is known */
+	readonly isNew: boolean
+}
+
+/** Where a binding is delivered to, and what it is read with: of one that nodes deliver, no value is read here. */
+function placeOf(
+	binding: Binding,
+	status: BindingStatus,
+	source: Source,
+	{ vaults, secrets, makeForms, clock, slice, knowledge, isNew }: Place,
+) {
+	const session = vaults.session(source)
+	if (isVolumeBinding(binding)) {
+		const wanted = new Set(binding.secrets.filter(({ version }) => version === undefined).map(objectKey)).size
+		return {
+			destination: createStatusDestination(binding, status, source.vaultUrl, secrets),
+			session: withoutValues(session, { wanted, interval: binding.interval }, clock),
+			forms: noForms,
+		}
+	}
+	if (!isSecretBinding(binding)) throw new Error('a delivery that is none')
+	// What this process has seen by itself it knows better.
+	const told = knowledge.readBefore ? undefined : { status, vaultUrl: source.vaultUrl }
+	return { destination: createSecretDestination(binding, secrets, { slice, told, isNew }), session, forms: makeForms }
+}
+
+/** There is no value to make anything of. */
+const noForms: MakeForms = async (_, __, forms) => forms.map(() => ({ kind: 'content', content: '' }))
