@@ -5,7 +5,7 @@ import { histories } from '../generator.ts'
 import { volumeStories } from '../stories/volume.ts'
 
 // They take twice as long, because several processes follow one binding.
-const OF_VOLUME = Math.ceil(HISTORIES / 2)
+const OF_VOLUME = Math.ceil(HISTORIES / 6)
 const LIMIT_MS = OF_VOLUME * 1_500
 
 it(`${OF_VOLUME} histories of Volume delivery with ASB_SEED=${SEED}: nothing is ever wrong either`, {
