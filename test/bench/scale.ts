@@ -13,8 +13,8 @@ import { parseMetrics, type Sample, sumOf } from './prometheus.ts'
 import { apiOf, type Memory, partsOf, type Reach, type Usage } from './reach.ts'
 import { createTenants, type ScalePlan, type Tenants } from './tenants.ts'
 
-/** What the operator may need for 1,000 bindings, MB. */
-const MEMORY_BAR = 250
+/** What the operator may need for 1,000 bindings at any moment, and when the rush is over, MB. */
+const MEMORY_BAR = { most: 250, settled: 140 }
 /** What the operator does at once: bindings (`--concurrency`), and calls to one vault (`vault/budget.ts`). */
 const WORKERS = 32
 const PER_VAULT = 8
@@ -90,8 +90,10 @@ export interface Start {
 	readonly floorSeconds: number
 	/** of the operator, by that of the loop */
 	readonly cpuRatio: number
-	/** MB */
+	/** of the operator until then, MB */
 	readonly maxRss: number
+	/** and after the time without a change */
+	readonly settledRss: number
 }
 
 /** @param say is given each line of the report */
@@ -116,6 +118,8 @@ export async function measureScale(plan: ScalePlan, programs: Programs, say: (li
 		await checkReady(stage, total)
 		const idle = await cold.idle(programs.idleMs)
 		print(say, `then ${programs.idleMs / 1000} s without a change:`, idle)
+		const settled = idle.usage.rss
+		say(`    settled           RSS ${settled} MB (bar ${MEMORY_BAR.settled}: ${kept(settled, MEMORY_BAR.settled)})`)
 		if (programs.snapshot) await cold.child.ask(`snapshot ${programs.snapshot}`)
 		await cold.child.end()
 
@@ -135,7 +139,7 @@ export async function measureScale(plan: ScalePlan, programs: Programs, say: (li
 			} satisfies FloorChild),
 		)
 		await child.end()
-		return printFloor(say, floor, cold.found)
+		return { ...printFloor(say, floor, cold.found), settledRss: idle.usage.rss }
 	} finally {
 		await tenants?.remove()
 		await stage.close()
@@ -219,6 +223,8 @@ async function checkReady(stage: Stage, total: number): Promise<void> {
 	if (ready !== total) throw new Error(`the operator counts ${total} Ready, the API server has ${ready}`)
 }
 
+const kept = (is: number, bar: number) => (is <= bar ? 'kept' : 'NOT KEPT')
+
 function print(say: (line: string) => void, title: string, { seconds, usage, memory, samples, log }: Found): void {
 	const { maxRss, rss, external, cpu } = usage
 	const p99 = sumOf(samples, 'asb_event_loop_delay_seconds', { quantile: '0.99' }) * 1000
@@ -237,12 +243,12 @@ function print(say: (line: string) => void, title: string, { seconds, usage, mem
 	say(`    vault and Entra   ${list(log)}`)
 	say(`    API server        ${list(calls)}`)
 	say(
-		`    memory            RSS at most ${maxRss} MB (bar ${MEMORY_BAR}: ${maxRss <= MEMORY_BAR ? 'kept' : 'NOT KEPT'}), now ${rss}; ${partsOf(memory)}; buffers ${external}`,
+		`    memory            RSS at most ${maxRss} MB (bar ${MEMORY_BAR.most}: ${kept(maxRss, MEMORY_BAR.most)}), now ${rss}; ${partsOf(memory)}; buffers ${external}`,
 	)
 	say(`    CPU               ${cpu.toFixed(1)} s; event loop p99 ${p99.toFixed(0)} ms (an idle one shows 20)`)
 }
 
-function printFloor(say: (line: string) => void, floor: FloorResult, cold: Found): Start {
+function printFloor(say: (line: string) => void, floor: FloorResult, cold: Found): Omit<Start, 'settledRss'> {
 	const seconds = floor.readSeconds + floor.postSeconds
 	say(
 		`  the floor: ${floor.reads} reads ${floor.readSeconds.toFixed(1)} s (${floor.throttled} throttled) + ${floor.posts} POSTs ${floor.postSeconds.toFixed(1)} s = ${seconds.toFixed(1)} s, CPU ${floor.cpu.toFixed(1)} s`,

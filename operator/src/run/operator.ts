@@ -15,6 +15,7 @@ import { createPodRefresher } from '../destinations/secret/refresh.ts'
 import { createForms } from '../forms/forms.ts'
 import type { Clock } from '../process/clock.ts'
 import type { Logger } from '../process/log.ts'
+import { saveMemory } from '../process/memory-saver.ts'
 import type { Metrics } from '../process/metrics.ts'
 import { startProbes } from '../process/probes.ts'
 import { KeyedQueue } from '../process/queue.ts'
@@ -250,9 +251,10 @@ async function lead(
 		},
 		{ concurrency: options.concurrency ?? CONCURRENCY, perSubgroup: PER_VAULT, signal },
 	)
+	const saving = saveMemory({ clock, signal, isBusy: () => queue.depth > 0 })
 	const following = followBindings(options, transport, signal, { store, queue, onSynced })
 	try {
-		await Promise.all([following, prune(), work])
+		await Promise.all([following, prune(), saving, work])
 	} finally {
 		forms.close()
 	}
