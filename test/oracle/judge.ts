@@ -219,11 +219,13 @@ export class Judge {
 
 	/**
 	 * Selectors that look into another vault now have no more to do with what they brought from the one before. What somebody
-	 * else wrote into the file meanwhile does not make it one of theirs.
+	 * else wrote into the file meanwhile does not make it one of theirs. What they bring from the other vault just as well is
+	 * replaced, and does not go.
 	 */
-	#isOfOtherVault(name: string, { selected, written }: File, { wishes }: Asked): boolean {
+	#isOfOtherVault(name: string, { selected, written, course }: File, { wishes }: Asked): boolean {
 		const origin = written === undefined ? undefined : this.#options.vaults.origin(written)
-		return selected && origin?.vault !== wishes.get(name)?.vault
+		if (!selected || origin?.vault === wishes.get(name)?.vault) return false
+		return course.isWantedSince(({ kind }) => kind !== 'version')
 	}
 
 	/** Rule 6. */

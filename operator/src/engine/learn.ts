@@ -1,3 +1,4 @@
+import type { Manifest } from 'purista-azure-mounted-secret-store/manifest'
 import type { Binding, WantedSecret } from '../api/parse.ts'
 import type { BindingStatus } from '../api/schema.ts'
 import { parseTime } from '../api/time.ts'
@@ -119,6 +120,8 @@ export interface Learnt {
 	readonly written: Holding | undefined
 	/** results whose new bytes were not written */
 	readonly unwritten: readonly EntryResult[]
+	/** with nothing written: what is said of what is there */
+	readonly manifest?: Manifest | undefined
 }
 
 /**
@@ -127,7 +130,7 @@ export interface Learnt {
  */
 export function afterWrite(
 	knowledge: Knowledge,
-	{ poll, older, accepted, written, unwritten }: Learnt,
+	{ poll, older, accepted, written, unwritten, manifest }: Learnt,
 	at: Moment,
 ): Knowledge {
 	const lost = new Set(unwritten.map(({ wanted }) => wanted.name))
@@ -152,6 +155,7 @@ export function afterWrite(
 		older: lost.size > 0 ? knowledge.older : older.known,
 		last: { wanted, selectors, holds, findings },
 		refused: undefined,
+		holding: described(knowledge.holding, manifest),
 		...(written && {
 			holding: written,
 			revision: Math.max(knowledge.revision, written.manifest?.revision ?? 0),
@@ -161,6 +165,10 @@ export function afterWrite(
 	// Between two whole polls the last one is repeated, which may not say of what was not written that it is there.
 	return { ...next, due: lost.size > 0 ? new Map() : dueAfter(poll.ones, next, at.monotonic) }
 }
+
+/** What is not written anywhere is remembered here, or the next poll would tell again what was true before. */
+const described = (holding: Knowledge['holding'], manifest: Manifest | undefined): Knowledge['holding'] =>
+	holding === undefined || holding === 'none' || !manifest ? holding : { ...holding, manifest }
 
 /** After a write that was refused: what a human does about it is seen at the next poll, not when drift is due. */
 export const afterRefusal = (

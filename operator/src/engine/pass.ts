@@ -72,8 +72,8 @@ export function* pass(input: PassInput): Piece<PassResult> {
 		const refused = refusedBy(planned.verdict, second.asked.holding, all.ones, polling.most)
 		return ended(written.knowledge ?? afterRefusal(seen, all, refused), written.broke, found)
 	}
-	const { holding, at, unwritten } = written
-	const learnt = afterWrite(seen, { poll: all, older, accepted, written: holding, unwritten }, at)
+	const { holding, at, unwritten, manifest } = written
+	const learnt = afterWrite(seen, { poll: all, older, accepted, written: holding, unwritten, manifest }, at)
 	const former = yield* removeFormer(input, learnt)
 	if (former.kind === 'refused' || former.kind === 'away') return ended(learnt, former, found, writtenOf(written))
 	return yield* polledResult(

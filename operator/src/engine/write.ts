@@ -1,3 +1,4 @@
+import type { Manifest } from 'purista-azure-mounted-secret-store/manifest'
 import { isSecretBinding } from '../api/deliveries.ts'
 import { asHeld, isChange, type Planned, withoutRefused } from './change.ts'
 import type { EntryResult } from './entry.ts'
@@ -16,6 +17,8 @@ export type Written =
 			readonly holding: Holding | undefined
 			readonly unwritten: readonly EntryResult[]
 			readonly at: Moment
+			/** what there is to be said of files that stay as they are, of a destination that keeps no manifest */
+			readonly manifest?: Manifest | undefined
 	  }
 	/** `knowledge`: when it is other than after a refusal */
 	| { readonly kind: 'ended'; readonly broke: Refusal | Away; readonly knowledge?: Knowledge }
@@ -36,7 +39,8 @@ export function* write(
 		revision: known.revision,
 	}
 	const unwritten = planned.results.filter(({ wanted }) => planned.withheld?.names.includes(wanted.name))
-	if (verdict.kind === 'nothing') return { kind: 'done', planned, holding: undefined, unwritten, at: input.at }
+	if (verdict.kind === 'nothing')
+		return { kind: 'done', planned, holding: undefined, unwritten, at: input.at, manifest: change.manifest }
 	if (verdict.kind === 'refused') return refusedBefore(input, planned, verdict, asked)
 	const { answer, at } = yield* ask({ ask: 'write', change })
 	// Written or not: what is there is seen when it is read back.

@@ -56,7 +56,7 @@ interface Watched {
 const SHARE_MS = 5_000
 
 // Each is a connection to the API server, whether the binding exists or not: a pod names what it likes. 479 of them took 85 MB, measured against
-// an API server, so these take 45 of the 256 MiB that this process may have (deploy/kustomize/node). A node has 110 pods by default, and one
+// an API server, so these take 45 of the 384 MiB that this process may have (deploy/kustomize/node). A node has 110 pods by default, and one
 // namespace finds 128.
 const MAX_WATCHES = 256
 

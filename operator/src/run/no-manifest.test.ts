@@ -68,4 +68,24 @@ describe('without a manifest', () => {
 		expect(await restarted(one)).toEqual(['a'])
 		expect(one.files()['a']).toBe('value of a')
 	})
+
+	it.each([
+		['nothing is written', false, 0],
+		['with one the manifest alone is, at once', true, 1],
+	])('when only metadata changes %s', async (_, manifest, writes) => {
+		const secrets = ['a', 'b', 'c', 'd'].map((name) => ({ name }))
+		const one = await open({ secrets, delivery: { secret: { name: 'mine', manifest } } }, ['a', 'b', 'c', 'd'])
+		const before = one.secrets.writes
+		const files = one.files()
+		const now = Math.floor(one.clock.now() / 1000)
+		const ask = { since: 0, lane: 'first', signal: new AbortController().signal } as const
+		const listing = await one.vault('a').session.versions('b', { pages: 1 }, ask)
+		const [version] = listing.complete ? listing.versions : []
+		if (!version) throw new Error('no version')
+		Object.assign(version, { updated: now, expires: now + 86_400, contentType: 'text/html', tags: { team: 'x' } })
+		await one.pass(120_000)
+		expect(one.secrets.writes - before).toBe(writes)
+		expect(one.files()).toEqual(files)
+		expect(one.shown('b')?.expires).toBeDefined()
+	})
 })

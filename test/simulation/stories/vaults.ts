@@ -207,4 +207,12 @@ export const ofVaults: readonly Story[] = [
 		step({ do: 'lose', what: 'lostAnswer', on: 'readBack', times: 2 }, 28_144),
 		step({ do: 'settle', quietly: true }),
 	),
+	story(
+		'what selectors brought stays while the list of another vault breaks off',
+		{ select: true },
+		step(settle),
+		step({ do: 'fault', on: 'list', fault: { kind: 'unreachable' }, times: 2 }, 1_000),
+		step({ do: 'edit', to: { vault: 'blue' } }),
+		step(request, 3_000),
+	),
 ]

@@ -1,0 +1,21 @@
+// The engine in simulated histories of Volume delivery, in a process of their own.
+import { describe, expect, it } from 'vitest'
+import { check, HISTORIES, problemsOf, SEED, STEPS } from '../checked.ts'
+import { histories } from '../generator.ts'
+import { volumeStories } from '../stories/volume.ts'
+
+// They take twice as long, because several processes follow one binding.
+const OF_VOLUME = Math.ceil(HISTORIES / 6)
+const LIMIT_MS = OF_VOLUME * 1_500
+
+it(`${OF_VOLUME} histories of Volume delivery with ASB_SEED=${SEED}: nothing is ever wrong either`, {
+	timeout: LIMIT_MS,
+}, () => {
+	check(histories(STEPS, true), OF_VOLUME)
+})
+
+describe('what histories of Volume delivery have found', () => {
+	it.each(volumeStories)('$name', ({ history }) => {
+		expect(problemsOf(history)).toEqual([])
+	})
+})
