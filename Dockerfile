@@ -67,7 +67,7 @@ EXPOSE 8080 8081
 # One arena of malloc for all threads of node, most of whose memory the first one takes anyway.
 ENV MALLOC_ARENA_MAX=1
 # V8 lets its heap grow by what the machine has, to some times of what is in use: 1,000 bindings took 370 MB. This way they take
-# 180, for a tenth more CPU (`npm run bench -- scale`): collect when the heap has grown by 30 %, and let 8 MB pass for young. With 20 %
+# 180 at a start, for a tenth more CPU (`npm run bench -- scale`): collect when the heap has grown by 30 %, and let 8 MB pass for young. With 20 %
 # and 2 MB it was 148, for half as much CPU again at the start: not taken.
 # Without --enable-source-maps (15 MB of 85 when idle): the operator looks up its own lines when it logs an error.
 ENTRYPOINT ["/usr/local/bin/node", "--max-semi-space-size=8", "--heap-growing-percent=30", "/app/main.mjs"]

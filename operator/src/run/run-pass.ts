@@ -34,14 +34,7 @@ interface About {
 	readonly turn: Turn
 }
 
-/**
- * With whose identity which vault, and the pass itself.
- *
- * Of a binding without any status nobody has made a Secret, and it is not read back first: it is created, which the API server refuses
- * when there is one. When the pass ends without having created it, it is seen what is there. If anything is, the pass is made once
- * more from where it began: after a restore without statuses, when an operator was killed before it wrote the first one, and where
- * somebody else has a Secret of that name. What the vault has answered is then as old as the pass, and shared.
- */
+/** With whose identity which vault, and the pass itself. */
 export async function runPass(
 	binding: Binding,
 	{ previous, startedAt, turn }: About,
@@ -62,35 +55,22 @@ export async function runPass(
 	const { source } = resolved
 	const key = `${binding.namespace}/${binding.name}`
 	observer.uses(key, source.vaultUrl)
-	const at = momentOf(clock)
+	const slice = <T>(work: () => T) => slices(binding.namespace, work)
+	const { destination, session, forms } = placeOf(binding, status, source, { ...deps, slice, knowledge })
+	const input = { binding, status, knowledge, source, rules: destination.rules, at: momentOf(clock), startedAt }
+	// Values wait for a thread that has turns of its own.
+	const lending: MakeForms = (...given) => turn.lend(() => forms(...given))
+	// A vault may take a minute for what it is asked. Who deletes a binding, or suspends it, wants nothing written after that.
+	const write: typeof destination.write = async (...given) =>
+		isWanted(deps.read(key), binding.uid) ? destination.write(...given) : { kind: 'lostRace' }
+	const answer = createAnswer({ binding, session, destination: { ...destination, write }, makeForms: lending })
 	const idle = createPatience(turn, networkClock ?? clock)
-	const attempt = (isNew: boolean) => {
-		const slice = <T>(work: () => T) => slices(binding.namespace, work)
-		const { destination, session, forms } = placeOf(binding, status, source, { ...deps, slice, knowledge, isNew })
-		const input = { binding, status, knowledge, source, rules: destination.rules, at, startedAt }
-		// Values wait for a thread that has turns of its own.
-		const lending: MakeForms = (...given) => turn.lend(() => forms(...given))
-		// A vault may take a minute for what it is asked. Who deletes a binding, or suspends it, wants nothing written after that.
-		const write: typeof destination.write = async (...given) =>
-			isWanted(deps.read(key), binding.uid) ? destination.write(...given) : { kind: 'lostRace' }
-		const answer = createAnswer({ binding, session, destination: { ...destination, write }, makeForms: lending })
-		return drive(pass(input), { clock, networkClock, signal, answer, slices, idle, group: binding.namespace })
-	}
-	if (!isSecretBinding(binding) || !isUntold(status) || knowledge.readBefore) return attempt(false)
-	const first = await attempt(true)
-	if (first.written) return first
-	const there = await createSecretDestination(binding, deps.secrets).readBack(signal)
-	return there.kind === 'none' ? first : attempt(false)
+	return drive(pass(input), { clock, networkClock, signal, answer, slices, idle, group: binding.namespace })
 }
-
-/** Each pass that made a Secret was followed by a status, which nothing empties. */
-const isUntold = (status: BindingStatus) => Object.keys(status).length === 0
 
 interface Place extends Pick<PassDeps, 'vaults' | 'secrets' | 'makeForms' | 'clock'> {
 	readonly knowledge: Knowledge
 	readonly slice: <T>(work: () => T) => Promise<T>
-	/** it has no Secret, as far as is known */
-	readonly isNew: boolean
 }
 
 /** Where a binding is delivered to, and what it is read with: of one that nodes deliver, no value is read here. */
@@ -98,7 +78,7 @@ function placeOf(
 	binding: Binding,
 	status: BindingStatus,
 	source: Source,
-	{ vaults, secrets, makeForms, clock, slice, knowledge, isNew }: Place,
+	{ vaults, secrets, makeForms, clock, slice, knowledge }: Place,
 ) {
 	const session = vaults.session(source)
 	if (isVolumeBinding(binding)) {
@@ -112,7 +92,7 @@ function placeOf(
 	if (!isSecretBinding(binding)) throw new Error('a delivery that is none')
 	// What this process has seen by itself it knows better.
 	const told = knowledge.readBefore ? undefined : { status, vaultUrl: source.vaultUrl }
-	return { destination: createSecretDestination(binding, secrets, { slice, told, isNew }), session, forms: makeForms }
+	return { destination: createSecretDestination(binding, secrets, { slice, told }), session, forms: makeForms }
 }
 
 /** There is no value to make anything of. */

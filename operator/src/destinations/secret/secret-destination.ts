@@ -21,15 +21,13 @@ interface SecretDestinationOptions {
 	slice?: Slice
 	/** the status to go by where the Secret has no manifest, and which vault is wanted */
 	told?: { readonly status: BindingStatus; readonly vaultUrl: string } | undefined
-	/** nobody has made the Secret yet, as far as is known: only when it is created it shows whether there is one. Default: it is read */
-	isNew?: boolean | undefined
 }
 
 /** The Secret of a binding as a place to deliver to. Each refusal is named by the call that met it. */
 export function createSecretDestination(
 	binding: SecretBinding,
 	secrets: Secrets,
-	{ slice = async (work) => work(), told, isNew = false }: SecretDestinationOptions = {},
+	{ slice = async (work) => work(), told }: SecretDestinationOptions = {},
 ): Destination {
 	const { namespace, name: owner, delivery } = binding
 	const { planned, ...rules } = secretRules(binding)
@@ -37,7 +35,6 @@ export function createSecretDestination(
 	return {
 		rules,
 		async readBack() {
-			if (isNew) return { kind: 'none' }
 			try {
 				const back = await secrets.readBack(namespace, delivery.name, owner)
 				if (back.kind === 'none') return back
