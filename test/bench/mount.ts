@@ -38,7 +38,7 @@ const WAYS: readonly Way[] = [
  */
 export const bench: Bench = {
 	title:
-		'50 pods at once with 20 secrets: time to files by Volume, by Secret and without, vault calls, rotation, RSS (--pods N, --rotations N, --seed N)',
+		'50 pods at once with 20 secrets: time to files by Volume, by Secret and without, vault calls, rotation, RSS (--pods N, --rotations N, --seed N, --way plain|secret|volume)',
 	async run(args) {
 		const { values } = parseArgs({
 			args: [...args],
@@ -47,6 +47,7 @@ export const bench: Bench = {
 				secrets: { type: 'string', default: '20' },
 				rotations: { type: 'string', default: '10' },
 				seed: { type: 'string', default: '1' },
+				way: { type: 'string', multiple: true, default: WAYS.map(({ name }) => name) },
 			},
 		})
 		const [pods, secrets] = [Number(values.pods), Number(values.secrets)]
@@ -57,7 +58,7 @@ export const bench: Bench = {
 		const tenant = await createTenant({ ...world, name: 'mount', vault: VAULT })
 		try {
 			await prepare(world, tenant, secrets)
-			for (const way of WAYS) {
+			for (const way of WAYS.filter(({ name }) => values.way.includes(name))) {
 				const before = await ownCalls(world)
 				const asked = await startPods(world, tenant, way, pods, secrets)
 				const seen = await podsSeen(world, tenant, way, pods, ({ complete }) => complete)
