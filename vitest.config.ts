@@ -5,6 +5,9 @@ import { CanaryLast } from './test/e2e/sequencer.ts'
 const resolve = { conditions: ['asb-source', 'node'] }
 const ssr = { resolve }
 const exclude = ['**/node_modules/**', '**/dist/**']
+// A second, which is what vitest gives a condition, is over before a page that looks once a second has looked.
+const expecting = { poll: { timeout: 30_000 } }
+const setupFiles = ['test/kit/patience.ts']
 
 /** Integration tests that ask no cluster: `npm test` runs them beside those that do, which mostly wait. */
 const local = [
@@ -24,6 +27,8 @@ export default defineConfig({
 				ssr,
 				test: {
 					name: 'unit',
+					expect: expecting,
+					setupFiles,
 					include: [
 						'operator/src/**/*.test.ts',
 						'runtime-store/src/**/*.test.ts',
@@ -40,6 +45,8 @@ export default defineConfig({
 				ssr,
 				test: {
 					name: 'integration',
+					expect: expecting,
+					setupFiles,
 					include: ['test/integration/**/*.test.ts'],
 					exclude: [...exclude, ...local],
 					// Real API server: namespaces, admission and watches take seconds, a first image pull of nothing takes none.
@@ -53,6 +60,8 @@ export default defineConfig({
 				ssr,
 				test: {
 					name: 'local',
+					expect: expecting,
+					setupFiles,
 					include: local,
 					exclude,
 					testTimeout: 120_000,
@@ -68,6 +77,8 @@ export default defineConfig({
 				environments: { __vitest__: { resolve } },
 				test: {
 					name: 'e2e',
+					expect: expecting,
+					setupFiles,
 					include: ['test/e2e/**/*.test.ts'],
 					exclude,
 					// The kubelet's own cadence is up to 90 s, and some behaviours need two of them.

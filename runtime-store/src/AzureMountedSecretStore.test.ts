@@ -133,7 +133,7 @@ describe('following', () => {
 			events.push(event)
 		})
 		await writer.write({ [MANIFEST_FILE]: manifestOf(2, { a: 'v2', b: 'v1', d: 'v1' }), a: '2', b: '1', d: '4' })
-		await expect.poll(() => events.length, { timeout: 5_000 }).toBe(1)
+		await expect.poll(() => events.length).toBe(1)
 		expect(events[0]?.changes).toStrictEqual([
 			{ name: 'a', kind: 'changed', version: 'v2', previousVersion: 'v1' },
 			{ name: 'd', kind: 'added', version: 'v1', previousVersion: undefined },
@@ -151,9 +151,9 @@ describe('following', () => {
 			events.push(event)
 		})
 		await writer.write({ [MANIFEST_FILE]: manifestOf(2, { a: { version: 'v1', state: 'Absent' } }), a: '1' })
-		await expect.poll(() => store.status().mounts[0]?.revision, { timeout: 5_000 }).toBe(2)
+		await expect.poll(() => store.status().mounts[0]?.revision).toBe(2)
 		await writer.write({ [MANIFEST_FILE]: manifestOf(3, { a: 'v3' }), a: '3' })
-		await expect.poll(() => events.length, { timeout: 5_000 }).toBe(1)
+		await expect.poll(() => events.length).toBe(1)
 		expect(events[0]?.changes).toStrictEqual([{ name: 'a', kind: 'changed', version: 'v3', previousVersion: 'v1' }])
 	})
 
@@ -162,7 +162,7 @@ describe('following', () => {
 		const store = storeOf()
 		await store.ready()
 		await writer.write({ [MANIFEST_FILE]: manifestOf(4, { a: 'v4' }), a: '4' })
-		await expect.poll(() => store.status().mounts[0]?.problem, { timeout: 5_000 }).toBe('older')
+		await expect.poll(() => store.status().mounts[0]?.problem).toBe('older')
 		expect(await store.getSecret('a')).toStrictEqual({ a: '5' })
 	})
 
@@ -171,10 +171,10 @@ describe('following', () => {
 		const store = storeOf({ pollMs: 20 })
 		await store.ready()
 		await rm(writer.directory, { recursive: true })
-		await expect.poll(() => store.status().mounts[0]?.problem, { timeout: 5_000 }).toBe('missing')
+		await expect.poll(() => store.status().mounts[0]?.problem).toBe('missing')
 		expect(await store.getSecret('a')).toStrictEqual({ a: 'one' })
 		await writer.write({ a: 'two' })
-		await expect.poll(() => store.getSecret('a'), { timeout: 5_000 }).toStrictEqual({ a: 'two' })
+		await expect.poll(() => store.getSecret('a')).toStrictEqual({ a: 'two' })
 		expect(store.status().mounts[0]?.problem).toBeUndefined()
 	})
 
@@ -192,9 +192,9 @@ describe('following', () => {
 			seen.push(seen.length)
 		})
 		await writer.write({ a: '2' })
-		await expect.poll(() => seen.length, { timeout: 5_000 }).toBe(1)
+		await expect.poll(() => seen.length).toBe(1)
 		await writer.write({ a: '3' })
-		await expect.poll(() => seen.length, { timeout: 5_000 }).toBe(2)
+		await expect.poll(() => seen.length).toBe(2)
 		expect(calls).toBe(2)
 	})
 })

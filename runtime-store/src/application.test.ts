@@ -91,7 +91,7 @@ describe('onExpiring', () => {
 		const began = Date.now()
 		ends.push(async () => test.store.onExpiring(0, () => {})())
 		test.store.onExpiring(500, (event) => void events.push(event))
-		await expect.poll(() => events.length, { timeout: 5_000, interval: 20 }).toBe(1)
+		await expect.poll(() => events.length, { interval: 20 }).toBe(1)
 		expect(Date.now() - began).toBeGreaterThan(300)
 	})
 })

@@ -99,7 +99,7 @@ describe('a change is told', () => {
 		})
 		ends.push(() => store.destroy())
 		await store.isReady()
-		await expect.poll(() => store.status().mounts[0]?.loaded, { timeout: 5_000 }).toBe(true)
+		await expect.poll(() => store.status().mounts[0]?.loaded).toBe(true)
 		const pool = rotating(
 			store,
 			['a'],
@@ -111,8 +111,8 @@ describe('a change is told', () => {
 		const told: SecretChange[] = []
 		store.onChange(({ changes }) => void told.push(...changes))
 		await writer.write({ a: '2' })
-		await expect.poll(() => told.map(({ name }) => name), { timeout: 5_000 }).toStrictEqual(['a'])
-		await expect.poll(() => pool.use((value) => value), { timeout: 5_000 }).toBe('2')
+		await expect.poll(() => told.map(({ name }) => name)).toStrictEqual(['a'])
+		await expect.poll(() => pool.use((value) => value)).toBe('2')
 	})
 })
 

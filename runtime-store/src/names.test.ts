@@ -224,7 +224,7 @@ describe('a manifest that cannot be used', () => {
 		expect(await store.getSecret('db', 'payments-db')).toStrictEqual({ db: 'one', 'payments-db': 'one' })
 		for (const value of ['two', 'three']) {
 			await writer.write({ ...(text === undefined ? {} : { [MANIFEST_FILE]: text }), db: value })
-			await expect.poll(() => store.getSecret('db'), { timeout: 5_000 }).toStrictEqual({ db: value })
+			await expect.poll(() => store.getSecret('db')).toStrictEqual({ db: value })
 		}
 		expect(await store.getSecret('payments-db')).toStrictEqual({ 'payments-db': 'three' })
 		await store.setSecret('db', 'mine')
@@ -240,7 +240,7 @@ describe('a manifest that cannot be used', () => {
 		const store = storeOf()
 		await store.ready()
 		await writer.write({ [MANIFEST_FILE]: '{"schema":2}', other: 'here', db: 'of another secret' })
-		await expect.poll(() => store.getSecret('db'), { timeout: 5_000 }).toStrictEqual({ db: 'of another secret' })
+		await expect.poll(() => store.getSecret('db')).toStrictEqual({ db: 'of another secret' })
 		const mark = await vault.mark()
 		for (const call of [() => store.setSecret('db', 'mine'), () => store.removeSecret('db')])
 			await expect(call()).rejects.toMatchObject({
@@ -262,7 +262,7 @@ describe('a manifest that cannot be used', () => {
 		expect(await store.getSecret('payments-db')).toStrictEqual({ 'payments-db': 'one' })
 		await symlink(two.directory, join(folder, 'next'))
 		await rename(join(folder, 'next'), path)
-		await expect.poll(() => store.getSecret('db'), { timeout: 5_000 }).toStrictEqual({ db: 'two' })
+		await expect.poll(() => store.getSecret('db')).toStrictEqual({ db: 'two' })
 		await expect(store.setSecret('db', 'mine')).rejects.toMatchObject({ data: { reason: 'NotReady' } })
 		expect(store.status().mounts[0]).toMatchObject({ mapping: 'unknown' })
 	})

@@ -68,7 +68,7 @@ test('pages that are too long are asked for in shorter ones: one large binding h
 	expect(told.filter((each) => each.startsWith('fault'))).toEqual([])
 }, 40_000)
 const watches = () => server.seen.filter(({ query }) => query.has('watch'))
-const untilTold = (what: string) => vi.waitFor(() => expect(told).toContain(what), { timeout: 5_000, interval: 5 })
+const untilTold = (what: string) => vi.waitFor(() => expect(told).toContain(what), { interval: 5 })
 
 describe('in good weather', () => {
 	test('lists by pages of 500, then follows from the version of the list with bookmarks', async () => {

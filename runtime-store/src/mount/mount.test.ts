@@ -91,7 +91,7 @@ describe('reading a generation', () => {
 		for (let burst = 0; burst < 20; burst++) {
 			const last = `${burst}-3`
 			for (const i of [1, 2, 3]) await writer.write({ n: `${burst}-${i}` })
-			await expect.poll(() => mount.snapshot?.secrets.get('n')?.text, { timeout: 5_000, interval: 5 }).toBe(last)
+			await expect.poll(() => mount.snapshot?.secrets.get('n')?.text, { interval: 5 }).toBe(last)
 		}
 	}, 60_000)
 
@@ -104,7 +104,7 @@ describe('reading a generation', () => {
 		expect(mount.snapshot).toBeUndefined()
 		expect(problems).toStrictEqual(['empty'])
 		await new AtomicWriter(path).write({ a: 'whole' })
-		await expect.poll(() => mount.snapshot?.secrets.get('a')?.text, { timeout: 5_000 }).toBe('whole')
+		await expect.poll(() => mount.snapshot?.secrets.get('a')?.text).toBe('whole')
 	})
 })
 
@@ -118,11 +118,9 @@ describe('plain directories', () => {
 		expect(mount.snapshot).toMatchObject({ kind: 'plain', manifestState: 'none' })
 		await writeFile(join(path, 'a'), '2')
 		await writeFile(join(path, 'b'), 'new')
-		await expect
-			.poll(() => mount.snapshot && textsOf(mount.snapshot), { timeout: 5_000 })
-			.toStrictEqual({ a: '2', b: 'new' })
+		await expect.poll(() => mount.snapshot && textsOf(mount.snapshot)).toStrictEqual({ a: '2', b: 'new' })
 		await rm(join(path, 'a'))
-		await expect.poll(() => mount.snapshot && textsOf(mount.snapshot), { timeout: 5_000 }).toStrictEqual({ b: 'new' })
+		await expect.poll(() => mount.snapshot && textsOf(mount.snapshot)).toStrictEqual({ b: 'new' })
 	})
 
 	it('becomes a mounted directory when a writer takes it over', async () => {
@@ -132,7 +130,7 @@ describe('plain directories', () => {
 		await mount.start()
 		await rm(join(path, 'a'))
 		await new AtomicWriter(path).write({ a: 'mounted' })
-		await expect.poll(() => mount.snapshot?.kind, { timeout: 5_000 }).toBe('generation')
+		await expect.poll(() => mount.snapshot?.kind).toBe('generation')
 		expect(mount.snapshot?.secrets.get('a')?.text).toBe('mounted')
 	})
 })
@@ -158,20 +156,20 @@ describe('trouble', () => {
 		const { mount, problems, contents } = follow()
 		await mount.start()
 		await rename(path, join(folder, 'away'))
-		await expect.poll(() => mount.problem, { timeout: 5_000 }).toBe('missing')
+		await expect.poll(() => mount.problem).toBe('missing')
 		await mkdir(path)
-		await expect.poll(() => mount.problem, { timeout: 5_000 }).toBe('empty')
+		await expect.poll(() => mount.problem).toBe('empty')
 		await rm(path, { recursive: true })
 		await rename(join(folder, 'away'), path)
-		await expect.poll(() => mount.problem, { timeout: 5_000 }).toBeUndefined()
+		await expect.poll(() => mount.problem).toBeUndefined()
 		// A link to nowhere stays half a mount: the directory it names never comes.
 		await rm(join(path, '..data'))
 		await symlink('..nowhere', join(path, '..data'))
-		await expect.poll(() => mount.problem, { timeout: 5_000 }).toBe('unreadable')
+		await expect.poll(() => mount.problem).toBe('unreadable')
 		expect(mount.snapshot?.secrets.get('a')?.text).toBe('good')
 		await rm(path, { recursive: true })
 		await writer.write({ a: 'better' })
-		await expect.poll(() => mount.snapshot?.secrets.get('a')?.text, { timeout: 5_000 }).toBe('better')
+		await expect.poll(() => mount.snapshot?.secrets.get('a')?.text).toBe('better')
 		expect(problems.filter((problem) => problem === 'unreadable')).toHaveLength(1)
 		expect(contents.at(-1)).toStrictEqual({ a: 'better' })
 	}, 20_000)
@@ -181,7 +179,7 @@ describe('trouble', () => {
 		const { mount } = follow()
 		await mount.start()
 		await chmod(path, 0o000)
-		await expect.poll(() => mount.problem, { timeout: 5_000 }).toBe('unreadable')
+		await expect.poll(() => mount.problem).toBe('unreadable')
 		await chmod(path, 0o755)
 	})
 

@@ -101,8 +101,7 @@ describe('a swap', () => {
 		for (const store of both) expect(await store.getSecret('a')).toStrictEqual({ a: '1' })
 		for (const value of ['2', '3', '4']) {
 			await writer.write({ a: value })
-			for (const store of both)
-				await expect.poll(() => store.getSecret('a'), { timeout: 5_000 }).toStrictEqual({ a: value })
+			for (const store of both) await expect.poll(() => store.getSecret('a')).toStrictEqual({ a: value })
 		}
 	})
 
@@ -117,9 +116,9 @@ describe('a swap', () => {
 		expect(await reading).toStrictEqual({ a: '1' })
 		await symlink(two.directory, join(folder, 'new'))
 		await rename(join(folder, 'new'), path)
-		await expect.poll(() => store.getSecret('a'), { timeout: 5_000 }).toStrictEqual({ a: '2' })
+		await expect.poll(() => store.getSecret('a')).toStrictEqual({ a: '2' })
 		await two.write({ a: '3' })
-		await expect.poll(() => store.getSecret('a'), { timeout: 5_000 }).toStrictEqual({ a: '3' })
+		await expect.poll(() => store.getSecret('a')).toStrictEqual({ a: '3' })
 		expect(store.status().mounts[0]?.watching).toBe(true)
 	})
 
@@ -143,6 +142,6 @@ describe('a swap', () => {
 		const store = new AzureMountedSecretStore({ mountPath: path, readyTimeoutMs: 50, logger: initLogger('fatal') })
 		stores.push(store)
 		await expect(store.getSecret('a')).rejects.toMatchObject({ data: { reason: 'NotReady' } })
-		await expect.poll(() => store.status().mounts[0]?.problem, { timeout: 5_000 }).toBe('unreadable')
+		await expect.poll(() => store.status().mounts[0]?.problem).toBe('unreadable')
 	})
 })

@@ -127,7 +127,7 @@ describe('the command line', { timeout: 30_000 }, () => {
 		if (!ends) {
 			// Longer than it takes to see that a parent is gone: it looks every 500 ms.
 			const until = Date.now() + 1_500
-			await expect.poll(() => Date.now() >= until, { timeout: 5_000 }).toBe(true)
+			await expect.poll(() => Date.now() >= until).toBe(true)
 			expect((await emulatorControl(control).listVaults()).map(({ name }) => name)).toEqual(['payments'])
 			process.kill(pid, 'SIGINT')
 		}

@@ -92,7 +92,7 @@ export async function expectEvents(stage: Stage, name: string, expected: Record<
 	const sum = (told: Record<string, number>) => Object.values(told).reduce((all, count) => all + count, 0)
 	// Events are sent after the status, and nobody waits for them.
 	const all = async () => sum(await eventsAbout(stage, name)) >= sum(expected)
-	await until('the events', all, { timeoutMs: 10_000, everyMs: 50 }).catch(() => {})
+	await until('the events', all, { timeoutMs: 30_000, everyMs: 50 }).catch(() => {})
 	expect(await eventsAbout(stage, name)).toEqual(expected)
 }
 
