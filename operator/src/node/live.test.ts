@@ -13,6 +13,8 @@ import { runNode } from './node.ts'
 import { parseNodeConfig } from './node-config.ts'
 
 const MINUTE_MS = 60_000
+/** How long the loop that looks after the sockets sleeps, and no other one. */
+const LOOK_MS = 1_000
 
 let root: string
 let port: number
@@ -24,6 +26,8 @@ interface TestTime {
 	ms: number
 	/** loops that hang */
 	readonly hanging: number
+	/** Moves time on by a second once the loop that looks after the sockets has gone round: what it does may take a busy machine long. */
+	second(): Promise<void>
 	/** Who sleeps from now on does not wake. */
 	hang(): void
 	goOn(): void
@@ -34,10 +38,17 @@ interface TestTime {
 function createTime(): TestTime {
 	let stop: PromiseWithResolvers<void> | undefined
 	let hanging = 0
+	/** how often the loop that looks after the sockets has slept */
+	let looks = 0
 	const time: TestTime = {
 		ms: 0,
 		get hanging() {
 			return hanging
+		},
+		async second() {
+			const before = looks
+			await until('the loop to go round', async () => looks >= before + 2, { everyMs: 1 })
+			time.ms += 1_000
 		},
 		hang() {
 			stop = Promise.withResolvers()
@@ -49,7 +60,8 @@ function createTime(): TestTime {
 		clock: {
 			now: () => Date.now(),
 			monotonic: () => time.ms,
-			async sleep(_, signal) {
+			async sleep(ms, signal) {
+				if (ms === LOOK_MS) looks++
 				if (stop) {
 					hanging++
 					await stop.promise
@@ -73,9 +85,9 @@ async function freePort(): Promise<number> {
 	return found
 }
 
-/** As the kubelet asks. */
+/** As the kubelet asks, but for as long as a busy machine takes. */
 const probe = async () => {
-	const response = await fetch(`http://127.0.0.1:${port}/healthz`, { signal: AbortSignal.timeout(1_000) })
+	const response = await fetch(`http://127.0.0.1:${port}/healthz`, { signal: AbortSignal.timeout(30_000) })
 	return { status: response.status, text: (await response.text()).trim() }
 }
 
@@ -112,7 +124,10 @@ afterEach(async () => {
 
 it('is alive for as long as it looks after its sockets, and not a minute after it has stopped to', async () => {
 	const before = time.ms
-	for (; time.ms < before + 5 * MINUTE_MS; time.ms += 1_000) expect(await probe()).toEqual({ status: 200, text: 'ok' })
+	while (time.ms < before + 5 * MINUTE_MS) {
+		expect(await probe()).toEqual({ status: 200, text: 'ok' })
+		await time.second()
+	}
 	time.hang()
 	// The loop that looks, and the one that tidies up.
 	await until('both loops to hang', async () => time.hanging === 2, { everyMs: 10 })
@@ -133,7 +148,7 @@ it('is not alive any more when its socket is gone and cannot be had back, and is
 	const { text } = await until(
 		'the probe to fail',
 		async () => {
-			time.ms += 1_000
+			await time.second()
 			const answer = await probe()
 			return answer.status === 503 && answer
 		},
