@@ -73,6 +73,8 @@ export interface Knowledge {
 	readonly secrets: ReadonlyMap<string, Known>
 	/** file name → monotonic time at which the vault first called it absent */
 	readonly absentSince: ReadonlyMap<string, number>
+	/** what polls saw whose writes came to nothing: a manifest may still call it absent */
+	readonly seenAgain: ReadonlySet<string>
 	readonly older: ReadonlyMap<string, OlderKnown>
 	/** what the destination held when it was last seen; undefined: not read back yet, or overtaken */
 	readonly holding: Holding | 'none' | undefined
@@ -106,6 +108,7 @@ export const nothingKnown = (uid: string): Knowledge => ({
 	last: undefined,
 	secrets: new Map(),
 	absentSince: new Map(),
+	seenAgain: new Set(),
 	older: new Map(),
 	holding: undefined,
 	readBefore: false,
@@ -123,6 +126,7 @@ export const knownOfNo = (knowledge: Knowledge, source: Source): Knowledge => ({
 	last: undefined,
 	secrets: new Map(),
 	absentSince: new Map(),
+	seenAgain: new Set(),
 	older: new Map(),
 	refused: undefined,
 })

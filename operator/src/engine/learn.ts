@@ -152,6 +152,7 @@ export function afterWrite(
 		secrets,
 		accepted,
 		absentSince: entries((name) => poll.ones.get(name)?.absentSince),
+		seenAgain: new Set([...lost].filter((name) => poll.ones.get(name)?.finding.kind === 'value')),
 		older: lost.size > 0 ? knowledge.older : older.known,
 		last: { wanted, selectors, holds, findings },
 		refused: undefined,
@@ -171,18 +172,28 @@ const described = (holding: Knowledge['holding'], manifest: Manifest | undefined
 	holding === undefined || holding === 'none' || !manifest ? holding : { ...holding, manifest }
 
 /** After a write that was refused: what a human does about it is seen at the next poll, not when drift is due. */
-export const afterRefusal = (
-	knowledge: Knowledge,
-	poll: Poll | undefined,
-	refused: Refused | undefined,
-): Knowledge => ({
+export const afterRefusal = (knowledge: Knowledge, refused: Refused | undefined): Knowledge => ({
 	...knowledge,
 	refused,
 	driftCheckedAt: Number.NEGATIVE_INFINITY,
-	absentSince: new Map([
-		...[...knowledge.absentSince].filter(([name]) => !poll?.ones.has(name)),
-		...[...(poll?.ones ?? [])].flatMap(([name, { absentSince }]): [string, number][] =>
-			absentSince === undefined ? [] : [[name, absentSince]],
-		),
-	]),
 })
+
+/** What a poll saw of the vault is so whatever became of its write: what is there again is absent anew after that. */
+export function seenBy(
+	poll: Poll,
+	{ absentSince, seenAgain }: Knowledge,
+): Pick<Knowledge, 'absentSince' | 'seenAgain'> {
+	const ones = [...poll.ones]
+	return {
+		absentSince: new Map([
+			...[...absentSince].filter(([name]) => !poll.ones.has(name)),
+			...ones.flatMap(([name, one]): [string, number][] =>
+				one.absentSince === undefined ? [] : [[name, one.absentSince]],
+			),
+		]),
+		seenAgain: new Set([
+			...seenAgain,
+			...ones.flatMap(([name, { finding }]) => (finding.kind === 'value' ? [name] : [])),
+		]),
+	}
+}

@@ -7,7 +7,7 @@ import type { One } from './findings.ts'
 import type { Holding } from './holding.ts'
 import type { PassInput, PassResult } from './input.ts'
 import { holdingOf, type Knowledge, knownOfNo } from './knowledge.ts'
-import { afterReadBack, afterRefusal, afterWrite, withManifest } from './learn.ts'
+import { afterReadBack, afterRefusal, afterWrite, seenBy, withManifest } from './learn.ts'
 import { followOlder, isOlderDue, type OlderInput } from './older.ts'
 import { pauseAfter } from './pause.ts'
 import { madeOfTheSame, merged, type Poll, pollSome, pollWhole } from './poll.ts'
@@ -70,7 +70,8 @@ export function* pass(input: PassInput): Piece<PassResult> {
 	const written = yield* write(input, seen, present, planned)
 	if (written.kind === 'ended') {
 		const refused = refusedBy(planned.verdict, second.asked.holding, all.ones, polling.most)
-		return ended(written.knowledge ?? afterRefusal(seen, all, refused), written.broke, found)
+		const knowledge = written.knowledge ?? afterRefusal(seen, refused)
+		return ended({ ...knowledge, ...seenBy(all, seen) }, written.broke, found)
 	}
 	const { holding, at, unwritten, manifest } = written
 	const learnt = afterWrite(seen, { poll: all, older, accepted, written: holding, unwritten, manifest }, at)
@@ -145,7 +146,7 @@ function pollingOf(
 	known: Knowledge,
 	present: Holding | undefined,
 ): Polling {
-	const { last, secrets, absentSince, polls, refused } = known
+	const { last, secrets, absentSince, seenAgain, polls, refused } = known
 	const names = [
 		...(last?.wanted.map(({ name }) => name) ?? []),
 		...Object.keys(holdingOf(known)?.manifest?.secrets ?? {}),
@@ -161,6 +162,7 @@ function pollingOf(
 		holding: present ?? holdingOf(known),
 		known: secrets,
 		absentSince,
+		seenAgain,
 		refused,
 		force: toRead([...new Set(names)], (name) => secrets.get(name)?.finding, known),
 		wanted: last?.wanted,

@@ -16,6 +16,7 @@ const polling = (rest: Partial<Polling> = {}): Polling => ({
 	holding: undefined,
 	known: new Map(),
 	absentSince: new Map(),
+	seenAgain: new Set(),
 	force: new Set(),
 	refused: undefined,
 	wanted: undefined,

@@ -28,6 +28,7 @@ export interface Polling {
 	readonly holding: Holding | undefined
 	readonly known: ReadonlyMap<string, Known>
 	readonly absentSince: ReadonlyMap<string, number>
+	readonly seenAgain: ReadonlySet<string>
 	/** names to read whatever is known: their bytes are missing or not ours */
 	readonly force: ReadonlySet<string>
 	/** the change that was refused last */
@@ -222,15 +223,15 @@ const knownAs = (
 
 /** A fault of one secret is what was found out of it; one that all would meet ends the poll. */
 function faulty(group: Group, fault: VaultFault, answeredAt: Moment, polling: Polling): Findings {
-	const { absentSince, asked, holding, vaultUrl, items } = polling
+	const { absentSince, seenAgain, asked, holding, vaultUrl, items } = polling
 	if (traitsOf(fault).session) return brokeBy({ kind: 'fault', fault })
 	return findingsOf(group, (wanted) => {
 		const { name, objectName } = wanted
 		if (fault.kind !== 'absent') return { finding: { kind: 'fault', fault, confirmed: false } }
 		const since = absentSince.get(name) ?? answeredAt.monotonic
 		const before = deliveredSecret(holding, name, vaultUrl)
-		// Marked already: the vault has said so for long enough before.
-		const marked = before?.state === 'Absent' && before.vault === undefined
+		// Marked already, and not seen since: the vault has said so for long enough before.
+		const marked = before?.state === 'Absent' && before.vault === undefined && !seenAgain.has(name)
 		const confirmed = marked || isAbsent(since, asked.since)
 		const finding: Finding = { kind: 'fault', fault, confirmed }
 		// From here on a gap in the list says the same. Nothing hangs on it when nothing is delivered.

@@ -63,9 +63,9 @@ export const MUTANTS: readonly Mutant[] = [
 	{
 		broken: 'a 403 is taken for absence',
 		file: 'engine/values.ts',
-		find: '	const { absentSince, asked, holding, vaultUrl, items } = polling\n',
+		find: '	const { absentSince, seenAgain, asked, holding, vaultUrl, items } = polling\n',
 		replace:
-			"	const { absentSince, asked, holding, vaultUrl, items } = polling\n	if (fault.kind === 'forbiddenRbac') return faulty(group, { kind: 'absent' }, answeredAt, polling)\n",
+			"	const { absentSince, seenAgain, asked, holding, vaultUrl, items } = polling\n	if (fault.kind === 'forbiddenRbac') return faulty(group, { kind: 'absent' }, answeredAt, polling)\n",
 	},
 	{
 		broken: '`Previous` is not followed',

@@ -144,6 +144,22 @@ export const ofVaults: readonly Story[] = [
 		step(request, 9_000),
 	),
 	story(
+		'a secret that a poll saw again is absent anew after that, though the write of that poll was lost',
+		{ files: ['alpha'] },
+		step({ do: 'toggle', file: 'spare' }, 50_466),
+		step({ do: 'crowd', ms: 3_840, times: 6 }),
+		step({ do: 'edit', to: { vault: 'blue' } }),
+		step({ do: 'recover', vault: 'blue', object: 'alpha' }, 23_729),
+		step({ do: 'edit', to: { swap: 'beta' } }, 49_536),
+		step({ do: 'delete', vault: 'blue', object: 'alpha' }),
+		step({ do: 'role', on: true }, 15_646),
+		step({ do: 'recover', vault: 'blue', object: 'alpha' }),
+		step({ do: 'lose', what: 'lostRequest', on: 'write', times: 3 }, 2_234),
+		step({ do: 'policy', to: { absent: 'Remove' } }, 1_000),
+		step({ do: 'role', on: true }, 10_000),
+		step({ do: 'delete', vault: 'blue', object: 'alpha' }),
+	),
+	story(
 		'what stands in is no version that came after the tag was gone',
 		{
 			select: true,
