@@ -1,4 +1,4 @@
-// The node role as `node/main.ts` starts it, but told over standard input how to reach an API server and an emulator. Answers `usage`, `memory`
+// The node role as `node/node-command.ts` starts it, but told over standard input how to reach an API server and an emulator. Answers `usage`, `memory`
 // (by parts), `collect` (the garbage, where node was started with --expose-gc) and `snapshot FILE` (of its heap). Ends with its input.
 import { writeHeapSnapshot } from 'node:v8'
 import { runNode } from '../../operator/src/node/node.ts'

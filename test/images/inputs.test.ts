@@ -46,7 +46,7 @@ describe('the key of an image', () => {
 	})
 	it.each<[string, readonly Target[]]>([
 		['operator/src/main.ts', ['operator']],
-		['runtime-store/src/manifest/types.ts', ['operator', 'service']],
+		['runtime-store/src/manifest/schema.ts', ['operator', 'service']],
 		['test/emulator/src/cli.ts', ['emulator']],
 		['test/service/src/new.ts', ['service']],
 		['package-lock.json', TARGETS],

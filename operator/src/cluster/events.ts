@@ -80,7 +80,7 @@ const TIMEOUT_MS = 10_000
 // client-go tries an event that got no answer as often, and waits as long in between.
 const MAX_TRIES = 12
 const RETRY_MS = 10_000
-// A process that ends has 20 s for everything (main.ts, node/main.ts: 10 s), and what others wait for comes after its events: the lease.
+// A process that ends has 20 s for everything (main.ts; node-command.ts: 10 s), and what others wait for comes after its events: the lease.
 const FLUSH_MS = 5_000
 // Made once: an error takes its stack with it.
 const FLUSHED = new Error('everything was sent')

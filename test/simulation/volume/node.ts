@@ -20,7 +20,7 @@ import { VaultService } from '../vault-service.ts'
 import { type Directory, directoryDestination } from './directory.ts'
 import type { VolumeWorld } from './world.ts'
 
-// As node/volume.ts and node/bindings.ts have them.
+// As node/volume.ts and node/binding-watches.ts have them.
 const FIRST_RETRY_MS = 5_000
 const AGAIN_MS = 1_000
 const MIN_MS = 50
