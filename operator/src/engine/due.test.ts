@@ -135,13 +135,25 @@ describe('what is read again before the next whole poll', () => {
 	})
 })
 
-test.each<[string, Partial<Knowledge>, boolean, number]>([
-	['the common time of the session', {}, false, 60_000],
-	['after a poll of some: the one that was planned', { wholePollAt: 30_000 }, true, 30_000],
-	['when a version turns', { secrets: new Map([['a', { turnAt: at(20_000).now } as Known]]) }, false, 20_000],
-	['when a pin ends', { last: { ...LAST, holds: { ...LAST.holds, until: at(15_000).now } } }, false, 15_000],
-])('the next whole poll: %s', (_, knowledge, partly, expected) => {
-	expect(nextWhole(known(knowledge), 60_000, at(1_000), partly)).toBe(expected)
+test.each<[string, Partial<Knowledge>, { begunAt: number; partly: boolean }, number]>([
+	['the common time of the session', {}, { begunAt: 500, partly: false }, 60_000],
+	['one that has passed since the poll began', {}, { begunAt: -100, partly: false }, 0],
+	['not the one at which the poll began', {}, { begunAt: 0, partly: false }, 60_000],
+	['after a poll of some: the one that was planned', { wholePollAt: 30_000 }, { begunAt: 500, partly: true }, 30_000],
+	[
+		'when a version turns',
+		{ secrets: new Map([['a', { turnAt: at(20_000).now } as Known]]) },
+		{ begunAt: 500, partly: false },
+		20_000,
+	],
+	[
+		'when a pin ends',
+		{ last: { ...LAST, holds: { ...LAST.holds, until: at(15_000).now } } },
+		{ begunAt: 500, partly: false },
+		15_000,
+	],
+])('the next whole poll: %s', (_, knowledge, given, expected) => {
+	expect(nextWhole(known(knowledge), { next: 60_000, interval: 60_000 }, at(1_000), given)).toBe(expected)
 })
 
 test.each<[string, Partial<Knowledge>, Finding | undefined, string[]]>([

@@ -90,16 +90,20 @@ export const soonest = ({ due }: Knowledge, now: number): number | undefined =>
 
 /**
  * Monotonic time of the next whole poll: the common one of the session, or earlier when a version expires, its time comes,
- * or a pin ends. After a poll of only some secrets the one that was planned stays.
+ * or a pin ends. After a poll of only some secrets the one that was planned stays. A common time that passed since this poll began
+ * is made up for: the time is that one, so that all bindings that missed it share the answers.
  *
- * @param tick the next common time of the session
+ * @param ticks the next common time of the session, and how far they are apart
+ * @param begunAt when this poll began, monotonic
  */
 export function nextWhole(
 	{ secrets, last, wholePollAt }: Knowledge,
-	tick: number,
+	ticks: { readonly next: number; readonly interval: number },
 	at: Moment,
-	partly: boolean,
+	{ begunAt, partly }: { readonly begunAt: number; readonly partly: boolean },
 ): number {
+	const before = ticks.next - ticks.interval
+	const tick = before > begunAt ? before : ticks.next
 	const next = partly && wholePollAt !== undefined ? wholePollAt : tick
 	const turns = [...[...secrets.values()].map(({ turnAt }) => turnAt), last?.holds.until].filter(
 		(time): time is number => time !== undefined,

@@ -98,7 +98,10 @@ export function* polledResult(input: PassInput, done: Done, known: Knowledge): P
 		at: contextOf(source, session),
 		changed: written.holding !== undefined && change.set.size + change.drop.length > 0,
 		again: soonest(known, at.monotonic),
-		nextAt: nextWhole(known, session.nextTick, at, partly),
+		nextAt: nextWhole(known, { next: session.nextTick, interval: binding.interval }, at, {
+			begunAt: input.at.monotonic,
+			partly,
+		}),
 		selectors,
 		removals,
 		holds,

@@ -265,7 +265,8 @@ function nextOf(
 				return whole(Math.max(backoffMs(failures, cap, random), retryAfterOf(fault)))
 			}
 			if (outcome.kind === 'failed') return whole(interval)
-			const next = Math.max(outcome.nextAt, at)
+			// It may have passed: then it is due now, and takes what was asked since that time.
+			const next = outcome.nextAt
 			return { nextPollAt: Math.min(next, outcome.again === undefined ? next : at + outcome.again), wholePollAt: next }
 		}
 	}
