@@ -57,7 +57,7 @@ export class Fleet {
 		for (let node = 0; node < this.#options.nodes; node++) {
 			const volume = this.#startNode(node)
 			this.#volumes.push(volume)
-			void volume.delivered(new AbortController().signal).then(() => this.took.push(this.clock.monotonic() - at))
+			void volume.untilDelivered(new AbortController().signal).then(() => this.took.push(this.clock.monotonic() - at))
 		}
 		await this.clock.until(() => this.took.length === this.#options.nodes)
 	}

@@ -28,7 +28,7 @@ const polled = (result: EntryResult): Outcome => polledOf({ results: [result], a
 const failed = (fault: VaultFault): Outcome => ({ kind: 'failed', fault, at })
 const current = entry({
 	state: 'Current',
-	delivered: {
+	inManifest: {
 		objectName: 'apiKey',
 		version: '0123456789abcdef0123456789abcdef',
 		state: 'Current',
@@ -65,29 +65,29 @@ function statusOf(outcome: Outcome, previous: BindingStatus = {}, rest: Partial<
 const failingFor = (ms: number, lastPoll?: number): Partial<SummaryInput> => ({
 	pollHistory: { ...NO_POLLS, failures: 9, failingSince: DAY - ms, lastPoll },
 })
-const delivered = statusOf(polled(current))
+const goodStatus = statusOf(polled(current))
 const health = (status: BindingStatus | undefined, spec: object = {}, generation: number | undefined = 3) =>
 	runHealth(script, { metadata: { name: 'payments', generation }, spec, ...(status ? { status } : {}) })
 
 test.each<[string, BindingStatus | undefined, string, RegExp]>([
 	['not looked at yet', undefined, 'Progressing', /^Waiting/],
 	['an empty status', {}, 'Progressing', /^Waiting/],
-	['delivered', delivered, 'Healthy', /^All secrets/],
+	['delivered', goodStatus, 'Healthy', /^All secrets/],
 	[
 		'delivered, and the vault away since an hour',
-		statusOf(failed({ kind: 'unreachable' }), delivered, failingFor(3_600_000, NOW - 3_600_000)),
+		statusOf(failed({ kind: 'unreachable' }), goodStatus, failingFor(3_600_000, NOW - 3_600_000)),
 		'Healthy',
 		/cannot be reached/,
 	],
 	[
 		'delivered, and the vault away for longer than staleAfter',
-		statusOf(failed({ kind: 'unreachable' }), delivered, failingFor(2 * DAY, NOW - 2 * DAY)),
+		statusOf(failed({ kind: 'unreachable' }), goodStatus, failingFor(2 * DAY, NOW - 2 * DAY)),
 		'Degraded',
 		/staleAfter/,
 	],
 	[
 		'delivered, and the role gone for longer than staleAfter',
-		statusOf(failed({ kind: 'accessDenied' }), delivered, failingFor(2 * DAY, NOW - 2 * DAY)),
+		statusOf(failed({ kind: 'accessDenied' }), goodStatus, failingFor(2 * DAY, NOW - 2 * DAY)),
 		'Degraded',
 		/staleAfter/,
 	],
@@ -112,7 +112,7 @@ test.each<[string, BindingStatus | undefined, string, RegExp]>([
 	],
 	[
 		"somebody else's Secret",
-		statusOf({ kind: 'refused', reason: 'SecretNotOurs', message: 'line one\nline "two"' }, delivered),
+		statusOf({ kind: 'refused', reason: 'SecretNotOurs', message: 'line one\nline "two"' }, goodStatus),
 		'Degraded',
 		/line one\nline "two"/,
 	],
@@ -126,17 +126,17 @@ test.each<[string, BindingStatus | undefined, string, RegExp]>([
 test('suspended wins over everything, delivered or not', () => {
 	for (const status of [
 		undefined,
-		delivered,
+		goodStatus,
 		statusOf({ kind: 'suspended' }),
-		statusOf({ kind: 'suspended' }, delivered),
+		statusOf({ kind: 'suspended' }, goodStatus),
 	])
 		expect(health(status, { suspend: true }).status).toBe('Suspended')
-	expect(health(delivered, { suspend: false }).status).toBe('Healthy')
+	expect(health(goodStatus, { suspend: false }).status).toBe('Healthy')
 })
 
 test('a status or a condition about an earlier generation is no answer', () => {
-	expect(health(delivered, {}, 4).status).toBe('Progressing')
-	expect(health({ ...delivered, observedGeneration: 4 }, {}, 4).status).toBe('Progressing')
+	expect(health(goodStatus, {}, 4).status).toBe('Progressing')
+	expect(health({ ...goodStatus, observedGeneration: 4 }, {}, 4).status).toBe('Progressing')
 	const stalled = statusOf({ kind: 'refused', reason: 'SecretNotOurs', message: 'x' })
 	expect(health(stalled, {}, 4).status).toBe('Progressing')
 	expect(health(stalled, {}, 3).status).toBe('Degraded')

@@ -84,13 +84,13 @@ export class Judge {
 			const file = binding.files.get(name)
 			if (!file) continue
 			// What a status says again may be old: the one before told of a poll that came to no end.
-			if (file.told.version === version) continue
-			file.told.version = version
+			if (file.byStatus.version === version) continue
+			file.byStatus.version = version
 			if (version === undefined) continue
 			const id = this.#idOf(file.text)
 			// Renamed back to a place that was left with older bytes, they are what there is to tell of.
 			const isFound = binding.tampered.has(name) && id === version
-			if (!isFound && !file.told.course.see(version)) problem(`tells version ${version} of ${name}, which is over`)
+			if (!isFound && !file.byStatus.course.see(version)) problem(`tells version ${version} of ${name}, which is over`)
 			if (!ordered || isSuspended || binding.tampered.has(name)) continue
 			if (id !== version) problem(`tells version ${version} of ${name}, and there is ${id}`)
 		}
@@ -200,13 +200,14 @@ export class Judge {
 		name: string,
 		file: File,
 		text: string | undefined,
-		{ asked, before, unlisted, held }: Watching,
+		{ asked, before, unlisted, everPinned }: Watching,
 		problem: (text: string) => void,
 	): void {
 		const { vaults, times, absentMs } = this.#options
 		const { course } = file
 		if (text === undefined) {
-			const isLost = unlisted.has(name) || (file.selected && held.has(name)) || this.#isOfOtherVault(name, file, asked)
+			const isLost =
+				unlisted.has(name) || (file.selected && everPinned.has(name)) || this.#isOfOtherVault(name, file, asked)
 			if (!isLost && !course.seeRemoved(times.monotonic(), absentMs)) problem(`${name} went without a reason`)
 			return
 		}
@@ -245,9 +246,9 @@ export class Judge {
 		binding.manifest = text
 		const versions = versionsOf(parsed.manifest)
 		for (const [name, version] of versions) {
-			const held = texts.get(name)
-			if (held === undefined || tampered.has(name)) continue
-			const id = this.#idOf(held)
+			const everPinned = texts.get(name)
+			if (everPinned === undefined || tampered.has(name)) continue
+			const id = this.#idOf(everPinned)
 			if (id !== version) problem(`${name} is of version ${id}, the manifest says ${version}`)
 		}
 		for (const name of texts.keys()) {

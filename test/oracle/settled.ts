@@ -11,7 +11,7 @@ export interface Shown {
 	status: SeenStatus | undefined
 	texts: ReadonlyMap<string, string>
 	/** by the manifest */
-	told: Readonly<Record<string, ManifestSecret>>
+	manifest: Readonly<Record<string, ManifestSecret>>
 	/** no older versions can be told, because versions of one second are among them */
 	tied?: (wish: FileWish) => boolean
 	/** somebody else counts removals for all places, and this one says of each that waits that it is held */
@@ -25,12 +25,12 @@ export interface Shown {
 /** @returns what is not as the model says; undefined when all is */
 export function difference(watching: Watching, shown: Shown, vaults: VaultHistory): string | undefined {
 	const { asked, files } = watching
-	const { status, told, generation } = shown
+	const { status, manifest, generation } = shown
 	if (status?.observedGeneration !== generation) return 'the status is of another generation'
 	if (asked.suspend) return conditionOf(status, 'Fresh')?.reason === 'Suspended' ? undefined : 'it is not suspended'
 	// A binding that only selects, and has nothing, most likely has a wrong selector: it says so.
 	const named = [...asked.wishes.values()].some(({ tag }) => tag === undefined)
-	let [ready, fresh] = [named || Object.keys(told).length > 0, true]
+	let [ready, fresh] = [named || Object.keys(manifest).length > 0, true]
 	const { required = [] } = shown
 	const isRefused = (name: string, wish: FileWish | undefined, target: Target | undefined) =>
 		wish !== undefined && target?.kind === 'version' && shown.refused?.(name, wish, target.id) === true
@@ -52,18 +52,17 @@ export function difference(watching: Watching, shown: Shown, vaults: VaultHistor
 			continue
 		}
 		// What stands in the manifest beside older versions, while its own file is gone, is not delivered.
-		const delivered = shown.texts.has(name) ? told[name] : undefined
+		const entry = shown.texts.has(name) ? manifest[name] : undefined
 		// Bytes of what was wanted here before stay until there are better ones.
-		const other =
-			wish && otherOf(wish, watching.tampered.has(name) ? undefined : shown.texts.get(name), delivered, vaults)
+		const other = wish && otherOf(wish, watching.tampered.has(name) ? undefined : shown.texts.get(name), entry, vaults)
 		// Nobody asked for these bytes here, and whether it matters that they are there nobody said.
 		if (other && (file.selected || wish.optional)) return undefined
-		if (wish && !file.selected && !wish.optional && (!delivered || other)) ready = false
+		if (wish && !file.selected && !wish.optional && (!entry || other)) ready = false
 		// After a hold the pinned bytes stay until there are better ones, and the rules for those do not apply to them.
-		if (delivered?.pinned && wish?.pin === undefined && target?.kind !== 'version') return undefined
-		if (delivered && !other && one?.version !== delivered.version)
-			return `${name}: the manifest says ${delivered.version}, the status ${one?.version}`
-		if (target?.kind === 'remove' && delivered && isBraked(file, target)) {
+		if (entry?.pinned && wish?.pin === undefined && target?.kind !== 'version') return undefined
+		if (entry && !other && one?.version !== entry.version)
+			return `${name}: the manifest says ${entry.version}, the status ${one?.version}`
+		if (target?.kind === 'remove' && entry && isBraked(file, target)) {
 			// What the place cannot be without stays, and that is told.
 			if (required.includes(name)) return conditionProblem('Fresh', false, status)
 			// Of another secret of the same vault they stay: a pod may live on them.
@@ -81,22 +80,23 @@ export function difference(watching: Watching, shown: Shown, vaults: VaultHistor
 		}
 		if (target?.kind === 'keep') {
 			// A deselected secret that is kept is what the policy asked for.
-			if (target.why === 'disabled' || target.why === 'versionAbsent' || (target.why === 'absent' && delivered))
+			if (target.why === 'disabled' || target.why === 'versionAbsent' || (target.why === 'absent' && entry))
 				fresh = false
 			const state = { absent: 'Absent', disabled: 'Disabled', deselected: 'Deselected' }[target.why as string]
-			if (delivered && !other && state !== undefined && delivered.state !== state)
-				return `${name} is kept in the state ${delivered.state}, though ${target.why}`
+			if (entry && !other && state !== undefined && entry.state !== state)
+				return `${name} is kept in the state ${entry.state}, though ${target.why}`
 		}
 	}
-	const isHeld = (name: string) => status.secrets?.find((each) => each.name === name)?.reason === 'RemovalsHeld'
-	if (shown.counted) waiting.splice(0, waiting.length, ...waiting.filter((name) => !isHeld(name)))
+	const isWaiting = (name: string) => status.secrets?.find((each) => each.name === name)?.reason === 'RemovalsHeld'
+	if (shown.counted) waiting.splice(0, waiting.length, ...waiting.filter((name) => !isWaiting(name)))
 	if (waiting.length > asked.maxRemovals && !shown.counted) fresh = false
 	else if (waiting.length > 0) return `${waiting.join(', ')} still there`
 	return conditionProblem('Ready', ready, status) ?? conditionProblem('Fresh', fresh, status)
 }
 
 /** A read of what is disabled shows no tags: a node that nobody tells of it cannot know that it is deselected as well. */
-const isHidden = ({ counted, told }: Shown, name: string) => counted === true && told[name]?.state === 'Disabled'
+const isHidden = ({ counted, manifest }: Shown, name: string) =>
+	counted === true && manifest[name]?.state === 'Disabled'
 
 function conditionProblem(type: string, wanted: boolean, status: SeenStatus): string | undefined {
 	const is = conditionOf(status, type)
@@ -109,14 +109,14 @@ function conditionProblem(type: string, wanted: boolean, status: SeenStatus): st
 function otherOf(
 	{ vault, objectName, pin }: FileWish,
 	text: string | undefined,
-	delivered: ManifestSecret | undefined,
+	entry: ManifestSecret | undefined,
 	vaults: VaultHistory,
 ): 'object' | 'vault' | undefined {
 	const origin = text === undefined ? undefined : vaults.origin(text)
 	// A stranger's bytes are of what the manifest says was there before him: nobody can mend what is wanted no more.
-	if ((origin && origin.vault !== vault) || (!origin && delivered?.vault !== undefined)) return 'vault'
+	if ((origin && origin.vault !== vault) || (!origin && entry?.vault !== undefined)) return 'vault'
 	const isOther =
-		delivered !== undefined && (delivered.objectName !== objectName || (pin !== undefined && delivered.version !== pin))
+		entry !== undefined && (entry.objectName !== objectName || (pin !== undefined && entry.version !== pin))
 	return isOther || (origin && origin.objectName !== objectName) ? 'object' : undefined
 }
 
@@ -124,7 +124,7 @@ function versionProblem(
 	name: string,
 	wish: FileWish | undefined,
 	target: Extract<Target, { kind: 'version' }>,
-	{ texts, told, tied }: Shown,
+	{ texts, manifest, tied }: Shown,
 	vaults: VaultHistory,
 ): string | undefined {
 	if (!wish) return undefined
@@ -135,13 +135,13 @@ function versionProblem(
 	}
 	if (idOf(name) !== target.id) return `${name} is of version ${idOf(name)} instead of ${target.id}`
 	const state = target.why ? 'Previous' : 'Current'
-	const delivered = told[name]
-	if (delivered?.version !== target.id || delivered.state !== state || delivered.pinned !== (pin !== undefined))
-		return `${name}: the manifest says ${delivered?.state} ${delivered?.version}, pinned ${delivered?.pinned}`
+	const entry = manifest[name]
+	if (entry?.version !== target.id || entry.state !== state || entry.pinned !== (pin !== undefined))
+		return `${name}: the manifest says ${entry?.state} ${entry?.version}, pinned ${entry?.pinned}`
 	if (tied?.(wish)) return undefined
 	const item = vaults.item(vault, objectName)
 	const kept = item && older > 0 ? previousOf(item, target.id, older) : []
-	const inManifest = delivered.previous.map(({ version }) => version)
+	const inManifest = entry.previous.map(({ version }) => version)
 	if (inManifest.join() !== kept.join()) return `${name} has the older versions ${inManifest}, not ${kept}`
 	const inFiles = kept.map((_, i) => idOf(previousFileName(name, i + 1)))
 	if (inFiles.join() !== kept.join()) return `${name} has files of the older versions ${inFiles}, not ${kept}`

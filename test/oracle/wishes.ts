@@ -39,7 +39,7 @@ export interface File {
 	/** the same as we last wrote it, whatever somebody else made of it since */
 	written: string | undefined
 	/** the same, as the status tells it */
-	told: { course: Course; version: string | undefined }
+	byStatus: { course: Course; version: string | undefined }
 }
 
 /** A binding and what was seen of it so far. */
@@ -61,7 +61,7 @@ export interface Watching {
 	/** names of which no manifest need tell, because somebody else wrote it */
 	unlisted: Set<string>
 	/** names that a hold pinned at some time: what a selector brought and a hold kept belongs to neither any more */
-	held: Set<string>
+	everPinned: Set<string>
 	/** a status has told that something was delivered */
 	reported: boolean
 	/** highest revision of a manifest of ours, and its text */
@@ -79,8 +79,8 @@ export function watchingOf(
 	selected: ReadonlySet<string>,
 ): Watching {
 	const file = (each: string): File => {
-		const told = { course: new Course(), version: undefined }
-		return { selected: selected.has(each), course: new Course(), text: undefined, written: undefined, told }
+		const byStatus = { course: new Course(), version: undefined }
+		return { selected: selected.has(each), course: new Course(), text: undefined, written: undefined, byStatus }
 	}
 	return {
 		name,
@@ -92,7 +92,7 @@ export function watchingOf(
 		texts: new Map(),
 		tampered: new Set(),
 		unlisted: new Set(),
-		held: new Set(),
+		everPinned: new Set(),
 		reported: false,
 		revision: 0,
 		manifest: undefined,
@@ -104,7 +104,7 @@ export function watchingOf(
 export function edited(watching: Watching, to: Partial<Asked>): void {
 	watching.before.push(watching.asked)
 	watching.asked = { ...watching.asked, ...to }
-	if (watching.asked.hold) watching.held.add(watching.asked.hold.name)
+	if (watching.asked.hold) watching.everPinned.add(watching.asked.hold.name)
 }
 
 /** All that was asked for before may be looked for in this vault by now. */
@@ -137,9 +137,9 @@ export function targetFor(
 ): Target {
 	const wish = wishes.get(name)
 	if (!wish) return { kind: 'remove', why: 'unwanted' }
-	const held = hold?.name === name && nowSeconds * 1000 < (hold.until ?? Number.POSITIVE_INFINITY)
+	const isPinned = hold?.name === name && nowSeconds * 1000 < (hold.until ?? Number.POSITIVE_INFINITY)
 	// What is held is delivered whatever the selectors say.
-	const rest = held && hold ? { pin: hold.id } : { pin: wish.pin, tag: wish.tag }
+	const rest = isPinned && hold ? { pin: hold.id } : { pin: wish.pin, tag: wish.tag }
 	return targetOf(vaults.item(wish.vault, wish.objectName), policy, nowSeconds, rest)
 }
 
@@ -224,14 +224,14 @@ export class Wishes {
 		if (moments.length === 0) return
 		const ended = this.#times.monotonic()
 		for (const { files, before, asked } of this.#bindings) {
-			for (const [name, { course, told }] of files) {
+			for (const [name, { course, byStatus }] of files) {
 				for (const moment of moments) {
 					for (const each of [...before, asked]) {
 						const target = targetFor(each, name, this.#vaults, moment / 1000)
 						const wish = each.wishes.get(name)
 						const of = wish && `${wish.vault}/${wish.objectName}`
 						course.want(target, began, ended, of)
-						told.course.want(target, began, ended, of)
+						byStatus.course.want(target, began, ended, of)
 					}
 				}
 			}

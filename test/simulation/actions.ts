@@ -182,8 +182,8 @@ export function act(world: World, action: Action): void {
  * that is renamed again while it is incomplete stays behind. That is known, and not mended yet.
  */
 function isRenameOver({ watching, binding, shape }: World): boolean {
-	const told = binding.status?.['secretName']
-	return watching.before.length === 0 && (told === undefined || told === shape.secretName)
+	const shown = binding.status?.['secretName']
+	return watching.before.length === 0 && (shown === undefined || shown === shape.secretName)
 }
 
 function kindsOf(on: Kind | 'vault' | 'api'): readonly Kind[] {

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { expect } from 'vitest'
 import { type History, run } from './history.ts'
 import { SimulatedOperator } from './operator.ts'
-import { told } from './told.ts'
+import { storyOf } from './story.ts'
 
 const LONG = process.env['ASB_LONG'] !== undefined
 /** The same in each short run: whoever breaks something finds it, and nobody else finds what was there before. */
@@ -27,5 +27,5 @@ export function check(histories: fc.Arbitrary<History>, count: number): void {
 	)
 	const [shortest] = result.counterexample ?? []
 	if (shortest)
-		expect.fail(`ASB_SEED=${SEED}, after ${result.numRuns} histories:\n${told(shortest)}\n\n${seen.join('\n')}`)
+		expect.fail(`ASB_SEED=${SEED}, after ${result.numRuns} histories:\n${storyOf(shortest)}\n\n${seen.join('\n')}`)
 }

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { check, HISTORIES, problemsOf, SEED, STEPS } from './checked.ts'
 import { histories } from './generator.ts'
 import { stories } from './stories/all.ts'
-import { told } from './told.ts'
+import { storyOf } from './story.ts'
 
 // Each takes a fortieth of a second on a quiet machine, and half a second where everything else runs beside it.
 const LIMIT_MS = HISTORIES * 1_500
@@ -34,7 +34,7 @@ describe('a crash at every question', () => {
 				const crash = { pause: 0, requests, action: { do: 'crash', inFlight, downMs: 0 } } as const
 				for (let at = 0; at <= history.steps.length; at++) {
 					const steps = history.steps.toSpliced(at, 0, crash)
-					expect(problemsOf({ ...history, steps }), told({ ...history, steps })).toEqual([])
+					expect(problemsOf({ ...history, steps }), storyOf({ ...history, steps })).toEqual([])
 				}
 			}
 		}

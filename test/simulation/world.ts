@@ -55,7 +55,7 @@ export class World {
 	/** the operator's clock was set back: a revision that somebody else destroyed after that may be taken again */
 	protected isSetBack = false
 	/** names of Secrets of which a status told */
-	readonly #toldNames = new Set<string>()
+	readonly #shownNames = new Set<string>()
 	#silentUntil = 0
 	/** when the operator is there again that was killed last */
 	#awayUntil = 0
@@ -190,7 +190,7 @@ export class World {
 		const status = Object.fromEntries(merged)
 		this.#put({ ...this.binding, status })
 		this.requests.statuses++
-		this.#toldNames.add(String(status['secretName']))
+		this.#shownNames.add(String(status['secretName']))
 		const { generation } = this.binding.metadata
 		const version = this.binding.metadata.resourceVersion
 		this.wishes.pass()
@@ -303,7 +303,7 @@ export class World {
 		const parsed = manifestIn(texts.get('.binding.json') ?? '')
 		// Nothing is written while the binding is suspended, whatever somebody else wrote.
 		if (texts.size > 0 && parsed.kind !== 'ok' && !this.shape.suspend) return 'no manifest'
-		const told = parsed.kind === 'ok' ? parsed.manifest.secrets : {}
+		const manifest = parsed.kind === 'ok' ? parsed.manifest.secrets : {}
 		const { status, metadata } = this.binding
 		const former = this.shape.secretName === 'one' ? 'two' : 'one'
 		const tied = ({ vault, objectName }: { vault: string; objectName: string }) => this.vaults.isTied(vault, objectName)
@@ -313,12 +313,12 @@ export class World {
 		}
 		const problem = difference(
 			this.watching,
-			{ generation: metadata.generation, status, texts, told, tied, refused, required: requiredBy(this.shape) },
+			{ generation: metadata.generation, status, texts, manifest, tied, refused, required: requiredBy(this.shape) },
 			this.vaults,
 		)
 		const isDone = !this.shape.suspend && conditionOf(status, 'Ready')?.status === 'True'
 		if (problem !== undefined || !isDone) return problem
-		const isThere = this.#toldNames.has(former) && this.secrets.get(former) !== undefined
+		const isThere = this.#shownNames.has(former) && this.secrets.get(former) !== undefined
 		return isThere ? 'the Secret is still there under its former name' : undefined
 	}
 }

@@ -111,7 +111,7 @@ describe('a binding', () => {
 					notYetValid: 'Keep',
 					maxRemovals: 5,
 				},
-				hold: { kind: 'none' },
+				annotatedPins: { kind: 'none' },
 			},
 		})
 	})

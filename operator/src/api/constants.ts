@@ -14,7 +14,7 @@ export const REFRESHED_ANNOTATION = `${GROUP}/refreshed`
 export const REQUESTED_ANNOTATION = `${GROUP}/requested-at`
 /** Annotation on a binding: pins secrets for a while, `<name>=<version>; until=<RFC 3339 time>`. */
 export const HOLD_ANNOTATION = `${GROUP}/hold`
-/** Annotation on a binding: acknowledges removals that were held, by the digest in the message about them. */
+/** Annotation on a binding: acknowledges removals that wait, by the digest in the message about them. */
 export const ALLOW_REMOVALS_ANNOTATION = `${GROUP}/allow-removals`
 /** Annotation on a ServiceAccount: the vault of bindings that name none. */
 export const VAULT_URL_ANNOTATION = `${GROUP}/vault-url`

@@ -1,5 +1,6 @@
 import { fileNameProblem } from 'purista-azure-mounted-secret-store/manifest'
 import * as z from 'zod'
+import { type AnnotatedPins, parseAnnotatedPins } from './annotated-pins.ts'
 import {
 	ALLOW_REMOVALS_ANNOTATION,
 	type Audience,
@@ -10,7 +11,6 @@ import {
 } from './constants.ts'
 import { DELIVERY_RULES, VOLUME_MODES } from './delivery-schema.ts'
 import { parseDuration } from './duration.ts'
-import { type Hold, parseHold } from './hold.ts'
 import {
 	type BindingStatus,
 	type CertificateEntry,
@@ -93,7 +93,7 @@ export interface Binding<D extends Delivery = Delivery> {
 	staleAfter: number
 	select: Selector[]
 	policy: Policy
-	hold: Hold
+	annotatedPins: AnnotatedPins
 	/** texts of the annotations hold and allow-removals: changes do not show in the generation */
 	overrides: string
 	/** text of the annotation allow-removals */
@@ -243,7 +243,7 @@ function bindingOf(metadata: z.output<typeof metadataSchema>, spec: Spec, delive
 		select: spec.select,
 		policy: spec.policy,
 		overrides: JSON.stringify([HOLD_ANNOTATION, ALLOW_REMOVALS_ANNOTATION].map((key) => annotations[key])),
-		hold: parseHold(annotations[HOLD_ANNOTATION]),
+		annotatedPins: parseAnnotatedPins(annotations[HOLD_ANNOTATION]),
 		allowRemovals: annotations[ALLOW_REMOVALS_ANNOTATION],
 		createdAt: parseTime(metadata.creationTimestamp),
 	}

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { decide, heldSpec, type LeaseSpec, microTime, observe, releasedSpec } from './lease-record.ts'
+import { decide, type LeaseSpec, microTime, observe, releasedSpec, takenSpec } from './lease-record.ts'
 
 const at = Date.UTC(2026, 0, 1, 0, 0, 0, 5)
 const spec: LeaseSpec = {
@@ -45,7 +45,7 @@ test('the time of observation moves only when the record changes', () => {
 
 describe('a record that is written', () => {
 	test('counts a transition and a new start when it is taken, and neither when it is renewed', () => {
-		const taken = heldSpec(spec, 'me', at, 15_000)
+		const taken = takenSpec(spec, 'me', at, 15_000)
 		expect(taken).toEqual({
 			holderIdentity: 'me',
 			leaseDurationSeconds: 15,
@@ -53,13 +53,13 @@ describe('a record that is written', () => {
 			renewTime: microTime(at),
 			leaseTransitions: 4,
 		})
-		const renewed = heldSpec(taken, 'me', at + 2_000, 15_000)
+		const renewed = takenSpec(taken, 'me', at + 2_000, 15_000)
 		expect(renewed).toEqual({ ...taken, renewTime: microTime(at + 2_000) })
-		expect(heldSpec(undefined, 'me', at, 15_000).leaseTransitions).toBe(0)
+		expect(takenSpec(undefined, 'me', at, 15_000).leaseTransitions).toBe(0)
 	})
 
 	test('rounds its duration up, and gives the lease away with no holder', () => {
-		expect(heldSpec(undefined, 'me', at, 1_500).leaseDurationSeconds).toBe(2)
+		expect(takenSpec(undefined, 'me', at, 1_500).leaseDurationSeconds).toBe(2)
 		expect(releasedSpec(spec, at)).toMatchObject({ holderIdentity: '', leaseDurationSeconds: 1, leaseTransitions: 3 })
 	})
 })

@@ -68,7 +68,7 @@ export function endOf(spec: LeaseSpec | undefined, durationMs: number): number |
 }
 
 /** The spec to write for `take` and `renew`. */
-export function heldSpec(
+export function takenSpec(
 	before: LeaseSpec | undefined,
 	identity: string,
 	nowMs: number,

@@ -153,15 +153,15 @@ describe('leader election', () => {
 		Object.assign(a.network, { there: 0, back: 3_000 })
 		let version: string | undefined
 		let writtenAt = 0
-		const look = async () => {
+		const follow = async () => {
 			await clock.advance(100)
 			if (server.lease?.metadata.resourceVersion !== version) writtenAt = clock.monotonic()
 			version = server.lease?.metadata.resourceVersion
 		}
-		while (clock.monotonic() < 30_000) await look()
+		while (clock.monotonic() < 30_000) await follow()
 		expect(a.leading).toBe(true)
 		a.network.cut = true
-		while (a.leading && clock.monotonic() < 60_000) await look()
+		while (a.leading && clock.monotonic() < 60_000) await follow()
 		expect(clock.monotonic() - writtenAt).toBeLessThanOrEqual(10_100)
 	})
 

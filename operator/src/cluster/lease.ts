@@ -2,7 +2,7 @@ import { isKubeError, KubeError } from '../ports/kube-error.ts'
 import { linkAbort } from '../process/abort.ts'
 import { jitter } from '../process/backoff.ts'
 import type { Clock, Random } from '../process/clock.ts'
-import { decide, endOf, heldSpec, type Lease, type Observed, observe, releasedSpec } from './lease-record.ts'
+import { decide, endOf, type Lease, type Observed, observe, releasedSpec, takenSpec } from './lease-record.ts'
 import type { KubeTransport } from './transport.ts'
 
 /** Reason of the lead signal, and rejection of `runLeaderElection`, when the lease was lost. */
@@ -162,7 +162,7 @@ async function keepRenewing(
 		limit.release()
 		await deadline
 		if (done.aborted) return undefined
-		if (lease.holder !== undefined && !lease.held)
+		if (lease.holder !== undefined && !lease.isOurs)
 			return new LeaseLostError(`the lease is held by ${lease.holder || 'nobody'}`)
 		if (sentAt !== undefined) renewedAt = sentAt
 	}
@@ -171,7 +171,7 @@ async function keepRenewing(
 interface LeaseClient extends Readonly<Won> {
 	/** holder in the record last seen; undefined before the first read */
 	readonly holder: string | undefined
-	readonly held: boolean
+	readonly isOurs: boolean
 	/** One try. @returns the monotonic time at which a write that made or kept us the holder was sent; undefined otherwise */
 	attempt(timeoutMs: number, signal: AbortSignal): Promise<number | undefined>
 	/** Gives the lease away if we hold it. Never throws: not given away, it expires. */
@@ -186,14 +186,14 @@ function createLeaseClient(options: LeaderElectionOptions, leaseDurationMs: numb
 	let workedUntil: number | undefined
 	/** the object as last answered; its resourceVersion goes into the next write */
 	let latest: Lease | undefined
-	let told: string | undefined
+	let lastHolder: string | undefined
 
 	const note = (lease: Lease) => {
 		latest = lease
 		observed = observe(observed, lease.spec ?? {}, clock.monotonic())
 		const holder = observed.spec.holderIdentity ?? ''
-		if (holder !== told) onHolder(holder)
-		told = holder
+		if (holder !== lastHolder) onHolder(holder)
+		lastHolder = holder
 	}
 	const write = async (spec: object, before: Lease | undefined, timeoutMs: number, signal?: AbortSignal) => {
 		const body: Lease = {
@@ -224,9 +224,9 @@ function createLeaseClient(options: LeaderElectionOptions, leaseDurationMs: numb
 		signal: AbortSignal,
 	): Promise<number | undefined> => {
 		const sentAt = clock.monotonic()
-		const ours = client.held
+		const ours = client.isOurs
 		try {
-			await write(heldSpec(before?.spec, identity, clock.now(), leaseDurationMs), before, timeoutMs, signal)
+			await write(takenSpec(before?.spec, identity, clock.now(), leaseDurationMs), before, timeoutMs, signal)
 			if (!ours) workedUntil = endOf(before?.spec, leaseDurationMs)
 			return sentAt
 		} catch (error) {
@@ -239,7 +239,7 @@ function createLeaseClient(options: LeaderElectionOptions, leaseDurationMs: numb
 		get holder() {
 			return observed ? (observed.spec.holderIdentity ?? '') : undefined
 		},
-		get held() {
+		get isOurs() {
 			return observed?.spec.holderIdentity === identity
 		},
 		get uid() {
@@ -250,7 +250,7 @@ function createLeaseClient(options: LeaderElectionOptions, leaseDurationMs: numb
 		},
 		async attempt(timeoutMs, signal) {
 			try {
-				if (client.held && latest) {
+				if (client.isOurs && latest) {
 					// Nobody can have taken it unless the version moved, and then the write fails: no need to read first.
 					const renewed = await put(latest, timeoutMs, signal)
 					if (renewed !== undefined) return renewed
@@ -270,7 +270,7 @@ function createLeaseClient(options: LeaderElectionOptions, leaseDurationMs: numb
 			}
 		},
 		async release(timeoutMs) {
-			if (!client.held || !latest?.spec) return
+			if (!client.isOurs || !latest?.spec) return
 			try {
 				await write(releasedSpec(latest.spec, clock.now()), latest, timeoutMs)
 			} catch (error) {

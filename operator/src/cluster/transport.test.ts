@@ -93,11 +93,11 @@ describe('requests', () => {
 
 	test('a request that finds no connection ends at its deadline', async () => {
 		// As many as there are, and nothing answers them.
-		const held = Array.from({ length: 64 }, () => transport.request(pods).catch(() => {}))
+		const open = Array.from({ length: 64 }, () => transport.request(pods).catch(() => {}))
 		await vi.waitFor(() => expect(server.active).toBe(64))
 		expect((await failure(transport.request({ ...pods, timeoutMs: 100 }))).kind).toBe('timeout')
 		await transport.close()
-		await Promise.all(held)
+		await Promise.all(open)
 	})
 
 	test('an empty answer is undefined', async () => {

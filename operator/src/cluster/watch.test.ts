@@ -9,13 +9,13 @@ let server: ScriptedServer
 let transport: KubeTransport
 let stop: AbortController
 /** what the watch told, in short: events, states, faults, relists */
-let told: string[]
+let heard: string[]
 
 beforeEach(async () => {
 	server = await startScriptedServer()
 	transport = createKubeTransport({ kubeConfig: server.kubeConfig() })
 	stop = new AbortController()
-	told = []
+	heard = []
 })
 afterEach(async () => {
 	stop.abort()
@@ -36,16 +36,16 @@ function follow(options: Partial<WatchCollectionOptions> = {}): Promise<void> {
 		signal: stop.signal,
 		backoff: quick,
 		observer: {
-			state: (name) => told.push(name),
-			fault: (error, ms) => told.push(`fault ${error === 'shortLived' ? error : error.kind} ${ms}`),
-			relisted: (reason, { applied, deleted }) => told.push(`relisted ${reason} ${applied} ${deleted}`),
+			state: (name) => heard.push(name),
+			fault: (error, ms) => heard.push(`fault ${error === 'shortLived' ? error : error.kind} ${ms}`),
+			relisted: (reason, { applied, deleted }) => heard.push(`relisted ${reason} ${applied} ${deleted}`),
 		},
 		...options,
 	})
 	return (async () => {
 		for await (const event of events) {
 			const names = event.kind === 'synced' ? event.items.map(nameOf).join(',') : nameOf(event.item)
-			told.push(`${event.kind} ${names}`)
+			heard.push(`${event.kind} ${names}`)
 		}
 	})()
 }
@@ -63,20 +63,20 @@ test('pages that are too long are asked for in shorter ones: one large binding h
 	const long = { chunks: [' '.repeat(33 * 1024 * 1024)], after: 'hold' } as const
 	server.answer(long, long, listOf('5', 'a'), hold)
 	void follow()
-	await vi.waitFor(() => expect(told).toContain('synced a'), { timeout: 30_000 })
+	await vi.waitFor(() => expect(heard).toContain('synced a'), { timeout: 30_000 })
 	expect(server.seen.slice(0, 3).map(({ query }) => query.get('limit'))).toEqual(['500', '62', '7'])
-	expect(told.filter((each) => each.startsWith('fault'))).toEqual([])
+	expect(heard.filter((each) => each.startsWith('fault'))).toEqual([])
 }, 40_000)
 const watches = () => server.seen.filter(({ query }) => query.has('watch'))
-const untilTold = (what: string) => vi.waitFor(() => expect(told).toContain(what), { interval: 5 })
+const untilHeard = (what: string) => vi.waitFor(() => expect(heard).toContain(what), { interval: 5 })
 
 describe('in good weather', () => {
 	test('lists by pages of 500, then follows from the version of the list with bookmarks', async () => {
 		const page = { json: { metadata: { resourceVersion: '5', continue: 'next' }, items: [object('a', '1')] } }
 		server.answer(page, listOf('5', 'b'), { chunks: [line('ADDED', 'c', '6'), line('DELETED', 'a', '7')], ...hold })
 		const done = follow({ query: { labelSelector: 'x=y' } })
-		await untilTold('deleted a')
-		expect(told).toEqual(['Empty', 'InitPage', 'InitListed', 'synced a,b', 'Watching', 'applied c', 'deleted a'])
+		await untilHeard('deleted a')
+		expect(heard).toEqual(['Empty', 'InitPage', 'InitListed', 'synced a,b', 'Watching', 'applied c', 'deleted a'])
 		const [first, second, watch] = server.seen.map(({ query }) => Object.fromEntries(query))
 		expect(first).toEqual({ limit: '500', labelSelector: 'x=y' })
 		expect(second).toEqual({ limit: '500', labelSelector: 'x=y', continue: 'next' })
@@ -94,7 +94,7 @@ describe('in good weather', () => {
 	test('a quiet collection counts as watched as soon as the stream is open', async () => {
 		server.answer(listOf('5'), hold)
 		void follow()
-		await untilTold('Watching')
+		await untilHeard('Watching')
 	})
 
 	test('the abort ends the generator quietly while listing', async () => {
@@ -108,17 +108,17 @@ describe('in good weather', () => {
 	test('the abort ends the generator quietly while watching', async () => {
 		server.answer(listOf('1'), hold)
 		const done = follow()
-		await untilTold('Watching')
+		await untilHeard('Watching')
 		stop.abort()
 		await done
 		await vi.waitFor(() => expect(server.active).toBe(0))
-		expect(told.filter((what) => what.startsWith('fault'))).toEqual([])
+		expect(heard.filter((what) => what.startsWith('fault'))).toEqual([])
 	})
 
 	test('the abort ends the generator quietly while it waits to try again', async () => {
 		server.answer({ status: 500 })
 		const done = follow({ backoff: { minMs: 60_000, maxMs: 60_000, resetAfterMs: 1 } })
-		await untilTold('fault server 60000')
+		await untilHeard('fault server 60000')
 		stop.abort()
 		await done
 		expect(server.seen).toHaveLength(1)
@@ -130,27 +130,27 @@ describe('resuming', () => {
 		const bookmark = `${JSON.stringify({ type: 'BOOKMARK', object: { metadata: { resourceVersion: '42' } } })}\n`
 		server.answer(listOf('5', 'a'), { chunks: [line('MODIFIED', 'a', '6'), bookmark], ...hold })
 		void follow()
-		await untilTold('applied a')
+		await untilHeard('applied a')
 		server.answer({ chunks: [line('ADDED', 'b', '43')], ...hold })
 		watches()[0]?.reset()
-		await untilTold('applied b')
+		await untilHeard('applied b')
 		expect(watches()[1]?.query.get('resourceVersion')).toBe('42')
-		expect(told).toContain('fault unreachable 1')
-		expect(told.filter((what) => what.startsWith('synced'))).toHaveLength(1)
+		expect(heard).toContain('fault unreachable 1')
+		expect(heard.filter((what) => what.startsWith('synced'))).toHaveLength(1)
 	})
 
 	test('silence on an open connection is noticed and resumed', async () => {
 		server.answer(listOf('5'), hold, { chunks: [line('ADDED', 'b', '6')], ...hold })
 		void follow({ inactivityMs: 50 })
-		await untilTold('applied b')
-		expect(told).toContain('fault timeout 1')
+		await untilHeard('applied b')
+		expect(heard).toContain('fault timeout 1')
 	})
 
 	test('streams that end at once are asked for with growing delays', async () => {
 		server.answer(listOf('5'), {}, {}, {}, {}, {}, { chunks: [line('ADDED', 'b', '6')], ...hold })
 		void follow()
-		await untilTold('applied b')
-		const delays = told.filter((what) => what.startsWith('fault'))
+		await untilHeard('applied b')
+		const delays = heard.filter((what) => what.startsWith('fault'))
 		expect(delays).toEqual([1, 2, 4, 8, 8].map((ms) => `fault shortLived ${ms}`))
 	})
 
@@ -168,8 +168,8 @@ describe('resuming', () => {
 			{ chunks: [line('ADDED', 'b', '6')], ...hold },
 		)
 		void follow({ backoff: { minMs: 1, maxMs: 1, resetAfterMs: 60_000 } })
-		await untilTold('applied b')
-		expect(told.filter((what) => what.startsWith('fault'))).toEqual([
+		await untilHeard('applied b')
+		expect(heard.filter((what) => what.startsWith('fault'))).toEqual([
 			'fault throttled 20',
 			'fault forbidden 1',
 			'fault server 1',
@@ -187,17 +187,17 @@ describe('listing again', () => {
 	test('when history is gone, as a status', async () => {
 		server.answer(listOf('5', 'a'), { status: 410, json: expired }, listOf('90', 'b'), hold)
 		void follow()
-		await untilTold('synced b')
-		expect(told).toContain('relisted expired 0 0')
+		await untilHeard('synced b')
+		expect(heard).toContain('relisted expired 0 0')
 	})
 
 	test('when history is gone, in band', async () => {
 		const chunk = `${JSON.stringify({ type: 'ERROR', object: expired })}\n`
 		server.answer(listOf('5', 'a'), { chunks: [line('ADDED', 'c', '6'), chunk], ...hold }, listOf('90', 'b'), hold)
 		void follow()
-		await untilTold('synced b')
-		const from = told.indexOf('applied c')
-		expect(told.slice(from, from + 6)).toEqual([
+		await untilHeard('synced b')
+		const from = heard.indexOf('applied c')
+		expect(heard.slice(from, from + 6)).toEqual([
 			'applied c',
 			'Empty',
 			'fault gone 1',
@@ -205,7 +205,7 @@ describe('listing again', () => {
 			'relisted expired 0 0',
 			'synced b',
 		])
-		await untilTold('Watching')
+		await untilHeard('Watching')
 		await vi.waitFor(() => expect(server.active, 'the abandoned stream is closed').toBe(1))
 	})
 
@@ -213,7 +213,7 @@ describe('listing again', () => {
 		const page = { json: { metadata: { resourceVersion: '5', continue: 'next' }, items: [object('a', '1')] } }
 		server.answer(page, { status: 410, json: expired }, listOf('7', 'b'), hold)
 		void follow()
-		await untilTold('synced b')
+		await untilHeard('synced b')
 		expect(server.seen[2]?.query.has('continue')).toBe(false)
 	})
 
@@ -225,9 +225,9 @@ describe('listing again', () => {
 		// b is gone without a word, c came at version 40, which the stream had passed.
 		server.answer({ json: { metadata: { resourceVersion: '60' }, items: [object('a', '5'), object('c', '40')] } }, hold)
 		void follow({ relistEveryMs: 100 })
-		await untilTold('synced a,c')
-		expect(told).toContain('relisted periodic 1 1')
-		expect(told.filter((what) => what.startsWith('fault'))).toEqual([])
+		await untilHeard('synced a,c')
+		expect(heard).toContain('relisted periodic 1 1')
+		expect(heard.filter((what) => what.startsWith('fault'))).toEqual([])
 	})
 })
 

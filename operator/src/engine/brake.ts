@@ -1,4 +1,4 @@
-import { isRemovalTold, type StatusEntries } from './by-status.ts'
+import { isRemovalInStatus, type StatusEntries } from './by-status.ts'
 import type { EntryResult } from './entry.ts'
 import { objectKey } from './known.ts'
 
@@ -10,33 +10,33 @@ export interface WaitingRemovals {
 }
 
 /**
- * Lets go only what the status says goes: the operator has counted removals for all nodes, and holds them for all.
+ * Lets go only what the status says goes: the operator has counted removals for all nodes, and brakes for all.
  *
- * @param told what the status says
+ * @param statusEntries what the status says
  */
-export const holdUntold = (results: readonly EntryResult[], told: StatusEntries): EntryResult[] =>
+export const brakeByStatus = (results: readonly EntryResult[], statusEntries: StatusEntries): EntryResult[] =>
 	results.map((result) => {
-		const entry = told.get(result.wanted.name)
-		return result.instead === undefined || isRemovalTold(entry) ? result : asKept(result)
+		const entry = statusEntries.get(result.wanted.name)
+		return result.instead === undefined || isRemovalInStatus(entry) ? result : asKept(result)
 	})
 
 /** What would have gone stays. */
 const asKept = (result: EntryResult): EntryResult => ({
 	...result,
-	delivered: result.instead,
+	inManifest: result.instead,
 	remove: false,
 	instead: undefined,
 	reason: 'RemovalsHeld',
 })
 
 /**
- * Holds removals when there are more than `max` in one poll: a vault that lost all its secrets, or a tag that was renamed,
+ * Brakes removals when there are more than `max` in one poll: a vault that lost all its secrets, or a tag that was renamed,
  * takes away no more than that before somebody has said yes to exactly these secrets.
  *
  * @param acknowledged the annotation allow-removals
  * @param digestOf a digest of a text, in hexadecimal digits
  */
-export function holdRemovals(
+export function brakeRemovals(
 	results: readonly EntryResult[],
 	max: number,
 	acknowledged: string | undefined,

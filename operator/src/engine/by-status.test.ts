@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { BindingStatus, SecretStatus } from '../api/schema.ts'
-import { afterSeen, basisOf, isNews, isPassDue, toldEvery, toldFor } from './by-status.ts'
+import { afterSeen, basisOf, checkTimeEvery, isNews, isPassDue, trustedFor } from './by-status.ts'
 import type { Change, DestinationRules, Holding } from './holding.ts'
 import type { Knowledge } from './knowledge.ts'
 import { pass } from './pass.ts'
@@ -21,7 +21,7 @@ const entry = (name: string, more: Partial<SecretStatus> = {}): SecretStatus => 
 const fresh = (reason: string, status: 'True' | 'False' = 'False') => ({
 	conditions: [{ type: 'Fresh', status, reason, message: 'm', lastTransitionTime: timeOf(UPDATED) }],
 })
-/** What the operator tells: all is well, of this generation and vault, and it looked just now. */
+/** What the operator tells: all is well, of this generation and vault, and it polled just now. */
 const statusOf = (secrets: SecretStatus[], more: Partial<BindingStatus> = {}): BindingStatus => ({
 	observedGeneration: 1,
 	vault: SAMPLE_VAULT,
@@ -33,50 +33,50 @@ const statusOf = (secrets: SecretStatus[], more: Partial<BindingStatus> = {}): B
 
 describe('by what a node goes', () => {
 	const spec = { generation: 1, interval: MINUTE }
-	const told = statusOf([entry('a')])
-	test.each<[string, BindingStatus, { holds?: boolean; ms?: number; vault?: string }, string]>([
-		['a status of now is gone by', told, {}, 'told'],
-		['and for three intervals after it was last said', told, { ms: 3 * MINUTE }, 'told'],
+	const ofNow = statusOf([entry('a')])
+	test.each<[string, BindingStatus, { hasFiles?: boolean; ms?: number; vault?: string }, string]>([
+		['a status of now is gone by', ofNow, {}, 'status'],
+		['and for three intervals after it was last said', ofNow, { ms: 3 * MINUTE }, 'status'],
 		[
 			'one of an operator that says of no vault is never gone by',
-			{ ...told, vault: undefined } as BindingStatus,
-			{ holds: true },
+			{ ...ofNow, vault: undefined } as BindingStatus,
+			{ hasFiles: true },
 			'own',
 		],
 		[
 			'nor one of no generation',
-			{ ...told, observedGeneration: undefined } as unknown as BindingStatus,
-			{ holds: true },
+			{ ...ofNow, observedGeneration: undefined } as unknown as BindingStatus,
+			{ hasFiles: true },
 			'own',
 		],
-		['but not for longer', told, { ms: 3 * MINUTE + 1 }, 'own'],
-		['one of another generation is waited for', { ...told, observedGeneration: 0 }, {}, 'awaited'],
-		['but not with nothing in hand', { ...told, observedGeneration: 0 }, { holds: false }, 'own'],
-		['nor for ever', { ...told, observedGeneration: 0 }, { ms: 4 * MINUTE }, 'own'],
-		['one of another vault is not gone by', told, { vault: 'https://b.vault.azure.net' }, 'awaited'],
-		['one without any look is not either', { ...told, lastCheckTime: undefined }, { holds: false }, 'own'],
-		['where the operator may not list, nodes ask', { ...told, ...fresh('ForbiddenByRbac') }, {}, 'own'],
-		['an outage is no cause to ask more', { ...told, ...fresh('VaultUnreachable') }, {}, 'told'],
-		['no status at all', {}, { holds: false }, 'own'],
-	])('%s', (_, status, { holds = true, ms = 0, vault = SAMPLE_VAULT }, kind) => {
+		['but not for longer', ofNow, { ms: 3 * MINUTE + 1 }, 'own'],
+		['one of another generation is waited for', { ...ofNow, observedGeneration: 0 }, {}, 'awaited'],
+		['but not with nothing in hand', { ...ofNow, observedGeneration: 0 }, { hasFiles: false }, 'own'],
+		['nor for ever', { ...ofNow, observedGeneration: 0 }, { ms: 4 * MINUTE }, 'own'],
+		['one of another vault is not gone by', ofNow, { vault: 'https://b.vault.azure.net' }, 'awaited'],
+		['one without any poll is not either', { ...ofNow, lastCheckTime: undefined }, { hasFiles: false }, 'own'],
+		['where the operator may not list, nodes ask', { ...ofNow, ...fresh('ForbiddenByRbac') }, {}, 'own'],
+		['an outage is no cause to ask more', { ...ofNow, ...fresh('VaultUnreachable') }, {}, 'status'],
+		['no status at all', {}, { hasFiles: false }, 'own'],
+	])('%s', (_, status, { hasFiles = true, ms = 0, vault = SAMPLE_VAULT }, kind) => {
 		const known = afterSeen(undefined, status, spec.interval, at(0))
-		expect(basisOf(spec, status, vault, known, holds, at(ms)).kind).toBe(kind)
+		expect(basisOf(spec, status, vault, known, hasFiles, at(ms)).kind).toBe(kind)
 	})
 
 	test('a clock that is an hour off counts at first sight alone', () => {
-		const early = afterSeen(undefined, told, MINUTE, at(60 * MINUTE))
-		expect(basisOf(spec, told, SAMPLE_VAULT, early, true, at(60 * MINUTE)).kind).toBe('own')
-		const next = { ...told, lastCheckTime: timeOf(at(2 * MINUTE).now / 1000) }
+		const early = afterSeen(undefined, ofNow, MINUTE, at(60 * MINUTE))
+		expect(basisOf(spec, ofNow, SAMPLE_VAULT, early, true, at(60 * MINUTE)).kind).toBe('own')
+		const next = { ...ofNow, lastCheckTime: timeOf(at(2 * MINUTE).now / 1000) }
 		const later = afterSeen(early, next, MINUTE, at(61 * MINUTE))
-		expect(basisOf(spec, next, SAMPLE_VAULT, later, true, at(63 * MINUTE)).kind).toBe('told')
+		expect(basisOf(spec, next, SAMPLE_VAULT, later, true, at(63 * MINUTE)).kind).toBe('status')
 	})
 
 	test.each([5_000, 20_000, 60_000, 600_000, 86_400_000])(
 		'of an interval of %s ms the status says at least once that somebody looked before nodes give it up',
 		(interval) => {
 			// The first poll after the time has come, and a pass of a minute.
-			const last = Math.ceil(toldEvery(interval) / interval) * interval + Math.min(MINUTE, interval)
-			expect(toldFor(interval)).toBeGreaterThanOrEqual(last)
+			const last = Math.ceil(checkTimeEvery(interval) / interval) * interval + Math.min(MINUTE, interval)
+			expect(trustedFor(interval)).toBeGreaterThanOrEqual(last)
 		},
 	)
 })
@@ -106,10 +106,10 @@ function node(spec: Record<string, unknown> = {}, rules: DestinationRules = ANYT
 			return listingOf([...vault].map(([objectName, { updated }]) => ({ ...FACTS, updated, objectName })))
 		if (question.ask !== 'read') return undefined
 		if (throttled.has(question.objectName)) return { kind: 'fault', fault: { kind: 'throttled' } }
-		const found = vault.get(question.objectName)
-		if (!found) return { kind: 'fault', fault: { kind: 'absent' } }
-		if (found.enabled === false) return { kind: 'fault', fault: { kind: 'disabled' } }
-		return { kind: 'secret', secret: secretOf(found.version, found.value, { updated: found.updated }) }
+		const stored = vault.get(question.objectName)
+		if (!stored) return { kind: 'fault', fault: { kind: 'absent' } }
+		if (stored.enabled === false) return { kind: 'fault', fault: { kind: 'disabled' } }
+		return { kind: 'secret', secret: secretOf(stored.version, stored.value, { updated: stored.updated }) }
 	}
 	return {
 		binding,
@@ -193,13 +193,13 @@ describe('a node that learns from the status', () => {
 				: ANYTHING.judge(change)
 		}
 		const one = filled(two, { most: 3, judge })
-		const told = (poll: number, b: Partial<SecretStatus> = {}) =>
+		const statusAt = (poll: number, b: Partial<SecretStatus> = {}) =>
 			statusOf([entry('a'), entry('b', b)], { lastCheckTime: timeOf(at(poll * MINUTE).now / 1000) })
-		expect(one.pass(told(0), 0)).toEqual(['a', 'b'])
-		for (let poll = 1; poll < 12; poll++) expect(one.pass(told(poll), poll * MINUTE)).toEqual([])
+		expect(one.pass(statusAt(0), 0)).toEqual(['a', 'b'])
+		for (let poll = 1; poll < 12; poll++) expect(one.pass(statusAt(poll), poll * MINUTE)).toEqual([])
 		expect([...one.values]).toEqual([])
 		one.vault.set('b', { version: 'v2', value: 'b', updated: UPDATED + 60 })
-		expect(one.pass(told(12, { updated: timeOf(UPDATED + 60) }), 12 * MINUTE)).toEqual(['a', 'b'])
+		expect(one.pass(statusAt(12, { updated: timeOf(UPDATED + 60) }), 12 * MINUTE)).toEqual(['a', 'b'])
 		expect([...one.values]).toEqual([
 			['a', 'a1'],
 			['b', 'b'],
@@ -256,19 +256,19 @@ describe('a node that learns from the status', () => {
 		['still there', {}, ['a', 'b']],
 		['held', { state: 'Absent', reason: 'RemovalsHeld' }, ['a', 'b']],
 		['gone', { state: 'Absent', reason: 'SecretAbsent', updated: undefined }, ['b']],
-	])('removes what is absent when its own reads say so and the status tells it as %s', (_, told, left) => {
+	])('removes what is absent when its own reads say so and the status tells it as %s', (_, shown, left) => {
 		const one = filled({ ...two, policy: { absent: 'Remove', maxRemovals: 0 } })
 		one.pass(statusOf([entry('a', { selected: true }), entry('b', { selected: true })]), 0)
 		one.vault.delete('a')
 		const gone = statusOf([entry('a', { state: 'Absent', reason: 'SecretAbsent' }), entry('b', { selected: true })])
 		expect(one.pass(gone, 1_000)).toEqual(['a'])
 		expect([...one.values.keys()]).toEqual(['a', 'b'])
-		one.pass(statusOf([entry('a', told), entry('b', { selected: true })]), 12_000)
-		one.pass(statusOf([entry('a', told), entry('b', { selected: true })]), 30_000)
+		one.pass(statusOf([entry('a', shown), entry('b', { selected: true })]), 12_000)
+		one.pass(statusOf([entry('a', shown), entry('b', { selected: true })]), 30_000)
 		expect([...one.values.keys()]).toEqual(left)
 		// While the two disagree, each interval asks again.
-		expect(one.pass(statusOf([entry('a', told), entry('b', { selected: true })]), 100_000)).toEqual(
-			told.state ? [] : ['a'],
+		expect(one.pass(statusOf([entry('a', shown), entry('b', { selected: true })]), 100_000)).toEqual(
+			shown.state ? [] : ['a'],
 		)
 	})
 

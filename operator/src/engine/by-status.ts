@@ -3,7 +3,7 @@ import type { BindingStatus, SecretStatus } from '../api/schema.ts'
 import { parseTime } from '../api/time.ts'
 import type { ListedSecret } from '../ports/vault.ts'
 import { isAsked } from './due.ts'
-import { FOUND, PERMISSION } from './fault.ts'
+import { ANSWERED, PERMISSION } from './fault.ts'
 import type { Knowledge } from './knowledge.ts'
 import type { Moment } from './questions.ts'
 
@@ -18,12 +18,12 @@ const QUARTER_MS = 15 * MINUTE_MS
  * often than each minute, and at least each quarter of an hour. Each is one small write and one event for each node that
  * follows it.
  */
-export const toldEvery = (interval: number): number => Math.min(Math.max(1.5 * interval, MINUTE_MS), QUARTER_MS)
+export const checkTimeEvery = (interval: number): number => Math.min(Math.max(1.5 * interval, MINUTE_MS), QUARTER_MS)
 
-/** For how long nodes go by a status that does not say again that somebody looked: three intervals, or three of its writes. */
-export const toldFor = (interval: number): number => Math.max(3 * interval, 3 * MINUTE_MS)
+/** For how long nodes go by a status that does not say again that somebody polled: three intervals, or three of its writes. */
+export const trustedFor = (interval: number): number => Math.max(3 * interval, 3 * MINUTE_MS)
 
-/** What a node knows of being told. */
+/** What a node has seen of the status. */
 export interface SeenStatus {
 	/** all that was followed of the status, as one text */
 	readonly text: string
@@ -34,11 +34,11 @@ export interface SeenStatus {
 
 /** By what a pass goes. */
 export type Basis =
-	/** The operator looked. `complete`: what it does not name is not wanted any more */
-	| { readonly kind: 'told'; readonly entries: StatusEntries; readonly complete: boolean }
-	/** The operator is about to look: what the spec names anew is read, and all else stays. `entries`: as it was last told */
+	/** The operator polled. `complete`: what it does not name is not wanted any more */
+	| { readonly kind: 'status'; readonly entries: StatusEntries; readonly complete: boolean }
+	/** The operator is about to poll: what the spec names anew is read, and all else stays. `entries`: as it was last told */
 	| { readonly kind: 'awaited'; readonly entries: StatusEntries }
-	/** Nobody looks for this process: it polls the vault by itself. */
+	/** Nobody polls for this process: it polls the vault by itself. */
 	| { readonly kind: 'own' }
 
 export type StatusEntries = ReadonlyMap<string, SecretStatus>
@@ -56,7 +56,7 @@ export const textOfStatus = (status: BindingStatus): string => {
 export const textOf = ({ version, updated, expires, state }: SecretStatus): string =>
 	JSON.stringify([version, updated, expires, state])
 
-/** What is known of being told once this status was seen. */
+/** What a node knows once it has seen this status. */
 export function afterSeen(
 	before: SeenStatus | undefined,
 	status: BindingStatus,
@@ -68,40 +68,40 @@ export function afterSeen(
 	if (before && before.checked === checked) return { ...before, text }
 	// At first sight it may be old. A clock that is wrong costs a few polls, or is heard of three intervals later.
 	const age = before ? 0 : at.now - (parseTime(checked) ?? at.now)
-	const past = Math.min(Math.max(age, 0), toldFor(interval) + 1)
+	const past = Math.min(Math.max(age, 0), trustedFor(interval) + 1)
 	return { text, checked, checkedAt: at.monotonic - past }
 }
 
 /**
  * By what the next poll goes.
  *
- * 1. Where the operator may not ask, or never did, it has nothing to tell; and when it does not look any more, nobody does for us.
- *    One of an operator that does not say for what it looked is none either: it would be waited for for ever.
+ * 1. Where the operator may not ask, or never did, it has nothing to tell; and when it does not poll any more, nobody does for us.
+ *    One of an operator that does not say for what it polled is none either: it would be waited for for ever.
  * 2. A status of this generation and this vault tells what changed.
- * 3. Otherwise the operator has not followed the spec yet. Who holds something waits for it, who holds nothing asks.
+ * 3. Otherwise the operator has not followed the spec yet. Who has files waits for it, who has none asks.
  *
- * @param holds there are files already
+ * @param hasFiles there are files already
  */
 export function basisOf(
 	{ generation, interval }: Pick<Binding, 'generation' | 'interval'>,
 	status: BindingStatus,
 	vaultUrl: string,
 	{ checked, checkedAt }: SeenStatus,
-	holds: boolean,
+	hasFiles: boolean,
 	at: Moment,
 ): Basis {
 	const fresh = freshOf(status)
 	const isDenied = fresh?.status === 'False' && PERMISSION.has(fresh.reason)
 	const isUnclear = status.observedGeneration === undefined || status.vault === undefined
-	if (isDenied || isUnclear || checked === undefined || at.monotonic - checkedAt > toldFor(interval))
+	if (isDenied || isUnclear || checked === undefined || at.monotonic - checkedAt > trustedFor(interval))
 		return { kind: 'own' }
 	const entries = new Map((status.secrets ?? []).map((each) => [each.name, each]))
 	const isOfNow = status.observedGeneration === generation && status.vault === vaultUrl
 	if (isOfNow) {
-		const complete = fresh !== undefined && (fresh.status === 'True' || FOUND.has(fresh.reason))
-		return { kind: 'told', entries, complete }
+		const complete = fresh !== undefined && (fresh.status === 'True' || ANSWERED.has(fresh.reason))
+		return { kind: 'status', entries, complete }
 	}
-	return holds ? { kind: 'awaited', entries } : { kind: 'own' }
+	return hasFiles ? { kind: 'awaited', entries } : { kind: 'own' }
 }
 
 /** The vault as the status shows it, in place of a list: what it has, and nothing of what it lacks. */
@@ -124,11 +124,12 @@ export function itemsOf(entries: StatusEntries): ReadonlyMap<string, ListedSecre
  * Whether the operator agrees that a secret goes: it is not told any more, or as one that nothing is delivered of. One that is
  * pending waits for something, and nobody has counted it among removals.
  */
-export const isRemovalTold = (entry: SecretStatus | undefined): boolean =>
+export const isRemovalInStatus = (entry: SecretStatus | undefined): boolean =>
 	entry === undefined || (entry.updated === undefined && entry.state !== 'Pending' && entry.reason !== 'RemovalsHeld')
 
 /** Whether a status tells a node something that it has not followed. */
-export const isNews = ({ told }: Knowledge, status: BindingStatus): boolean => told?.text !== textOfStatus(status)
+export const isNews = ({ seenStatus }: Knowledge, status: BindingStatus): boolean =>
+	seenStatus?.text !== textOfStatus(status)
 
 /** Whether a node is to begin a pass now: its time has come, the user asked, or the operator told something. */
 export const isPassDue = (knowledge: Knowledge, binding: Binding, status: BindingStatus, at: Moment): boolean =>

@@ -10,12 +10,12 @@ const binding = sampleBinding({ secrets: [{ name: 'a' }, { name: 'b' }], policy:
 const holding = holdingWith({ a: entryIn(), b: entryIn({ objectName: 'b' }) })
 const value = (version: string): Finding => ({ kind: 'value', version, value: version, facts: FACTS, settled: true })
 const ABSENT: Finding = { kind: 'fault', fault: { kind: 'absent' }, confirmed: true }
-const resultsOf = (findings: Finding[], held = holding): EntryResult[] =>
+const resultsOf = (findings: Finding[], there = holding): EntryResult[] =>
 	binding.secrets.map((wanted, i) =>
 		decideEntry(
 			wanted,
 			findings[i] ?? { kind: 'unchanged' },
-			held.manifest?.secrets[wanted.name],
+			there.manifest?.secrets[wanted.name],
 			contextOf({ absent: 'Remove' }),
 		),
 	)
@@ -27,7 +27,7 @@ const inputOf = (results: readonly EntryResult[], rest: Partial<ChangeInput> = {
 	revision: 1,
 	...rest,
 })
-const nothingFound = { ones: new Map(), selectors: 'none' as const }
+const noFindings = { ones: new Map(), selectors: 'none' as const }
 
 /** Refuses what touches these files, and says whether without them the rest is taken. */
 const refusing = (files: readonly string[], rest = true): DestinationRules => ({
@@ -39,7 +39,7 @@ const refusing = (files: readonly string[], rest = true): DestinationRules => ({
 })
 const plan = (results: EntryResult[], rules: DestinationRules) =>
 	runWith(
-		planChange(inputOf(results), nothingFound, rules, () => 'd'),
+		planChange(inputOf(results), noFindings, rules, () => 'd'),
 		() => undefined,
 	).result
 
@@ -95,7 +95,7 @@ describe('what a destination refuses', () => {
 	test('what stays out is what it was, and says why', () => {
 		const [a] = plan(resultsOf([value('v2'), value('v2')]), refusing(['a'])).results
 		expect(a).toMatchObject({
-			delivered: { version: 'v1' },
+			inManifest: { version: 'v1' },
 			value: undefined,
 			state: 'Current',
 			reason: 'SecretWriteRefused',
@@ -109,13 +109,13 @@ describe('what a destination refuses', () => {
 				{ name: 'b', objectName: 'x' },
 			],
 		})
-		const held = holdingWith({ a: entryIn({ objectName: 'x' }), b: entryIn({ objectName: 'x' }) })
+		const there = holdingWith({ a: entryIn({ objectName: 'x' }), b: entryIn({ objectName: 'x' }) })
 		const results = pair.secrets.map((wanted) =>
-			decideEntry(wanted, value('v2'), held.manifest?.secrets[wanted.name], contextOf()),
+			decideEntry(wanted, value('v2'), there.manifest?.secrets[wanted.name], contextOf()),
 		)
-		const input = { ...inputOf(results), binding: pair, holding: held }
+		const input = { ...inputOf(results), binding: pair, holding: there }
 		const { withheld, verdict } = runWith(
-			planChange(input, nothingFound, refusing(['a']), () => 'd'),
+			planChange(input, noFindings, refusing(['a']), () => 'd'),
 			() => undefined,
 		).result
 		expect({ names: withheld?.names, verdict: verdict.kind }).toEqual({ names: ['a', 'b'], verdict: 'nothing' })
@@ -129,7 +129,7 @@ describe('the manifest', () => {
 	})
 	test('says which bytes are of another vault, and where their names lead', () => {
 		const [a, b] = resultsOf([value('v2'), { kind: 'fault', fault: { kind: 'forbiddenRbac' }, confirmed: false }])
-		const old = { ...b, delivered: entryIn({ objectName: 'b', vault: elsewhere }) } as EntryResult
+		const old = { ...b, inManifest: entryIn({ objectName: 'b', vault: elsewhere }) } as EntryResult
 		const { manifest } = changeOf(inputOf([a, old].filter((each) => each !== undefined)))
 		expect(manifest).toMatchObject({ revision: 2, vault: SAMPLE_VAULT, secrets: { b: { vault: elsewhere } } })
 		expect(manifest.secrets['a']?.vault).toBeUndefined()

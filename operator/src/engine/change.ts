@@ -9,14 +9,14 @@ import {
 } from 'purista-azure-mounted-secret-store/manifest'
 import type { Reason } from '../api/conditions.ts'
 import type { Binding } from '../api/parse.ts'
-import { holdRemovals, holdUntold, type WaitingRemovals } from './brake.ts'
+import { brakeByStatus, brakeRemovals, type WaitingRemovals } from './brake.ts'
 import type { StatusEntries } from './by-status.ts'
 import type { Content } from './decode.ts'
 import { type EntryResult, matches } from './entry.ts'
 import { nameOfForm } from './form.ts'
 import type { Change, DestinationRules, Holding, Verdict } from './holding.ts'
 import { objectKey } from './known.ts'
-import { deliveredSecret, entryOf } from './manifest-entry.ts'
+import { entryOf, secretInManifest } from './manifest-entry.ts'
 import type { Withheld } from './outcome.ts'
 import { pauseAfter } from './pause.ts'
 import type { Poll } from './poll.ts'
@@ -31,10 +31,10 @@ export interface ChangeInput {
 	readonly holding: Holding | undefined
 	/** highest revision that was seen: the next one is higher */
 	readonly revision: number
-	/** removals that the selectors of the spec asked for are held: the manifest goes on naming those of before */
-	readonly selectorsHeld?: boolean
+	/** removals that the selectors of the spec asked for wait: the manifest goes on naming those of before */
+	readonly selectorsWait?: boolean
 	/** what the status tells, when that is what is gone by: then its removals alone count */
-	readonly told?: StatusEntries | undefined
+	readonly statusEntries?: StatusEntries | undefined
 }
 
 /** What is to be done, and what of it waits. */
@@ -60,16 +60,16 @@ export function* planChange(
 	digestOf: (text: string) => string,
 ): Piece<Planned> {
 	const { binding } = input
-	const { results, waiting } = input.told
-		? { results: holdUntold(input.results, input.told), waiting: undefined }
-		: holdRemovals(input.results, binding.policy.maxRemovals, binding.allowRemovals, digestOf)
+	const { results, waiting } = input.statusEntries
+		? { results: brakeByStatus(input.results, input.statusEntries), waiting: undefined }
+		: brakeRemovals(input.results, binding.policy.maxRemovals, binding.allowRemovals, digestOf)
 	const bySelectors = results.some(({ wanted: { name } }) => {
 		const finding = poll.ones.get(name)?.finding
 		return waiting?.names.includes(name) && finding?.kind === 'leaves' && finding.why === 'selectors'
 	})
 	// Without a list nothing is known of new selectors, so the old ones go on.
-	const selectorsHeld = bySelectors || (binding.select.length > 0 && poll.selectors !== 'listed')
-	const asked = { ...input, results, selectorsHeld }
+	const selectorsWait = bySelectors || (binding.select.length > 0 && poll.selectors !== 'listed')
+	const asked = { ...input, results, selectorsWait }
 	const change = changeOf(asked)
 	yield* pauseAfter(results)
 	const verdict = rules.judge(change)
@@ -88,7 +88,7 @@ export function* withoutRefused(
 		planned.results.filter((result) => filesOfResult(result).some((file) => files.includes(file))).map(objectOf),
 	)
 	const isOut = (result: EntryResult) => objects.has(objectOf(result))
-	const results = planned.results.map((result) => (isOut(result) ? asHeld(result, reason, input) : result))
+	const results = planned.results.map((result) => (isOut(result) ? asBefore(result, reason, input) : result))
 	yield* pauseAfter(results)
 	const change = changeOf({ ...input, results })
 	yield* pauseAfter(results)
@@ -106,17 +106,17 @@ const filesOfResult = ({ wanted, previous, value, remove }: EntryResult): string
 	...[...previous.keys()].map((index) => previousFileName(wanted.name, index + 1)),
 ]
 
-/** A secret whose change does not happen: what is held is what it was. */
-export function asHeld(
+/** A secret whose change does not happen: what is there is what it was. */
+export function asBefore(
 	result: EntryResult,
 	reason: Reason,
 	{ holding, vaultUrl }: Pick<ChangeInput, 'holding' | 'vaultUrl'>,
 ): EntryResult {
-	const before = deliveredSecret(holding, result.wanted.name, vaultUrl)
+	const before = secretInManifest(holding, result.wanted.name, vaultUrl)
 	const isIt = matches(before, result.wanted)
 	return {
 		...result,
-		delivered: before,
+		inManifest: before,
 		value: undefined,
 		remove: false,
 		instead: undefined,
@@ -152,7 +152,7 @@ export function changeOf(input: ChangeInput): Change {
 		(name) => name !== MANIFEST_FILE && mine.has(name) && !stays.has(name),
 	)
 	// Without a single value, pods would start with an empty directory instead of waiting; unless nothing more is to come.
-	const isAny = results.some(({ delivered }) => delivered !== undefined)
+	const isAny = results.some(({ inManifest }) => inManifest !== undefined)
 	const isAllAbsent = results.length > 0 && results.every(({ wanted, state }) => wanted.optional && state === 'Absent')
 	return { set, drop, manifest: buildManifest(input), on: holding, create: isAny || isAllAbsent }
 }
@@ -172,10 +172,10 @@ const filesThatStay = (result: EntryResult, input: ChangeInput): string[] =>
  * versions stay beside the gap, and the entry that tells of them.
  */
 function entryAfter(
-	{ wanted, delivered, remove }: EntryResult,
+	{ wanted, inManifest, remove }: EntryResult,
 	{ holding, vaultUrl }: Pick<ChangeInput, 'holding' | 'vaultUrl'>,
 ): ManifestSecret | undefined {
-	if (delivered || remove || !holding?.manifest) return delivered
+	if (inManifest || remove || !holding?.manifest) return inManifest
 	const before = entryOf(holding.manifest, wanted.name, vaultUrl)
 	const isAny = before?.previous.some((_, i) => holding.files.has(previousFileName(wanted.name, i + 1)))
 	return isAny ? before : undefined
@@ -188,7 +188,7 @@ export function buildManifest({
 	results,
 	holding,
 	revision,
-	selectorsHeld = false,
+	selectorsWait = false,
 }: ChangeInput): Manifest {
 	const secrets = Object.fromEntries(
 		results.flatMap((result): [string, ManifestSecret][] => {
@@ -199,7 +199,7 @@ export function buildManifest({
 	const wanted = Object.fromEntries(
 		results.flatMap((result): [string, ManifestWanted][] => {
 			// Where a selected name leads is what the selectors say.
-			if (result.wanted.selected || matches(result.delivered, result.wanted)) return []
+			if (result.wanted.selected || matches(result.inManifest, result.wanted)) return []
 			const { name, objectName, version, form } = result.wanted
 			const how = nameOfForm(form)
 			return [
@@ -218,7 +218,7 @@ export function buildManifest({
 		revision: last,
 		binding: { namespace, name, uid },
 		vault: vaultUrl,
-		selectors: selectorsHeld && before ? before.selectors : manifestSelectors(binding.select),
+		selectors: selectorsWait && before ? before.selectors : manifestSelectors(binding.select),
 		secrets,
 		...(Object.keys(wanted).length > 0 ? { wanted } : {}),
 	}

@@ -12,7 +12,7 @@ const pollOf = (finding: Finding, settled?: boolean): Poll => {
 	return {
 		wanted: binding.secrets,
 		selectors: 'none',
-		holds: { names: [], until: undefined, problem: undefined },
+		pins: { names: [], until: undefined, problem: undefined },
 		ones: new Map([['a', { finding, known }]]),
 		broke: undefined,
 		tooMany: undefined,
@@ -48,14 +48,14 @@ test('bytes of a version of another vault are not those of this one, though the 
 	const elsewhere = holdingWith({ a: entryIn() }, { vault: 'https://other.vault.azure.net' })
 	const finding: Finding = { kind: 'value', version: 'v1', value: 'x', facts: FACTS, settled: true }
 	const decided = decide(binding, SAMPLE_VAULT, pollOf(finding, true), { ...present, holding: elsewhere })
-	expect(decided.results[0]).toMatchObject({ value: 'x', delivered: { version: 'v1' } })
-	expect(decided.results[0]?.delivered?.vault).toBeUndefined()
+	expect(decided.results[0]).toMatchObject({ value: 'x', inManifest: { version: 'v1' } })
+	expect(decided.results[0]?.inManifest?.vault).toBeUndefined()
 	const unchanged = decide(binding, SAMPLE_VAULT, pollOf({ kind: 'unchanged' }, true), {
 		...present,
 		holding: elsewhere,
 	})
 	expect(unchanged.results[0]).toMatchObject({
 		state: 'Pending',
-		delivered: { vault: 'https://other.vault.azure.net' },
+		inManifest: { vault: 'https://other.vault.azure.net' },
 	})
 })

@@ -2,7 +2,7 @@ import type { Binding } from '../api/parse.ts'
 import type { Content } from './decode.ts'
 import { decideEntry, type EntryResult } from './entry.ts'
 import type { Holding } from './holding.ts'
-import { deliveredSecret, drifted } from './manifest-entry.ts'
+import { drifted, secretInManifest } from './manifest-entry.ts'
 import { withoutOlder } from './older.ts'
 import type { Poll } from './poll.ts'
 import { namedTags } from './select.ts'
@@ -29,10 +29,10 @@ export function decide(binding: Binding, vaultUrl: string, poll: Poll, { holding
 		const { name } = wanted
 		const one = poll.ones.get(name)
 		const context = { policy: binding.policy, intact: !lost.has(name), tags }
-		const before = deliveredSecret(holding, name, vaultUrl)
+		const before = secretInManifest(holding, name, vaultUrl)
 		const decided = withoutOlder(decideEntry(wanted, one?.finding ?? { kind: 'unchanged' }, before, context))
 		// A process that starts after us has this to go by: it must not take for settled what is still to be read again.
-		const isUnsettled = decided.delivered && decided.reason === undefined && !one?.known?.settled
+		const isUnsettled = decided.inManifest && decided.reason === undefined && !one?.known?.settled
 		const result: EntryResult = isUnsettled ? { ...decided, reason: 'Unsettled' } : decided
 		if (result.value === undefined || !sameBytes(holding?.content?.(name), result.value)) return result
 		// Somebody wrote the value that we would write. Writing it again would not even make the file ours.

@@ -57,7 +57,7 @@ describe('a pointer into JSON', () => {
 		['reads ~01 as a tilde and a one', '/~01', 'both'],
 		['finds an empty name', '/', 'empty'],
 		['finds a name that objects inherit only when it is their own', '/__proto__', 'own'],
-	])('%s', (_, pointer, found) => expect(point(json, pointer)).toBe(found))
+	])('%s', (_, pointer, pointed) => expect(point(json, pointer)).toBe(pointed))
 
 	it('passes over a byte order mark', () => {
 		expect(parseJson('\uFEFF{"a":"1"}')).toMatchObject({ kind: 'json', value: { a: '1' } })

@@ -18,7 +18,7 @@ const known = (rest: Partial<Knowledge> = {}): Knowledge => ({
 const LAST: LastPoll = {
 	wanted: binding.secrets,
 	selectors: 'none',
-	holds: { names: [], until: undefined, problem: undefined },
+	pins: { names: [], until: undefined, problem: undefined },
 	findings: new Map(),
 }
 
@@ -148,7 +148,7 @@ test.each<[string, Partial<Knowledge>, { begunAt: number; partly: boolean }, num
 	],
 	[
 		'when a pin ends',
-		{ last: { ...LAST, holds: { ...LAST.holds, until: at(15_000).now } } },
+		{ last: { ...LAST, pins: { ...LAST.pins, until: at(15_000).now } } },
 		{ begunAt: 500, partly: false },
 		15_000,
 	],

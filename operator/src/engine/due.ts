@@ -5,7 +5,7 @@ import { traitsOf } from './fault.ts'
 import type { One } from './findings.ts'
 import type { PassInput } from './input.ts'
 import { holdingOf, type Knowledge } from './knowledge.ts'
-import { deliveredSecret, drifted } from './manifest-entry.ts'
+import { drifted, secretInManifest } from './manifest-entry.ts'
 import type { Moment } from './questions.ts'
 
 // One poll more after the second is over (2 s) and the server's clock has surely moved on.
@@ -76,7 +76,7 @@ export function dueAfter(
 		if (finding.kind === 'value' && !finding.settled) due.set(name, onGrid((finding.answeredAt ?? now) + SETTLE_MS))
 		const isPending =
 			finding.kind === 'fault' && traitsOf(finding.fault).reason === 'SecretAbsent' && !finding.confirmed
-		if (isPending && deliveredSecret(holding, name, knowledge.source?.vaultUrl ?? ''))
+		if (isPending && secretInManifest(holding, name, knowledge.source?.vaultUrl ?? ''))
 			due.set(name, onGrid(absentSince + ABSENT_AFTER_MS))
 	}
 	return due
@@ -105,7 +105,7 @@ export function nextWhole(
 	const before = ticks.next - ticks.interval
 	const tick = before > begunAt ? before : ticks.next
 	const next = partly && wholePollAt !== undefined ? wholePollAt : tick
-	const turns = [...[...secrets.values()].map(({ turnAt }) => turnAt), last?.holds.until].filter(
+	const turns = [...[...secrets.values()].map(({ turnAt }) => turnAt), last?.pins.until].filter(
 		(time): time is number => time !== undefined,
 	)
 	const turn = turns.length === 0 ? Number.POSITIVE_INFINITY : at.monotonic + Math.min(...turns) - at.now
@@ -125,7 +125,7 @@ export function toRead(
 ): Set<string> {
 	const holding = holdingOf(knowledge)
 	const isThere = (name: string) => {
-		const entry = deliveredSecret(holding, name, knowledge.source?.vaultUrl ?? '')
+		const entry = secretInManifest(holding, name, knowledge.source?.vaultUrl ?? '')
 		return entry !== undefined && entry.vault === undefined
 	}
 	const missing = names.filter((name) => !isThere(name) && isRepeated(findingOf(name)))

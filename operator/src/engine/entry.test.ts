@@ -18,10 +18,10 @@ const read = (version: string, settled = true): Finding => ({ kind: 'value', ver
 const failed = (fault: VaultFault, confirmed = false): Finding => ({ kind: 'fault', fault, confirmed })
 const decide = (
 	finding: Finding,
-	delivered: ManifestSecret | undefined,
+	inManifest: ManifestSecret | undefined,
 	policy: 'Keep' | 'Remove' = 'Keep',
 	intact = true,
-) => decideEntry(wanted, finding, delivered, contextOf({ absent: policy }, intact))
+) => decideEntry(wanted, finding, inManifest, contextOf({ absent: policy }, intact))
 
 describe('one secret', () => {
 	it('that is new is written, described without its tags', () => {
@@ -29,7 +29,7 @@ describe('one secret', () => {
 			value: 'value',
 			state: 'Current',
 			reason: undefined,
-			delivered: {
+			inManifest: {
 				objectName: 'payments-db',
 				version: 'v1',
 				updated: '1970-01-01T00:01:00Z',
@@ -48,14 +48,14 @@ describe('one secret', () => {
 		const hex = { ...wanted, form: { kind: 'value', decode: 'Hex', property: undefined } } as const
 		expect(decideEntry(hex, read('v1'), before, contextOf())).toMatchObject({
 			value: 'value',
-			delivered: { form: 'decode=Hex' },
+			inManifest: { form: 'decode=Hex' },
 		})
 		expect(decideEntry(hex, read('v1'), { ...before, form: 'decode=Hex' }, contextOf()).value).toBeUndefined()
 		expect(decide(read('v1'), { ...before, form: 'decode=Hex' }).value).toBe('value')
 	})
 	it('whose new value does not decode keeps its last good bytes and says so', () => {
 		expect(decide(failed({ kind: 'decode', rule: 'Hex' }), before)).toMatchObject({
-			delivered: before,
+			inManifest: before,
 			value: undefined,
 			remove: false,
 			state: 'Current',
@@ -68,16 +68,19 @@ describe('one secret', () => {
 	it('whose object changed in the spec keeps the old bytes while the new ones cannot be read', () => {
 		const other = { ...before, objectName: 'another' }
 		expect(decide(failed({ kind: 'timeout' }), other)).toMatchObject({
-			delivered: other,
+			inManifest: other,
 			state: 'Pending',
 			reason: 'VaultTimeout',
 			remove: false,
 		})
-		expect(decide(failed({ kind: 'absent' }, true), other, 'Remove')).toMatchObject({ delivered: other, remove: false })
+		expect(decide(failed({ kind: 'absent' }, true), other, 'Remove')).toMatchObject({
+			inManifest: other,
+			remove: false,
+		})
 	})
 	it('that is absent for the first time stays as it was', () => {
 		expect(decide(failed({ kind: 'absent' }), before, 'Remove')).toMatchObject({
-			delivered: before,
+			inManifest: before,
 			remove: false,
 			state: 'Current',
 			reason: undefined,
@@ -85,20 +88,20 @@ describe('one secret', () => {
 	})
 	it('that is absent stays and is marked under Keep', () => {
 		expect(decide(failed({ kind: 'absent' }, true), before)).toMatchObject({
-			delivered: { state: 'Absent' },
+			inManifest: { state: 'Absent' },
 			remove: false,
 			reason: 'SecretAbsent',
 		})
 	})
 	it('that is absent goes under Remove', () => {
 		expect(decide(failed({ kind: 'absent' }, true), before, 'Remove')).toMatchObject({
-			delivered: undefined,
+			inManifest: undefined,
 			remove: true,
 		})
 	})
 	it('that is disabled stays and is marked', () => {
 		expect(decide({ kind: 'flawed', flaw: 'disabled' }, before, 'Remove')).toMatchObject({
-			delivered: { state: 'Disabled', version: 'v1' },
+			inManifest: { state: 'Disabled', version: 'v1' },
 			remove: false,
 		})
 	})
@@ -127,7 +130,7 @@ describe('one secret', () => {
 		(_, fault) => {
 			for (const confirmed of [false, true]) {
 				expect(decide(failed(fault, confirmed), before, 'Remove')).toMatchObject({
-					delivered: before,
+					inManifest: before,
 					value: undefined,
 					remove: false,
 				})

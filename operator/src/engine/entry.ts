@@ -44,20 +44,20 @@ export type Finding =
 /** What becomes of one wanted secret. */
 export interface EntryResult {
 	wanted: WantedSecret
-	/** the bytes in the Secret after the write, described; undefined when there are none */
-	delivered: ManifestSecret | undefined
+	/** what the manifest says of the bytes after the write; undefined when there are none */
+	inManifest: ManifestSecret | undefined
 	/** the new value to write; undefined: leave the key as it is */
 	value: Content | undefined
 	/** the key leaves the Secret, because a policy says so */
 	remove: boolean
-	/** with `remove`: what stays in place of nothing when the removal is held */
+	/** with `remove`: what stays in place of nothing when the removal waits */
 	instead: ManifestSecret | undefined
 	state: 'Current' | 'Previous' | 'Absent' | 'Disabled' | 'Expired' | 'NotYetValid' | 'Deselected' | 'Pending'
 	reason: Reason | undefined
 	fault: VaultFault | undefined
 	/** the fault is what the policy asked for, so what is delivered is as it should be */
 	asAsked: boolean
-	/** new bytes of older versions, by index in `delivered.previous` */
+	/** new bytes of older versions, by index in `inManifest.previous` */
 	previous: ReadonlyMap<number, Content>
 }
 
@@ -65,12 +65,12 @@ export interface EntryResult {
  * Whether the bytes that are delivered under a name are those of what is wanted under it: of the vault that is wanted (then
  * `vault` does not stand there), the object, the form and the pin.
  */
-export function matches(delivered: ManifestSecret | undefined, wanted: WantedSecret): delivered is ManifestSecret {
+export function matches(inManifest: ManifestSecret | undefined, wanted: WantedSecret): inManifest is ManifestSecret {
 	// Another vault may have a secret of this name, and even a version of this id.
-	if (delivered === undefined || delivered.vault !== undefined) return false
-	if (delivered.objectName.toLowerCase() !== wanted.objectName.toLowerCase()) return false
-	if (delivered.form !== nameOfForm(wanted.form)) return false
-	return wanted.version === undefined ? !delivered.pinned : delivered.pinned && delivered.version === wanted.version
+	if (inManifest === undefined || inManifest.vault !== undefined) return false
+	if (inManifest.objectName.toLowerCase() !== wanted.objectName.toLowerCase()) return false
+	if (inManifest.form !== nameOfForm(wanted.form)) return false
+	return wanted.version === undefined ? !inManifest.pinned : inManifest.pinned && inManifest.version === wanted.version
 }
 
 /** What decides about a secret besides what was found. */
@@ -96,7 +96,7 @@ export function decideEntry(
 	const before = there && broughtBy(wanted, there)
 	const stays: EntryResult = {
 		wanted,
-		delivered: before,
+		inManifest: before,
 		value: undefined,
 		remove: false,
 		instead: undefined,
@@ -139,21 +139,21 @@ type Findings<K extends Finding['kind']> = Extract<Finding, { kind: K }>
 /** Takes it away by policy, or marks what stays. */
 const keepOrRemove = (how: 'Keep' | 'Remove', kept: ManifestSecret, rest: EntryResult): EntryResult =>
 	how === 'Remove'
-		? { ...rest, delivered: undefined, remove: true, instead: kept, asAsked: true }
-		: { ...rest, delivered: kept }
+		? { ...rest, inManifest: undefined, remove: true, instead: kept, asAsked: true }
+		: { ...rest, inManifest: kept }
 
 function unchanged(stays: EntryResult, finding: Findings<'unchanged'>, { tags }: EntryContext): EntryResult {
-	const { wanted, delivered: before } = stays
+	const { wanted, inManifest: before } = stays
 	if (!matches(before, wanted)) return stays
 	// The spec may name other tags than before.
 	const named = finding.tags ? only(tags, finding.tags) : before.tags
 	// The very same entry is compared at once, and there may be 500 of them.
-	const delivered = sameTags(named, before.tags) ? before : { ...before, tags: named }
-	return { ...stays, delivered, reason: finding.flaw && FLAWS[finding.flaw].reason }
+	const inManifest = sameTags(named, before.tags) ? before : { ...before, tags: named }
+	return { ...stays, inManifest, reason: finding.flaw && FLAWS[finding.flaw].reason }
 }
 
 function valueRead(stays: EntryResult, finding: Findings<'value'>, { intact, tags }: EntryContext): EntryResult {
-	const { wanted, delivered: before } = stays
+	const { wanted, inManifest: before } = stays
 	const { version, value, flaw, standsIn = false, trouble } = finding
 	const same = matches(before, wanted)
 	const state = standsIn ? 'Previous' : 'Current'
@@ -161,7 +161,7 @@ function valueRead(stays: EntryResult, finding: Findings<'value'>, { intact, tag
 	const there = intact && before?.version === version && same
 	return {
 		...stays,
-		delivered: {
+		inManifest: {
 			...describe(wanted, version, finding.facts, tags),
 			state,
 			previous: same ? before.previous : [],
@@ -178,7 +178,7 @@ function flawed(
 	{ flaw, trouble, hidden }: Findings<'flawed'>,
 	{ policy }: EntryContext,
 ): EntryResult {
-	const { wanted, delivered: before } = stays
+	const { wanted, inManifest: before } = stays
 	const { state, fault: own } = FLAWS[flaw]
 	const fault = trouble ?? own
 	const { reason } = traitsOf(fault)
@@ -190,7 +190,7 @@ function flawed(
 }
 
 function failed(stays: EntryResult, { fault, confirmed }: Findings<'fault'>, { policy }: EntryContext): EntryResult {
-	const { wanted, delivered: before } = stays
+	const { wanted, inManifest: before } = stays
 	const { reason } = traitsOf(fault)
 	const isAbsentNow = fault.kind === 'absent'
 	if (!matches(before, wanted)) {
@@ -211,11 +211,11 @@ function failed(stays: EntryResult, { fault, confirmed }: Findings<'fault'>, { p
  * object are left alone until there are better ones: a pod may live on them. Those of another vault go when the policy says
  * so. What stays is not as it was asked for.
  */
-function instead(stays: EntryResult, how: 'Keep' | 'Remove', told: EntryResult): EntryResult {
-	const { delivered: before } = stays
-	if (!before) return how === 'Remove' ? { ...told, asAsked: true } : told
-	if (how === 'Remove' && before.vault !== undefined) return keepOrRemove('Remove', before, told)
-	return { ...told, state: 'Pending' }
+function instead(stays: EntryResult, how: 'Keep' | 'Remove', rest: EntryResult): EntryResult {
+	const { inManifest: before } = stays
+	if (!before) return how === 'Remove' ? { ...rest, asAsked: true } : rest
+	if (how === 'Remove' && before.vault !== undefined) return keepOrRemove('Remove', before, rest)
+	return { ...rest, state: 'Pending' }
 }
 
 const FLAWS = {

@@ -124,7 +124,7 @@ export const TRANSIENT: ReadonlySet<string> = new Set(reasonsOf('transient'))
 export const PERMISSION: ReadonlySet<string> = new Set(reasonsOf('permission'))
 
 /** Reasons that are found out by a poll that works: what the vault says of a secret, what waits for a human, what cannot be written. */
-export const FOUND: ReadonlySet<string> = new Set<Reason>([
+export const ANSWERED: ReadonlySet<string> = new Set<Reason>([
 	...reasonsOf('secret'),
 	'NothingSelected',
 	'RemovalsHeld',

@@ -51,23 +51,23 @@ const bytesIn = ({ ones }: Findings): number => {
  * Says of what is found, one after the other, when it is more than the destination takes: then nothing is written whatever else
  * there is. A tenant may ask for 480 values of 25 KB, and many passes run at once.
  */
-export function fullAt(most: number): (found: Findings) => boolean {
+export function fullAt(most: number): (part: Findings) => boolean {
 	let bytes = 0
-	return (found) => {
-		bytes += bytesIn(found)
+	return (part) => {
+		bytes += bytesIn(part)
 		return bytes > most
 	}
 }
 
 /** Those up to the one with which it is more: the same ones at each poll, in whatever order answers come. */
-export function untilFull(founds: readonly (Findings | undefined)[], most: number): readonly (Findings | undefined)[] {
+export function untilFull(parts: readonly (Findings | undefined)[], most: number): readonly (Findings | undefined)[] {
 	const isFull = fullAt(most)
-	const at = founds.findIndex((found) => found !== undefined && isFull(found))
-	return at < 0 ? founds : founds.slice(0, at + 1)
+	const at = parts.findIndex((part) => part !== undefined && isFull(part))
+	return at < 0 ? parts : parts.slice(0, at + 1)
 }
 
 /** All of them together; the first that broke off says why. */
-export const together = (founds: readonly (Findings | undefined)[]): Findings => ({
-	ones: new Map(founds.flatMap((found) => [...(found?.ones ?? [])])),
-	broke: founds.find((found) => found?.broke)?.broke,
+export const together = (parts: readonly (Findings | undefined)[]): Findings => ({
+	ones: new Map(parts.flatMap((part) => [...(part?.ones ?? [])])),
+	broke: parts.find((part) => part?.broke)?.broke,
 })

@@ -38,7 +38,7 @@ export interface PassResult {
 	readonly knowledge: Knowledge
 	readonly outcome: Outcome | Interrupted
 	/** what was read back for the first time */
-	readonly found: Holding | undefined
+	readonly firstSeen: Holding | undefined
 	/** what was written; `files`: bytes came, changed or went */
 	readonly written: { readonly holding: Holding; readonly files: boolean } | undefined
 	/** the vault told everything that it was asked for */

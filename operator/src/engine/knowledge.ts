@@ -8,7 +8,7 @@ import type { Holding } from './holding.ts'
 import type { Known } from './known.ts'
 import { entryOf } from './manifest-entry.ts'
 import type { SelectorOutcome } from './outcome.ts'
-import type { Holds } from './pin.ts'
+import type { PinsInForce } from './pin.ts'
 import type { Refused } from './refused.ts'
 import type { Source } from './source.ts'
 
@@ -16,7 +16,7 @@ import type { Source } from './source.ts'
 export interface LastPoll {
 	readonly wanted: readonly WantedSecret[]
 	readonly selectors: SelectorOutcome
-	readonly holds: Omit<Holds, 'secrets'>
+	readonly pins: Omit<PinsInForce, 'secrets'>
 	readonly findings: ReadonlyMap<string, Finding>
 }
 
@@ -28,7 +28,7 @@ export interface OlderKnown {
 	readonly count: number
 	readonly trouble: VaultFault | undefined
 	/** versions that the status told then, when that was what was gone by */
-	readonly told?: string | undefined
+	readonly statusText?: string | undefined
 }
 
 /** What is remembered between two passes of a binding, to tell a hiccup from an outage. */
@@ -91,7 +91,7 @@ export interface Knowledge {
 	/** failures in a row, to tell a hiccup from an outage */
 	readonly pollHistory: PollHistory
 	/** what was last learnt from the status; undefined: nothing is learnt from there */
-	readonly told?: SeenStatus | undefined
+	readonly seenStatus?: SeenStatus | undefined
 }
 
 /** What a process knows of a binding that it has not seen before. */
@@ -118,7 +118,7 @@ export const nothingKnown = (uid: string): Knowledge => ({
 	pollHistory: NO_POLLS,
 })
 
-/** What was known of another vault, or read with another identity, says nothing of this one. What is held is what it was. */
+/** What was known of another vault, or read with another identity, says nothing of this one. What is there is what it was. */
 export const knownOfNo = (knowledge: Knowledge, source: Source): Knowledge => ({
 	...knowledge,
 	source,

@@ -33,7 +33,7 @@ describe('list or read each', () => {
 		['a vault of more pages than secrets: read each', [alone(4, 0), large, 2], undefined],
 		['others of the session share the list', [{ followed: 100, wanted: 4, needed: 0 }, large, 2], 100],
 		['as many pages as secrets: list, it tells the same', [alone(1, 0), { ...large, pages: 1 }, 2], 1],
-		['long ago the vault was large: look again', [alone(4, 0), large, 8 * HOUR + 1], 4],
+		['long ago the vault was large: list again', [alone(4, 0), large, 8 * HOUR + 1], 4],
 		['list denied just now: read each', [alone(4, 0), denied, 2], undefined],
 		['list denied an hour ago: try again', [alone(4, 0), denied, HOUR + 1], 4],
 	]
@@ -128,8 +128,8 @@ describe('after a restart', () => {
 		['when it is of another form', { ...manifest, form: 'decode=Hex' }, status],
 		['when it is of another object', { ...manifest, objectName: 'other' }, status],
 	]
-	it.each(lost)('everything is read %s', (_, delivered, shown) => {
-		expect(knownAfterRestart(wanted, delivered, shown as typeof status, POLICY, NOW)).toBeUndefined()
+	it.each(lost)('everything is read %s', (_, inManifest, shown) => {
+		expect(knownAfterRestart(wanted, inManifest, shown as typeof status, POLICY, NOW)).toBeUndefined()
 	})
 })
 

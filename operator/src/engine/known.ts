@@ -28,7 +28,7 @@ export interface Known {
 	/** what was found, when it is to be said again while nothing changes; undefined: that nothing has changed */
 	finding: Finding | undefined
 	/** what the status of the binding told of it then, when that was what was gone by */
-	told?: string | undefined
+	statusText?: string | undefined
 }
 
 // Vaults shrink and permissions come, so what was learnt about lists is forgotten. A list that turns out too long again costs
@@ -55,7 +55,7 @@ export interface ListKnowledge {
  * So list when that needs no more calls than reading what all of them follow would. When a binding needs all values anyway a
  * list tells it nothing new.
  *
- * @param followed distinct secrets that the session's bindings look at as often as this one, or more often
+ * @param followed distinct secrets that the session's bindings poll as often as this one, or more often
  * @param wanted those of this binding
  * @param needed how many of these are read whatever a list says
  * @param now monotonic milliseconds
@@ -123,13 +123,13 @@ const SAID_WHEN_SETTLED: ReadonlySet<string> = new Set<Reason>([
  */
 export function knownAfterRestart(
 	wanted: WantedSecret,
-	delivered: ManifestSecret | undefined,
+	inManifest: ManifestSecret | undefined,
 	status: SecretStatus | undefined,
 	policy: Policy,
 	now: number,
 ): Known | undefined {
-	if (!matches(delivered, wanted) || delivered.state !== 'Current') return undefined
-	if (status?.version !== delivered.version || !(status.reason === undefined || SAID_WHEN_SETTLED.has(status.reason)))
+	if (!matches(inManifest, wanted) || inManifest.state !== 'Current') return undefined
+	if (status?.version !== inManifest.version || !(status.reason === undefined || SAID_WHEN_SETTLED.has(status.reason)))
 		return undefined
 	const seconds = <K extends string>(key: K, text: string | undefined) => {
 		const ms = parseTime(text)
@@ -138,17 +138,17 @@ export function knownAfterRestart(
 	const facts: SecretFacts = {
 		enabled: true,
 		tags: {},
-		...seconds('expires', delivered.expires),
-		...seconds('notBefore', delivered.notBefore),
+		...seconds('expires', inManifest.expires),
+		...seconds('notBefore', inManifest.notBefore),
 	}
 	const flaw = flawOf(facts, now)
 	// It expired, or its time came, while nobody looked: that has to be acted on.
-	if (flaw && policyFor(flaw, policy, delivered.pinned) !== 'Keep') return undefined
+	if (flaw && policyFor(flaw, policy, inManifest.pinned) !== 'Keep') return undefined
 	return {
 		objectName: wanted.objectName,
 		pin: wanted.version,
-		form: delivered.form,
-		probe: delivered,
+		form: inManifest.form,
+		probe: inManifest,
 		settled: true,
 		flaw,
 		turnAt: nextTurn(facts, policy, now),

@@ -7,7 +7,7 @@ import type { EntryResult } from './entry.ts'
 import { type Holding, withoutContent } from './holding.ts'
 import type { Knowledge } from './knowledge.ts'
 import { type Known, knownAfterRestart } from './known.ts'
-import { deliveredSecret } from './manifest-entry.ts'
+import { secretInManifest } from './manifest-entry.ts'
 import type { Older } from './older.ts'
 import type { Poll } from './poll.ts'
 import type { Answers, Moment } from './questions.ts'
@@ -29,7 +29,7 @@ export function afterReadBack(
 	const lost = (revision: number) =>
 		isWritten && revision === 0 ? Math.floor(latest(status, at) / 1000) + 1 : revision
 	if (read.kind === 'none') {
-		const gone = knowledge.holding === 'none' ? {} : NOTHING_DELIVERED
+		const gone = knowledge.holding === 'none' ? {} : NOTHING_KNOWN_OF_IT
 		return { ...seen, ...gone, holding: 'none', revision: lost(knowledge.revision) }
 	}
 	const holding = withManifest(withoutContent(read.holding), knowledge)
@@ -46,7 +46,7 @@ const latest = ({ lastChangeTime, lastCheckTime }: BindingStatus, { now }: Momen
 	Math.max(now, parseTime(lastChangeTime) ?? now, parseTime(lastCheckTime) ?? now)
 
 /** What is known of secrets when the place that held them is gone, or another one: all of them are read. */
-const NOTHING_DELIVERED = {
+const NOTHING_KNOWN_OF_IT = {
 	secrets: new Map(),
 	older: new Map(),
 	accepted: new Map(),
@@ -62,7 +62,7 @@ const NOTHING_DELIVERED = {
 function knownOfHolding(knowledge: Knowledge, holding: Holding): Partial<Knowledge> {
 	const { holding: before, secrets, readBefore } = knowledge
 	if (!readBefore) return {}
-	if (before === undefined || before === 'none' || before.id !== holding.id) return NOTHING_DELIVERED
+	if (before === undefined || before === 'none' || before.id !== holding.id) return NOTHING_KNOWN_OF_IT
 	const isSame = (name: string) => {
 		const [a, b] = [before, holding].map(({ manifest }) => manifest?.secrets[name])
 		return (
@@ -105,7 +105,7 @@ function knownOf(
 	]
 	return wanted.flatMap((each): [string, Known][] => {
 		const shown = status.secrets?.find(({ name }) => name === each.name)
-		const before = deliveredSecret(holding, each.name, source?.vaultUrl ?? '')
+		const before = secretInManifest(holding, each.name, source?.vaultUrl ?? '')
 		const known = knownAfterRestart(each, before, shown, binding.policy, at.now)
 		return known ? [[each.name, known]] : []
 	})
@@ -146,7 +146,7 @@ export function afterWrite(
 		const finding = poll.ones.get(name)?.finding
 		return finding?.kind === 'value' ? (secrets.get(name)?.finding ?? { kind: 'unchanged' as const }) : finding
 	})
-	const { wanted, selectors, holds } = poll
+	const { wanted, selectors, pins } = poll
 	const next: Knowledge = {
 		...knowledge,
 		secrets,
@@ -154,7 +154,7 @@ export function afterWrite(
 		absentSince: entries((name) => poll.ones.get(name)?.absentSince),
 		seenAgain: new Set([...lost].filter((name) => poll.ones.get(name)?.finding.kind === 'value')),
 		older: lost.size > 0 ? knowledge.older : older.known,
-		last: { wanted, selectors, holds, findings },
+		last: { wanted, selectors, pins, findings },
 		refused: undefined,
 		holding: described(knowledge.holding, manifest),
 		...(written && {

@@ -5,6 +5,6 @@ const MARK = '@'
 /** @param updated seconds since 1970 */
 export const listedVersion = (updated: number | undefined): string => `${MARK}${updated ?? ''}`
 
-/** The version as it may be told: undefined when it is only known by its time. */
-export const toldVersion = (version: string | undefined): string | undefined =>
+/** The version as it may be shown: undefined when it is only known by its time. */
+export const shownVersion = (version: string | undefined): string | undefined =>
 	version?.startsWith(MARK) ? undefined : version

@@ -7,7 +7,7 @@ type Described = Pick<Holding, 'files' | 'manifest'>
  * The manifest entry of a file, if its bytes are there. It says `vault` exactly when the bytes are of another vault than
  * `vaultUrl`: then nothing that the present vault tells is about them.
  */
-export function deliveredSecret(
+export function secretInManifest(
 	holding: Described | undefined,
 	name: string,
 	vaultUrl: string,

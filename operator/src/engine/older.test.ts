@@ -6,11 +6,11 @@ import { entryOf } from './testing/samples.ts'
 import { entryIn, holdingWith, runWith } from './testing/world.ts'
 
 const before = entryIn({ version: 'v2', previous: [{ version: 'v1' }] })
-const held = holdingWith({ a: before })
-const holding = { ...held, files: new Map([...held.files, ['a.previous', { bytes: 1, foreign: undefined }]]) }
+const there = holdingWith({ a: before })
+const holding = { ...there, files: new Map([...there.files, ['a.previous', { bytes: 1, foreign: undefined }]]) }
 const result = entryOf({
 	wanted: { name: 'a', objectName: 'a', optional: false, previous: 1 },
-	delivered: before,
+	inManifest: before,
 	state: 'Current',
 })
 const input = {
@@ -37,14 +37,14 @@ describe('older versions', () => {
 		['stay when the list is empty, for then the secret was deleted since it was read', versions(), ['v1']],
 	])('%s', (_, answer, expected) => {
 		const { results, known } = runWith(followOlder([result], input), () => answer).result
-		expect(results[0]?.delivered?.previous.map(({ version }) => version)).toEqual(expected)
+		expect(results[0]?.inManifest?.previous.map(({ version }) => version)).toEqual(expected)
 		// Of a deleted one nothing is remembered: it is asked for again.
 		expect(known.has('a')).toBe(
 			answer.kind === 'versions' && answer.listing.complete && answer.listing.versions.length > 0,
 		)
 	})
 
-	const last = { version: 'v2', isCurrent: true, count: 1, trouble: undefined, told: undefined }
+	const last = { version: 'v2', isCurrent: true, count: 1, trouble: undefined, statusText: undefined }
 	it.each([
 		['told as they were when they were looked for', ['v1'], 'v1', 9, false],
 		['told as others', ['v0'], 'v1', 9, true],
@@ -53,7 +53,7 @@ describe('older versions', () => {
 		['told as before, and as they are, at the tenth poll', ['v1'], 'v1', 10, false],
 	])('are looked for by a node when they are %s', (_, previous, before, polls, expected) => {
 		const row = { name: 'a', objectName: 'a', state: 'Current' as const, ...(previous.length > 0 ? { previous } : {}) }
-		const known = new Map([['a', { ...last, told: before }]])
-		expect(isOlderDue(result, { ...input, polls, known, told: new Map([['a', row]]) })).toBe(expected)
+		const known = new Map([['a', { ...last, statusText: before }]])
+		expect(isOlderDue(result, { ...input, polls, known, statusEntries: new Map([['a', row]]) })).toBe(expected)
 	})
 })

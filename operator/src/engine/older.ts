@@ -10,8 +10,8 @@ import { nameOfForm } from './form.ts'
 import type { Holding } from './holding.ts'
 import type { OlderKnown } from './knowledge.ts'
 import { VERSIONS_EVERY } from './known.ts'
-import { toldVersion } from './listed-version.ts'
-import { deliveredSecret, isIntact } from './manifest-entry.ts'
+import { shownVersion } from './listed-version.ts'
+import { isIntact, secretInManifest } from './manifest-entry.ts'
 import { type Asked, ask, type Piece } from './questions.ts'
 import { contentsOf, listVersions } from './values.ts'
 import { newestVersion, previousVersions } from './versions.ts'
@@ -28,8 +28,8 @@ export interface OlderInput {
 	/** names of files of others that hold our own bytes */
 	readonly accepted: ReadonlyMap<string, string>
 	readonly known: ReadonlyMap<string, OlderKnown>
-	/** what the status tells, when that is what is gone by: it tells when the list of versions is worth a look */
-	readonly told?: StatusEntries | undefined
+	/** what the status tells, when that is what is gone by: it tells when the list of versions is worth a call */
+	readonly statusEntries?: StatusEntries | undefined
 }
 
 /** What became of the older versions of all secrets. `known` counts when the write that follows has succeeded. */
@@ -42,16 +42,17 @@ export interface Older {
 /** Whether the older versions of a secret have to be looked at: after each rotation, and every tenth time by the way. */
 export function isOlderDue(
 	result: EntryResult,
-	{ known, polls, holding, accepted, told }: Omit<OlderInput, 'asked'>,
+	{ known, polls, holding, accepted, statusEntries }: Omit<OlderInput, 'asked'>,
 ): boolean {
-	const { wanted, delivered } = result
+	const { wanted, inManifest } = result
 	const { name, previous: count = 0 } = wanted
-	if (count === 0 || !delivered) return false
+	if (count === 0 || !inManifest) return false
 	const last = known.get(name)
-	if (last?.version !== delivered.version || last.count !== count || last.isCurrent !== isCurrentOf(result)) return true
+	if (last?.version !== inManifest.version || last.count !== count || last.isCurrent !== isCurrentOf(result))
+		return true
 	const isTime = polls % VERSIONS_EVERY === 0
-	if (told ? isOlderTold(told, result, last, isTime) : isTime) return true
-	return delivered.previous.some((_, i) => !isIntact(holding, previousFileName(name, i + 1), accepted))
+	if (statusEntries ? isOlderNews(statusEntries, result, last, isTime) : isTime) return true
+	return inManifest.previous.some((_, i) => !isIntact(holding, previousFileName(name, i + 1), accepted))
 }
 
 /**
@@ -59,15 +60,17 @@ export function isOlderDue(
  * looked later: a version may have been disabled in between. What stays another, by a tie or a value that cannot be used, costs
  * a list at every tenth poll.
  */
-function isOlderTold(
-	told: StatusEntries,
-	{ wanted, delivered }: EntryResult,
+function isOlderNews(
+	statusEntries: StatusEntries,
+	{ wanted, inManifest }: EntryResult,
 	last: OlderKnown,
 	isTime: boolean,
 ): boolean {
-	if (!told.has(wanted.name)) return false
-	const now = toldOlder(told, wanted.name)
-	return last.told !== now || (isTime && (now ?? '') !== delivered?.previous.map(({ version }) => version).join(' '))
+	if (!statusEntries.has(wanted.name)) return false
+	const now = olderInStatus(statusEntries, wanted.name)
+	return (
+		last.statusText !== now || (isTime && (now ?? '') !== inManifest?.previous.map(({ version }) => version).join(' '))
+	)
 }
 
 /**
@@ -75,7 +78,7 @@ function isOlderTold(
  * versions, and the tenth poll is in no hurry.
  *
  * 1. The list of versions tells which they are; values are not read for that.
- * 2. Bytes that are held already are moved: the current version of before becomes the previous one without a read.
+ * 2. Bytes that are there already are moved: the current version of before becomes the previous one without a read.
  * 3. Only the others are read from the vault.
  * 4. When there are more bytes than the destination takes, no more are read: nothing of it is written.
  * 5. A fault that every further question would meet ends this, as it ends a poll: the next poll begins it anew.
@@ -100,7 +103,8 @@ export function* followOlder(given: readonly EntryResult[], input: OlderInput): 
 }
 
 const isCurrentOf = ({ wanted, state }: EntryResult) => wanted.version === undefined && state === 'Current'
-const toldOlder = (told: StatusEntries | undefined, name: string) => told?.get(name)?.previous?.join(' ')
+const olderInStatus = (statusEntries: StatusEntries | undefined, name: string) =>
+	statusEntries?.get(name)?.previous?.join(' ')
 
 interface OneOlder {
 	readonly result: EntryResult
@@ -109,9 +113,9 @@ interface OneOlder {
 }
 
 function* followOne(result: EntryResult, input: OlderInput): Piece<OneOlder> {
-	const { wanted, delivered } = result
+	const { wanted, inManifest } = result
 	const { previous: count = 0 } = wanted
-	if (!delivered) return { result }
+	if (!inManifest) return { result }
 	const isCurrent = isCurrentOf(result)
 	const listed = yield* listVersions(wanted, input)
 	if ('broke' in listed) return { result, broke: listed.broke }
@@ -122,12 +126,20 @@ function* followOne(result: EntryResult, input: OlderInput): Piece<OneOlder> {
 		// missing is asked for at each poll, for these are far apart by then and somebody waits for it.
 		const known =
 			traitsOf(trouble).class === 'secret'
-				? { known: { version: delivered.version, isCurrent, count, trouble, told: toldOlder(input.told, wanted.name) } }
+				? {
+						known: {
+							version: inManifest.version,
+							isCurrent,
+							count,
+							trouble,
+							statusText: olderInStatus(input.statusEntries, wanted.name),
+						},
+					}
 				: {}
 		return { result: withTrouble(result, trouble), ...known }
 	}
 	// Known by lists alone it is the newest one. Of two of the same second either: whoever reads it looks for itself.
-	const version = toldVersion(delivered.version) ?? newestVersion(listed.versions)
+	const version = shownVersion(inManifest.version) ?? newestVersion(listed.versions)
 	const { kept, tie } = previousVersions(listed.versions, { version, isCurrent }, count)
 	const versions: VersionFacts[] = []
 	const contents = new Map<number, Content>()
@@ -141,19 +153,19 @@ function* followOne(result: EntryResult, input: OlderInput): Piece<OneOlder> {
 		versions.push(version)
 	}
 	return {
-		result: { ...result, delivered: { ...delivered, previous: versions.map(describePrevious) }, previous: contents },
+		result: { ...result, inManifest: { ...inManifest, previous: versions.map(describePrevious) }, previous: contents },
 		known: {
-			version: delivered.version,
+			version: inManifest.version,
 			isCurrent,
 			count,
 			trouble: tie ? { kind: 'versionTie' } : undefined,
-			told: toldOlder(input.told, wanted.name),
+			statusText: olderInStatus(input.statusEntries, wanted.name),
 		},
 	}
 }
 
 type OlderContent =
-	/** the file holds it already */
+	/** the file has it already */
 	| { readonly kind: 'stays' }
 	| { readonly kind: 'content'; readonly content: Content }
 	| { readonly kind: 'unusable' }
@@ -162,7 +174,7 @@ type OlderContent =
 /** The bytes for the older version at an index: as they are, moved from another file, or read. */
 function* olderContent(wanted: WantedSecret, version: string, index: number, input: OlderInput): Piece<OlderContent> {
 	const { holding, vaultUrl, accepted, asked } = input
-	const before = deliveredSecret(holding, wanted.name, vaultUrl)
+	const before = secretInManifest(holding, wanted.name, vaultUrl)
 	const isOurs =
 		before?.vault === undefined &&
 		before?.objectName.toLowerCase() === wanted.objectName.toLowerCase() &&
@@ -191,15 +203,15 @@ function* olderContent(wanted: WantedSecret, version: string, index: number, inp
 /** Says again what was the matter with older versions when they were last looked for: it is so until the next time. */
 export function repeatTrouble(result: EntryResult, known: ReadonlyMap<string, OlderKnown>): EntryResult {
 	const last = known.get(result.wanted.name)
-	const same = last?.version === result.delivered?.version && last?.count === result.wanted.previous
+	const same = last?.version === result.inManifest?.version && last?.count === result.wanted.previous
 	return last?.trouble && same ? withTrouble(result, last.trouble) : result
 }
 
 /** Nothing older is wanted any more, or it was never. */
 export const withoutOlder = (result: EntryResult): EntryResult =>
-	(result.wanted.previous ?? 0) > 0 || !result.delivered || result.delivered.previous.length === 0
+	(result.wanted.previous ?? 0) > 0 || !result.inManifest || result.inManifest.previous.length === 0
 		? result
-		: { ...result, delivered: { ...result.delivered, previous: [] } }
+		: { ...result, inManifest: { ...result.inManifest, previous: [] } }
 
 const withTrouble = (result: EntryResult, fault: VaultFault): EntryResult =>
 	result.fault ? result : { ...result, fault, reason: result.reason ?? traitsOf(fault).reason }

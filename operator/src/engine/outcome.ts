@@ -3,7 +3,7 @@ import type { WaitingRemovals } from './brake.ts'
 import type { EntryResult } from './entry.ts'
 import type { VaultFault } from './fault.ts'
 import type { Permission } from './permission.ts'
-import type { Holds } from './pin.ts'
+import type { PinsInForce } from './pin.ts'
 
 /** Our own, validated words for what a fault happened to. */
 export interface FaultContext {
@@ -44,7 +44,7 @@ export type Outcome =
 			at: FaultContext
 			/** bytes of the Secret came, changed or went */
 			changed: boolean
-			/** a look at a few secrets is due soon, in milliseconds: unsettled or absent for the first time */
+			/** a poll of a few secrets is due soon, in milliseconds: unsettled or absent for the first time */
 			again: number | undefined
 			/**
 			 * Monotonic time of the next whole poll: the common one of the session, or when something turns. To the fraction: it is
@@ -54,8 +54,8 @@ export type Outcome =
 			selectors: SelectorOutcome
 			/** removals that wait for somebody to acknowledge them */
 			removals: WaitingRemovals | undefined
-			/** the annotation hold */
-			holds: Omit<Holds, 'secrets'>
+			/** what the annotation hold pins */
+			pins: Omit<PinsInForce, 'secrets'>
 			withheld?: Withheld | undefined
 			/** the place of a former name is still there, until the new one holds all that the spec names */
 			formerName?: string | undefined

@@ -61,7 +61,7 @@ test('a restart asks for no value of a settled secret that agrees with the list'
 		ask === 'readBack' ? { kind: 'ours', holding: ours } : ask === 'list' ? listingOf([item]) : undefined
 	const { asked, result } = runWith(pass(inputOf(binding, { status })), answer)
 	expect(kinds(asked)).toEqual(['readBack', 'session', 'list', 'session'])
-	expect(result.found).toMatchObject({ id: 'h' })
+	expect(result.firstSeen).toMatchObject({ id: 'h' })
 })
 
 test.each<[string, BindingStatus['observedGeneration'], string]>([

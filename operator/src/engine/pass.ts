@@ -11,7 +11,7 @@ import { afterReadBack, afterRefusal, afterWrite, seenBy, withManifest } from '.
 import { followOlder, isOlderDue, type OlderInput } from './older.ts'
 import { pauseAfter } from './pause.ts'
 import { madeOfTheSame, merged, type Poll, pollSome, pollWhole } from './poll.ts'
-import { pollTold, withTold } from './poll-by-status.ts'
+import { pollByStatus, withStatusTexts } from './poll-by-status.ts'
 import { type Asked, type Away, ask, type Piece, type Refusal } from './questions.ts'
 import { refusedBy } from './refused.ts'
 import { ended, failed, polledResult, tooMany, writtenOf } from './result.ts'
@@ -28,7 +28,7 @@ import { removeFormer, write } from './write.ts'
  * 2. The vault is polled: list or reads, and the values of what changed or drifted. Between two whole polls only what is due.
  * 3. It is decided what becomes of each secret. If that asks for a write and the destination was not read back just now, it
  *    is, and what drifted is read from the vault too.
- * 4. Older versions are brought up to date: bytes that are held are moved, others read.
+ * 4. Older versions are brought up to date: bytes that are there are moved, others read.
  * 5. One write. What the destination refuses of it stays out, where it takes the rest.
  * 6. What was learnt is known from now on, but for what was not written: a refusal, or a crash before, repeats the work.
  */
@@ -40,29 +40,29 @@ export function* pass(input: PassInput): Piece<PassResult> {
 
 	const polling = pollingOf(input, begun, known, early?.holding)
 	const polled = yield* poll(begun, polling, known)
-	const found = early?.first ? early.holding : undefined
-	if (polled.broke && polled.broke.kind !== 'fault') return ended(known, polled.broke, found)
-	if (polled.tooMany !== undefined) return ended(known, tooMany(polled.tooMany), found)
+	const firstSeen = early?.first ? early.holding : undefined
+	if (polled.broke && polled.broke.kind !== 'fault') return ended(known, polled.broke, firstSeen)
+	if (polled.tooMany !== undefined) return ended(known, tooMany(polled.tooMany), firstSeen)
 
 	const first = yield* plan(input, begun, known, early?.holding, polled)
 	const isLate = !early && (first.isPatch || first.isOlderDue)
 	const late = isLate ? yield* readBack(input, known) : undefined
-	if (late && 'broke' in late) return ended(known, late.broke, found)
+	if (late && 'broke' in late) return ended(known, late.broke, firstSeen)
 	const seen = late?.knowledge ?? known
 	const present = late?.holding ?? early?.holding
 	const all = late ? yield* pollDrifted(pollingOf(input, begun, seen, present), seen, polled) : polled
-	if (all.broke && all.broke.kind !== 'fault') return ended(seen, all.broke, found)
+	if (all.broke && all.broke.kind !== 'fault') return ended(seen, all.broke, firstSeen)
 
 	const second = late ? yield* plan(input, begun, seen, present, all) : first
 	const { accepted, results } = second.decided
 	const older = second.isOlderDue
 		? yield* followOlder(results, { ...second.older, asked: polling.asked })
 		: { results, known: seen.older, broke: undefined }
-	if (older.broke && older.broke.kind !== 'fault') return ended(seen, older.broke, found)
+	if (older.broke && older.broke.kind !== 'fault') return ended(seen, older.broke, firstSeen)
 	const fault = (all.broke ?? older.broke)?.fault
 	// Nothing was learnt, so there is nothing to decide.
 	if (fault && ![...all.ones.values()].some(({ finding }) => finding.kind === 'value'))
-		return yield* failed(input, seen, fault, found)
+		return yield* failed(input, seen, fault, firstSeen)
 
 	const planned = second.isOlderDue
 		? yield* planChange({ ...second.asked, results: older.results }, all, input.rules, digestOf)
@@ -71,12 +71,12 @@ export function* pass(input: PassInput): Piece<PassResult> {
 	if (written.kind === 'ended') {
 		const refused = refusedBy(planned.verdict, second.asked.holding, all.ones, polling.most)
 		const knowledge = written.knowledge ?? afterRefusal(seen, refused)
-		return ended({ ...knowledge, ...seenBy(all, seen) }, written.broke, found)
+		return ended({ ...knowledge, ...seenBy(all, seen) }, written.broke, firstSeen)
 	}
 	const { holding, at, unwritten, manifest } = written
 	const learnt = afterWrite(seen, { poll: all, older, accepted, written: holding, unwritten, manifest }, at)
 	const former = yield* removeFormer(input, learnt)
-	if (former.kind === 'refused' || former.kind === 'away') return ended(learnt, former, found, writtenOf(written))
+	if (former.kind === 'refused' || former.kind === 'away') return ended(learnt, former, firstSeen, writtenOf(written))
 	return yield* polledResult(
 		input,
 		{
@@ -87,7 +87,7 @@ export function* pass(input: PassInput): Piece<PassResult> {
 			older: older.known,
 			former,
 			fault,
-			found,
+			firstSeen,
 		},
 		learnt,
 	)
@@ -109,18 +109,20 @@ function begin(input: PassInput): Begun {
 	const isOther = !sameSource(input.knowledge.source, source)
 	const known = isOther ? knownOfNo(input.knowledge, source) : input.knowledge
 	const asked = isAsked(binding, status, known) || (isOther && input.knowledge.source !== undefined)
-	const told = learnFrom && afterSeen(known.told, status, binding.interval, at)
-	const isNews = told !== undefined && told.text !== known.told?.text
+	const seenStatus = learnFrom && afterSeen(known.seenStatus, status, binding.interval, at)
+	const isNews = seenStatus !== undefined && seenStatus.text !== known.seenStatus?.text
 	const due = asked || isNews ? undefined : namesDue(known, at.monotonic)
 	// Another policy judges anew what was flawed.
 	const secrets = asked ? new Map([...known.secrets].filter(([, { finding }]) => !finding)) : known.secrets
 	return {
-		knowledge: { ...known, secrets, ...(asked && { refused: undefined }), ...(told && { told }) },
+		knowledge: { ...known, secrets, ...(asked && { refused: undefined }), ...(seenStatus && { seenStatus }) },
 		readBack: isReadBackDue(known, asked, at),
 		due,
 		polls: due ? known.polls : known.polls + 1,
 		since: sinceOf(binding, known, asked, due, input),
-		basis: told ? basisOf(binding, status, source.vaultUrl, told, holdingOf(known) !== undefined, at) : { kind: 'own' },
+		basis: seenStatus
+			? basisOf(binding, status, source.vaultUrl, seenStatus, holdingOf(known) !== undefined, at)
+			: { kind: 'own' },
 	}
 }
 
@@ -168,34 +170,34 @@ function pollingOf(
 		wanted: last?.wanted,
 		items: undefined,
 		listedAt: undefined,
-		told: basis.kind === 'told' ? basis.entries : undefined,
+		statusEntries: basis.kind === 'status' ? basis.entries : undefined,
 	}
 }
 
 /** All, or only what is due: about the rest the last whole poll is repeated. */
 function* poll({ due, basis }: Begun, polling: Polling, { last, secrets, absentSince }: Knowledge): Piece<Poll> {
-	const toldOf = (found: Poll): Poll =>
-		basis.kind === 'own' ? found : { ...found, ones: withTold(found.ones, basis.entries) }
-	if (!due || !last) return toldOf(yield* basis.kind === 'own' ? pollWhole(polling) : pollTold(polling, basis))
+	const withTexts = (polled: Poll): Poll =>
+		basis.kind === 'own' ? polled : { ...polled, ones: withStatusTexts(polled.ones, basis.entries) }
+	if (!due || !last) return withTexts(yield* basis.kind === 'own' ? pollWhole(polling) : pollByStatus(polling, basis))
 	const ones = [...last.findings].map(([name, finding]): [string, One] => [
 		name,
 		{ finding, known: secrets.get(name), absentSince: absentSince.get(name) },
 	])
 	const more = yield* pollSome(polling, madeOfTheSame(last.wanted, due))
-	return merged({ ...last, ones: new Map(ones), broke: undefined, tooMany: undefined }, toldOf(more))
+	return merged({ ...last, ones: new Map(ones), broke: undefined, tooMany: undefined }, withTexts(more))
 }
 
 /**
  * Reads what the read back showed as missing or edited, unless this poll has its value already. So it does what is there as it
  * was before: what was known when the poll began is known of something else then.
  */
-function* pollDrifted(polling: Polling, known: Knowledge, found: Poll): Piece<Poll> {
-	const findingOf = (name: string) => found.ones.get(name)?.finding
-	const names = found.wanted.map(({ name }) => name).filter((name) => isRepeated(findingOf(name)))
-	const isOther = (name: string) => found.ones.get(name)?.known !== undefined && !known.secrets.has(name)
+function* pollDrifted(polling: Polling, known: Knowledge, polled: Poll): Piece<Poll> {
+	const findingOf = (name: string) => polled.ones.get(name)?.finding
+	const names = polled.wanted.map(({ name }) => name).filter((name) => isRepeated(findingOf(name)))
+	const isOther = (name: string) => polled.ones.get(name)?.known !== undefined && !known.secrets.has(name)
 	const drift = new Set([...toRead(names, findingOf, known), ...names.filter(isOther)])
-	if (drift.size === 0) return found
-	return merged(found, yield* pollSome({ ...polling, ...found.listed }, madeOfTheSame(found.wanted, drift)))
+	if (drift.size === 0) return polled
+	return merged(polled, yield* pollSome({ ...polling, ...polled.listed }, madeOfTheSame(polled.wanted, drift)))
 }
 
 interface Plan {
@@ -214,20 +216,28 @@ function* plan(
 	{ due, basis }: Begun,
 	known: Knowledge,
 	present: Holding | undefined,
-	found: Poll,
+	polled: Poll,
 ): Piece<Plan> {
-	yield* pauseAfter(found.wanted)
+	yield* pauseAfter(polled.wanted)
 	const { binding, source, rules } = input
 	const { most = Number.POSITIVE_INFINITY } = rules
 	const { vaultUrl } = source
 	const { accepted, polls, revision } = known
 	const holding = present ?? holdingOf(known)
-	const decided = decide(binding, vaultUrl, found, { holding, accepted })
-	const told = basis.kind === 'own' ? undefined : basis.entries
-	const asked = { binding, vaultUrl, results: decided.results, holding, revision, told }
+	const decided = decide(binding, vaultUrl, polled, { holding, accepted })
+	const statusEntries = basis.kind === 'own' ? undefined : basis.entries
+	const asked = { binding, vaultUrl, results: decided.results, holding, revision, statusEntries }
 	yield* pauseAfter(decided.results)
-	const planned = yield* planChange(asked, found, rules, digestOf)
-	const older: Omit<OlderInput, 'asked'> = { vaultUrl, polls, most, holding, accepted, known: known.older, told }
+	const planned = yield* planChange(asked, polled, rules, digestOf)
+	const older: Omit<OlderInput, 'asked'> = {
+		vaultUrl,
+		polls,
+		most,
+		holding,
+		accepted,
+		known: known.older,
+		statusEntries,
+	}
 	return {
 		decided,
 		asked,

@@ -1,10 +1,10 @@
 import type { ManifestSecret } from 'purista-azure-mounted-secret-store/manifest'
 import { describe, expect, it } from 'vitest'
-import { parseHold } from '../api/hold.ts'
-import { holdRemovals } from './brake.ts'
+import { parseAnnotatedPins } from '../api/annotated-pins.ts'
+import { brakeRemovals } from './brake.ts'
 import { decideEntry, type EntryResult, type Finding } from './entry.ts'
 import { flawOf, nextTurn, policyFor } from './flaw.ts'
-import { applyHold } from './pin.ts'
+import { pinByAnnotation } from './pin.ts'
 import { contextOf, POLICY } from './testing/samples.ts'
 
 const V1 = '1'.repeat(32)
@@ -43,11 +43,11 @@ describe('a version that is flawed', () => {
 	const decide = (
 		finding: Finding,
 		policy: Parameters<typeof contextOf>[0],
-		delivered: ManifestSecret | undefined = before,
-	) => decideEntry(wanted, finding, delivered, contextOf(policy))
+		inManifest: ManifestSecret | undefined = before,
+	) => decideEntry(wanted, finding, inManifest, contextOf(policy))
 	it('disabled under Keep: stays and is marked, and Fresh says so', () => {
 		expect(decide({ kind: 'flawed', flaw: 'disabled' }, {})).toMatchObject({
-			delivered: { ...before, state: 'Disabled' },
+			inManifest: { ...before, state: 'Disabled' },
 			remove: false,
 			state: 'Disabled',
 			fault: { kind: 'disabled' },
@@ -56,7 +56,7 @@ describe('a version that is flawed', () => {
 	})
 	it('disabled under Remove: goes, as asked', () => {
 		expect(decide({ kind: 'flawed', flaw: 'disabled' }, { disabled: 'Remove' })).toMatchObject({
-			delivered: undefined,
+			inManifest: undefined,
 			remove: true,
 			instead: { state: 'Disabled' },
 			asAsked: true,
@@ -64,7 +64,7 @@ describe('a version that is flawed', () => {
 	})
 	it('disabled under Remove, and hidden whether it is selected any more: stays, marked', () => {
 		expect(decide({ kind: 'flawed', flaw: 'disabled', hidden: true }, { disabled: 'Remove' })).toMatchObject({
-			delivered: { ...before, state: 'Disabled' },
+			inManifest: { ...before, state: 'Disabled' },
 			remove: false,
 			fault: { kind: 'disabled' },
 		})
@@ -89,7 +89,7 @@ describe('a version that is flawed', () => {
 			standsIn: true,
 		}
 		expect(decide(older, { disabled: 'Previous' })).toMatchObject({
-			delivered: { state: 'Previous', version: '0'.repeat(32) },
+			inManifest: { state: 'Previous', version: '0'.repeat(32) },
 			value: 'old',
 			reason: 'SecretDisabled',
 			fault: undefined,
@@ -111,7 +111,7 @@ describe('what no selector wants any more', () => {
 		decideEntry(selected, { kind: 'leaves', why }, before, contextOf(policy))
 	it('stays under Keep when the vault changed, marked', () => {
 		expect(decide('deselected', {})).toMatchObject({
-			delivered: { state: 'Deselected' },
+			inManifest: { state: 'Deselected' },
 			remove: false,
 			fault: undefined,
 		})
@@ -135,32 +135,32 @@ describe('the brake on removals', () => {
 	const digestOf = (text: string) => `d${text.length}`
 	const removals = ['a', 'b', 'c'].map(removal)
 	it('lets as many go as the policy allows', () => {
-		expect(holdRemovals(removals, 3, undefined, digestOf)).toEqual({ results: removals, waiting: undefined })
+		expect(brakeRemovals(removals, 3, undefined, digestOf)).toEqual({ results: removals, waiting: undefined })
 	})
 	it('holds all of more, marked as they would be kept, and says which', () => {
-		const { results, waiting } = holdRemovals(removals, 2, undefined, digestOf)
+		const { results, waiting } = brakeRemovals(removals, 2, undefined, digestOf)
 		expect(waiting).toMatchObject({ names: ['a', 'b', 'c'] })
 		for (const result of results)
 			expect(result).toMatchObject({
 				remove: false,
 				reason: 'RemovalsHeld',
-				delivered: { state: 'Absent', version: V1 },
+				inManifest: { state: 'Absent', version: V1 },
 			})
 	})
 	it('lets exactly these go once they are acknowledged', () => {
-		const { waiting } = holdRemovals(removals, 2, undefined, digestOf)
-		expect(holdRemovals(removals, 2, waiting?.digest, digestOf).waiting).toBeUndefined()
-		expect(holdRemovals([...removals, removal('dd')], 2, waiting?.digest, digestOf).waiting).toBeDefined()
+		const { waiting } = brakeRemovals(removals, 2, undefined, digestOf)
+		expect(brakeRemovals(removals, 2, waiting?.digest, digestOf).waiting).toBeUndefined()
+		expect(brakeRemovals([...removals, removal('dd')], 2, waiting?.digest, digestOf).waiting).toBeDefined()
 	})
 	it('counts the files of one certificate once', () => {
 		const files = ['x', 'y', 'z'].map((name) => {
 			const result = removal('c')
 			return { ...result, wanted: { ...result.wanted, name } }
 		})
-		expect(holdRemovals(files, 1, undefined, digestOf).waiting).toBeUndefined()
+		expect(brakeRemovals(files, 1, undefined, digestOf).waiting).toBeUndefined()
 	})
 	it('holds each when none is allowed', () => {
-		expect(holdRemovals([removal('a')], 0, undefined, digestOf).waiting?.names).toEqual(['a'])
+		expect(brakeRemovals([removal('a')], 0, undefined, digestOf).waiting?.names).toEqual(['a'])
 	})
 })
 
@@ -168,13 +168,21 @@ describe('the annotation hold', () => {
 	const until = '2026-01-31T12:00:00Z'
 	const at = Date.parse(until)
 	it('pins what it names until its time', () => {
-		const hold = parseHold(`db=${V1}; until=${until}`)
-		expect(hold).toEqual({ kind: 'until', until: at, versions: new Map([['db', V1]]) })
-		expect(applyHold([wanted], hold, at - 1)).toMatchObject({ secrets: [{ version: V1 }], names: ['db'], until: at })
-		expect(applyHold([wanted], hold, at)).toMatchObject({ secrets: [wanted], names: [], until: undefined })
+		const annotatedPins = parseAnnotatedPins(`db=${V1}; until=${until}`)
+		expect(annotatedPins).toEqual({ kind: 'until', until: at, versions: new Map([['db', V1]]) })
+		expect(pinByAnnotation([wanted], annotatedPins, at - 1)).toMatchObject({
+			secrets: [{ version: V1 }],
+			names: ['db'],
+			until: at,
+		})
+		expect(pinByAnnotation([wanted], annotatedPins, at)).toMatchObject({
+			secrets: [wanted],
+			names: [],
+			until: undefined,
+		})
 	})
 	it('holds several, also one that is called until', () => {
-		expect(parseHold(`until=${V1}; db=${V1}; until=${until};`)).toMatchObject({ kind: 'until', until: at })
+		expect(parseAnnotatedPins(`until=${V1}; db=${V1}; until=${until};`)).toMatchObject({ kind: 'until', until: at })
 	})
 	it('holds all files of a certificate together', () => {
 		const file = (name: string, part: 'cert' | 'key') => ({
@@ -182,9 +190,9 @@ describe('the annotation hold', () => {
 			name,
 			form: { kind: 'certificate', part, ca: false } as const,
 		})
-		const { names } = applyHold(
+		const { names } = pinByAnnotation(
 			[file('crt', 'cert'), file('key', 'key'), wanted],
-			parseHold(`key=${V1};until=${until}`),
+			parseAnnotatedPins(`key=${V1};until=${until}`),
 			0,
 		)
 		expect(names).toEqual(['crt', 'key'])
@@ -196,13 +204,13 @@ describe('the annotation hold', () => {
 		['a time that is none', `db=${V1}; until=tomorrow`],
 		['a part without "="', `db; until=${until}`],
 	])('with %s is not followed, and says what to write', (_, text) => {
-		expect(parseHold(text)).toMatchObject({
+		expect(parseAnnotatedPins(text)).toMatchObject({
 			kind: 'invalid',
 			problem: expect.stringContaining('write "<name>=') as string,
 		})
 	})
 	it('that names no secret of the binding is not followed', () => {
-		expect(applyHold([wanted], parseHold(`other=${V1}; until=${until}`), 0)).toMatchObject({
+		expect(pinByAnnotation([wanted], parseAnnotatedPins(`other=${V1}; until=${until}`), 0)).toMatchObject({
 			names: [],
 			problem: expect.any(String) as string,
 		})

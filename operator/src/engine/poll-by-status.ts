@@ -6,8 +6,8 @@ import { type Basis, itemsOf, type StatusEntries, textOf } from './by-status.ts'
 import { traitsOf } from './fault.ts'
 import { type Findings, type Group, groupsOf, type One, together } from './findings.ts'
 import { type Known, VERSIONS_EVERY } from './known.ts'
-import { deliveredSecret } from './manifest-entry.ts'
-import { AT_ONCE, filledIn, followOf, mustReadNow, type Poll, selectedBefore, unchanged, underHold } from './poll.ts'
+import { secretInManifest } from './manifest-entry.ts'
+import { AT_ONCE, filledIn, followOf, mustReadNow, type Poll, selectedBefore, unchanged, underPins } from './poll.ts'
 import { ask, type Piece } from './questions.ts'
 import { isRefusedAgain } from './refused.ts'
 import { nameBySelectors, selectedSecret } from './select.ts'
@@ -24,16 +24,16 @@ type Given = Exclude<Basis, { kind: 'own' }>
  * 2. Read is what is not known, what is unsettled, what time has turned, and of what something else is told than before.
  * 3. What is told as absent is asked for until the vault itself has said so for long enough.
  */
-export function* pollTold(begun: Polling, basis: Given): Piece<Poll> {
+export function* pollByStatus(begun: Polling, basis: Given): Piece<Poll> {
 	const { binding } = begun
 	const before = selectedBefore(begun)
 	yield* ask({ ask: 'session', follow: followOf(begun, before), interval: binding.interval })
 	// Our own clock: of what cannot be read only the state counts, and that is told anew when it changes.
 	const polling: Polling = { ...begun, items: itemsOf(basis.entries), listedAt: begun.at.now }
 	const selection = selectionOf(polling, before, basis)
-	const { wanted, holds, decided } = underHold(selection, begun)
-	const isListed = basis.kind === 'told' && basis.complete && binding.select.length > 0
-	const about = { wanted, selectors: isListed ? ('listed' as const) : ('none' as const), holds, tooMany: undefined }
+	const { wanted, pins, decided } = underPins(selection, begun)
+	const isListed = basis.kind === 'status' && basis.complete && binding.select.length > 0
+	const about = { wanted, selectors: isListed ? ('listed' as const) : ('none' as const), pins, tooMany: undefined }
 	const count = wanted.filter(({ form }) => form?.kind !== 'certificate').length
 	if (count > MAX_SECRETS) return { ...about, ones: decided, broke: undefined, tooMany: count }
 	const open = wanted.filter(({ name }) => !decided.has(name))
@@ -44,20 +44,20 @@ export function* pollTold(begun: Polling, basis: Given): Piece<Poll> {
 	)
 		return { ...about, ones: decided, broke: refused.refusal }
 	const pieces = groupsOf(open).map((group) => pieceOf(group, polling, basis.entries))
-	const found = together(yield* sideBySide(pieces, AT_ONCE, ({ broke }) => broke !== undefined))
-	return filledIn({ ...about, ones: new Map([...decided, ...found.ones]), broke: found.broke }, polling)
+	const findings = together(yield* sideBySide(pieces, AT_ONCE, ({ broke }) => broke !== undefined))
+	return filledIn({ ...about, ones: new Map([...decided, ...findings.ones]), broke: findings.broke }, polling)
 }
 
 /**
  * What the status says of what is known, remembered with it: the next time only something else asks for a read. Not of what was asked
  * in vain: a vault that is busy or away answers later, and a permission that comes back is told by nobody.
  */
-export function withTold(ones: ReadonlyMap<string, One>, entries: StatusEntries): ReadonlyMap<string, One> {
+export function withStatusTexts(ones: ReadonlyMap<string, One>, entries: StatusEntries): ReadonlyMap<string, One> {
 	return new Map(
 		[...ones].map(([name, one]) => {
 			const entry = entries.get(name)
 			if (!one.known || !entry || isInVain(one)) return [name, one]
-			return [name, { ...one, known: { ...one.known, told: textOf(entry) } }]
+			return [name, { ...one, known: { ...one.known, statusText: textOf(entry) } }]
 		}),
 	)
 }
@@ -74,12 +74,12 @@ function selectionOf(
 	// Another one was an entry of a spec before.
 	const others = binding.select.length === 0 ? [] : [...basis.entries.values()]
 	const entries = others.filter(({ name, selected }) => selected === true && !named.has(name))
-	const told = entries.map(({ name, objectName }) => selectedSecret(name, objectName))
-	const taken = new Set([...named, ...told.map(({ name }) => name)])
+	const selected = entries.map(({ name, objectName }) => selectedSecret(name, objectName))
+	const taken = new Set([...named, ...selected.map(({ name }) => name)])
 	const rest = before.filter(({ name }) => !taken.has(name))
-	const isOver = binding.select.length === 0 || (basis.kind === 'told' && basis.complete)
+	const isOver = binding.select.length === 0 || (basis.kind === 'status' && basis.complete)
 	// One that the spec still selects, by the tags that it had: why it is told no more only the vault itself says.
-	const tagsOf = (name: string) => deliveredSecret(holding, name, vaultUrl)?.tags ?? {}
+	const tagsOf = (name: string) => secretInManifest(holding, name, vaultUrl)?.tags ?? {}
 	const isUnknown = ({ name, objectName }: WantedSecret) =>
 		isOver && nameBySelectors(binding.select, { objectName, tags: tagsOf(name) }) === name
 	const ones = new Map<string, One>([
@@ -96,7 +96,7 @@ function selectionOf(
 					: { finding: { kind: 'unchanged' }, known: known.get(name) },
 			]),
 	])
-	return { wanted: [...explicit, ...told, ...rest], ones }
+	return { wanted: [...explicit, ...selected, ...rest], ones }
 }
 
 /** What only a list shows of a selected secret. */
@@ -124,16 +124,22 @@ function isChanged(
 	if (one.turnAt !== undefined && one.turnAt <= at.now) return true
 	const entry = entries.get(wanted.name)
 	const isTime = polls % VERSIONS_EVERY === 0
-	return entry !== undefined && isOther(one, entry, deliveredSecret(holding, wanted.name, vaultUrl), isTime)
+	return entry !== undefined && isOther(one, entry, secretInManifest(holding, wanted.name, vaultUrl), isTime)
 }
 
 /**
- * Whether something else is told than before, and than what is held. At every tenth poll the latter will do: what was read after
+ * Whether something else is told than before, and than what is there. At every tenth poll the latter will do: what was read after
  * the operator had looked may have turned since, such as a version that stands in, and then it tells the same as before.
  */
-function isOther({ told }: Known, entry: SecretStatus, held: ManifestSecret | undefined, isTime: boolean): boolean {
+function isOther(
+	{ statusText }: Known,
+	entry: SecretStatus,
+	inManifest: ManifestSecret | undefined,
+	isTime: boolean,
+): boolean {
 	if (entry.state === 'Pending') return false
-	if (told === textOf(entry) && !(isTime && held)) return false
-	const isHeld = held?.updated === entry.updated && held?.state === entry.state && held.vault === undefined
-	return !isHeld || (entry.version !== undefined && entry.version !== held.version)
+	if (statusText === textOf(entry) && !(isTime && inManifest)) return false
+	const isThere =
+		inManifest?.updated === entry.updated && inManifest?.state === entry.state && inManifest.vault === undefined
+	return !isThere || (entry.version !== undefined && entry.version !== inManifest.version)
 }

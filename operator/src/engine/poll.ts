@@ -8,9 +8,9 @@ import { type Broke, type Findings, fullAt, type Group, groupsOf, type One, toge
 import { policyFor } from './flaw.ts'
 import type { LastPoll } from './knowledge.ts'
 import { type Known, listPagesAllowed, mustRead, mustReadAfterList, objectKey, VERSIONS_EVERY } from './known.ts'
-import { deliveredSecret } from './manifest-entry.ts'
+import { secretInManifest } from './manifest-entry.ts'
 import type { SelectorOutcome } from './outcome.ts'
-import { applyHold } from './pin.ts'
+import { pinByAnnotation } from './pin.ts'
 import { probeOf } from './probe.ts'
 import { ask, type Piece } from './questions.ts'
 import { isRefusedAgain } from './refused.ts'
@@ -36,7 +36,7 @@ const ALL_PAGES = Number.POSITIVE_INFINITY
  *
  * 1. Some secrets must be read whatever a list says. List when selectors ask for it, or when it is cheaper than reading the rest.
  * 2. Selectors: what the list shows; what they brought before and do not bring now leaves, or is asked for when the list has a gap.
- * 3. A pin of the annotation hold counts before what selectors say.
+ * 3. What the annotation hold pins counts before what selectors say.
  * 4. What the list shows changed, or does not show, is read as well. Pins are followed through lists of versions.
  * 5. A fault that every further question would meet ends the poll; what was found out so far counts. So does a change that was
  *    refused before, when the list shows that it would be the same.
@@ -46,9 +46,9 @@ export function* pollWhole(begun: Polling): Piece<Poll> {
 	const listed = yield* listIfWorth(begun, before)
 	const polling: Polling = { ...begun, items: listed.items, listedAt: listed.listedAt }
 	const selection = selectionOf(polling, before, listed.selectors)
-	const { wanted, holds, decided } = underHold(selection, begun)
+	const { wanted, pins, decided } = underPins(selection, begun)
 	const { items, listedAt } = listed
-	const about = { wanted, selectors: selection.selectors, holds, tooMany: undefined, listed: { items, listedAt } }
+	const about = { wanted, selectors: selection.selectors, pins, tooMany: undefined, listed: { items, listedAt } }
 	if (listed.broke) return filledIn({ ...about, ones: decided, broke: listed.broke }, polling)
 	const count = wanted.filter(({ form }) => form?.kind !== 'certificate').length
 	if (count > MAX_SECRETS) return { ...about, ones: decided, broke: undefined, tooMany: count }
@@ -58,40 +58,40 @@ export function* pollWhole(begun: Polling): Piece<Poll> {
 	if (refused && isRefusedAgain(refused, open, polling, (each, known) => isChanged(each, known, polling)))
 		return { ...about, ones: decided, broke: refused.refusal }
 	const pieces = groupsOf(open).map((group) => pieceOf(group, polling))
-	const found = yield* allOf(pieces, polling)
-	return filledIn({ ...about, ones: new Map([...decided, ...found.ones]), broke: found.broke }, polling)
+	const findings = yield* allOf(pieces, polling)
+	return filledIn({ ...about, ones: new Map([...decided, ...findings.ones]), broke: findings.broke }, polling)
 }
 
 /**
- * What is wanted while a hold is in force, and what is found out of it already. What the vault deselects is delivered while it
- * is held; what the spec does not select any more is no secret of the binding.
+ * What is wanted while the annotation pins something, and what is found out of it already. What the vault deselects is delivered while it
+ * is pinned; what the spec does not select any more is no secret of the binding.
  */
-export function underHold(
+export function underPins(
 	{ wanted, ones }: Pick<Selection, 'wanted' | 'ones'>,
 	{ binding, at }: Polling,
-): { wanted: readonly WantedSecret[]; holds: LastPoll['holds']; decided: ReadonlyMap<string, One> } {
+): { wanted: readonly WantedSecret[]; pins: LastPoll['pins']; decided: ReadonlyMap<string, One> } {
 	const isOut = ({ name }: WantedSecret) => isUnselected(ones.get(name)?.finding)
 	const isIn = (each: WantedSecret) => !isOut(each)
-	const { secrets, ...holds } = applyHold(wanted.filter(isIn), binding.hold, at.now)
+	const { secrets, ...pins } = pinByAnnotation(wanted.filter(isIn), binding.annotatedPins, at.now)
 	const isAsked = ([name, { finding }]: [string, One]) =>
-		holds.names.includes(name) && (finding.kind === 'leaves' || finding.kind === 'unchanged')
+		pins.names.includes(name) && (finding.kind === 'leaves' || finding.kind === 'unchanged')
 	const decided = new Map([...ones].filter((each) => !isAsked(each)))
-	return { wanted: [...secrets, ...wanted.filter(isOut)], holds, decided }
+	return { wanted: [...secrets, ...wanted.filter(isOut)], pins, decided }
 }
 
 /** Reads only these, of what an earlier poll had found wanted. */
 export function* pollSome(polling: Polling, wanted: readonly WantedSecret[]): Piece<Poll> {
 	const pieces = groupsOf(wanted).map((group) => readGroup(group, polling))
 	const { ones, broke } = yield* allOf(pieces, polling)
-	const holds = { names: [], until: undefined, problem: undefined }
-	return filledIn({ wanted, selectors: 'none', holds, ones, broke, tooMany: undefined }, polling)
+	const pins = { names: [], until: undefined, problem: undefined }
+	return filledIn({ wanted, selectors: 'none', pins, ones, broke, tooMany: undefined }, polling)
 }
 
 /** Until one of them ends the poll, or there is more than the destination takes. */
 function* allOf(pieces: readonly Piece<Findings>[], { most }: Polling): Piece<Findings> {
 	const isFull = fullAt(most)
-	const founds = yield* sideBySide(pieces, AT_ONCE, (found) => found.broke !== undefined || isFull(found))
-	return together(untilFull(founds, most))
+	const parts = yield* sideBySide(pieces, AT_ONCE, (part) => part.broke !== undefined || isFull(part))
+	return together(untilFull(parts, most))
 }
 
 /** A later poll of some secrets, put into an earlier one. */
@@ -118,7 +118,7 @@ export function selectedBefore({ holding, vaultUrl, binding, wanted }: Polling):
 	return Object.entries(manifest.secrets)
 		.filter(
 			([name, secret]) =>
-				!named.has(name) && deliveredSecret(holding, name, vaultUrl) !== undefined && cameBefore(name, secret),
+				!named.has(name) && secretInManifest(holding, name, vaultUrl) !== undefined && cameBefore(name, secret),
 		)
 		.map(([name, { objectName }]) => selectedSecret(name, objectName))
 }
@@ -205,7 +205,7 @@ function selectionOf(
 	const selectors = (holding?.manifest?.selectors ?? []).map((each) => ({ tags: {}, ...each }))
 	const gone = rest.flatMap(({ name, objectName }): [string, One][] => {
 		// They select in another vault now.
-		if (deliveredSecret(holding, name, vaultUrl)?.vault !== undefined) return [[name, leaving('selectors')]]
+		if (secretInManifest(holding, name, vaultUrl)?.vault !== undefined) return [[name, leaving('selectors')]]
 		const item = items.get(objectName.toLowerCase())
 		// A gap: it is asked for.
 		if (!item) return []

@@ -21,14 +21,14 @@ export const writtenOf = ({ holding, planned }: Extract<Written, { kind: 'done' 
 export function ended(
 	knowledge: Knowledge,
 	broke: Exclude<Broke, Fault>,
-	found: Holding | undefined,
+	firstSeen: Holding | undefined,
 	written?: PassResult['written'],
 ): PassResult {
 	const outcome: PassResult['outcome'] =
 		broke.kind === 'refused'
 			? { kind: 'refused', reason: broke.reason, message: broke.message, missing: broke.missing }
 			: { kind: 'interrupted', error: broke.error }
-	return { knowledge, outcome, found, written, polled: false, propagated: [] }
+	return { knowledge, outcome, firstSeen, written, polled: false, propagated: [] }
 }
 
 export const tooMany = (count: number): Refusal => ({
@@ -56,7 +56,7 @@ export function* failed(
 	input: PassInput,
 	known: Knowledge,
 	fault: VaultFault,
-	found: Holding | undefined,
+	firstSeen: Holding | undefined,
 ): Piece<PassResult> {
 	const { binding, source } = input
 	const { answer: session } = yield* ask({ ask: 'session', follow: undefined, interval: binding.interval })
@@ -65,7 +65,7 @@ export function* failed(
 		fault,
 		at: contextOf(source, session),
 	}
-	return { knowledge: known, outcome, found, written: undefined, polled: false, propagated: [] }
+	return { knowledge: known, outcome, firstSeen, written: undefined, polled: false, propagated: [] }
 }
 
 /** A pass that nothing kept from its end. */
@@ -78,7 +78,7 @@ export interface Done {
 	readonly older: Knowledge['older']
 	readonly former: { readonly kind: 'done' } | { readonly kind: 'waits'; readonly name: string }
 	readonly fault: VaultFault | undefined
-	readonly found: Holding | undefined
+	readonly firstSeen: Holding | undefined
 }
 
 /** The vault was polled, and what could be delivered is. */
@@ -88,7 +88,7 @@ export function* polledResult(input: PassInput, done: Done, known: Knowledge): P
 		planned,
 		written,
 		partly,
-		poll: { selectors, holds, ones },
+		poll: { selectors, pins, ones },
 	} = done
 	const { answer: session, at } = yield* ask({ ask: 'session', follow: undefined, interval: binding.interval })
 	const { change, removals, withheld, results } = planned
@@ -104,7 +104,7 @@ export function* polledResult(input: PassInput, done: Done, known: Knowledge): P
 		}),
 		selectors,
 		removals,
-		holds,
+		pins,
 		...(withheld && { withheld }),
 		...(done.former.kind === 'waits' && { formerName: done.former.name }),
 	}
@@ -116,7 +116,7 @@ export function* polledResult(input: PassInput, done: Done, known: Knowledge): P
 	return {
 		knowledge: known,
 		outcome,
-		found: done.found,
+		firstSeen: done.firstSeen,
 		written: writtenOf(written),
 		polled: done.fault === undefined,
 		propagated,

@@ -22,7 +22,7 @@ const polling = (rest: Partial<Polling> = {}): Polling => ({
 	wanted: undefined,
 	items: undefined,
 	listedAt: undefined,
-	told: undefined,
+	statusEntries: undefined,
 	...rest,
 })
 const ABSENT: Answer = { kind: 'fault', fault: { kind: 'absent' } }

@@ -8,7 +8,7 @@ import { type Flaw, flawOf, nextTurn, policyFor } from './flaw.ts'
 import { type Formed, nameOfForm } from './form.ts'
 import type { Holding } from './holding.ts'
 import type { Known } from './known.ts'
-import { deliveredSecret } from './manifest-entry.ts'
+import { secretInManifest } from './manifest-entry.ts'
 import { isSettled, probeOf, type SecretFacts } from './probe.ts'
 import { type Asked, ask, type Moment, type Piece } from './questions.ts'
 import type { Refused } from './refused.ts'
@@ -39,7 +39,7 @@ export interface Polling {
 	readonly items: ReadonlyMap<string, ListedSecret> | undefined
 	readonly listedAt: number | undefined
 	/** what the status tells of the vault as it is now, when that is what is gone by */
-	readonly told: StatusEntries | undefined
+	readonly statusEntries: StatusEntries | undefined
 }
 
 /**
@@ -77,9 +77,9 @@ export function* readGroup(group: Group, polling: Polling): Piece<Findings> {
 }
 
 /** Whether a list, this one or an earlier one, or the status shows a selected secret as disabled: with the tags that it has then. */
-function isShownDisabled({ name, objectName }: WantedSecret, { items, told, known }: Polling): boolean {
+function isShownDisabled({ name, objectName }: WantedSecret, { items, statusEntries, known }: Polling): boolean {
 	if (items?.get(objectName.toLowerCase())?.enabled === false || known.get(name)?.flaw === 'disabled') return true
-	const state = told?.get(name)?.state
+	const state = statusEntries?.get(name)?.state
 	return state === 'Disabled' || state === 'Previous'
 }
 
@@ -115,7 +115,7 @@ function* useFlawed(group: Group, flaw: Flaw, current: VaultSecret | undefined, 
 
 	const older = yield* listVersions(group[0], polling)
 	if ('broke' in older) return brokeBy(older.broke)
-	const shown = deliveredSecret(holding, name, vaultUrl)?.version
+	const shown = secretInManifest(holding, name, vaultUrl)?.version
 	// Which one stands in cannot be seen now. What does already is better than what the policy does not want, and so is nothing:
 	// a policy may have taken it away.
 	const fault = older.fault?.kind === 'historyTooLong' ? undefined : older.fault
@@ -135,7 +135,7 @@ function* useFlawed(group: Group, flaw: Flaw, current: VaultSecret | undefined, 
 	}
 	const { version, ...olderFacts } = choice.version
 	const isThere = (wanted: WantedSecret) => {
-		const before = deliveredSecret(holding, wanted.name, vaultUrl)
+		const before = secretInManifest(holding, wanted.name, vaultUrl)
 		return !force.has(wanted.name) && before?.version === version && matches(before, wanted)
 	}
 	if (group.every(isThere))
@@ -229,7 +229,7 @@ function faulty(group: Group, fault: VaultFault, answeredAt: Moment, polling: Po
 		const { name, objectName } = wanted
 		if (fault.kind !== 'absent') return { finding: { kind: 'fault', fault, confirmed: false } }
 		const since = absentSince.get(name) ?? answeredAt.monotonic
-		const before = deliveredSecret(holding, name, vaultUrl)
+		const before = secretInManifest(holding, name, vaultUrl)
 		// Marked already, and not seen since: the vault has said so for long enough before.
 		const marked = before?.state === 'Absent' && before.vault === undefined && !seenAgain.has(name)
 		const confirmed = marked || isAbsent(since, asked.since)

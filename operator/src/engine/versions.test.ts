@@ -77,8 +77,8 @@ describe('the version that stands in', () => {
 		['is none when no other can be used', [v('c', 9), v('a', 1, { enabled: false })], 'none'],
 		['cannot be told among several of one second', [v('a', 2), v('b', 2)], 'tie'],
 	])('%s', (_, versions, expected) => {
-		const found = standIn(versions, 'c', undefined, NOW)
-		expect(found.kind === 'version' ? found.version.version : found.kind).toBe(expected)
+		const chosen = standIn(versions, 'c', undefined, NOW)
+		expect(chosen.kind === 'version' ? chosen.version.version : chosen.kind).toBe(expected)
 	})
 	it('is the delivered one among several of one second', () => {
 		expect(standIn([v('a', 2), v('b', 2)], undefined, 'b', NOW)).toMatchObject({ version: { version: 'b' } })

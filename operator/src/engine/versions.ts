@@ -26,15 +26,15 @@ export type StandIn = { kind: 'version'; version: ListedVersion } | { kind: 'non
 export function standIn(
 	versions: readonly ListedVersion[],
 	current: string | undefined,
-	delivered: string | undefined,
+	deliveredVersion: string | undefined,
 	now: number,
 ): StandIn {
-	const usable = newestFirst(versions).filter((each) => each.version !== current && flawOf(each, now) === undefined)
-	const [newest] = usable
+	const candidates = newestFirst(versions).filter((each) => each.version !== current && flawOf(each, now) === undefined)
+	const [newest] = candidates
 	if (!newest) return { kind: 'none' }
-	const tied = usable.filter((each) => createdOf(each) === createdOf(newest))
+	const tied = candidates.filter((each) => createdOf(each) === createdOf(newest))
 	if (tied.length === 1) return { kind: 'version', version: newest }
-	const kept = tied.find(({ version }) => version === delivered)
+	const kept = tied.find(({ version }) => version === deliveredVersion)
 	return kept ? { kind: 'version', version: kept } : { kind: 'tie' }
 }
 

@@ -1,11 +1,11 @@
 import type { Manifest } from 'purista-azure-mounted-secret-store/manifest'
 import { isSecretBinding } from '../api/deliveries.ts'
-import { asHeld, isChange, type Planned, withoutRefused } from './change.ts'
+import { asBefore, isChange, type Planned, withoutRefused } from './change.ts'
 import type { EntryResult } from './entry.ts'
 import type { Change, Holding, Verdict } from './holding.ts'
 import type { PassInput } from './input.ts'
 import { holdingOf, type Knowledge } from './knowledge.ts'
-import { deliveredSecret } from './manifest-entry.ts'
+import { secretInManifest } from './manifest-entry.ts'
 import { type Away, ask, type Moment, type Piece, type Refusal } from './questions.ts'
 
 /** What became of the one write of a pass. */
@@ -88,7 +88,7 @@ function refusedBefore(
 	{ at }: PassInput,
 	planned: Planned,
 	{ reason, message, missing }: Extract<Verdict, { kind: 'refused' }>,
-	asked: Parameters<typeof asHeld>[2],
+	asked: Parameters<typeof asBefore>[2],
 ): Written {
 	// A file that it cannot be without is not there because reading it failed: that fault is the thing to tell.
 	const isCause = ({ wanted, fault }: EntryResult) => fault !== undefined && missing?.includes(wanted.name)
@@ -101,10 +101,10 @@ function refusedBefore(
 const waiting = (
 	planned: Planned,
 	{ reason, message }: Pick<Refusal, 'reason' | 'message'>,
-	asked: Parameters<typeof asHeld>[2],
+	asked: Parameters<typeof asBefore>[2],
 ): Planned => ({
 	...planned,
-	results: planned.results.map((result) => (isChange(result) ? asHeld(result, reason, asked) : result)),
+	results: planned.results.map((result) => (isChange(result) ? asBefore(result, reason, asked) : result)),
 	withheld: { reason, message, names: planned.results.filter(isChange).map(({ wanted }) => wanted.name) },
 })
 
@@ -116,7 +116,7 @@ export function* removeFormer({ binding, status, source }: PassInput, known: Kno
 	// Of a binding that is delivered into volumes now, the Secret of before is a former place.
 	const present = isSecretBinding(binding) ? binding.delivery.name : undefined
 	if (name === undefined || name === present) return { kind: 'done' }
-	const isThere = (file: string) => deliveredSecret(holdingOf(known), file, source.vaultUrl) !== undefined
+	const isThere = (file: string) => secretInManifest(holdingOf(known), file, source.vaultUrl) !== undefined
 	if (!binding.secrets.every((each) => each.optional || isThere(each.name))) return { kind: 'waits', name }
 	return (yield* ask({ ask: 'removeFormer', formerName: name })).answer
 }

@@ -9,7 +9,7 @@ export interface Account {
 	readonly tenantId: string
 }
 
-export type FoundAccount =
+export type AccountSearch =
 	| { kind: 'account'; account: Account }
 	/** nobody is signed in, or not as anybody that Entra knows; no text of a library, which may quote what it was given */
 	| { kind: 'none'; problem: string }
@@ -18,7 +18,7 @@ export type FoundAccount =
 const SIGN_IN_MS = 120_000
 
 /** Asks for a token of the vaults, and reads from it whose it is. The token itself goes nowhere. */
-export async function findAccount(credential: TokenCredential, scope: string): Promise<FoundAccount> {
+export async function findAccount(credential: TokenCredential, scope: string): Promise<AccountSearch> {
 	try {
 		const token = await credential.getToken(scope, { abortSignal: AbortSignal.timeout(SIGN_IN_MS) })
 		const account = token && accountOf(token.token)

@@ -55,11 +55,11 @@ export function readDocuments(text: string): Documents {
 				'metadata.name and metadata.namespace are lower-case letters, digits and "-", as Kubernetes takes them',
 			)
 		const metadata = { ...document.metadata, namespace, name, uid: localUid(namespace, name), generation: 1 }
-		const found = parseBinding({ ...document, metadata })
-		if (found.kind === 'invalid') return invalid(`${namespace}/${name}: ${found.problem}`)
-		if (found.kind === 'suspended')
+		const parsed = parseBinding({ ...document, metadata })
+		if (parsed.kind === 'invalid') return invalid(`${namespace}/${name}: ${parsed.problem}`)
+		if (parsed.kind === 'suspended')
 			return invalid(`${namespace}/${name}: spec.suspend is true, so nothing is to be done`)
-		const { binding } = found
+		const { binding } = parsed
 		const vaultUrl = binding.vaultUrl ?? vaults.get(`${namespace}/${binding.identity.serviceAccountName}`)
 		if (vaultUrl === undefined)
 			return invalid(

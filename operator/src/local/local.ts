@@ -75,14 +75,14 @@ export async function runLocal(options: LocalOptions, given: LocalDeps): Promise
 			say,
 			`The vault ${bindings[0]?.vaultUrl} has no suffix that may be read: ${options.vaultSuffixes.join(', ')}.`,
 		)
-	const found = await findAccount(deps.credential(), `https://${suffix}/.default`)
-	if (found.kind === 'none') return refuse(say, found.problem)
+	const search = await findAccount(deps.credential(), `https://${suffix}/.default`)
+	if (search.kind === 'none') return refuse(say, search.problem)
 	const places = bindings.map((binding) => ({
 		binding,
 		folder: folderOf(binding),
-		source: sourceOf(binding, found.account),
+		source: sourceOf(binding, search.account),
 	}))
-	return followAll(places, found.account, options, deps)
+	return followAll(places, search.account, options, deps)
 }
 
 async function followAll(

@@ -146,11 +146,11 @@ async function watch(options: BindingWatchesOptions, namespace: string, name: st
 	const signal = AbortSignal.any([options.signal, watched.ending.signal])
 	// With the library for schemas: before the first volume nobody needs its 9 MB.
 	const { parseBinding } = await import('../api/parse.ts')
-	const told = (object: BindingObject | undefined) => {
+	const take = (object: BindingObject | undefined) => {
 		watched.synced = true
 		watched.object = object && parseBinding(keptOf(object))
 		watched.version++
-		// Annotations ask for a poll, or end a hold: what was read before they came does not answer that.
+		// Annotations ask for a poll, or end its pins: what was read before they came does not answer that.
 		const { uid, generation, annotations } = object?.metadata ?? {}
 		const said = object && JSON.stringify([uid, generation, annotations, textOfStatus(watched.object?.status ?? {})])
 		if (said !== watched.said) watched.changedAt = clock.monotonic()
@@ -161,7 +161,7 @@ async function watch(options: BindingWatchesOptions, namespace: string, name: st
 	const { fault, relisted } = options.observer ?? {}
 	const observer = { ...(fault && { fault }), ...(relisted && { relisted }) }
 	for await (const event of watchCollection<BindingObject>({ ...options, observer, signal, path, query })) {
-		if (event.kind === 'synced') told(event.items[0])
-		else told(event.kind === 'applied' ? event.item : undefined)
+		if (event.kind === 'synced') take(event.items[0])
+		else take(event.kind === 'applied' ? event.item : undefined)
 	}
 }

@@ -17,7 +17,7 @@ describe('what goes wrong with volumes', { timeout: 30_000 }, () => {
 	const { tenant, spec, set, token, targetOf, publish, unpublish, statusOf } = world
 	const news = (kind: string) => world.plugin.news.filter((each) => each.kind === kind)
 	/** What was answered before this says nothing of now. */
-	const tellAnew = () => world.bindings.told('payments', statusOf(new Date(Date.now() + 1_000)))
+	const tellAnew = () => world.bindings.writeStatus('payments', statusOf(new Date(Date.now() + 1_000)))
 	const vaultIsAway = () => tenant.emulator.control.addFault({ match: { vault: 'payments' }, action: 'reset' })
 
 	it.each([
@@ -114,8 +114,8 @@ describe('what goes wrong with volumes', { timeout: 30_000 }, () => {
 		world.bindings.apply('payments', spec(OFFLINE))
 		await unpublish('csi-1', await publish('csi-1'))
 		await vaultIsAway()
-		const hold = `db=${'0'.repeat(32)}; until=${new Date(Date.now() + 3_600_000).toISOString()}`
-		world.bindings.annotate('payments', { 'secrets.purista.dev/hold': hold })
+		const annotatedPins = `db=${'0'.repeat(32)}; until=${new Date(Date.now() + 3_600_000).toISOString()}`
+		world.bindings.annotate('payments', { 'secrets.purista.dev/hold': annotatedPins })
 		tellAnew()
 		expect(await caught(publish('csi-2', {}, 5_000))).toMatchObject({ code: Code.Unavailable })
 		expect(news('offline')).toEqual([])
@@ -162,7 +162,7 @@ describe('what goes wrong with volumes', { timeout: 30_000 }, () => {
 		expect(waits[2]).toBeGreaterThan(3_900)
 		expect(news('stale')).toMatchObject([{ reason: 'ApiServerAway' }])
 		isAway = false
-		// Whatever is told of the binding is a reason to look at once.
+		// Whatever is told of the binding is a reason to poll at once.
 		tellAnew()
 		await until('the new value', async () => (await readFile(join(target, 'db'), 'utf8')) === 'second')
 	})

@@ -11,11 +11,11 @@ afterEach(() => {
 
 /** What a caller sees of headers. */
 function seen(headers: Headers | PlainHeaders) {
-	const told: [string, string][] = []
+	const visited: [string, string][] = []
 	headers.forEach((value, name) => {
-		told.push([name, value])
+		visited.push([name, value])
 	})
-	const lists = [[...headers], [...headers.entries()], told].map((each) => each.toSorted())
+	const lists = [[...headers], [...headers.entries()], visited].map((each) => each.toSorted())
 	return { lists, keys: [...headers.keys()].toSorted(), values: [...headers.values()].toSorted() }
 }
 

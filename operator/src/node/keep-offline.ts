@@ -13,16 +13,16 @@ export interface Place {
 	readonly source: Source
 	readonly destination: Destination
 	readonly offline: OfflineValues
-	/** milliseconds since the epoch: the annotation hold ends by itself */
+	/** milliseconds since the epoch: what the annotation hold pins ends by itself */
 	readonly now: number
 	readonly signal: AbortSignal
 }
 
-/** The generation says nothing of annotations, and an annotation hold nothing of whether it has ended. */
+/** The generation says nothing of annotations, and the annotation hold nothing of whether it has ended. */
 export function keyOf({ binding, source, now }: Pick<Place, 'binding' | 'source' | 'now'>): OfflineKey {
-	const { uid, generation, overrides, hold } = binding
-	const isHeld = hold.kind === 'until' && hold.until > now
-	return { uid, variant: JSON.stringify([generation, overrides, isHeld]), source }
+	const { uid, generation, overrides, annotatedPins } = binding
+	const isPinned = annotatedPins.kind === 'until' && annotatedPins.until > now
+	return { uid, variant: JSON.stringify([generation, overrides, isPinned]), source }
 }
 
 /** Fills a volume with what is kept in memory. @returns false: nothing is kept, or it does not fit */

@@ -14,7 +14,7 @@ import { parseNodeConfig } from './node-config.ts'
 
 const MINUTE_MS = 60_000
 /** How long the loop that looks after the sockets sleeps, and no other one. */
-const LOOK_MS = 1_000
+const CHECK_MS = 1_000
 
 let root: string
 let port: number
@@ -39,15 +39,15 @@ function createTime(): TestTime {
 	let stop: PromiseWithResolvers<void> | undefined
 	let hanging = 0
 	/** how often the loop that looks after the sockets has slept */
-	let looks = 0
+	let rounds = 0
 	const time: TestTime = {
 		ms: 0,
 		get hanging() {
 			return hanging
 		},
 		async second() {
-			const before = looks
-			await until('the loop to go round', async () => looks >= before + 2, { everyMs: 1 })
+			const before = rounds
+			await until('the loop to go round', async () => rounds >= before + 2, { everyMs: 1 })
 			time.ms += 1_000
 		},
 		hang() {
@@ -61,7 +61,7 @@ function createTime(): TestTime {
 			now: () => Date.now(),
 			monotonic: () => time.ms,
 			async sleep(ms, signal) {
-				if (ms === LOOK_MS) looks++
+				if (ms === CHECK_MS) rounds++
 				if (stop) {
 					hanging++
 					await stop.promise
@@ -79,10 +79,10 @@ function createTime(): TestTime {
 async function freePort(): Promise<number> {
 	const server = createServer().listen(0, '127.0.0.1')
 	await once(server, 'listening')
-	const { port: found } = server.address() as AddressInfo
+	const { port } = server.address() as AddressInfo
 	server.close()
 	await once(server, 'close')
-	return found
+	return port
 }
 
 /** As the kubelet asks, but for as long as a busy machine takes. */

@@ -37,7 +37,7 @@ describe('a plugin as the kubelet meets it', () => {
 	it('reads at once what the status says is new, and never lists', { timeout: 20_000 }, async () => {
 		const target = await publish('csi-1')
 		await set('second')
-		world.bindings.told('payments', statusOf(new Date(Date.now() + 1_000)))
+		world.bindings.writeStatus('payments', statusOf(new Date(Date.now() + 1_000)))
 		await until('the new value', async () => (await readFile(join(target, 'db'), 'utf8')) === 'second')
 		expect((await tenant.emulator.control.requests()).filter(({ route }) => route === 'listSecrets')).toEqual([])
 	})
@@ -75,7 +75,7 @@ describe('a plugin as the kubelet meets it', () => {
 			const before = await certain()
 			const { updated } = await set(value)
 			version = updated * 1000
-			world.bindings.told('payments', statusOf(new Date(version)))
+			world.bindings.writeStatus('payments', statusOf(new Date(version)))
 			await inAll(value)
 			// One, the one that makes it certain, and one that may have been on its way for the version before.
 			expect(await certain()).toBeLessThanOrEqual(before + 3)
@@ -138,7 +138,7 @@ describe('a plugin as the kubelet meets it', () => {
 		await world.kubelet.node.nodeUnpublishVolume({ volumeId: 'csi-1', targetPath: target })
 		await tenant.emulator.control.addFault({ match: { vault: 'payments' }, action: 'reset' })
 		// What was answered before this says nothing of now.
-		world.bindings.told('payments', statusOf(new Date(Date.now() + 1_000)))
+		world.bindings.writeStatus('payments', statusOf(new Date(Date.now() + 1_000)))
 		const again = await publish('csi-2')
 		expect(await readFile(join(again, 'db'), 'utf8')).toBe(VALUE)
 		expect(world.plugin.news).toContainEqual({ kind: 'offline' })

@@ -48,7 +48,7 @@ const CHECK_MS = 1_000
 // Beside the volumes, whose names begin otherwise.
 const LOCK = '.lock'
 // The pods of a rollout come to a busy node for minutes, and each is to find what the one before it was told: fifty cost one read. Where the
-// binding says that something changed nothing of before counts; where nobody looks, a right that was taken away starts pods for so long.
+// binding says that something changed nothing of before counts; where nobody polls, a right that was taken away starts pods for so long.
 const LONGEST_ANSWER_MS = 5 * 60_000
 
 async function strategyOf({ memoryRoot }: NodeOptions['config']) {

@@ -84,8 +84,8 @@ export function createOfflineValues(
 			sweep()
 		},
 		get(key) {
-			const found = kept.get(textOf(key))
-			return found && found.endsAt > clock.monotonic() ? found.snapshot : undefined
+			const entry = kept.get(textOf(key))
+			return entry && entry.endsAt > clock.monotonic() ? entry.snapshot : undefined
 		},
 		forget: (uid) => forget(({ key }) => key.uid === uid),
 		forgetIdentity: (source) => forget(({ key }) => identityOf(key.source) === identityOf(source)),

@@ -90,18 +90,19 @@ async function answering(
 	work: () => Promise<'ok' | 'kept'>,
 ): Promise<Record<string, never>> {
 	const started = performance.now()
-	const told = call === 'publish' ? printable(NodePublishVolumeRequestSchema, request) : { volumeId: request.volumeId }
+	const volume =
+		call === 'publish' ? printable(NodePublishVolumeRequestSchema, request) : { volumeId: request.volumeId }
 	const seconds = () => (performance.now() - started) / 1000
 	try {
 		const result = await work()
 		observe(call, result, seconds())
-		log.debug({ call, volume: told, result }, 'served')
+		log.debug({ call, volume: volume, result }, 'served')
 		return {}
 	} catch (error) {
 		const isBad = error instanceof BadRequest
 		const isWaiting = error instanceof NotDelivered
 		observe(call, isBad ? 'refused' : isWaiting ? 'waits' : 'error', seconds())
-		log.warn({ call, volume: told, err: error }, 'not served')
+		log.warn({ call, volume: volume, err: error }, 'not served')
 		if (isBad) throw new ConnectError(error.message, Code.InvalidArgument)
 		// None that the kubelet takes for the end: it keeps what it has and asks again.
 		if (isWaiting) throw new ConnectError(error.message, Code.Unavailable)

@@ -44,7 +44,7 @@ type State =
 	/** nobody answers there */
 	| { readonly kind: 'lost'; readonly since: number }
 
-// Between two looks a successor binds both sockets, and one that ends removes one: what is still so after this is so.
+// Between two checks a successor binds both sockets, and one that ends removes one: what is still so after this is so.
 const SETTLED_MS = 2_000
 // Taking back takes milliseconds. When it has failed so often, a new process may have more luck.
 const LOST_MS = 60_000

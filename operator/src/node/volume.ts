@@ -66,7 +66,7 @@ export interface Volume {
 	/** why it is not, for people */
 	readonly problem: string
 	/** Resolves when it is, when this process serves the node no more, when the volume has ended, or when the signal aborts. */
-	delivered(signal: AbortSignal): Promise<void>
+	untilDelivered(signal: AbortSignal): Promise<void>
 	/** Resolves when nothing is written any more. */
 	stop(): Promise<void>
 }
@@ -94,7 +94,7 @@ interface State {
 	/** the last pass failed: what it was answered, and others with it, says nothing of now */
 	isAgain: boolean
 	/** what was told last, so that it is told once */
-	told: string
+	lastNews: string
 	/** another process serves the node, or the volume has ended */
 	isOver: boolean
 	/** calls that wait until it is delivered or over */
@@ -124,7 +124,7 @@ export function startVolume(
 		isPassed: false,
 		apiServer: createBackoff({ clock: deps.clock, random: deps.random, ...API_SERVER }),
 		isAgain: false,
-		told: '',
+		lastNews: '',
 		isOver: false,
 		waiting: new Set(),
 	}
@@ -138,7 +138,7 @@ export function startVolume(
 			return state.problem
 		},
 		// The kubelet calls for as long as the pod runs: of a call nothing may stay at a promise that lasts as long.
-		async delivered(signal) {
+		async untilDelivered(signal) {
 			if (state.isDelivered || state.isOver || signal.aborted) return
 			const { promise, resolve } = Promise.withResolvers<void>()
 			state.waiting.add(resolve)
@@ -314,8 +314,8 @@ function judge(state: State, deps: VolumeDeps): void {
 	if (!state.isDelivered && ready?.status === 'True') deliver(state, deps, 'delivered')
 	const trouble = fresh?.status === 'False' ? fresh : ready?.status === 'True' ? undefined : ready
 	if (trouble) tell(state, deps, trouble)
-	else if (state.told !== '') {
-		state.told = ''
+	else if (state.lastNews !== '') {
+		state.lastNews = ''
 		deps.onNews(state.request, { kind: 'fresh' })
 	}
 }
@@ -339,8 +339,8 @@ const wake = ({ waiting }: State) => {
 function tell(state: State, deps: VolumeDeps, { reason, message }: { reason: string; message: string }): void {
 	state.problem = message
 	// What differs in numbers alone is no news: how full a node is, is another number with each pod.
-	const told = `${reason} ${message.replaceAll(/\d+/g, '#')}`
-	if (state.told === told) return
-	state.told = told
+	const news = `${reason} ${message.replaceAll(/\d+/g, '#')}`
+	if (state.lastNews === news) return
+	state.lastNews = news
 	deps.onNews(state.request, { kind: state.isDelivered ? 'stale' : 'waits', reason, message })
 }

@@ -121,9 +121,9 @@ export function createVolumes(options: VolumesOptions): Volumes {
 		})
 	const tellRefused = (pod: VolumePod, volumeId: string, news: Extract<VolumeNews, { message: string }>) => {
 		// What differs in numbers alone is no news.
-		const told = news.message.replaceAll(/\d+/g, '#')
-		if (kept.get(volumeId) !== told) options.onNews(pod, news)
-		kept.set(volumeId, told)
+		const text = news.message.replaceAll(/\d+/g, '#')
+		if (kept.get(volumeId) !== text) options.onNews(pod, news)
+		kept.set(volumeId, text)
 	}
 	const keeps = async (volumeId: string, target: string, problem: string): Promise<boolean> => {
 		const known = volumes.get(volumeId)
@@ -152,7 +152,7 @@ export function createVolumes(options: VolumesOptions): Volumes {
 				return known ?? (await open(request))
 			})
 			if (!volume) return
-			await volume.delivered(signal)
+			await volume.untilDelivered(signal)
 			if (!volume.isDelivered) throw new NotDelivered(volume.problem)
 			// An unpublish that came meanwhile has removed what the target would lead to.
 			await inTurn(volumeId, async () => {

@@ -115,14 +115,14 @@ interface Expiry {
 }
 
 function earliest(entries: ReadonlyMap<string, Entry>): Iterable<Expiry> {
-	const found = new Map<string, Expiry>()
+	const soonest = new Map<string, Expiry>()
 	for (const [key, { vault, facts }] of entries) {
 		if (vault === undefined || facts?.expires === undefined) continue
 		const namespace = namespaceOf(key)
 		// Neither holds a blank.
 		const id = `${namespace} ${vault}`
-		const expires = Math.min(found.get(id)?.expires ?? Number.POSITIVE_INFINITY, facts.expires)
-		found.set(id, { namespace, vault, expires })
+		const expires = Math.min(soonest.get(id)?.expires ?? Number.POSITIVE_INFINITY, facts.expires)
+		soonest.set(id, { namespace, vault, expires })
 	}
-	return found.values()
+	return soonest.values()
 }

@@ -38,7 +38,7 @@ export function createMetrics({ clock, process: ofProcess = true, role = 'contro
 	})
 	leader.set(0)
 
-	const looks = new Map<string, number>()
+	const polledAt = new Map<string, number>()
 	new Gauge({
 		name: 'asb_vault_last_look_age_seconds',
 		help: 'Time since the vault was last read successfully',
@@ -46,7 +46,7 @@ export function createMetrics({ clock, process: ofProcess = true, role = 'contro
 		registers,
 		collect() {
 			this.reset()
-			for (const [vault, at] of looks) this.set({ vault }, (clock.monotonic() - at) / 1000)
+			for (const [vault, at] of polledAt) this.set({ vault }, (clock.monotonic() - at) / 1000)
 		},
 	})
 
@@ -54,7 +54,7 @@ export function createMetrics({ clock, process: ofProcess = true, role = 'contro
 		clock,
 		registers,
 		onUnused(vault) {
-			looks.delete(vault)
+			polledAt.delete(vault)
 			void forget(vaultCalls, vault)
 			for (const lane of ['first', 'refresh']) vaultWait.remove({ vault, lane })
 		},
@@ -89,7 +89,7 @@ export function createMetrics({ clock, process: ofProcess = true, role = 'contro
 		},
 		/** A vault was read successfully just now. */
 		polled(vault: string): void {
-			looks.set(vault, clock.monotonic())
+			polledAt.set(vault, clock.monotonic())
 		},
 	}
 }

@@ -66,11 +66,11 @@ it('who has used least is next, so each comes to the same share', () => {
 
 it('nobody saves up: who was away, or could not go, has one turn more than others and not many', () => {
 	const turns = createTurns<Priced>()
-	addTo(turns, 'held', 2)
+	addTo(turns, 'barred', 2)
 	addTo(turns, 'a', 7)
-	for (let i = 0; i < 5; i++) turns.used(turns.shift(({ group }) => group !== 'held')?.group ?? '', 100)
+	for (let i = 0; i < 5; i++) turns.used(turns.shift(({ group }) => group !== 'barred')?.group ?? '', 100)
 	addTo(turns, 'new', 2)
-	expect(order(turns, { a: 100, held: 100, new: 100 })).toBe('held new held new a a')
+	expect(order(turns, { a: 100, barred: 100, new: 100 })).toBe('barred new barred new a a')
 })
 
 it('a group that is known to need little does not wait for a crowd of new ones, and lets each second turn to them', () => {

@@ -116,14 +116,14 @@ export function createTurns<T>(): Turns<T> {
 	}
 	const sinceFloor = (use: Use): Use => (use.used < floor ? { ...use, used: floor } : use)
 	const least = (): [string, Group<T>] | undefined => {
-		let found: [string, Group<T>] | undefined
+		let next: [string, Group<T>] | undefined
 		let known: [string, Group<T>] | undefined
 		for (const each of groups) {
-			if (!found || atEnd(each[1]) < atEnd(found[1])) found = each
+			if (!next || atEnd(each[1]) < atEnd(next[1])) next = each
 			if (!isNew(each[1]) && (!known || atEnd(each[1]) < atEnd(known[1]))) known = each
 		}
-		const isBefore = found && known && isNew(found[1]) && wasNew && atEnd(known[1]) < atEnd(found[1]) + firstTakes
-		return isBefore ? known : found
+		const isBefore = next && known && isNew(next[1]) && wasNew && atEnd(known[1]) < atEnd(next[1]) + firstTakes
+		return isBefore ? known : next
 	}
 	return {
 		add({ group, subgroup, first }, item) {
@@ -149,12 +149,12 @@ export function createTurns<T>(): Turns<T> {
 			return true
 		},
 		shift(mayGo = always) {
-			const first = least()
-			const item = first && take(...first, mayGo)
-			if (item !== undefined || !first) return item
+			const next = least()
+			const item = next && take(...next, mayGo)
+			if (item !== undefined || !next) return item
 			// Whoever has used least may not go. The order among equals is that of their turns.
 			for (const [group, of] of [...groups].sort(([, a], [, b]) => atEnd(a) - atEnd(b))) {
-				const other = of === first[1] ? undefined : take(group, of, mayGo)
+				const other = of === next[1] ? undefined : take(group, of, mayGo)
 				if (other !== undefined) return other
 			}
 			return undefined

@@ -33,13 +33,13 @@ export async function waitForPolicies(options: PolicyOptions): Promise<void> {
 			if (said !== undefined) log.info('all admission policies are in force')
 			return
 		}
-		const found = answers.flatMap((each) => {
+		const problems = answers.flatMap((each) => {
 			if (each.kind === 'stands') return []
 			return [
 				`azure-secret-binding-${each.policy} ${each.kind === 'missing' ? 'refuses nothing' : `(${each.message})`}`,
 			]
 		})
-		const text = `admission policies are not in force: ${found.join('; ')}. Apply deploy/kustomize/fence`
+		const text = `admission policies are not in force: ${problems.join('; ')}. Apply deploy/kustomize/fence`
 		if (allowUnfenced) {
 			log.warn(`RUNNING WITHOUT ADMISSION POLICIES: ${text}.`)
 			return

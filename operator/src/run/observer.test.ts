@@ -25,7 +25,7 @@ afterEach(() => metrics.close())
 const result = (fault: VaultFault | undefined, expires?: string): EntryResult =>
 	entryOf({
 		wanted: { name: SECRET_NAME, objectName: SECRET_NAME, optional: false },
-		delivered: {
+		inManifest: {
 			objectName: SECRET_NAME,
 			version: '0123456789abcdef0123456789abcdef',
 			state: 'Current',

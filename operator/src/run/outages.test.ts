@@ -17,15 +17,15 @@ const fresh = (reason: Reason): Condition => ({
 	observedGeneration: 1,
 })
 
-let told: EventInput[]
+let recorded: EventInput[]
 let outages: Outages
 let conditions: Map<string, Condition>
 beforeEach(() => {
-	told = []
-	outages = createOutages({ record: (event) => told.push(event) }, lease)
+	recorded = []
+	outages = createOutages({ record: (event) => recorded.push(event) }, lease)
 	conditions = new Map()
 })
-/** A binding whose Fresh turns to `reason` at a look with this outcome. */
+/** A binding whose Fresh turns to `reason` at a poll with this outcome. */
 const report = (key: string, outcome: Outcome, reason: Reason) => {
 	const after = fresh(reason)
 	outages.reported(key, outcome, { before: conditions.get(key), after })
@@ -37,17 +37,17 @@ const fails = (key: string, fault: VaultFault, reason: Reason) => report(key, { 
 /** Not yet told at the binding. */
 const hiccups = (key: string) => fails(key, { kind: 'server' }, 'Current')
 const away = (key: string) => fails(key, { kind: 'server' }, 'VaultError')
-const reasons = () => told.map(({ type, reason }) => `${type} ${reason}`)
+const reasons = () => recorded.map(({ type, reason }) => `${type} ${reason}`)
 const restart = () => {
-	outages = createOutages({ record: (event) => told.push(event) }, lease)
+	outages = createOutages({ record: (event) => recorded.push(event) }, lease)
 }
 
 test('an outage is told when the first binding is told of it, with how many fail, and once; so is its end', () => {
 	for (const key of ['a', 'b', 'c', 'd']) works(key)
 	for (const key of ['a', 'b', 'c']) hiccups(key)
-	expect(told).toEqual([])
+	expect(recorded).toEqual([])
 	for (const key of ['a', 'b', 'c']) away(key)
-	expect(told).toEqual([
+	expect(recorded).toEqual([
 		{
 			regarding: lease,
 			topic: 'payments.vault.azure.net',
@@ -60,7 +60,7 @@ test('an outage is told when the first binding is told of it, with how many fail
 	works('a')
 	works('d')
 	works('b')
-	expect(told).toHaveLength(1)
+	expect(recorded).toHaveLength(1)
 	works('c')
 	works('a')
 	expect(reasons()).toEqual(['Warning VaultUnreachable', 'Normal VaultReachable'])
@@ -87,7 +87,7 @@ test('a refusal to one identity, or an Entra that is away, is no outage of the v
 	fails('b', { kind: 'entraUnavailable' }, 'EntraUnavailable')
 	works('a')
 	works('b')
-	expect(told).toEqual([])
+	expect(recorded).toEqual([])
 })
 
 test('who leaves is not waited for', () => {

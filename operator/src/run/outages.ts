@@ -16,14 +16,14 @@ interface Vault {
 	/** bindings that read it, and whether they reached it at their last poll */
 	readers: Map<string, boolean>
 	/** bindings whose Fresh says that it is away */
-	told: Set<string>
+	sayAway: Set<string>
 	/** `unknown`: this process has seen neither an outage begin nor one end, so one that began before it may still go on */
 	state: 'unknown' | 'away' | 'here'
 }
 
 /**
  * A vault is away from when the first Fresh turns False for it, which is after the grace of an outage, until the last one
- * that did is looked at with success. The vault itself is no object of the cluster: the events are about `regarding`.
+ * that did is polled with success. The vault itself is no object of the cluster: the events are about `regarding`.
  *
  * After a restart conditions tell what was told before: an outage that goes on is not told again, its end is told once.
  */
@@ -37,15 +37,19 @@ export function createOutages(events: Pick<EventRecorder, 'record'>, regarding: 
 		hosts.delete(key)
 		if (host === undefined || !vault) return
 		vault.readers.delete(key)
-		vault.told.delete(key)
+		vault.sayAway.delete(key)
 		if (vault.readers.size === 0) vaults.delete(host)
 		// Nobody is left who would see its end.
-		else if (vault.state === 'away' && vault.told.size === 0) vault.state = 'unknown'
+		else if (vault.state === 'away' && vault.sayAway.size === 0) vault.state = 'unknown'
 	}
 	const enter = (key: string, host: string): Vault => {
 		if (hosts.get(key) !== host) leave(key)
 		hosts.set(key, host)
-		const vault = vaults.get(host) ?? { readers: new Map<string, boolean>(), told: new Set<string>(), state: 'unknown' }
+		const vault = vaults.get(host) ?? {
+			readers: new Map<string, boolean>(),
+			sayAway: new Set<string>(),
+			state: 'unknown',
+		}
 		vaults.set(host, vault)
 		return vault
 	}
@@ -61,10 +65,10 @@ export function createOutages(events: Pick<EventRecorder, 'record'>, regarding: 
 			// What a condition said before is about the vault of then.
 			const isNew = !hosts.has(key)
 			const vault = enter(key, host)
-			const inherited = isNew ? isAway(before) : vault.told.has(key)
+			const inherited = isNew ? isAway(before) : vault.sayAway.has(key)
 			vault.readers.set(key, reached.down === undefined)
 			if (isAway(after)) {
-				vault.told.add(key)
+				vault.sayAway.add(key)
 				if (!inherited && vault.state !== 'away') {
 					const failing = [...vault.readers.values()].filter((ok) => !ok).length
 					const note = `The vault ${host} is not reached (${after.reason}): ${failing} of ${vault.readers.size} bindings that read it could not at their last poll. What they delivered stays.`
@@ -74,8 +78,8 @@ export function createOutages(events: Pick<EventRecorder, 'record'>, regarding: 
 				return
 			}
 			if (reached.down !== undefined) return
-			vault.told.delete(key)
-			const ends = vault.state === 'away' ? vault.told.size === 0 : vault.state === 'unknown' && inherited
+			vault.sayAway.delete(key)
+			const ends = vault.state === 'away' ? vault.sayAway.size === 0 : vault.state === 'unknown' && inherited
 			if (!ends) return
 			vault.state = 'here'
 			tell('Normal', 'VaultReachable', host, `The vault ${host} is reached again.`)

@@ -43,7 +43,7 @@ export async function report(
 		if (resourceVersion === undefined) return undefined
 		written = { status: summary.status, resourceVersion }
 	}
-	for (const { type, status, reason, message } of toldOf(summary.transitions)) {
+	for (const { type, status, reason, message } of newsOf(summary.transitions)) {
 		deps.events.record({
 			regarding: {
 				apiVersion: API_VERSION,
@@ -62,7 +62,7 @@ export async function report(
 }
 
 /** Changes that are news. One cause that turns both conditions is told once: by Ready, whose message says more. */
-function toldOf(transitions: readonly Condition[]): Condition[] {
+function newsOf(transitions: readonly Condition[]): Condition[] {
 	const ready = transitions.find(({ type }) => type === 'Ready')
 	const fresh = transitions.find(({ type }) => type === 'Fresh')
 	if (!ready || !fresh) return [ready, fresh].filter((each) => each !== undefined)

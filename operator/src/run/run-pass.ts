@@ -50,7 +50,7 @@ export async function runPass(
 	signal.throwIfAborted()
 	if (resolved.kind !== 'ready') {
 		const outcome = resolved.kind === 'away' ? { kind: 'interrupted' as const, error: resolved.error } : resolved
-		return { knowledge, outcome, found: undefined, written: undefined, polled: false, propagated: [] }
+		return { knowledge, outcome, firstSeen: undefined, written: undefined, polled: false, propagated: [] }
 	}
 	const { source } = resolved
 	const key = `${binding.namespace}/${binding.name}`
@@ -91,8 +91,12 @@ function placeOf(
 	}
 	if (!isSecretBinding(binding)) throw new Error('a delivery that is none')
 	// What this process has seen by itself it knows better.
-	const told = knowledge.readBefore ? undefined : { status, vaultUrl: source.vaultUrl }
-	return { destination: createSecretDestination(binding, secrets, { slice, told }), session, forms: makeForms }
+	const statusAsManifest = knowledge.readBefore ? undefined : { status, vaultUrl: source.vaultUrl }
+	return {
+		destination: createSecretDestination(binding, secrets, { slice, statusAsManifest }),
+		session,
+		forms: makeForms,
+	}
 }
 
 /** There is no value to make anything of. */

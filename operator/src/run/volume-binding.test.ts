@@ -48,7 +48,7 @@ describe('a binding that is delivered by Volume', () => {
 	test.each([
 		['that list the vault', false],
 		['that may not list more than a page, so versions are listed', true],
-	])('follows selectors, pins and older versions by lists: looks %s', async (_, isLong) => {
+	])('follows selectors, pins and older versions by lists: polls %s', async (_, isLong) => {
 		const one = await open({
 			secrets: [
 				{ name: 'db', previous: 1 },

@@ -237,7 +237,7 @@ export function explainNotes(results: readonly EntryResult[]): string[] {
 		),
 		...sentence(
 			'Kept though no selector matches any more',
-			names(({ state, delivered }) => state === 'Deselected' && delivered !== undefined),
+			names(({ state, inManifest }) => state === 'Deselected' && inManifest !== undefined),
 		),
 	]
 }

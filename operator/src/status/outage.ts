@@ -1,7 +1,7 @@
 import type { Binding } from '../api/parse.ts'
 import type { BindingStatus, Condition } from '../api/schema.ts'
 import { parseTime } from '../api/time.ts'
-import { FOUND, TRANSIENT, traitsOf, type VaultFault } from '../engine/fault.ts'
+import { ANSWERED, TRANSIENT, traitsOf, type VaultFault } from '../engine/fault.ts'
 import type { PollHistory } from '../engine/knowledge.ts'
 
 // Fresh turns False after max(3 intervals, 5 min) of an outage: shorter ones hurt nobody.
@@ -15,7 +15,7 @@ export const conditionOf = ({ conditions }: BindingStatus, type: string): Condit
 	conditions?.find((each) => each.type === type)
 
 /** Whether the condition was written after a poll that worked: good, or with a reason that the vault's answer was. */
-export const tellsOfPoll = ({ status, reason }: Condition): boolean => status === 'True' || FOUND.has(reason)
+export const tellsOfPoll = ({ status, reason }: Condition): boolean => status === 'True' || ANSWERED.has(reason)
 
 /** How an outcome continues what went before. */
 export interface Failing {
@@ -23,8 +23,8 @@ export interface Failing {
 	forMs: number
 	/** it may pass in a moment, so nothing is said of it yet: an outage of a minute hurts nobody and should not page anybody */
 	hiccup: boolean
-	/** the outage that was told already shows itself in another way */
-	told: boolean
+	/** an outage that a condition shows already goes on in another way */
+	isShown: boolean
 	/** no poll has worked for longer than staleAfter */
 	stale: boolean
 }
@@ -48,7 +48,7 @@ export function failingOf(
 	const { previous, at } = input
 	const forMs = pollHistory.failingSince === undefined ? 0 : at - pollHistory.failingSince
 	const stale = spec !== undefined && isStale(pollHistory, spec.staleAfter, input)
-	if (!fault || !mayPass(fault)) return { forMs, hiccup: false, told: false, stale }
+	if (!fault || !mayPass(fault)) return { forMs, hiccup: false, isShown: false, stale }
 	const grace = Math.max(GRACE_MS, GRACE_INTERVALS * (spec?.interval ?? 0))
 	const before = conditionOf(previous, 'Fresh')
 	const causeFor = pollHistory.cause === undefined ? 0 : at - pollHistory.cause.since
@@ -57,7 +57,7 @@ export function failingOf(
 		stale,
 		// What is stale is not fresh, however short the outage: staleAfter may be as short as the grace.
 		hiccup: forMs < grace && !stale && before !== undefined && tellsOfPoll(before),
-		told:
+		isShown:
 			before?.status === 'False' &&
 			TRANSIENT.has(before.reason) &&
 			(traitsOf(fault).class === 'transient' || causeFor < grace),

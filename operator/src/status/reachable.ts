@@ -63,6 +63,6 @@ export function reachedOf(outcome: Outcome): { vaultUrl: string; down: Reason | 
 
 /** The earliest expiry among delivered secrets, milliseconds since the epoch. */
 export function earliestExpiry(results: readonly EntryResult[]): number | undefined {
-	const times = results.flatMap(({ delivered }) => parseTime(delivered?.expires) ?? [])
+	const times = results.flatMap(({ inManifest }) => parseTime(inManifest?.expires) ?? [])
 	return times.length === 0 ? undefined : Math.min(...times)
 }

@@ -269,10 +269,10 @@ describe('conditions', () => {
 })
 
 describe('a fault that may pass', () => {
-	/** One look after the other, each with its outcome, so many minutes after the first; what is shown then. */
-	const follow = (...looks: [minute: number, outcome: Outcome][]) => {
+	/** One poll after the other, each with its outcome, so many minutes after the first; what is shown then. */
+	const follow = (...polls: [minute: number, outcome: Outcome][]) => {
 		let [previous, pollHistory] = [good, polledWell]
-		return looks.map(([minute, outcome]) => {
+		return polls.map(([minute, outcome]) => {
 			const summary = run(outcome, {
 				previous,
 				pollHistory,
@@ -317,11 +317,11 @@ describe('a fault that may pass', () => {
 		const away = failed({ kind: 'unreachable' })
 		const large: Outcome = { kind: 'refused', reason: 'SecretTooLarge', message: 'm' }
 		const ready = { Ready: 'False SecretTooLarge', Stalled: 'True SecretTooLarge' }
-		const told = { ...ready, Fresh: 'False SecretTooLarge' }
+		const tooLarge = { ...ready, Fresh: 'False SecretTooLarge' }
 		expect(follow([0, large], [1, away], [2, large], [3, away], [8, away], [9, large])).toEqual([
-			...[told, told, told, told],
+			...[tooLarge, tooLarge, tooLarge, tooLarge],
 			{ ...ready, Fresh: 'False VaultUnreachable' },
-			told,
+			tooLarge,
 		])
 	})
 	it('leaves a binding Stalled for what is missing', () => {
@@ -362,11 +362,11 @@ describe('a process that begins in an outage', () => {
 	})
 	it('knows that no poll worked after Fresh had turned', () => {
 		const pollHistory = { ...polledWell, lastPoll: NOW + MINUTE, failingSince: 1_000_000 - 5 * MINUTE }
-		const told = run(away, { previous: checked, now: NOW + 6 * MINUTE, pollHistory }).status
+		const later = run(away, { previous: checked, now: NOW + 6 * MINUTE, pollHistory }).status
 		// Exact, for it is written together with the change.
-		expect(told.lastCheckTime).toBe('2026-01-01T12:01:00Z')
-		expect(shown(begin(11, told))['Ready']).toBe('True Delivered')
-		expect(shown(begin(12, told))['Ready']).toBe('False Stale')
+		expect(later.lastCheckTime).toBe('2026-01-01T12:01:00Z')
+		expect(shown(begin(11, later))['Ready']).toBe('True Delivered')
+		expect(shown(begin(12, later))['Ready']).toBe('False Stale')
 	})
 	it('leaves Stale what another process knew to be', () => {
 		const pollHistory = { ...polledWell, lastPoll: NOW, failingSince: 0 }

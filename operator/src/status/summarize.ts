@@ -3,17 +3,17 @@ import type { ConditionType } from '../api/conditions.ts'
 import { optional } from '../api/optional.ts'
 import type { BindingStatus, Condition, SecretStatus } from '../api/schema.ts'
 import { formatTime, parseTime } from '../api/time.ts'
-import { toldEvery } from '../engine/by-status.ts'
+import { checkTimeEvery } from '../engine/by-status.ts'
 import { type EntryResult, matches } from '../engine/entry.ts'
 import { retryAfterOf, traitsOf, type VaultFault } from '../engine/fault.ts'
 import type { PollHistory } from '../engine/knowledge.ts'
-import { toldVersion } from '../engine/listed-version.ts'
+import { shownVersion } from '../engine/listed-version.ts'
 import { withHelp } from './help.ts'
+import { mainFaultOf } from './main-fault.ts'
 import { CHECK_MS, conditionOf, failingOf } from './outage.ts'
 import { statusPatch } from './patch.ts'
 import { backoffMs, spread } from './requeue.ts'
 import { freshOf, isDelivered, PROPAGATION_MS, progressOf, readyOf, type Situation, type Verdict } from './verdicts.ts'
-import { worstFault } from './worst-fault.ts'
 
 export interface SummaryInput extends Pick<Situation, 'outcome' | 'spec' | 'generation' | 'previous' | 'slow'> {
 	pollHistory: PollHistory
@@ -59,16 +59,16 @@ const DEFAULT_INTERVAL_MS = 60_000
 export function summarize(input: SummaryInput): Summary {
 	const { outcome, spec, generation, previous, now, at } = input
 	const secrets = secretsOf(input)
-	const worst = worstFault(outcome)
-	const failing = worst !== undefined && traitsOf(worst.fault).class !== 'secret'
+	const mainFault = mainFaultOf(outcome)
+	const failing = mainFault !== undefined && traitsOf(mainFault.fault).class !== 'secret'
 	const pollHistory: PollHistory = {
 		failures: failing || outcome.kind === 'refused' ? input.pollHistory.failures + 1 : 0,
 		failingSince: failing ? (input.pollHistory.failingSince ?? at) : undefined,
-		cause: failing ? causeOf(worst.fault, input) : undefined,
+		cause: failing ? causeOf(mainFault.fault, input) : undefined,
 		lastPoll: outcome.kind === 'polled' && !failing ? now : input.pollHistory.lastPoll,
 	}
-	const how = failingOf(failing ? worst.fault : undefined, pollHistory, spec, input)
-	const situation = { outcome, spec, generation, previous, shown: secrets, worst, failing: how, slow: input.slow }
+	const how = failingOf(failing ? mainFault.fault : undefined, pollHistory, spec, input)
+	const situation = { outcome, spec, generation, previous, shown: secrets, mainFault, failing: how, slow: input.slow }
 	const fresh = freshOf(situation)
 	const ready = readyOf(situation)
 	const conditions = [
@@ -103,7 +103,7 @@ export function summarize(input: SummaryInput): Summary {
 	return {
 		status,
 		pollHistory,
-		...nextOf(input, worst?.fault, failing, how.forMs, pollHistory.failures),
+		...nextOf(input, mainFault?.fault, failing, how.forMs, pollHistory.failures),
 		transitions: conditions.filter(({ type, status, reason }) => {
 			const before = conditionOf(previous, type)
 			return before?.status !== status || before.reason !== reason
@@ -139,19 +139,19 @@ function putRight(shown: SecretStatus, entry: ManifestSecret | undefined): Secre
 	const { version: _, vault: __, ...rest } = shown
 	if (!entry) return shown.version === undefined ? shown : { ...rest, state: 'Pending' }
 	const { version, vault, state } = entry
-	if (vault !== undefined) return { ...rest, ...optional('version', toldVersion(version)), vault, state: 'Pending' }
+	if (vault !== undefined) return { ...rest, ...optional('version', shownVersion(version)), vault, state: 'Pending' }
 	// Bytes of another secret under this name, back in the vault that they are of: not what is asked for.
 	if (entry.objectName.toLowerCase() !== shown.objectName.toLowerCase()) return { ...rest, state: 'Pending' }
 	const isOver =
 		shown.vault !== undefined ||
-		(shown.version !== undefined && shown.version !== (toldVersion(version) ?? shown.version))
+		(shown.version !== undefined && shown.version !== (shownVersion(version) ?? shown.version))
 	if (!isOver) return shown
 	// With its own times: those of the version that was told of before belong to that one.
 	const { name, objectName, selected, reason } = shown
 	return {
 		name,
 		objectName,
-		...optional('version', toldVersion(version)),
+		...optional('version', shownVersion(version)),
 		...optional('selected', selected),
 		...optional('updated', entry.updated),
 		...optional('expires', entry.expires),
@@ -184,16 +184,16 @@ function shownOf({ outcome, spec, previous }: SummaryInput): SecretStatus[] {
 
 /** Versions under a name are shown only when they are of what is wanted there, or with the vault that they are of. */
 function statusOf(
-	{ wanted, delivered, state, reason }: EntryResult,
+	{ wanted, inManifest, state, reason }: EntryResult,
 	isVolume: boolean,
 	remembers: boolean,
 ): SecretStatus {
-	const isIt = matches(delivered, wanted) || state === 'Deselected'
-	const shown = (state !== 'Pending' && isIt) || delivered?.vault !== undefined ? delivered : undefined
+	const isIt = matches(inManifest, wanted) || state === 'Deselected'
+	const shown = (state !== 'Pending' && isIt) || inManifest?.vault !== undefined ? inManifest : undefined
 	return {
 		name: wanted.name,
 		objectName: wanted.objectName,
-		...optional('version', toldVersion(shown?.version)),
+		...optional('version', shownVersion(shown?.version)),
 		...optional('vault', shown?.vault),
 		...optional(
 			'previous',
@@ -217,7 +217,7 @@ function condition(type: ConditionType, v: Verdict, { previous, generation, now 
 
 /** When the time of the last poll is written again though nothing else changed. */
 function checkDueAt({ spec, previous, random }: SummaryInput): number {
-	const everyMs = spec && isOfVolume(spec) ? toldEvery(spec.interval) : spread(CHECK_MS, random)
+	const everyMs = spec && isOfVolume(spec) ? checkTimeEvery(spec.interval) : spread(CHECK_MS, random)
 	return (parseTime(previous.lastCheckTime) ?? Number.NEGATIVE_INFINITY) + everyMs
 }
 
@@ -236,7 +236,7 @@ function secretNameOf({ outcome, spec, previous }: SummaryInput): string | undef
 	// Forgotten, it would stay for ever.
 	if (outcome.kind === 'polled' && outcome.formerName !== undefined) return outcome.formerName
 	if (outcome.kind === 'polled' && isOfVolume(spec)) return undefined
-	const written = outcome.kind === 'polled' && outcome.results.some(({ delivered }) => delivered !== undefined)
+	const written = outcome.kind === 'polled' && outcome.results.some(({ inManifest }) => inManifest !== undefined)
 	return written ? (spec?.secretName ?? previous.secretName) : previous.secretName
 }
 

@@ -3,13 +3,13 @@ import { HOLD_ANNOTATION } from '../api/constants.ts'
 import type { WantedSecret } from '../api/parse.ts'
 import type { BindingStatus, Condition, SecretStatus } from '../api/schema.ts'
 import { formatTime } from '../api/time.ts'
-import { type FaultKind, FOUND, traitsOf } from '../engine/fault.ts'
+import { ANSWERED, type FaultKind, traitsOf } from '../engine/fault.ts'
 import { breaksReady, type Outcome } from '../engine/outcome.ts'
 import { vaultNameOf } from './commands.ts'
+import { isAlike, type MainFault } from './main-fault.ts'
 import { explainFault, explainNotes, explainWaitingRemovals, listed } from './messages.ts'
 import { conditionOf, type Failing, type RefreshRules, tellsOfPoll } from './outage.ts'
 import { explainMinimum, explainPace, type Slow } from './pace.ts'
-import { isAlike, type WorstFault } from './worst-fault.ts'
 
 /** What conditions follow from. */
 export interface Situation {
@@ -35,7 +35,7 @@ export interface Situation {
 	slow?: Slow | undefined
 	/** what is shown of each secret now */
 	shown: readonly SecretStatus[]
-	worst: WorstFault | undefined
+	mainFault: MainFault | undefined
 	failing: Failing
 }
 
@@ -50,7 +50,7 @@ export const isDelivered = ({ version, vault, updated, state }: SecretStatus): b
 const asBefore = ({ status, reason, message }: Condition): Verdict => ({ status, reason, message })
 const verdict = (status: Condition['status'], reason: Reason, message: string): Verdict => ({ status, reason, message })
 
-export function freshOf({ outcome, previous, generation, spec, worst, failing, slow }: Situation): Verdict {
+export function freshOf({ outcome, previous, generation, spec, mainFault, failing, slow }: Situation): Verdict {
 	switch (outcome.kind) {
 		case 'suspended':
 			return verdict('Unknown', 'Suspended', 'spec.suspend is true: the vault is not polled.')
@@ -60,14 +60,19 @@ export function freshOf({ outcome, previous, generation, spec, worst, failing, s
 			return verdict('False', outcome.reason, outcome.message)
 		case 'failed':
 		case 'polled': {
-			if (!worst)
+			if (!mainFault)
 				return outcome.kind === 'polled' ? goodOf(outcome, spec, slow) : verdict('True', 'Current', AS_THE_VAULT)
 			const before = conditionOf(previous, 'Fresh')
 			if (failing.hiccup && before && (before.status === 'True' || before.observedGeneration === generation))
 				return asBefore(before)
-			if (failing.told && before) return asBefore(before)
-			if (isUnlisted(spec, worst)) return verdict('False', traitsOf(worst.fault).reason, explainUnlisted(worst))
-			return verdict('False', traitsOf(worst.fault).reason, explainFault(worst.fault, worst.at, worst.names))
+			if (failing.isShown && before) return asBefore(before)
+			if (isUnlisted(spec, mainFault))
+				return verdict('False', traitsOf(mainFault.fault).reason, explainUnlisted(mainFault))
+			return verdict(
+				'False',
+				traitsOf(mainFault.fault).reason,
+				explainFault(mainFault.fault, mainFault.at, mainFault.names),
+			)
 		}
 	}
 }
@@ -76,10 +81,10 @@ export function freshOf({ outcome, previous, generation, spec, worst, failing, s
 const UNLISTED: ReadonlySet<FaultKind> = new Set(['forbiddenRbac', 'accessDenied', 'forbidden', 'listTooLarge'])
 
 /** Of a binding that nodes deliver nothing is known here without lists, and single secrets may be readable all the same. */
-const isUnlisted = (spec: Situation['spec'], { fault }: WorstFault): boolean =>
+const isUnlisted = (spec: Situation['spec'], { fault }: MainFault): boolean =>
 	spec !== undefined && spec.secretName === undefined && UNLISTED.has(fault.kind)
 
-const explainUnlisted = ({ fault, at }: WorstFault) =>
+const explainUnlisted = ({ fault, at }: MainFault) =>
 	`The identity does not get the list of the vault, so each node asks for single secrets by itself and tells at its pods what it finds. ${explainFault(fault, at)}`
 
 const AS_THE_VAULT = 'What is delivered is what the vault says.'
@@ -95,24 +100,24 @@ function paceNotes(spec: Situation['spec'], slow: Slow | undefined): string[] {
 
 /** Nothing failed: whether all is done, and what is worth to be known. */
 function goodOf(
-	{ results, removals, holds, at, withheld }: Extract<Outcome, { kind: 'polled' }>,
+	{ results, removals, pins, at, withheld }: Extract<Outcome, { kind: 'polled' }>,
 	spec: Situation['spec'],
 	slow: Slow | undefined,
 ): Verdict {
 	if (withheld) return verdict('False', withheld.reason, withheld.message)
 	if (removals) return verdict('False', 'RemovalsHeld', explainWaitingRemovals(removals, at, spec?.name ?? ''))
-	if (holds.problem !== undefined)
-		return verdict('False', 'HoldInvalid', `The annotation ${HOLD_ANNOTATION} is not followed: ${holds.problem}.`)
+	if (pins.problem !== undefined)
+		return verdict('False', 'HoldInvalid', `The annotation ${HOLD_ANNOTATION} is not followed: ${pins.problem}.`)
 	const notes = [...explainNotes(results), ...paceNotes(spec, slow)]
-	if (holds.until !== undefined) {
-		const until = formatTime(holds.until)
-		const text = `Until ${until} the annotation ${HOLD_ANNOTATION} holds ${listed(holds.names)}, whatever the vault says. Remove it to end that.`
+	if (pins.until !== undefined) {
+		const until = formatTime(pins.until)
+		const text = `Until ${until} the annotation ${HOLD_ANNOTATION} holds ${listed(pins.names)}, whatever the vault says. Remove it to end that.`
 		return verdict('True', 'Held', [text, ...notes].join(' '))
 	}
 	return verdict('True', 'Current', [AS_THE_VAULT, ...notes].join(' '))
 }
 
-export function readyOf({ outcome, spec, previous, generation, shown, worst, failing }: Situation): Verdict {
+export function readyOf({ outcome, spec, previous, generation, shown, mainFault, failing }: Situation): Verdict {
 	const before = conditionOf(previous, 'Ready')
 	if (outcome.kind === 'invalid') return verdict('False', 'InvalidSpec', outcome.problem)
 	if (outcome.kind === 'suspended' || !spec) {
@@ -137,18 +142,23 @@ export function readyOf({ outcome, spec, previous, generation, shown, worst, fai
 		)
 	}
 	const never = spec.selects && shown.length === 0 && before?.status !== 'True'
-	if (never && worst)
-		return verdict('False', traitsOf(worst.fault).reason, explainFault(worst.fault, worst.at, worst.names))
-	if (worst && isUnlisted(spec, worst)) return verdict('Unknown', traitsOf(worst.fault).reason, explainUnlisted(worst))
+	if (never && mainFault)
+		return verdict(
+			'False',
+			traitsOf(mainFault.fault).reason,
+			explainFault(mainFault.fault, mainFault.at, mainFault.names),
+		)
+	if (mainFault && isUnlisted(spec, mainFault))
+		return verdict('Unknown', traitsOf(mainFault.fault).reason, explainUnlisted(mainFault))
 	const missing = missingOf(spec, shown)
-	if (missing.length > 0) return notDelivered(missing, outcome, worst)
+	if (missing.length > 0) return notDelivered(missing, outcome, mainFault)
 	if (outcome.kind === 'polled' && outcome.withheld)
 		return verdict('False', outcome.withheld.reason, outcome.withheld.message)
 	if (failing.stale) {
 		return verdict(
 			'False',
 			'Stale',
-			`The vault could not be polled for longer than spec.refresh.staleAfter. ${worst ? explainFault(worst.fault, worst.at) : ''}`.trim(),
+			`The vault could not be polled for longer than spec.refresh.staleAfter. ${mainFault ? explainFault(mainFault.fault, mainFault.at) : ''}`.trim(),
 		)
 	}
 	return spec.secretName === undefined
@@ -169,13 +179,13 @@ function missingOf(spec: NonNullable<Situation['spec']>, shown: readonly SecretS
 }
 
 /** Says which secrets are not there, and why the first of them is not. */
-function notDelivered(missing: readonly SecretStatus[], outcome: Outcome, worst: WorstFault | undefined): Verdict {
+function notDelivered(missing: readonly SecretStatus[], outcome: Outcome, mainFault: MainFault | undefined): Verdict {
 	if (outcome.kind === 'refused') return verdict('False', outcome.reason, outcome.message)
 	const names = missing.map(({ name }) => name)
 	const text = textOfMissing(missing, outcome)
-	if (worst && traitsOf(worst.fault).class !== 'secret') {
-		const why = explainFault(worst.fault, worst.at, worst.names)
-		return verdict('False', traitsOf(worst.fault).reason, `${text} ${why}`)
+	if (mainFault && traitsOf(mainFault.fault).class !== 'secret') {
+		const why = explainFault(mainFault.fault, mainFault.at, mainFault.names)
+		return verdict('False', traitsOf(mainFault.fault).reason, `${text} ${why}`)
 	}
 	if (outcome.kind !== 'polled') return verdict('False', 'SecretAbsent', text)
 	const results = outcome.results.filter(({ wanted }) => names.includes(wanted.name))
@@ -191,14 +201,14 @@ function notDelivered(missing: readonly SecretStatus[], outcome: Outcome, worst:
 function textOfMissing(missing: readonly SecretStatus[], outcome: Outcome): string {
 	const results = outcome.kind === 'polled' ? outcome.results : []
 	const isOther = ({ name, vault }: SecretStatus) =>
-		vault !== undefined || results.some((each) => each.wanted.name === name && each.delivered !== undefined)
+		vault !== undefined || results.some((each) => each.wanted.name === name && each.inManifest !== undefined)
 	const sentence = (text: string, of: readonly SecretStatus[]) =>
 		of.length === 0 ? [] : [`${text}: ${listed(of.map(({ name }) => name))}.`]
 	const none = missing.filter((each) => !isOther(each))
 	return [...sentence('Not delivered', none), ...sentence('Still as it was before', missing.filter(isOther))].join(' ')
 }
 
-export function progressOf({ outcome, worst, failing }: Situation, ready: Verdict): [ConditionType, Verdict][] {
+export function progressOf({ outcome, mainFault, failing }: Situation, ready: Verdict): [ConditionType, Verdict][] {
 	// A delivered binding is done, also while the vault is away: kstatus would make a waiting rollout of it.
 	if (ready.status === 'True') return []
 	// Only nodes know: there is nothing under way here.
@@ -215,9 +225,9 @@ export function progressOf({ outcome, worst, failing }: Situation, ready: Verdic
 			return on('Stalled')
 		case 'failed':
 		case 'polled':
-			if (breaksReady(reason) || (failing.hiccup && FOUND.has(reason))) return on('Stalled')
-			if (worst && traitsOf(worst.fault).class === 'transient') return on('Reconciling')
-			if (worst && traitsOf(worst.fault).class === 'permission')
+			if (breaksReady(reason) || (failing.hiccup && ANSWERED.has(reason))) return on('Stalled')
+			if (mainFault && traitsOf(mainFault.fault).class === 'transient') return on('Reconciling')
+			if (mainFault && traitsOf(mainFault.fault).class === 'permission')
 				return on(failing.forMs < PROPAGATION_MS ? 'Reconciling' : 'Stalled')
 			// A secret that the vault does not have may be created any minute, or never.
 			return on('Stalled')

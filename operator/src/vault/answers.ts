@@ -24,7 +24,7 @@ export interface Answers {
 	readonly bytes: number
 }
 
-// Bindings of one session look at a common tick and ask within seconds of each other, and so do two polls of one pass. What
+// Bindings of one session poll at a common tick and ask within seconds of each other, and so do two polls of one pass. What
 // is older would hardly be asked for again, and a value should not lie about.
 const KEEP_MS = 30_000
 // Sixteen Secrets of the greatest size. The pod may use 384 MiB (deploy/kustomize/base/deployment.yaml).

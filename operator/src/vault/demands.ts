@@ -4,7 +4,7 @@ import type { Demand } from '../ports/vault.ts'
 export interface Demands {
 	set(binding: string, demand: Demand): void
 	delete(binding: string): void
-	/** How many distinct secrets are followed by bindings that look at least every `interval` milliseconds. */
+	/** How many distinct secrets are followed by bindings that poll at least every `interval` milliseconds. */
 	distinct(interval: number): number
 	/** keys of the tags that any binding's selectors name; undefined: all */
 	tags(): ReadonlySet<string> | undefined
@@ -13,7 +13,7 @@ export interface Demands {
 
 export function createDemands(): Demands {
 	const demands = new Map<string, Demand>()
-	// Each look asks, and what is followed changes only with a spec or a selection.
+	// Each poll asks, and what is followed changes only with a spec or a selection.
 	const counts = new Map<number, number>()
 	return {
 		set(binding, demand) {

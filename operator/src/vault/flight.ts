@@ -27,13 +27,13 @@ export function startFlight<T>(
 	onEnd: () => void,
 ): Flight<T> {
 	const controller = new AbortController()
-	const told = new Set<NonNullable<Joining['waits']>>()
+	const listeners = new Set<NonNullable<Joining['waits']>>()
 	let isWaiting = false
 	let callers = 0
 	let ended = false
 	const waits = (is: boolean) => {
 		isWaiting = is
-		for (const tell of told) tell(is)
+		for (const tell of listeners) tell(is)
 	}
 	const result = run({ signal: controller.signal, waits }).finally(() => {
 		ended = true
@@ -52,12 +52,12 @@ export function startFlight<T>(
 		async join({ signal, waits: tell }) {
 			signal.throwIfAborted()
 			callers++
-			if (tell) told.add(tell)
+			if (tell) listeners.add(tell)
 			if (isWaiting) tell?.(true)
 			try {
 				return await heedingAbort(result, signal)
 			} finally {
-				if (tell) told.delete(tell)
+				if (tell) listeners.delete(tell)
 				leave()
 			}
 		},

@@ -55,11 +55,11 @@ export function createBoundedClient(options: BoundedOptions, sender: Sender): Ht
 				const { statusCode: status = 0 } = answer
 				const isPacked = (answer.headers['content-encoding'] ?? 'identity').toLowerCase() !== 'identity'
 				const text = isPacked ? undefined : await readText(answer, options.maxBytes, signal)
-				const usable = text !== undefined && !isTooDeep(text, MAX_DEPTH)
+				const isReadable = text !== undefined && !isTooDeep(text, MAX_DEPTH)
 				// What is still arriving of it ends. Never after a whole answer: its connection is used again.
 				if (text === undefined) controller.abort()
-				if (!usable && status < 400) throw garbage()
-				return { status, headers: sender.headersOf(answer), request, bodyAsText: usable ? text : '' }
+				if (!isReadable && status < 400) throw garbage()
+				return { status, headers: sender.headersOf(answer), request, bodyAsText: isReadable ? text : '' }
 			} catch (error) {
 				// Whatever was made of the abort.
 				if (late) throw new VaultError({ kind: 'timeout' })

@@ -34,7 +34,7 @@ export interface AzureVaults extends Vaults {
 	rates(): Iterable<readonly [vault: string, perSecond: number]>
 }
 
-// A binding that is looked at follows something within seconds. A session costs some kilobytes and, when it is made anew,
+// A binding that is polled follows something within seconds. A session costs some kilobytes and, when it is made anew,
 // one 401 and one token.
 const IDLE_MS = 60_000
 

@@ -58,19 +58,19 @@ describe('a session', () => {
 		expect(listing.complete && listing.items.get('far')).toMatchObject(dates)
 		const wanted = { name: 'far', objectName: 'far', optional: false }
 		const finding = { kind: 'value', version, value: 'v', facts, settled: true } as const
-		const { delivered } = decideEntry(wanted, finding, undefined, contextOf({}))
-		if (delivered === undefined) throw new Error('it is delivered')
-		expect([delivered.expires, parseTime(delivered.expires)]).toEqual([text, time * 1000])
+		const { inManifest } = decideEntry(wanted, finding, undefined, contextOf({}))
+		if (inManifest === undefined) throw new Error('it is delivered')
+		expect([inManifest.expires, parseTime(inManifest.expires)]).toEqual([text, time * 1000])
 		const manifest: Manifest = {
 			schema: MANIFEST_SCHEMA,
 			revision: 1,
 			binding: { namespace: 'team', name: 'app', uid: 'u' },
 			vault: 'https://payments.vault.azure.net',
 			selectors: [],
-			secrets: { far: delivered },
+			secrets: { far: inManifest },
 		}
 		expect(parseManifest(serializeManifest(manifest))).toEqual({ kind: 'ok', manifest })
-		expect(agrees(delivered, facts)).toBe(true)
+		expect(agrees(inManifest, facts)).toBe(true)
 	})
 
 	it('meets one 401 and asks for one token for 40 cold reads at once, and for none on later ones', async () => {

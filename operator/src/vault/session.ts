@@ -261,7 +261,7 @@ export function createSession(
 		let pages: AsyncIterator<SecretProperties[]> | undefined
 		const share = room.take()
 		try {
-			const found = await readPages(limit, () =>
+			const read = await readPages(limit, () =>
 				call(kind, ask, async (at): Promise<IteratorResult<T[]>> => {
 					pages ??= pagesOfClient(await clientNow())
 					const page = await pages.next()
@@ -272,7 +272,7 @@ export function createSession(
 					return { done: false, value: kept }
 				}),
 			)
-			return { ...found, serverTime }
+			return { ...read, serverTime }
 		} finally {
 			share.release()
 		}

@@ -266,7 +266,7 @@ describe('what a shared session remembers', () => {
 		await settle()
 	})
 
-	it('counts distinct secrets of bindings that look as often, until they leave', () => {
+	it('counts distinct secrets of bindings that poll as often, until they leave', () => {
 		const { session, followed } = open()
 		session.follow('ns/a', { objects: new Set(['x', 'y']), interval: 60_000 })
 		session.follow('ns/b', { objects: new Set(['y', 'z']), interval: 30_000 })

@@ -54,7 +54,7 @@ const PHASES_MS = 24 * 3_600_000
 const NO_PAGES: PageLimit = { pages: 0 }
 
 // Session faults that still may be about the question: get and list are apart in access policies, and one broken item of a
-// vault must not end the looks of bindings that do not want it.
+// vault must not end the polls of bindings that do not want it.
 const ABOUT_THE_QUESTION: ReadonlySet<VaultFault['kind']> = new Set(['accessDenied', 'garbage', 'server'])
 
 /**

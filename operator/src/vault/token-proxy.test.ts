@@ -158,8 +158,8 @@ describe('the environment of a pod with an identity binding', () => {
 		['two CAs', { TOKEN_PROXY: url, CA_FILE: '/a', CA_DATA: 'b' }, 'write one of them'],
 	])('%s', (_, given, expected) => {
 		const env = Object.fromEntries(Object.entries(given).map(([name, value]) => [`AZURE_KUBERNETES_${name}`, value]))
-		const found = tokenProxyOf(env)
-		if (typeof expected !== 'string') expect(found).toEqual(expected)
-		else expect(found).toMatchObject({ problem: expect.stringContaining(expected) as string })
+		const answer = tokenProxyOf(env)
+		if (typeof expected !== 'string') expect(answer).toEqual(expected)
+		else expect(answer).toMatchObject({ problem: expect.stringContaining(expected) as string })
 	})
 })

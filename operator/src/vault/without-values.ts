@@ -11,7 +11,7 @@ export type Lists = Omit<VaultSession, 'read'>
  *
  * The session keeps each answer for the others that ask at the same time, so the same list is asked for once.
  *
- * @param follows how many secrets of the vault the binding wants, and how often it looks
+ * @param follows how many secrets of the vault the binding wants, and how often it polls
  */
 export function withoutValues(
 	session: Lists,

@@ -53,7 +53,7 @@ function reconcile(metrics: Metrics, key: string, vaultUrl: string, expires: num
 				results: [
 					entryOf({
 						wanted: { name: 'apiKey', objectName: 'apiKey', optional: false },
-						delivered: {
+						inManifest: {
 							objectName: 'apiKey',
 							version: '0123456789abcdef0123456789abcdef',
 							state: 'Current',

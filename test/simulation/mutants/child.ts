@@ -5,7 +5,7 @@ import { type History, run } from '../history.ts'
 import { SimulatedOperator } from '../operator.ts'
 import { stories } from '../stories/all.ts'
 import { volumeStories } from '../stories/volume.ts'
-import { told } from '../told.ts'
+import { storyOf } from '../story.ts'
 
 const [seed, most, shrink] = process.argv.slice(2, 5).map(Number)
 const volume = process.argv[5] === 'Volume'
@@ -26,5 +26,5 @@ const [history] = counterexample ?? []
 // What chance does not come to, a story that was written down may.
 const named = failed ? undefined : (volume ? volumeStories : stories).find((each) => problemOf(each.history))?.name
 process.stdout.write(
-	JSON.stringify({ failed, histories: numRuns, problem, story: history ? told(history) : '', history, named }),
+	JSON.stringify({ failed, histories: numRuns, problem, story: history ? storyOf(history) : '', history, named }),
 )

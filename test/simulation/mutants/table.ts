@@ -96,7 +96,7 @@ export const MUTANTS: readonly Mutant[] = [
 		file: 'engine/pass.ts',
 		find: "	if (written.kind === 'ended')",
 		replace:
-			"	if (written.kind === 'ended')\n		return ended(afterWrite(seen, { poll: all, older, accepted, written: undefined, unwritten: [] }, input.at), written.broke, found)\n	if (written.kind === 'ended')",
+			"	if (written.kind === 'ended')\n		return ended(afterWrite(seen, { poll: all, older, accepted, written: undefined, unwritten: [] }, input.at), written.broke, firstSeen)\n	if (written.kind === 'ended')",
 	},
 	{
 		broken: 'half of a JSON value is mended from a newer version',
@@ -126,14 +126,14 @@ export const MUTANTS: readonly Mutant[] = [
 	{
 		broken: 'what waits for a required key is called delivered',
 		file: 'engine/write.ts',
-		find: '(isChange(result) ? asHeld(result, reason, asked) : result)',
-		replace: '(isChange(result) && reason === undefined ? asHeld(result, reason, asked) : result)',
+		find: '(isChange(result) ? asBefore(result, reason, asked) : result)',
+		replace: '(isChange(result) && reason === undefined ? asBefore(result, reason, asked) : result)',
 	},
 	// And more.
 	{
 		broken: 'a patch does not say what it was decided on',
 		file: 'destinations/secret/rules.ts',
-		find: 'metadata: { ...metadata, resourceVersion: delivered.resourceVersion }',
+		find: 'metadata: { ...metadata, resourceVersion: present.resourceVersion }',
 		replace: 'metadata: { ...metadata }',
 	},
 	{
@@ -146,13 +146,13 @@ export const MUTANTS: readonly Mutant[] = [
 	{
 		broken: 'a hold is not followed',
 		file: 'engine/pin.ts',
-		find: 'if (now >= hold.until) return nothing',
+		find: 'if (now >= annotated.until) return nothing',
 		replace: 'if (now >= 0) return nothing',
 	},
 	{
 		broken: 'a hold does not end',
 		file: 'engine/pin.ts',
-		find: 'if (now >= hold.until) return nothing\n',
+		find: 'if (now >= annotated.until) return nothing\n',
 		replace: '',
 	},
 	{
@@ -170,7 +170,7 @@ export const MUTANTS: readonly Mutant[] = [
 	{
 		broken: 'a restart believes the manifest whatever the status says',
 		file: 'engine/known.ts',
-		find: 'if (status?.version !== delivered.version ||',
+		find: 'if (status?.version !== inManifest.version ||',
 		replace: 'if (status === undefined ||',
 	},
 	{
@@ -264,8 +264,8 @@ export const MUTANTS: readonly Mutant[] = [
 	{
 		broken: 'nodes heed no brake of the controller',
 		file: 'engine/brake.ts',
-		find: 'isRemovalTold(entry) ? result : asKept(result)',
-		replace: 'isRemovalTold(entry) || result.remove ? result : asKept(result)',
+		find: 'isRemovalInStatus(entry) ? result : asKept(result)',
+		replace: 'isRemovalInStatus(entry) || result.remove ? result : asKept(result)',
 		volume: true,
 	},
 	{
@@ -285,8 +285,8 @@ export const MUTANTS: readonly Mutant[] = [
 	{
 		broken: 'a hold is forgotten when the status is read back',
 		file: 'destinations/status/status-destination.ts',
-		find: "hold.kind === 'until' &&",
-		replace: "hold.kind === 'until' && version === '' &&",
+		find: "annotatedPins.kind === 'until' &&",
+		replace: "annotatedPins.kind === 'until' && version === '' &&",
 		volume: true,
 	},
 	{
@@ -327,8 +327,8 @@ export const MUTANTS: readonly Mutant[] = [
 	{
 		broken: 'nodes never compare what they hold with what they are told',
 		file: 'engine/poll-by-status.ts',
-		find: '!(isTime && held)',
-		replace: '!(isTime && held && told === null)',
+		find: '!(isTime && inManifest)',
+		replace: '!(isTime && inManifest && statusText === null)',
 		volume: true,
 	},
 	{

@@ -26,7 +26,7 @@ interface Row {
 }
 
 /** What a hold pins, as a status told that it is there. */
-interface Held {
+interface SeenPin {
 	/** the annotation, as the operator sees it */
 	text: string
 	vault: string | undefined
@@ -59,7 +59,7 @@ class SimulatedNode {
 
 	written(): void {
 		const { judge } = this.#world
-		this.watching.agreed = this.#world.toldGone
+		this.watching.agreed = this.#world.shownGone
 		this.#world.follow()
 		judge.place(this.watching, { texts: this.directory.texts, ours: true, order: this.#world.nextOrder() })
 	}
@@ -121,9 +121,9 @@ class SimulatedNode {
 export class VolumeWorld extends World {
 	readonly #nodes: readonly SimulatedNode[]
 	/** names that some status did not tell any more, or told as one that nothing is delivered of */
-	readonly toldGone = new Set<string>()
+	readonly shownGone = new Set<string>()
 	#rows: readonly Row[] = []
-	#held: Held | undefined
+	#pinned: SeenPin | undefined
 
 	constructor(shape: Shape, seed: number, start: (world: World) => Process, nodes: number) {
 		super(shape, seed, start)
@@ -182,7 +182,7 @@ export class VolumeWorld extends World {
 		}
 		const left = this.#rows.filter(({ updated }) => updated !== undefined).map(({ name }) => name)
 		const gone = left.filter((name) => !isLeft(name))
-		for (const name of allNames()) if (!isLeft(name)) this.toldGone.add(name)
+		for (const name of allNames()) if (!isLeft(name)) this.shownGone.add(name)
 		this.#rows = rows
 		const wanted = [watching.asked, ...watching.before]
 		const braked = gone.filter((name) => {
@@ -190,18 +190,18 @@ export class VolumeWorld extends World {
 			const isFree = !file?.selected && wanted.some(({ wishes }) => !wishes.has(name))
 			return !isFree && !watching.acknowledged.has(name)
 		})
-		this.#judgeHeld(status)
+		this.#judgePinned(status)
 		const objects = new Set(braked.map((name) => this.#rowOf(name)?.objectName ?? name))
 		const allowed = Math.max(...wanted.map(({ maxRemovals }) => maxRemovals))
 		if (objects.size > allowed) this.judge.problems.push(`the status lets ${braked.join(', ')} go at once`)
 	}
 
 	/** What a hold pins and was told is not waited for again while the same is asked for: by that name it is there. */
-	#judgeHeld({ vault, observedGeneration: generation }: BindingStatus): void {
+	#judgePinned({ vault, observedGeneration: generation }: BindingStatus): void {
 		const text = this.watched.metadata.annotations['secrets.purista.dev/hold']
 		const { hold } = this.watching.asked
-		const before = this.#held
-		this.#held = undefined
+		const before = this.#pinned
+		this.#pinned = undefined
 		// A clock that was set back brings back a hold that is over.
 		if (text === undefined || !hold || this.agenda.now() >= (hold.until ?? Number.POSITIVE_INFINITY) || this.isSetBack)
 			return
@@ -210,7 +210,7 @@ export class VolumeWorld extends World {
 		if (isSame && row?.state === 'Pending')
 			this.judge.problems.push(`the status waits for ${hold.name}, which it told as it is held`)
 		if (row?.version === hold.id && row.updated !== undefined && row.state !== 'Pending')
-			this.#held = { text, vault, generation }
+			this.#pinned = { text, vault, generation }
 	}
 
 	#rowOf(name: string): Row | undefined {
@@ -233,10 +233,10 @@ export class VolumeWorld extends World {
 		if (this.shape.suspend) return fresh?.reason === 'Suspended' ? undefined : 'it is not suspended'
 		const { wishes, maxRemovals } = this.watching.asked
 		// A pin of a secret and its current version are two.
-		const held = this.#rows
+		const braked = this.#rows
 			.filter(({ reason }) => reason === 'RemovalsHeld')
 			.map(({ name, objectName }) => `${objectName}/${wishes.get(name)?.pin ?? ''}`)
-		if (held.length > 0 && new Set(held).size <= maxRemovals) return `the status holds ${held.join(', ')}`
+		if (braked.length > 0 && new Set(braked).size <= maxRemovals) return `the status holds ${braked.join(', ')}`
 		for (const [name, { vault, objectName }] of wishes) {
 			const target = this.watching.files.get(name)?.course.target
 			if (target?.kind !== 'version' || target.why !== undefined) continue
@@ -252,11 +252,11 @@ export class VolumeWorld extends World {
 		for (const { watching, directory, status } of this.#nodes) {
 			const texts = directory.texts ?? new Map<string, string>()
 			const parsed = manifestIn(texts.get(MANIFEST_FILE) ?? '')
-			const told = parsed.kind === 'ok' ? parsed.manifest.secrets : {}
+			const manifest = parsed.kind === 'ok' ? parsed.manifest.secrets : {}
 			const { generation } = this.binding.metadata
 			const tied = ({ vault, objectName }: { vault: string; objectName: string }) =>
 				this.vaults.isTied(vault, objectName)
-			const problem = difference(watching, { generation, status, texts, told, tied, counted: true }, this.vaults)
+			const problem = difference(watching, { generation, status, texts, manifest, tied, counted: true }, this.vaults)
 			if (problem !== undefined) return `${watching.name}: ${problem}`
 		}
 		return undefined

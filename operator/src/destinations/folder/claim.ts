@@ -16,7 +16,7 @@ export type Git = (folder: string, args: readonly string[]) => Promise<{ code: n
  * @param uid of the binding, as it stands in the manifest
  */
 export async function whyNotOurs(path: string, uid: string, git: Git): Promise<string | undefined> {
-	return (await whyHeld(path, uid)) ?? (await whyCommitted(path, git))
+	return (await whyTaken(path, uid)) ?? (await whyCommitted(path, git))
 }
 
 /** undefined: none of this program's */
@@ -28,14 +28,14 @@ function generationIn(path: string): string | undefined {
 	}
 }
 
-async function whyHeld(path: string, uid: string): Promise<string | undefined> {
+async function whyTaken(path: string, uid: string): Promise<string | undefined> {
 	// Without a slash at its end, which would follow a link.
 	const full = resolve(path)
 	try {
-		const found = await lstat(full)
-		if (!found.isDirectory()) return `${path} is no folder. Write another --out.`
+		const stats = await lstat(full)
+		if (!stats.isDirectory()) return `${path} is no folder. Write another --out.`
 		const user = process.getuid?.()
-		if (user !== undefined && found.uid !== user)
+		if (user !== undefined && stats.uid !== user)
 			return `The folder ${path} belongs to another user. Write another --out.`
 	} catch (error) {
 		if (isMissing(error)) return undefined
@@ -85,8 +85,8 @@ async function realPathOf(path: string): Promise<string> {
 /** The nearest folder upwards that has a `.git`: a folder, or a file in a linked work tree. */
 async function workTreeOf(path: string): Promise<string | undefined> {
 	for (let at = path; ; at = dirname(at)) {
-		const found = await lstat(join(at, '.git')).catch(() => undefined)
-		if (found) return at
+		const stats = await lstat(join(at, '.git')).catch(() => undefined)
+		if (stats) return at
 		if (dirname(at) === at) return undefined
 	}
 }

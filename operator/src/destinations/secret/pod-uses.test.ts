@@ -51,7 +51,7 @@ describe('a pod is told to refresh', () => {
 			false,
 		],
 	]
-	it.each(cases)('%s', (_, of, told) => expect(needsRefresh(of, 'mine', '7', WRITTEN)).toBe(told))
+	it.each(cases)('%s', (_, of, expected) => expect(needsRefresh(of, 'mine', '7', WRITTEN)).toBe(expected))
 })
 
 describe('a pod keeps old values', () => {

@@ -27,8 +27,8 @@ const pending: PendingRefresh = {
 }
 
 describe('the refresh that a pass leaves', () => {
-	type Given = Pick<PassResult, 'found' | 'written'>
-	const none: Given = { found: undefined, written: undefined }
+	type Given = Pick<PassResult, 'firstSeen' | 'written'>
+	const none: Given = { firstSeen: undefined, written: undefined }
 	const fresh = secretWritten('2026-01-01T00:09:00Z')
 	test.each<[string, PendingRefresh | undefined, Given, boolean, object | undefined]>([
 		[
@@ -55,18 +55,18 @@ describe('the refresh that a pass leaves', () => {
 		[
 			'found, written a minute ago: the process before may have died',
 			undefined,
-			{ ...none, found: fresh },
+			{ ...none, firstSeen: fresh },
 			true,
 			{ resourceVersion: '7', pass: 'last', writtenAt: NOW - 60_000 },
 		],
 		[
 			'found, written too long ago',
 			undefined,
-			{ ...none, found: secretWritten('2026-01-01T00:00:00Z') },
+			{ ...none, firstSeen: secretWritten('2026-01-01T00:00:00Z') },
 			true,
 			undefined,
 		],
-		['found, and nobody wants pods to be told', undefined, { ...none, found: fresh }, false, undefined],
+		['found, and nobody wants pods to be told', undefined, { ...none, firstSeen: fresh }, false, undefined],
 		['nothing happened', pending, none, true, pending],
 	])('%s', (_, before, result, wanted, expected) => {
 		const refresh = refreshAfter(before, result, wanted, at)
@@ -77,7 +77,7 @@ describe('the refresh that a pass leaves', () => {
 
 test('a Secret that was not there before has no pods that hold an older one: it waits for a common time, and is looked at once', () => {
 	const written = { holding: secretWritten('2026-01-01T00:09:00Z'), files: true }
-	const refresh = refreshAfter(undefined, { found: undefined, written }, true, at, true)
+	const refresh = refreshAfter(undefined, { firstSeen: undefined, written }, true, at, true)
 	expect(refresh).toMatchObject({ resourceVersion: '7', pass: 'last', dueAt: 10_000 })
 })
 
@@ -110,11 +110,13 @@ test('only the last pass says that the refresh is complete', () => {
 
 test('a binding that many pods mount gives its worker back after ten seconds, and goes on where it was', async () => {
 	const clock = new FakeClock()
-	const told = new Map<string, string>()
+	const annotated = new Map<string, string>()
 	const pods: Pods = {
 		async *list() {
 			for (let i = 0; i < 500; i++) {
-				const annotations = told.has(`p${i}`) ? { 'secrets.purista.dev/refreshed': told.get(`p${i}`) ?? '' } : {}
+				const annotations = annotated.has(`p${i}`)
+					? { 'secrets.purista.dev/refreshed': annotated.get(`p${i}`) ?? '' }
+					: {}
 				yield {
 					metadata: { name: `p${i}`, annotations },
 					spec: {
@@ -126,7 +128,7 @@ test('a binding that many pods mount gives its worker back after ten seconds, an
 			}
 		},
 		async annotate(_, name, value) {
-			told.set(name, value)
+			annotated.set(name, value)
 			return true
 		},
 	}
@@ -145,7 +147,7 @@ test('a binding that many pods mount gives its worker back after ten seconds, an
 		)
 		for (let ms = 0; ms < 11_000; ms += 50) await clock.advance(50)
 		left = await run
-		after.push(told.size)
+		after.push(annotated.size)
 	}
 	expect(after[0]).toBeGreaterThan(150)
 	expect(after[0]).toBeLessThan(250)

@@ -6,7 +6,7 @@ import { isKubeError, type KubeError } from '../../ports/kube-error.ts'
 import { type Clock, momentOf } from '../../process/clock.ts'
 import { backoffMs } from '../../status/requeue.ts'
 import { type FixedUse, fixedUses, needsRefresh, type PodObject } from './pod-uses.ts'
-import { deliveredOf } from './secret-object.ts'
+import { seenSecretOf } from './secret-object.ts'
 import { createSharedPods } from './shared-pods.ts'
 
 // Each annotation is one etcd write and one sync of a pod; 5,000 of them at once would be felt (FACTS.md#pod-annotations).
@@ -43,22 +43,22 @@ export interface PendingRefresh {
  */
 export function refreshAfter(
 	before: PendingRefresh | undefined,
-	{ found, written }: Pick<PassResult, 'found' | 'written'>,
+	{ firstSeen, written }: Pick<PassResult, 'firstSeen' | 'written'>,
 	refreshPods: boolean,
 	at: Moment,
 	/** this process knew of no Secret before */
 	isNew = false,
 ): PendingRefresh | undefined {
 	if (written?.files) {
-		const { resourceVersion, writtenAt = at.now } = deliveredOf(written.holding)
+		const { resourceVersion, writtenAt = at.now } = seenSecretOf(written.holding)
 		// No container started with an older one: pods that need it have not started yet, and their kubelet asks for it again by itself.
 		// Left are those that run without it (`optional: true`), and what is said of uses that no refresh helps. Both can wait.
 		return isNew
 			? { resourceVersion, writtenAt, pass: 'last', failures: 0, dueAt: onGrid(at.monotonic + AGAIN_MS, GRID_MS) }
 			: { resourceVersion, writtenAt, pass: 'first', failures: 0, dueAt: at.monotonic }
 	}
-	if (before || !found || !refreshPods) return before
-	const { resourceVersion, writtenAt } = deliveredOf(found)
+	if (before || !firstSeen || !refreshPods) return before
+	const { resourceVersion, writtenAt } = seenSecretOf(firstSeen)
 	if (writtenAt === undefined || at.now - writtenAt >= WINDOW_MS) return undefined
 	return { resourceVersion, writtenAt, pass: 'last', failures: 0, dueAt: onGrid(at.monotonic, GRID_MS) }
 }

@@ -4,7 +4,7 @@ import { isSecretBinding } from '../../api/deliveries.ts'
 import { type ParsedBinding, parseBinding } from '../../api/parse.ts'
 import { buildManifest, changeOf } from '../../engine/change.ts'
 import { decideEntry, type EntryResult } from '../../engine/entry.ts'
-import { deliveredSecret, drifted } from '../../engine/manifest-entry.ts'
+import { drifted, secretInManifest } from '../../engine/manifest-entry.ts'
 import { contextOf } from '../../engine/testing/samples.ts'
 import { planWrite, type SecretWrite } from './rules.ts'
 import { holdingOf, type SecretObject } from './secret-object.ts'
@@ -26,7 +26,7 @@ function bindingOf(secret: object = {}, names = ['a', 'b']) {
 	return parsed.binding
 }
 
-const foundWith = (binding: ReturnType<typeof bindingOf>, values: Record<string, string>): EntryResult[] =>
+const resultsWith = (binding: ReturnType<typeof bindingOf>, values: Record<string, string>): EntryResult[] =>
 	binding.secrets.map((wanted) => {
 		const value = values[wanted.name]
 		return value === undefined
@@ -56,7 +56,7 @@ function secretOf(
 	values: Record<string, string>,
 	change: Partial<SecretObject> = {},
 ): SecretObject {
-	const results = foundWith(binding, values)
+	const results = resultsWith(binding, values)
 	const manifest = buildManifest({ binding, vaultUrl: 'https://v', results, holding: undefined, revision: 0 })
 	const data = {
 		...Object.fromEntries(Object.entries(values).map(([k, v]) => [k, base64(v)])),
@@ -98,7 +98,7 @@ const unchanged = (binding: ReturnType<typeof bindingOf>, secret: SecretObject):
 		decideEntry(
 			wanted,
 			{ kind: 'unchanged' },
-			deliveredSecret(holdingOf(secret), wanted.name, 'https://v'),
+			secretInManifest(holdingOf(secret), wanted.name, 'https://v'),
 			contextOf(),
 		),
 	)
@@ -106,7 +106,7 @@ const unchanged = (binding: ReturnType<typeof bindingOf>, secret: SecretObject):
 describe('the write', () => {
 	it('creates with all data, label, owner and manifest, and nothing more', () => {
 		const binding = bindingOf()
-		expect(plain(plan(binding, foundWith(binding, { a: '1', b: 'ü' })))).toMatchObject({
+		expect(plain(plan(binding, resultsWith(binding, { a: '1', b: 'ü' })))).toMatchObject({
 			kind: 'create',
 			changed: ['a', 'b'],
 			body: {
@@ -122,15 +122,17 @@ describe('the write', () => {
 	})
 	it('creates with nine of ten', () => {
 		const binding = bindingOf()
-		expect(plan(binding, foundWith(binding, { a: '1' }))).toMatchObject({ kind: 'create', changed: ['a'] })
+		expect(plan(binding, resultsWith(binding, { a: '1' }))).toMatchObject({ kind: 'create', changed: ['a'] })
 	})
 	it('creates nothing without a single value: pods shall wait', () => {
 		const binding = bindingOf()
-		expect(plan(binding, foundWith(binding, {}))).toEqual({ kind: 'none' })
+		expect(plan(binding, resultsWith(binding, {}))).toEqual({ kind: 'none' })
 	})
 	it('has no owner under Retain', () => {
 		const binding = bindingOf({ onDelete: 'Retain' })
-		expect(plain(plan(binding, foundWith(binding, { a: '1' })))['body']).not.toHaveProperty('metadata.ownerReferences')
+		expect(plain(plan(binding, resultsWith(binding, { a: '1' })))['body']).not.toHaveProperty(
+			'metadata.ownerReferences',
+		)
 	})
 	it('is none when nothing changed', () => {
 		const binding = bindingOf()
@@ -141,7 +143,7 @@ describe('the write', () => {
 	it('patches the changed key and the manifest, with the resourceVersion that was seen', () => {
 		const binding = bindingOf()
 		const secret = secretOf(binding, { a: '1', b: '2' })
-		const [a, b] = [unchanged(binding, secret)[0], foundWith(binding, { b: 'next' })[1]]
+		const [a, b] = [unchanged(binding, secret)[0], resultsWith(binding, { b: 'next' })[1]]
 		const write = plain(
 			plan(
 				binding,
@@ -197,16 +199,16 @@ describe('the write', () => {
 		const binding = bindingOf()
 		const secret = secretOf(binding, { a: '1', b: '2' })
 		secret.data = { ...secret.data, theirs: base64('x'.repeat(1_048_000)) }
-		expect(plan(binding, foundWith(binding, { a: 'y'.repeat(600), b: '2' }), secret)).toMatchObject({
+		expect(plan(binding, resultsWith(binding, { a: 'y'.repeat(600), b: '2' }), secret)).toMatchObject({
 			kind: 'tooLarge',
 			largest: [{ name: 'theirs', bytes: 1_048_000 }, { name: 'a', bytes: 600 }, {}],
 		})
 	})
 	it('is refused by the tags of its manifest alone, which nobody writes out for that', () => {
 		const binding = bindingOf()
-		const results = foundWith(binding, { a: '1', b: '2' }).map((result) => ({
+		const results = resultsWith(binding, { a: '1', b: '2' }).map((result) => ({
 			...result,
-			delivered: result.delivered && { ...result.delivered, tags: { key: 'v'.repeat(600_000) } },
+			inManifest: result.inManifest && { ...result.inManifest, tags: { key: 'v'.repeat(600_000) } },
 		}))
 		expect(plan(binding, results)).toEqual({
 			kind: 'tooLarge',
@@ -218,7 +220,7 @@ describe('the write', () => {
 		const binding = bindingOf()
 		const value = 'v'.repeat(1_048_577)
 		const encoding = vi.spyOn(Buffer.prototype, 'toString')
-		expect(plan(binding, foundWith(binding, { a: value, b: '2' }))).toMatchObject({ kind: 'tooLarge' })
+		expect(plan(binding, resultsWith(binding, { a: value, b: '2' }))).toMatchObject({ kind: 'tooLarge' })
 		expect(encoding).not.toHaveBeenCalled()
 		encoding.mockRestore()
 	})
@@ -229,18 +231,18 @@ describe('the write', () => {
 			kind: 'typeDiffers',
 			type: 'kubernetes.io/tls',
 		})
-		expect(plan(binding, foundWith(binding, { a: 'x', b: '2' }), { ...secret, immutable: true })).toEqual({
+		expect(plan(binding, resultsWith(binding, { a: 'x', b: '2' }), { ...secret, immutable: true })).toEqual({
 			kind: 'immutable',
 		})
 		expect(plan(binding, unchanged(binding, secret), { ...secret, immutable: true })).toEqual({ kind: 'none' })
 	})
 	it('is refused when the type asks for a key that could not be read', () => {
 		const binding = bindingOf({ type: 'kubernetes.io/tls' }, ['tls.crt', 'tls.key'])
-		expect(plan(binding, foundWith(binding, { 'tls.crt': 'c' }))).toEqual({ kind: 'keyMissing', keys: ['tls.key'] })
+		expect(plan(binding, resultsWith(binding, { 'tls.crt': 'c' }))).toEqual({ kind: 'keyMissing', keys: ['tls.key'] })
 	})
 	it('delivers no manifest when the spec wants none, and removes the one that is there', () => {
 		const binding = bindingOf({ manifest: false })
-		expect(plain(plan(binding, foundWith(binding, { a: '1', b: '2' })))['body']).not.toHaveProperty([
+		expect(plain(plan(binding, resultsWith(binding, { a: '1', b: '2' })))['body']).not.toHaveProperty([
 			'data',
 			'.binding.json',
 		])
@@ -254,7 +256,7 @@ describe('the write', () => {
 		const input = {
 			binding,
 			vaultUrl: 'https://v',
-			results: foundWith(binding, { a: '1' }),
+			results: resultsWith(binding, { a: '1' }),
 			holding: undefined,
 			revision: 41,
 		}
@@ -275,9 +277,9 @@ describe('drift', () => {
 			{ ...ours, fieldsV1: { 'f:data': { '.': {}, 'f:.binding.json': {} } } },
 			{ manager: 'kubectl-edit', time: '2026-01-02T00:00:00Z', fieldsV1: { 'f:data': { 'f:b': {} } } },
 		]
-		const delivered = holdingOf(secret)
-		expect(drifted(delivered, ['a', 'b'], new Map())).toEqual(['a', 'b'])
-		expect(drifted(delivered, ['a', 'b'], new Map([['b', 'kubectl-edit@2026-01-02T00:00:00Z']]))).toEqual(['a'])
-		expect(drifted(delivered, ['b'], new Map([['b', 'kubectl-edit@2026-01-01T00:00:00Z']]))).toEqual(['b'])
+		const holding = holdingOf(secret)
+		expect(drifted(holding, ['a', 'b'], new Map())).toEqual(['a', 'b'])
+		expect(drifted(holding, ['a', 'b'], new Map([['b', 'kubectl-edit@2026-01-02T00:00:00Z']]))).toEqual(['a'])
+		expect(drifted(holding, ['b'], new Map([['b', 'kubectl-edit@2026-01-01T00:00:00Z']]))).toEqual(['b'])
 	})
 })

@@ -5,7 +5,7 @@ import type { Content } from '../../engine/decode.ts'
 import type { Change, DestinationRules, Verdict } from '../../engine/holding.ts'
 import { deleteSecretLine } from '../../status/commands.ts'
 import { listed, withLine } from '../../status/messages.ts'
-import { type Delivered, deliveredOf, type OwnerReference, textDigest } from './secret-object.ts'
+import { type OwnerReference, type SeenSecret, seenSecretOf, textDigest } from './secret-object.ts'
 
 /** What is to be done to the Secret. A `body` is made when it is asked for: values are encoded for a write alone. */
 export type SecretWrite =
@@ -47,21 +47,21 @@ export function secretRules(binding: SecretBinding): DestinationRules & { planne
  */
 export function planWrite(binding: SecretBinding, change: Change): SecretWrite {
 	const { delivery } = binding
-	const delivered = change.on && deliveredOf(change.on)
-	if (delivered && delivered.type !== delivery.secretType) return { kind: 'typeDiffers', type: delivered.type }
+	const present = change.on && seenSecretOf(change.on)
+	if (present && present.type !== delivery.secretType) return { kind: 'typeDiffers', type: present.type }
 
 	// The very one that was read says what its text says.
-	const isSame = delivered?.manifest !== undefined && change.manifest === delivered.manifest
+	const isSame = present?.manifest !== undefined && change.manifest === present.manifest
 	const least = delivery.manifest && !isSame ? tagBytes(change.manifest) : 0
 	if (least > MAX_SECRET_BYTES)
 		return { kind: 'tooLarge', bytes: least, largest: [{ name: MANIFEST_FILE, bytes: least }] }
 	const text = delivery.manifest && !isSame ? serializeManifest(change.manifest) : undefined
-	const isManifestNew = text !== undefined && (!delivered || textDigest(text) !== delivered.manifestDigest)
+	const isManifestNew = text !== undefined && (!present || textDigest(text) !== present.manifestDigest)
 	const contents = new Map<string, Content>([...change.set, ...(isManifestNew ? [[MANIFEST_FILE, text] as const] : [])])
-	const isManifestGone = !delivery.manifest && delivered?.keys.has(MANIFEST_FILE)
+	const isManifestGone = !delivery.manifest && present?.keys.has(MANIFEST_FILE)
 	const removed = [...change.drop, ...(isManifestGone ? [MANIFEST_FILE] : [])]
 
-	const sizes = new Map([...(delivered?.keys ?? [])].map(([name, { bytes }]) => [name, bytes]))
+	const sizes = new Map([...(present?.keys ?? [])].map(([name, { bytes }]) => [name, bytes]))
 	for (const [name, content] of contents) sizes.set(name, Buffer.byteLength(content))
 	for (const name of removed) sizes.delete(name)
 	const bytes = [...sizes.values()].reduce((sum, each) => sum + each, 0)
@@ -72,16 +72,16 @@ export function planWrite(binding: SecretBinding, change: Change): SecretWrite {
 	if (invalid) return { kind: 'valueInvalid', ...invalid }
 
 	const changed = [...contents.keys(), ...removed].filter((name) => name !== MANIFEST_FILE)
-	if (!delivered) {
+	if (!present) {
 		if (!change.create) return { kind: 'none' }
 		return { kind: 'create', body: () => createBody(binding, encoded(contents)), changed }
 	}
-	const metadata = metadataPatch(binding, delivered)
+	const metadata = metadataPatch(binding, present)
 	const dataChanged = contents.size + removed.length > 0
 	if (!dataChanged && metadata === undefined) return { kind: 'none' }
-	if (delivered.immutable && dataChanged) return { kind: 'immutable' }
+	if (present.immutable && dataChanged) return { kind: 'immutable' }
 	const body = () => ({
-		metadata: { ...metadata, resourceVersion: delivered.resourceVersion },
+		metadata: { ...metadata, resourceVersion: present.resourceVersion },
 		...(dataChanged
 			? { data: { ...encoded(contents), ...Object.fromEntries(removed.map((name) => [name, null])) } }
 			: {}),
@@ -182,12 +182,12 @@ function createBody(binding: SecretBinding, data: Record<string, string>): objec
 }
 
 /** The metadata to change, or undefined when all is as wanted. */
-function metadataPatch(binding: SecretBinding, delivered: Delivered): object | undefined {
+function metadataPatch(binding: SecretBinding, present: SeenSecret): object | undefined {
 	const { delivery } = binding
-	const labels = mapPatch({ ...delivery.labels, [OWNER_LABEL]: binding.name }, delivered.labels, delivered.ownLabels)
-	const annotations = mapPatch(delivery.annotations, delivered.annotations, delivered.ownAnnotations)
-	const owners = wantedOwners(binding, delivered.ownerReferences)
-	const sameOwners = JSON.stringify(owners) === JSON.stringify(delivered.ownerReferences)
+	const labels = mapPatch({ ...delivery.labels, [OWNER_LABEL]: binding.name }, present.labels, present.ownLabels)
+	const annotations = mapPatch(delivery.annotations, present.annotations, present.ownAnnotations)
+	const owners = wantedOwners(binding, present.ownerReferences)
+	const sameOwners = JSON.stringify(owners) === JSON.stringify(present.ownerReferences)
 	if (!labels && !annotations && sameOwners) return undefined
 	return {
 		...(labels ? { labels } : {}),

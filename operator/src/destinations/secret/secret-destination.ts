@@ -20,14 +20,14 @@ interface SecretDestinationOptions {
 	/** default: at once */
 	slice?: Slice
 	/** the status to go by where the Secret has no manifest, and which vault is wanted */
-	told?: { readonly status: BindingStatus; readonly vaultUrl: string } | undefined
+	statusAsManifest?: { readonly status: BindingStatus; readonly vaultUrl: string } | undefined
 }
 
 /** The Secret of a binding as a place to deliver to. Each refusal is named by the call that met it. */
 export function createSecretDestination(
 	binding: SecretBinding,
 	secrets: Secrets,
-	{ slice = async (work) => work(), told }: SecretDestinationOptions = {},
+	{ slice = async (work) => work(), statusAsManifest }: SecretDestinationOptions = {},
 ): Destination {
 	const { namespace, name: owner, delivery } = binding
 	const { planned, ...rules } = secretRules(binding)
@@ -42,7 +42,12 @@ export function createSecretDestination(
 				const refusal = controlled(binding, back.secret)
 				if (refusal) return refusal
 				const holding = await holdingLater(back.secret)
-				return { kind: 'ours', holding: told ? rememberedBy(told.status, binding, told.vaultUrl, holding) : holding }
+				return {
+					kind: 'ours',
+					holding: statusAsManifest
+						? rememberedBy(statusAsManifest.status, binding, statusAsManifest.vaultUrl, holding)
+						: holding,
+				}
 			} catch (error) {
 				return refusedOrAway(error, 'The API server does not let the operator read the Secret')
 			}

@@ -46,7 +46,7 @@ interface Key {
 }
 
 /** Our Secret as it was last seen, without any value. */
-export interface Delivered {
+export interface SeenSecret {
 	name: string
 	uid: string
 	resourceVersion: string
@@ -78,7 +78,7 @@ export const controllerOf = ({ metadata }: SecretObject): OwnerReference | undef
 export const textDigest = (text: string): string => createHash('sha256').update(text).digest('base64')
 
 /** Reads a Secret that is ours: keys, sizes, who holds which field, manifest. */
-export function readDelivered(secret: SecretObject): Delivered {
+export function describeSecret(secret: SecretObject): SeenSecret {
 	const { metadata, data = {} } = secret
 	const fields = metadata.managedFields ?? []
 	const ours = fields.filter(({ manager }) => manager === FIELD_MANAGER)
@@ -146,8 +146,8 @@ const decodeText = (base64: string): string => Buffer.from(base64, 'base64').toS
 
 /** Our Secret as the engine sees it: a key is a file. */
 export function holdingOf(secret: SecretObject): Holding {
-	const delivered = readDelivered(secret)
-	const { keys, manifest, uid } = delivered
+	const present = describeSecret(secret)
+	const { keys, manifest, uid } = present
 	return {
 		id: uid,
 		files: keys,
@@ -158,14 +158,14 @@ export function holdingOf(secret: SecretObject): Holding {
 			const { data = {} } = secret
 			return Object.hasOwn(data, name) ? Buffer.from(data[name] ?? '', 'base64') : undefined
 		},
-		token: delivered,
+		token: present,
 	}
 }
 
 /** What `holdingOf` put into a holding for us. */
-export function deliveredOf(holding: Holding): Delivered {
+export function seenSecretOf(holding: Holding): SeenSecret {
 	// Tokens are opaque to everybody else: each destination gets back only its own.
-	return holding.token as Delivered
+	return holding.token as SeenSecret
 }
 
 /** Bytes of all values of a Secret together. */

@@ -19,9 +19,9 @@ function open(size: number) {
 	}
 	const shared = createSharedPods(pods, clock)
 	const read = async (namespace: string, since: number) => {
-		const found: PodObject[] = []
-		for await (const pod of shared.list(namespace, since, never)) found.push(pod)
-		return found.length
+		const listed: PodObject[] = []
+		for await (const pod of shared.list(namespace, since, never)) listed.push(pod)
+		return listed.length
 	}
 	return {
 		clock,

@@ -21,21 +21,21 @@ const KEEP_MS = 10_000
 export function createSharedPods(pods: Pick<Pods, 'list'>, clock: Pick<Clock, 'monotonic'>): SharedPods {
 	const shared = createSharedAnswers<readonly PodObject[] | undefined>(clock, KEEP_MS)
 	const shortList = async (namespace: string) => {
-		const found: PodObject[] = []
+		const listed: PodObject[] = []
 		// Nobody's signal: it is for all who wait. The transport has a deadline.
 		for await (const pod of pods.list(namespace, new AbortController().signal)) {
-			if (found.length === MAX_PODS) return undefined
-			found.push(pod)
+			if (listed.length === MAX_PODS) return undefined
+			listed.push(pod)
 		}
-		return found
+		return listed
 	}
 	return {
 		async *list(namespace, since, signal) {
-			const found = await heedingAbort(
+			const listed = await heedingAbort(
 				shared.ask(namespace, since, () => shortList(namespace)),
 				signal,
 			)
-			yield* found ?? pods.list(namespace, signal)
+			yield* listed ?? pods.list(namespace, signal)
 		},
 	}
 }

@@ -107,7 +107,7 @@ export function holdingOfStatus(binding: VolumeBinding, status: BindingStatus, v
 const isShown = ({ updated, version, state, vault }: SecretStatus) =>
 	(state !== 'Pending' || vault !== undefined) && (updated !== undefined || version !== undefined)
 
-function entryOf(shown: SecretStatus, { secrets, select, hold }: VolumeBinding): ManifestSecret {
+function entryOf(shown: SecretStatus, { secrets, select, annotatedPins }: VolumeBinding): ManifestSecret {
 	const { name, objectName, version, vault, updated, expires } = shown
 	const wanted = secrets.find((each) => each.name === name)
 	const form = nameOfForm(wanted?.form)
@@ -118,7 +118,7 @@ function entryOf(shown: SecretStatus, { secrets, select, hold }: VolumeBinding):
 		...(vault === undefined ? {} : { vault }),
 		version: version ?? listedVersion(ms === undefined ? undefined : ms / 1000),
 		state: SECRET_STATES.find((state) => state === shown.state) ?? 'Current',
-		pinned: isPinned(version, wanted?.version, hold),
+		pinned: isPinned(version, wanted?.version, annotatedPins),
 		...(updated === undefined ? {} : { updated }),
 		...(expires === undefined ? {} : { expires }),
 		...(form === undefined ? {} : { form }),
@@ -131,8 +131,13 @@ function entryOf(shown: SecretStatus, { secrets, select, hold }: VolumeBinding):
 }
 
 /** A version is told of what the spec pins, and of what the annotation hold does. */
-const isPinned = (version: string | undefined, pin: string | undefined, hold: VolumeBinding['hold']): boolean =>
-	version !== undefined && (version === pin || (hold.kind === 'until' && [...hold.versions.values()].includes(version)))
+const isPinned = (
+	version: string | undefined,
+	pin: string | undefined,
+	annotatedPins: VolumeBinding['annotatedPins'],
+): boolean =>
+	version !== undefined &&
+	(version === pin || (annotatedPins.kind === 'until' && [...annotatedPins.versions.values()].includes(version)))
 
 const isNamedBy = (selector: VolumeBinding['select'][number], { name, objectName }: SecretStatus) =>
 	nameBySelectors([{ ...selector, tags: {} }], { objectName, tags: {} }) === name

@@ -99,9 +99,9 @@ it(`${KILLS} kills of two writers: nothing torn, lost or left over, and the last
 		modes: { directory: 0o755, file: 0o444 },
 		clock: systemClock,
 	})
-	const found = await destination.readBack(new AbortController().signal)
-	if (found.kind !== 'ours') throw new Error('there are no files')
-	const { holding } = found
+	const back = await destination.readBack(new AbortController().signal)
+	if (back.kind !== 'ours') throw new Error('there are no files')
+	const { holding } = back
 	expect(holding.revision).toBe(last)
 	expect(tornIn(last, (name) => holding.content?.(name)?.toString())).toBeUndefined()
 	const generation = await readlink(join(directory, '..data'))

@@ -43,10 +43,10 @@ export function createSymlinkStrategy(root: string): MountStrategy {
 		async prepare() {},
 		async attach(volumeId, target) {
 			const wanted = directoryOf(volumeId)
-			const found = await linkOf(target)
-			if (found === wanted) return
+			const linked = await linkOf(target)
+			if (linked === wanted) return
 			// Of a process with another --memory-root.
-			if (found?.endsWith(`/${volumeId}/data`)) await unlink(target)
+			if (linked?.endsWith(`/${volumeId}/data`)) await unlink(target)
 			await removeEmpty(target)
 			await symlink(wanted, target)
 		},

@@ -33,7 +33,7 @@ export const contextOf = (policy: Partial<Policy> = {}, intact = true): EntryCon
 
 /** A result with nothing delivered and nothing to do, but for what is given. */
 export const entryOf = (rest: Partial<EntryResult> & Pick<EntryResult, 'wanted'>): EntryResult => ({
-	delivered: undefined,
+	inManifest: undefined,
 	value: undefined,
 	remove: false,
 	instead: undefined,
@@ -47,7 +47,7 @@ export const entryOf = (rest: Partial<EntryResult> & Pick<EntryResult, 'wanted'>
 
 type Polled = Extract<Outcome, { kind: 'polled' }>
 
-/** A poll without selectors, held removals and holds; the next one in a minute. */
+/** A poll without selectors, waiting removals and pins; the next one in a minute. */
 export const polledOf = (rest: Pick<Polled, 'results' | 'at'> & Partial<Polled>): Outcome => ({
 	kind: 'polled',
 	changed: false,
@@ -56,6 +56,6 @@ export const polledOf = (rest: Pick<Polled, 'results' | 'at'> & Partial<Polled>)
 	nextAt: 1_060_000,
 	selectors: 'none',
 	removals: undefined,
-	holds: { names: [], until: undefined, problem: undefined },
+	pins: { names: [], until: undefined, problem: undefined },
 	...rest,
 })

@@ -29,7 +29,7 @@ export function createTestBindings() {
 	let changedAt = systemClock.monotonic()
 	let sharedSince = Number.NEGATIVE_INFINITY
 	const waiting = new Set<() => void>()
-	const told = () => {
+	const wakeAll = () => {
 		version++
 		changedAt = systemClock.monotonic()
 		for (const wake of waiting) wake()
@@ -72,22 +72,22 @@ export function createTestBindings() {
 			const generation = (objects.get(name)?.metadata.generation ?? 0) + 1
 			const metadata = { namespace: 'team', name, uid: `uid-${name}`, generation }
 			objects.set(name, { metadata, spec })
-			told()
+			wakeAll()
 		},
 		remove(name: string) {
 			objects.delete(name)
-			told()
+			wakeAll()
 		},
 		annotate(name: string, annotations: Record<string, string>) {
 			const object = objects.get(name)
 			if (object) objects.set(name, { ...object, metadata: { ...object.metadata, annotations } })
-			told()
+			wakeAll()
 		},
 		/** The operator writes what it found in the vault into the status. */
-		told(name: string, status: object) {
+		writeStatus(name: string, status: object) {
 			const object = objects.get(name)
 			if (object) objects.set(name, { ...object, status })
-			told()
+			wakeAll()
 		},
 	}
 }

@@ -30,7 +30,7 @@ const decode = (base64: string) => Buffer.from(base64, 'base64').toString('utf8'
 export function createSecretServer(): SecretServer {
 	const secrets = new Map<string, SecretObject>()
 	let version = 0
-	const heldBy = (secret: SecretObject) =>
+	const writersOf = (secret: SecretObject) =>
 		new Map(
 			(secret.metadata.managedFields ?? []).flatMap(({ manager = '', fieldsV1 = {} }) =>
 				Object.keys((fieldsV1['f:data'] ?? {}) as object).map((key) => [key.slice(2), manager] as const),
@@ -39,7 +39,7 @@ export function createSecretServer(): SecretServer {
 	const store = (name: string, before: SecretObject | undefined, body: Body, manager: string): SecretObject => {
 		const type = before?.type ?? body.type ?? 'Opaque'
 		const data = new Map(Object.entries(before?.data ?? {}))
-		const holders = before ? heldBy(before) : new Map<string, string>()
+		const holders = before ? writersOf(before) : new Map<string, string>()
 		for (const [key, value] of Object.entries(body.data ?? {})) {
 			if (value === null) {
 				data.delete(key)

@@ -53,10 +53,10 @@ export function createVaultModel(clock: Clock): VaultModel {
 			check(objectName)
 			reads.push(objectName)
 			const versions = secrets.get(objectName.toLowerCase()) ?? []
-			const found = version === undefined ? versions.at(-1) : versions.find((each) => each.version === version)
-			if (!found) throw new VaultError({ kind: 'absent' })
-			if (!found.enabled) throw new VaultError({ kind: 'disabled' })
-			const { value, version: id, ...facts } = found
+			const stored = version === undefined ? versions.at(-1) : versions.find((each) => each.version === version)
+			if (!stored) throw new VaultError({ kind: 'absent' })
+			if (!stored.enabled) throw new VaultError({ kind: 'disabled' })
+			const { value, version: id, ...facts } = stored
 			return { version: id, value: () => value, facts, serverTime: clock.now() }
 		},
 		async versions(objectName) {

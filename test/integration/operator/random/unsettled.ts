@@ -13,9 +13,9 @@ export async function unsettled(stage: Stage, vault: RandomVault, checker: Check
 		const secret = await stage.secret(secretName)
 		const texts = textsOf(secret ?? {})
 		const parsed = parseManifest(texts.get('.binding.json') ?? '')
-		const told = parsed.kind === 'ok' ? parsed.manifest.secrets : {}
+		const manifest = parsed.kind === 'ok' ? parsed.manifest.secrets : {}
 		checker.pass()
-		const shown = { generation: metadata.generation, status, texts, told }
+		const shown = { generation: metadata.generation, status, texts, manifest }
 		const tied = ({ objectName }: { objectName: string }) => UNORDERED.has(objectName)
 		const problem =
 			secret && parsed.kind !== 'ok' ? 'no manifest' : difference(watching, { ...shown, tied }, vault.history)

@@ -21,8 +21,8 @@ const destination = createVolumeDestination({
 const { signal } = new AbortController()
 process.stdout.write('started\n')
 for (;;) {
-	const found = await destination.readBack(signal)
-	const on = found.kind === 'ours' ? found.holding : undefined
+	const back = await destination.readBack(signal)
+	const on = back.kind === 'ours' ? back.holding : undefined
 	const revision = (on?.revision ?? 0) + 1
 	const { kind } = await destination.write({ ...changeTo(revision), drop: [], on, create: true }, signal)
 	// To a pipe it is written at once, so a process that is killed has said all that it did but its last word.

@@ -2,7 +2,7 @@
 import type { History, Step } from './history.ts'
 
 /** A few lines that read as a story: how the binding begins, and what happens to it. */
-export function told({ seed, begin, nodes, steps }: History): string {
+export function storyOf({ seed, begin, nodes, steps }: History): string {
 	const asks = Object.entries(begin).map(([key, value]) => `${key} ${textOf(value)}`)
 	return [
 		`network ${seed}; ${nodes === undefined ? '' : `nodes ${nodes}; `}a binding with ${asks.join(', ') || 'alpha'}`,

@@ -1,7 +1,7 @@
 import { parseTime } from './time.ts'
 
 /** The annotation `hold`, read. */
-export type Hold =
+export type AnnotatedPins =
 	| { kind: 'none' }
 	/** `until`: milliseconds since the epoch; `versions` by file name */
 	| { kind: 'until'; until: number; versions: ReadonlyMap<string, string> }
@@ -16,9 +16,9 @@ const FORM =
  * Reads `<name>=<version>; until=<time>`; several names stand one after the other. It must end: a pin that stays belongs into
  * the spec.
  */
-export function parseHold(text: string | undefined): Hold {
+export function parseAnnotatedPins(text: string | undefined): AnnotatedPins {
 	if (text === undefined || text.trim() === '') return { kind: 'none' }
-	const invalid = (problem: string): Hold => ({ kind: 'invalid', problem: `${problem}: ${FORM}` })
+	const invalid = (problem: string): AnnotatedPins => ({ kind: 'invalid', problem: `${problem}: ${FORM}` })
 	const versions = new Map<string, string>()
 	let until: number | undefined
 	for (const part of text.split(';')) {

@@ -2,8 +2,8 @@ import type { EntryResult } from '../engine/entry.ts'
 import { sameFault, traitsOf, type VaultFault } from '../engine/fault.ts'
 import type { FaultContext, Outcome } from '../engine/outcome.ts'
 
-/** The fault of an outcome that is told: of several the one that explains most. */
-export interface WorstFault {
+/** The fault of an outcome that conditions explain: of several the one that explains most. */
+export interface MainFault {
 	fault: VaultFault
 	at: FaultContext
 	names: string[]
@@ -12,19 +12,18 @@ export interface WorstFault {
 // A missing permission explains more than an outage, and both more than one missing secret.
 const SEVERITY = { permission: 2, transient: 1, secret: 0 } as const
 
-export function worstFault(outcome: Outcome): WorstFault | undefined {
+export function mainFaultOf(outcome: Outcome): MainFault | undefined {
 	if (outcome.kind === 'failed') return { fault: outcome.fault, at: outcome.at, names: [] }
 	if (outcome.kind !== 'polled') return undefined
-	let worst = typeof outcome.selectors === 'object' ? outcome.selectors.failed : undefined
+	let main = typeof outcome.selectors === 'object' ? outcome.selectors.failed : undefined
 	for (const result of outcome.results) {
 		if (!result.fault || !counts(result)) continue
-		if (!worst || SEVERITY[traitsOf(result.fault).class] > SEVERITY[traitsOf(worst).class]) worst = result.fault
+		if (!main || SEVERITY[traitsOf(result.fault).class] > SEVERITY[traitsOf(main).class]) main = result.fault
 	}
-	if (!worst) return undefined
-	const found = worst
-	const alike = outcome.results.filter(({ fault }) => fault !== undefined && sameFault(fault, found))
-	const names = alike.map(({ wanted }) => wanted.name)
-	return { fault: worst, at: outcome.at, names }
+	if (!main) return undefined
+	const fault = main
+	const alike = outcome.results.filter((each) => each.fault !== undefined && sameFault(each.fault, fault))
+	return { fault, at: outcome.at, names: alike.map(({ wanted }) => wanted.name) }
 }
 
 /** Whether a secret failed by the very fault that is to be explained: the others have their own words. */
