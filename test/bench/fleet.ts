@@ -7,6 +7,7 @@ import { formatTime } from '../../operator/src/api/time.ts'
 import { createNodeMemory } from '../../operator/src/destinations/volume/memory.ts'
 import { createSymlinkStrategy } from '../../operator/src/destinations/volume/strategy.ts'
 import { createOfflineValues } from '../../operator/src/node/offline.ts'
+import { createValueRoom } from '../../operator/src/node/value-room.ts'
 import { startVolume, type Volume } from '../../operator/src/node/volume.ts'
 import { makeFormsHere } from '../../operator/src/run/testing/forms-here.ts'
 import { createAnswers } from '../../operator/src/vault/answers.ts'
@@ -110,6 +111,7 @@ export class Fleet {
 			makeForms: makeFormsHere,
 			strategy: createSymlinkStrategy(this.#root),
 			memory,
+			room: createValueRoom(clock),
 			offline: createOfflineValues(clock, memory),
 			// No other process writes on this node.
 			lock: { run: (work) => work(), close() {} },

@@ -21,6 +21,8 @@ export function createNodeMetrics(common: Pick<Metrics, 'text' | 'contentType'>)
 			'asb_node_offline_kept',
 			'Bindings whose values are kept for pods that start while the vault is away',
 		),
+		reading: gauge('asb_node_reading_bytes', 'What passes that are under way may hold of values, all together'),
+		readingWaits: gauge('asb_node_reading_waiting', 'Passes that wait for room to read'),
 		calls: new Histogram({
 			name: 'asb_node_call_seconds',
 			help: 'Calls of the kubelet',

@@ -25,6 +25,7 @@ import { createReporter } from './pod-events.ts'
 import { csiRoutes } from './services.ts'
 import { createServing, type ServingOptions } from './serving.ts'
 import { createPodTokens } from './tokens.ts'
+import { createValueRoom } from './value-room.ts'
 import { createVolumes, type Volumes } from './volumes.ts'
 
 export interface NodeOptions {
@@ -87,6 +88,7 @@ function partsOf(options: NodeOptions, strategy: MountStrategy, transport: KubeT
 	const memory = createNodeMemory(config.nodeMemory)
 	const offline = createOfflineValues(clock, memory)
 	const lock = createWriterLock(join(config.memoryRoot, LOCK), clock)
+	const room = createValueRoom(clock)
 	const volumes = createVolumes({
 		clock,
 		random,
@@ -96,6 +98,7 @@ function partsOf(options: NodeOptions, strategy: MountStrategy, transport: KubeT
 		strategy,
 		memory,
 		lock,
+		room,
 		offline,
 		bindings,
 		tokens,
@@ -108,7 +111,7 @@ function partsOf(options: NodeOptions, strategy: MountStrategy, transport: KubeT
 		},
 	})
 	const serving = createServing(servingOptions(options, volumes, ofNode))
-	return { ofNode, bindings, vaults, forms, events, memory, offline, lock, volumes, serving }
+	return { ofNode, bindings, vaults, forms, events, memory, offline, lock, room, volumes, serving }
 }
 
 function servingOptions(
@@ -220,6 +223,8 @@ function measure({ ofNode, ...now }: ReturnType<typeof partsOf>): void {
 	ofNode.bytes.set(now.memory.bytes + now.offline.bytes)
 	ofNode.limit.set(now.memory.limit)
 	ofNode.offline.set(now.offline.size)
+	ofNode.reading.set(now.room.bytes)
+	ofNode.readingWaits.set(now.room.waiting)
 }
 
 /** Again and again, until it was asked to stop. */

@@ -1,7 +1,7 @@
 import type { EventRecorder } from '../cluster/events.ts'
 import type { Logger } from '../process/log.ts'
+import type { VolumeNews, VolumePod } from './news.ts'
 import type { NodeMetrics } from './node-metrics.ts'
-import type { VolumeNews, VolumePod } from './volume.ts'
 
 /** What becomes of a volume is told where somebody looks who waits for the pod: in events of the pod. */
 export function createReporter(

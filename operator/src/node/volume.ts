@@ -22,23 +22,13 @@ import { conclude } from '../status/conclude.ts'
 import { conditionOf } from '../status/outage.ts'
 import type { Followed } from './binding-watches.ts'
 import { fillOffline, forgetDenied, keepOffline } from './keep-offline.ts'
+import type { VolumeNews, VolumePod } from './news.ts'
 import type { OfflineValues } from './offline.ts'
+import { bytesToRead, type Reading, startReading } from './reading.ts'
 import type { VolumeRequest } from './request.ts'
 import { type Following, follow } from './steps.ts'
+import type { ValueRoom } from './value-room.ts'
 import { whyNot } from './why-not.ts'
-
-/** What becomes of a volume, for events and metrics. */
-export type VolumeNews =
-	| { readonly kind: 'delivered' }
-	| { readonly kind: 'offline' }
-	/** the pod waits; `reason` and `message` are our own words */
-	| { readonly kind: 'waits'; readonly reason: string; readonly message: string }
-	/** the pod runs with what it has */
-	| { readonly kind: 'stale'; readonly reason: string; readonly message: string }
-	| { readonly kind: 'fresh' }
-
-/** Whose volume it is, for people. */
-export type VolumePod = Pick<VolumeRequest, 'namespace' | 'pod' | 'podUid' | 'binding'>
 
 export interface VolumeDeps {
 	readonly clock: Clock
@@ -50,6 +40,7 @@ export interface VolumeDeps {
 	readonly memory: NodeMemory
 	readonly offline: OfflineValues
 	readonly lock: WriterLock
+	readonly room: ValueRoom
 	/** whether this process still is the one that serves the node: another one writes to the same volumes otherwise */
 	isServing(): Promise<boolean>
 	/** whether the volume is still there: no pod that is gone gets one anew */
@@ -206,9 +197,19 @@ async function step(state: State, deps: VolumeDeps, signal: AbortSignal): Promis
 		tell(state, deps, { reason: 'VolumeRefused', message: refused })
 		return undefined
 	}
-	if (parsed?.kind === 'active' && isVolumeBinding(parsed.binding))
-		return runPass(state, parsed.binding, parsed.status, deps, signal)
-	return undefined
+	if (parsed?.kind !== 'active' || !isVolumeBinding(parsed.binding)) return undefined
+	const { binding, status } = parsed
+	const reading = startReading({
+		room: deps.room,
+		reader: { namespace: request.namespace, binding: request.binding, isWaitedFor: !state.isDelivered },
+		bytes: bytesToRead(binding, status, deps.memory.of(request.volumeId)),
+		signal,
+	})
+	try {
+		return await runPass(state, binding, status, reading, deps, signal)
+	} finally {
+		reading.end()
+	}
 }
 
 /** Nothing of a binding that was deleted is known of another one of its name. */
@@ -223,6 +224,7 @@ async function runPass(
 	binding: VolumeBinding,
 	/** of the binding, as the operator wrote it */
 	status: BindingStatus,
+	reading: Reading,
 	deps: VolumeDeps,
 	signal: AbortSignal,
 ): Promise<number> {
@@ -243,7 +245,7 @@ async function runPass(
 		return clock.monotonic() + binding.interval
 	}
 	const { source } = resolved
-	const destination = destinationOf(request, binding, deps)
+	const destination = reading.of(destinationOf(request, binding, deps))
 	const session = vaults.session(source)
 	state.isPassed = true
 	const input = {
@@ -259,7 +261,7 @@ async function runPass(
 		learnFrom: { kind: 'status' as const, seenAt: state.isAgain ? since : followed.changedAt },
 	}
 	state.isAgain = true
-	const answer = createAnswer({ binding, session, destination, makeForms: deps.makeForms })
+	const answer = reading.by(createAnswer({ binding, session, destination, makeForms: deps.makeForms }))
 	const result = await drive(pass(input), { clock, signal, answer })
 	// As if it had not begun: what the status told, or that the identity is another one, is followed by the next pass.
 	if (result.outcome.kind === 'interrupted') {

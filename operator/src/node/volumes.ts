@@ -3,10 +3,11 @@ import { join } from 'node:path'
 import { currentGeneration, finishGeneration } from '../destinations/mount/atomic-writer.ts'
 import { abandoned, bytesIn, isThere, readAbout, writeAbout } from './about.ts'
 import type { BindingWatches } from './binding-watches.ts'
+import type { VolumeNews, VolumePod } from './news.ts'
 import { createTurns } from './one-by-one.ts'
 import { BadRequest, type VolumeRequest } from './request.ts'
 import type { PodTokens } from './tokens.ts'
-import { startVolume, type Volume, type VolumeDeps, type VolumeNews, type VolumePod } from './volume.ts'
+import { startVolume, type Volume, type VolumeDeps } from './volume.ts'
 
 export interface VolumesOptions extends Omit<VolumeDeps, 'vaults' | 'isThere'> {
 	readonly vaults: VolumeDeps['vaults'] & { leave(binding: string): void }

@@ -28,8 +28,8 @@ export interface Turns<T> {
 	add(place: Place, item: T): void
 	/** Whoever gave up. False when it was not there. */
 	remove(place: Place, item: T): boolean
-	/** The next one that may go; those that may not keep their turn. */
-	shift(mayGo?: (place: Place) => boolean): T | undefined
+	/** The next one that may go; those that may not keep their turn. @param mayGo is asked of the next item of a subgroup */
+	shift(mayGo?: MayGo<T>): T | undefined
 	/** What an item of the group took of that for which groups take turns, in milliseconds. */
 	used(group: string, ms: number): void
 	/** all, in no particular order */
@@ -38,6 +38,8 @@ export interface Turns<T> {
 	/** groups that have nothing here and of which something is remembered */
 	readonly remembered: number
 }
+
+type MayGo<T> = (place: Place, item: T) => boolean
 
 // A Map and a Set keep the order of insertion, which is the order of turns.
 type Lane<T> = Map<string, Set<T>>
@@ -87,13 +89,13 @@ export function createTurns<T>(): Turns<T> {
 			gone.delete(each)
 		}
 	}
-	const takeFrom = (group: string, of: Group<T>, mayGo: (place: Place) => boolean): T | undefined => {
+	const takeFrom = (group: string, of: Group<T>, mayGo: MayGo<T>): T | undefined => {
 		for (const first of [true, false]) {
 			const lane = laneOf(of, first)
 			for (const [subgroup, items] of lane) {
-				if (!mayGo({ group, subgroup, first })) continue
-				lane.delete(subgroup)
 				for (const item of items) {
+					if (!mayGo({ group, subgroup, first }, item)) break
+					lane.delete(subgroup)
 					items.delete(item)
 					if (items.size > 0) lane.set(subgroup, items)
 					return item
@@ -102,7 +104,7 @@ export function createTurns<T>(): Turns<T> {
 		}
 		return undefined
 	}
-	const take = (group: string, of: Group<T>, mayGo: (place: Place) => boolean): T | undefined => {
+	const take = (group: string, of: Group<T>, mayGo: MayGo<T>): T | undefined => {
 		const item = takeFrom(group, of, mayGo)
 		if (item === undefined) return undefined
 		size--

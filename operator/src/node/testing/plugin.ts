@@ -10,11 +10,12 @@ import { systemClock } from '../../process/clock.ts'
 import { createLogger } from '../../process/log.ts'
 import { makeFormsHere } from '../../run/testing/forms-here.ts'
 import type { BindingWatches, Followed } from '../binding-watches.ts'
+import type { VolumeNews } from '../news.ts'
 import { createOfflineValues } from '../offline.ts'
 import { type CallResult, csiRoutes } from '../services.ts'
 import { createServing } from '../serving.ts'
 import { createPodTokens, type PodTokens } from '../tokens.ts'
-import type { VolumeNews } from '../volume.ts'
+import { createValueRoom } from '../value-room.ts'
 import { createVolumes } from '../volumes.ts'
 
 const SHARE_MS = 1_000
@@ -102,6 +103,7 @@ export interface PluginOptions {
 	readonly root?: string
 	readonly print?: (text: string) => void
 	readonly nodeMemory?: number
+	readonly roomForValues?: number
 	readonly strategy?: (own: MountStrategy) => MountStrategy
 	serviceAccountUid?(): string
 	/** the API server is asked for the ServiceAccount */
@@ -122,6 +124,7 @@ export async function startPlugin(options: PluginOptions) {
 	const memory = createNodeMemory(options.nodeMemory ?? 64 * 1024 * 1024)
 	const offline = createOfflineValues(systemClock, memory)
 	const lock = createWriterLock(join(memoryRoot, '.lock'), systemClock)
+	const room = createValueRoom(systemClock, options.roomForValues)
 	const volumes = createVolumes({
 		clock: systemClock,
 		random: () => 0,
@@ -143,6 +146,7 @@ export async function startPlugin(options: PluginOptions) {
 		strategy: strategy(createSymlinkStrategy(memoryRoot)),
 		memory,
 		lock,
+		room,
 		offline,
 		bindings: options.bindings,
 		tokens,
@@ -183,6 +187,7 @@ export async function startPlugin(options: PluginOptions) {
 		results,
 		volumes,
 		memory,
+		room,
 		offline,
 		serving,
 		/** Names of volumes in the node's memory. */
