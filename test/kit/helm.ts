@@ -107,8 +107,8 @@ async function objectNames({ target }: World, namespaces: readonly string[]): Pr
 	const kinds = await kubectl(target, ['api-resources', '--verbs=list', '-o', 'name'])
 	const line = '{range .items[*]}{.kind} {.metadata.namespace}/{.metadata.name}{"\\n"}{end}'
 	const list = [...new Set(kinds.trim().split('\n'))].filter((kind) => !kind.endsWith('metrics.k8s.io')).join()
-	const found = await kubectl(target, ['get', list, '-A', '-o', `jsonpath=${line}`])
-	const ours = found.split('\n').filter((each) => {
+	const names = await kubectl(target, ['get', list, '-A', '-o', `jsonpath=${line}`])
+	const ours = names.split('\n').filter((each) => {
 		const [kind = '', name = ''] = each.split(' ')
 		const [namespace = ''] = name.split('/')
 		// The operator's own lease and its namespaces count; others may make theirs meanwhile.

@@ -91,8 +91,8 @@ export function transitions(versions: readonly Versioned[], type: string): strin
 	const ways: string[] = []
 	let at = 'absent'
 	for (const { status } of versions) {
-		const found = status?.conditions?.find((each) => each.type === type)
-		const next = found ? `${found.status} ${found.reason}` : 'absent'
+		const condition = status?.conditions?.find((each) => each.type === type)
+		const next = condition ? `${condition.status} ${condition.reason}` : 'absent'
 		if (next !== at) ways.push(`${at} → ${next}`)
 		at = next
 	}

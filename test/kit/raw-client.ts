@@ -36,9 +36,9 @@ interface Kubeconfig {
 function serverOf(target: { kubeconfig: string; context: string }): { server: string; ca: Buffer } {
 	const config = parse(readFileSync(target.kubeconfig, 'utf8')) as Kubeconfig
 	const context = config.contexts.find(({ name }) => name === target.context)
-	const found = config.clusters.find(({ name }) => name === context?.context.cluster)?.cluster
-	if (!found) throw new Error(`${target.kubeconfig} has no context ${target.context}`)
-	const { server, 'certificate-authority-data': data, 'certificate-authority': file } = found
+	const cluster = config.clusters.find(({ name }) => name === context?.context.cluster)?.cluster
+	if (!cluster) throw new Error(`${target.kubeconfig} has no context ${target.context}`)
+	const { server, 'certificate-authority-data': data, 'certificate-authority': file } = cluster
 	if (!data && !file) throw new Error(`${target.kubeconfig} has no CA for ${target.context}`)
 	return { server: server.replace(/\/$/, ''), ca: data ? Buffer.from(data, 'base64') : readFileSync(file ?? '') }
 }

@@ -16,8 +16,8 @@ export async function ensureNodeRole(world: World): Promise<void> {
 	const list = await getObject<{ items: { metadata: { name: string; deletionTimestamp?: string } }[] }>(world.target, [
 		'namespaces',
 	])
-	const found = list.items.find(({ metadata }) => metadata.name === NODE_NAMESPACE)
-	if (found?.metadata.deletionTimestamp !== undefined)
+	const namespace = list.items.find(({ metadata }) => metadata.name === NODE_NAMESPACE)
+	if (namespace?.metadata.deletionTimestamp !== undefined)
 		await kubectl(world.target, ['wait', `namespace/${NODE_NAMESPACE}`, '--for=delete', '--timeout=120s'])
 	const sets = await getObject<{ items: { metadata: { labels?: Record<string, string> } }[] }>(world.target, [
 		...['-n', NODE_NAMESPACE, 'daemonsets'],

@@ -191,9 +191,9 @@ export class Course {
 	}
 
 	#advance(is: (span: Span, index: number) => boolean): boolean {
-		const found = this.#spans.findIndex((span, i) => i >= this.#position && is(span, i))
-		if (found < 0) return false
-		this.#position = found
+		const index = this.#spans.findIndex((span, i) => i >= this.#position && is(span, i))
+		if (index < 0) return false
+		this.#position = index
 		return true
 	}
 }

@@ -57,9 +57,9 @@ describe(`${HISTORIES} histories of each with ASB_SEED=${SEED}`, () => {
 		let problem: string | undefined
 		const result = fc.check(
 			fc.property(history, (given) => {
-				const found = judge(given)
-				problem = found ?? problem
-				return found === undefined
+				const broken = judge(given)
+				problem = broken ?? problem
+				return broken === undefined
 			}),
 			{ seed: SEED, numRuns: HISTORIES },
 		)

@@ -94,11 +94,11 @@ export class VaultService {
 		}
 		const work = (): VaultSecret => {
 			requests.reads++
-			const { version: found } = vaults.vault(vault).get(objectName, version)
+			const { version: stored } = vaults.vault(vault).get(objectName, version)
 			return {
-				version: found.version,
-				value: () => found.value,
-				facts: factsOf(found),
+				version: stored.version,
+				value: () => stored.value,
+				facts: factsOf(stored),
 				serverTime: dateOf(agenda.serverNow()),
 			}
 		}

@@ -110,7 +110,7 @@ export class NodeProcess {
 		this.#running = true
 		this.#isPassed = false
 		const object = this.#object
-		if (object?.kind === 'active' && isVolumeBinding(object.binding)) this.#look(object.binding, object.status)
+		if (object?.kind === 'active' && isVolumeBinding(object.binding)) this.#poll(object.binding, object.status)
 		else this.#ended(Number.POSITIVE_INFINITY)
 	}
 
@@ -124,7 +124,7 @@ export class NodeProcess {
 		this.#callAfter(this.#seen === this.#version ? this.#next - monotonic : 0)
 	}
 
-	#look(binding: VolumeBinding, status: BindingStatus): void {
+	#poll(binding: VolumeBinding, status: BindingStatus): void {
 		const { network, accountVault, agenda } = this.#world
 		if (this.#knowledge.uid !== binding.uid) this.#knowledge = nothingKnown(binding.uid)
 		const now = agenda.monotonic
