@@ -71,8 +71,8 @@ const MOST_BYTES = 2 * MAX_VOLUME_BYTES
 
 /** How much a pass over the binding may read at most: values, older ones, and what the volume has. */
 export function bytesToRead({ secrets, select }: VolumeBinding, status: BindingStatus, volume: number): number {
-	const told = status.secrets?.length ?? MAX_SECRETS
-	const count = select.length === 0 ? secrets.length : Math.max(secrets.length, told)
+	const shown = status.secrets?.length ?? MAX_SECRETS
+	const count = select.length === 0 ? secrets.length : Math.max(secrets.length, shown)
 	const older = secrets.reduce((sum, { previous = 0 }) => sum + previous, 0)
 	const most = (values: number) => Math.min(values * VALUE_BYTES, MOST_BYTES)
 	return most(count) + most(older) + volume

@@ -106,7 +106,7 @@ it('whatever comes and ends, in whatever order, they never have more than there 
 		fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
 			const { clock, begin, end, under, room } = open(100)
 			const went = new Set<string>()
-			const look = () => {
+			const check = () => {
 				for (const { name } of under) went.add(name)
 				const sum = under.reduce((all, { bytes }) => all + Math.min(bytes, 100), 0)
 				expect(room.bytes).toBe(sum)
@@ -114,14 +114,14 @@ it('whatever comes and ends, in whatever order, they never have more than there 
 			}
 			for (const [i, { namespace, bytes, ends, ms }] of steps.entries()) {
 				await begin(`${namespace}${i}`, bytes)
-				look()
+				check()
 				await clock.advance(ms)
 				if (ends === 0 && under[0]) await end(under[0].name)
-				look()
+				check()
 			}
 			while (under[0]) {
 				await end(under[0].name)
-				look()
+				check()
 			}
 			expect([went.size, room.waiting, room.bytes]).toEqual([steps.length, 0, 0])
 		}),
