@@ -217,6 +217,38 @@ describe('while there is work that somebody waits for', () => {
 		expect(results).toEqual(Array.from({ length: 20 }, () => 'created'))
 	})
 
+	test('one without an answer keeps none of the others', async () => {
+		isBusy = true
+		for (let n = 0; n < 20; n++) recorder.record(ready(n))
+		recorder.record(ready(0))
+		isBusy = false
+		server.answer({ after: 'reset' })
+		answer(21)
+		await clock.advance(1_000)
+		await eventually(() => expect(results).toHaveLength(19))
+		expect(clock.sleeping).toBe(1)
+		await clock.advance(10_000)
+		await eventually(() => expect(results).toHaveLength(21))
+		expect(new Set(results)).toEqual(new Set(['created', 'counted']))
+	})
+
+	test('while nothing is answered they wait, but for 64', async () => {
+		isBusy = true
+		for (let n = 0; n < 100; n++) recorder.record(ready(n))
+		isBusy = false
+		server.answer(...Array.from({ length: 64 }, () => ({ after: 'reset' }) as const))
+		await clock.advance(1_000)
+		// Each waits for its next try, and the others for a place.
+		await eventually(() => expect(clock.sleeping).toBe(65))
+		expect(server.seen).toHaveLength(64)
+		answer(200)
+		for (let i = 0; i < 12; i++) {
+			await clock.advance(1_000)
+			await eventually(() => expect(clock.sleeping).toBeLessThanOrEqual(65))
+		}
+		await eventually(() => expect(results).toHaveLength(100))
+	})
+
 	test('more than two thousand are not kept', () => {
 		isBusy = true
 		for (let n = 0; n < 2_003; n++) recorder.record(ready(n))

@@ -74,6 +74,8 @@ const MAX_PENDING = 500
 const MAX_LATER_MS = 30_000
 const MAX_LATER = 2_000
 const LATER_AT_ONCE = 8
+// While the API server does not answer no more than these are tried: six a second, which is what it gets when it comes back.
+const MAX_UNANSWERED = 64
 // How often it is asked whether they may go.
 const LATER_EVERY_MS = 1_000
 const TIMEOUT_MS = 10_000
@@ -104,6 +106,8 @@ interface Series {
 	tail: Promise<void>
 	/** a count waits for its turn: it tells of all that come until then */
 	isCounting: boolean
+	/** resolves when a try got no answer: from then on nobody waits for this series */
+	readonly unanswered: PromiseWithResolvers<void>
 }
 
 /**
@@ -116,7 +120,7 @@ interface Series {
  *    and the next update tells the sum.
  * 3. An update that finds its event gone (they expire after an hour) creates it anew: the API server does so by itself, or answers 404.
  * 4. Normal events wait while there is work that somebody waits for, at most half a minute: at a start each binding has one, and it costs
- *    the API server as much as the binding's Secret. What is wrong is told at once.
+ *    the API server as much as the binding's Secret. What is wrong is told at once. They go eight at once; one without an answer lets the next go.
  * 5. What got no answer is tried again for two minutes, under the same name: that it is there already is then as good as an answer.
  * 6. Of a series one is under way and one count waits: after an outage each tells its sum once.
  */
@@ -204,6 +208,7 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
 					if (error instanceof KubeError) onError(error)
 					return
 				}
+				at.unanswered.resolve()
 				await clock.sleep(RETRY_MS, waiting.signal).catch(() => {})
 			}
 		}
@@ -219,11 +224,13 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
 		pending.add(sent)
 		return sent.finally(() => pending.delete(sent))
 	}
+	const answered = (news: News) => Promise.race([begin(news), news.series.unanswered.promise])
 	const sendLater = async () => {
 		isWaiting = true
 		while (later[0]) {
 			const isOld = clock.monotonic() - later[0].happened.monotonic >= MAX_LATER_MS
-			if (isOld || !isBusy()) await Promise.all(later.splice(0, LATER_AT_ONCE).map(begin))
+			if ((isOld || !isBusy()) && pending.size < MAX_UNANSWERED)
+				await Promise.all(later.splice(0, LATER_AT_ONCE).map(answered))
 			else await clock.sleep(LATER_EVERY_MS)
 		}
 		isWaiting = false
@@ -240,7 +247,8 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
 			if (at && now - at.lastAt < SERIES_MS) at.count++
 			else {
 				const tail = at?.tail ?? Promise.resolve()
-				at = { made: undefined, isThere: false, count: 1, lastAt: now, tail, isCounting: false }
+				const unanswered = Promise.withResolvers<void>()
+				at = { made: undefined, isThere: false, count: 1, lastAt: now, tail, isCounting: false, unanswered }
 			}
 			at.lastAt = now
 			// Deleted and set again: a Map's order is then the order of last use, and the first key is the one to forget.

@@ -1,10 +1,10 @@
 import { mkdir, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { currentGeneration, finishGeneration } from '../destinations/mount/atomic-writer.ts'
+import { createOneByOne } from '../process/one-by-one.ts'
 import { abandoned, bytesIn, isThere, readAbout, writeAbout } from './about.ts'
 import type { BindingWatches } from './binding-watches.ts'
 import type { VolumeNews, VolumePod } from './news.ts'
-import { createTurns } from './one-by-one.ts'
 import { BadRequest, type VolumeRequest } from './request.ts'
 import type { PodTokens } from './tokens.ts'
 import { startVolume, type Volume, type VolumeDeps } from './volume.ts'
@@ -54,7 +54,8 @@ export function createVolumes(options: VolumesOptions): Volumes {
 	const volumes = new Map<string, Volume>()
 	/** by volume, what is wrong with the calls of the kubelet for it */
 	const kept = new Map<string, string>()
-	const inTurn = createTurns()
+	// By volume: an unpublish that comes while a volume is opened closes what was opened.
+	const oneByOne = createOneByOne()
 	const folderOf = (volumeId: string) => join(root, volumeId)
 	const deps: VolumeDeps = {
 		...options,
@@ -111,11 +112,11 @@ export function createVolumes(options: VolumesOptions): Volumes {
 	}
 	/** A volume that another process, which served the node meanwhile, has removed. */
 	const endGone = (volumeId: string) =>
-		inTurn(volumeId, async () => {
+		oneByOne(volumeId, async () => {
 			if (!(await isThere(folderOf(volumeId)))) await end(volumeId)
 		})
 	const sweepOne = (volumeId: string) =>
-		inTurn(volumeId, async () => {
+		oneByOne(volumeId, async () => {
 			const isAttached = (target: string) => strategy.isAttached(volumeId, target)
 			const target = await abandoned(folderOf(volumeId), volumes.has(volumeId), isAttached)
 			if (target !== undefined) await close(volumeId, target)
@@ -143,7 +144,7 @@ export function createVolumes(options: VolumesOptions): Volumes {
 	return {
 		async publish(request, signal) {
 			const { volumeId, target, namespace, binding } = request
-			const volume = await inTurn(volumeId, async () => {
+			const volume = await oneByOne(volumeId, async () => {
 				const known = volumes.get(volumeId)
 				if (known && !isSame(known.request, request)) throw new BadRequest('the volume is one of another pod')
 				const problem = known ? undefined : bindings.whyNot(namespace, binding)
@@ -156,14 +157,14 @@ export function createVolumes(options: VolumesOptions): Volumes {
 			await volume.untilDelivered(signal)
 			if (!volume.isDelivered) throw new NotDelivered(volume.problem)
 			// An unpublish that came meanwhile has removed what the target would lead to.
-			await inTurn(volumeId, async () => {
+			await oneByOne(volumeId, async () => {
 				if (volumes.get(volumeId) !== volume) throw new NotDelivered('the volume was unpublished')
 				await strategy.attach(volumeId, target)
 			})
 		},
 		keeps,
 		unpublish: (volumeId, target) =>
-			inTurn(volumeId, async () => {
+			oneByOne(volumeId, async () => {
 				const published = volumes.get(volumeId)?.request.target ?? (await readAbout(folderOf(volumeId)))?.target
 				if (published !== undefined && published !== target)
 					throw new BadRequest('target_path is not the one at which this volume was published')

@@ -1,3 +1,5 @@
+import { createOneByOne } from '../../process/one-by-one.ts'
+
 /** Memory that the volumes of this node take together, and what is kept of them for pods that start without a vault. */
 export interface NodeMemory {
 	/** Whose volume it is, from its first byte to `delete`. */
@@ -34,7 +36,7 @@ export function createNodeMemory(limit: number): NodeMemory {
 	const owners = new Map<string, string>()
 	let sum = 0
 	let less: (left: number) => void = () => {}
-	let last: Promise<unknown> = Promise.resolve()
+	const oneByOne = createOneByOne()
 	const of = (volumeId: string) => volumes.get(volumeId) ?? 0
 	const set = (volumeId: string, bytes: number) => {
 		const isMore = bytes > of(volumeId)
@@ -79,11 +81,7 @@ export function createNodeMemory(limit: number): NodeMemory {
 		get left() {
 			return Math.max(limit - sum, 0)
 		},
-		inTurn(write) {
-			const next = last.then(write)
-			last = next.catch(() => {})
-			return next
-		},
+		inTurn: (write) => oneByOne('', write),
 		onLess(yieldTo) {
 			less = yieldTo
 		},
