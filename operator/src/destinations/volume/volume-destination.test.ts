@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readlinkSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Manifest } from 'purista-azure-mounted-secret-store/manifest'
@@ -64,4 +64,51 @@ it('a write that fails keeps none of the others', async () => {
 	const memory = createNodeMemory(64 * 1024 * 1024)
 	await expect(memory.inTurn(() => Promise.reject(new Error('full')))).rejects.toThrow('full')
 	expect(await memory.inTurn(async () => 'well')).toBe('well')
+})
+
+const place = (more: { group?: number; mode?: number; limit?: number } = {}) => {
+	const memory = createNodeMemory(more.limit ?? 64 * 1024 * 1024)
+	const path = join(root, 'csi-1', 'data')
+	const options = { volumeId: 'csi-1', path, group: more.group, mode: more.mode, memory, lock }
+	return { path, destination: createVolumeDestination({ ...options, mayWrite: async () => true, clock: systemClock }) }
+}
+const change = (set: ReadonlyMap<string, string>) => ({ set, drop: [], manifest, on: undefined, create: true })
+
+// Who is not root may only give files to a group of its own.
+const GROUP = process.getuid?.() === 0 ? 2000 : (process.getgid?.() ?? 0)
+const OWN_GROUP = process.getgid?.() ?? 0
+
+it.each<[string, { group?: number; mode?: number }, string, string, number]>([
+	['without a group everybody reads', {}, '755', '444', OWN_GROUP],
+	['with a group that alone', { group: GROUP }, '750', '440', GROUP],
+	['a mode of the binding counts before both', { group: GROUP, mode: 0o400 }, '750', '400', GROUP],
+	['also without a group', { mode: 0o440 }, '755', '440', OWN_GROUP],
+])('of files and folders: %s', async (_, options, folderMode, fileMode, gid) => {
+	const { path, destination } = place(options)
+	expect((await destination.write(change(files('x')), signal)).kind).toBe('written')
+	const generation = join(path, readlinkSync(join(path, '..data')))
+	const of = (name: string) => {
+		const { mode, gid: group } = statSync(name)
+		return [(mode & 0o777).toString(8), group]
+	}
+	for (const folder of [path, generation]) expect(of(folder)).toEqual([folderMode, gid])
+	for (const name of ['file-0', '.binding.json']) expect(of(join(generation, name))).toEqual([fileMode, gid])
+})
+
+it('more than a volume takes is refused with the sizes and the largest names, and nothing of it is written', async () => {
+	const { path, destination } = place()
+	const large = new Map([
+		['small', 'x'],
+		['largest', 'x'.repeat(3 * 1024 * 1024)],
+		['large', 'x'.repeat(2 * 1024 * 1024)],
+	])
+	const text = /would have at least 52\d{5} bytes, and 4194304 are the most.*largest 3145728, large 2097152/
+	expect(destination.rules.judge(change(large))).toMatchObject({
+		kind: 'refused',
+		reason: 'SecretTooLarge',
+		message: expect.stringMatching(text) as string,
+		lasting: true,
+	})
+	expect(await destination.write(change(large), signal)).toMatchObject({ kind: 'refused' })
+	expect(existsSync(path)).toBe(false)
 })

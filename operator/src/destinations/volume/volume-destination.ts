@@ -43,10 +43,10 @@ export function createVolumeDestination(options: VolumeOptions): Destination {
 		const sizes = sizesAfter(change)
 		const before = memory.of(volumeId)
 		// Until the swap is done both may be needed.
-		const isReserved = memory.reserve(volumeId, Math.max(before, sumOf(sizes.values())))
-		if (!isReserved) return whyTooMuch(sizes, options, false) ?? { kind: 'lostRace' as const }
+		const refused = whyTooMuch(sizes, options, memory.reserve(volumeId, Math.max(before, sumOf(sizes.values()))))
 		let after = before
 		try {
+			if (refused) return refused
 			const answer = await directory.write(change, signal)
 			if (answer.kind === 'written') after = sumOf([...answer.holding.files.values()].map(({ bytes }) => bytes))
 			return answer
