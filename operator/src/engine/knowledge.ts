@@ -73,7 +73,7 @@ export interface Knowledge {
 	readonly secrets: ReadonlyMap<string, Known>
 	/** file name → monotonic time at which the vault first called it absent */
 	readonly absentSince: ReadonlyMap<string, number>
-	/** what polls saw whose writes came to nothing: a manifest may still call it absent */
+	/** what polls saw though a manifest still calls it absent: its write came to nothing, or its value cannot be used */
 	readonly seenAgain: ReadonlySet<string>
 	readonly older: ReadonlyMap<string, OlderKnown>
 	/** what the destination held when it was last seen; undefined: not read back yet, or overtaken */

@@ -3,9 +3,10 @@ import type { Binding, WantedSecret } from '../api/parse.ts'
 import type { BindingStatus } from '../api/schema.ts'
 import { parseTime } from '../api/time.ts'
 import { dueAfter } from './due.ts'
-import type { EntryResult } from './entry.ts'
+import type { EntryResult, Finding } from './entry.ts'
+import { traitsOf } from './fault.ts'
 import { type Holding, withoutContent } from './holding.ts'
-import type { Knowledge } from './knowledge.ts'
+import { holdingOf, type Knowledge } from './knowledge.ts'
 import { type Known, knownAfterRestart } from './known.ts'
 import { secretInManifest } from './manifest-entry.ts'
 import type { Older } from './older.ts'
@@ -152,7 +153,6 @@ export function afterWrite(
 		secrets,
 		accepted,
 		absentSince: entries((name) => poll.ones.get(name)?.absentSince),
-		seenAgain: new Set([...lost].filter((name) => poll.ones.get(name)?.finding.kind === 'value')),
 		older: lost.size > 0 ? knowledge.older : older.known,
 		last: { wanted, selectors, pins, findings },
 		refused: undefined,
@@ -163,8 +163,10 @@ export function afterWrite(
 			driftCheckedAt: at.monotonic,
 		}),
 	}
+	const isMarked = (name: string) => holdingOf(next)?.manifest?.secrets[name]?.state === 'Absent'
+	const seenAgain = new Set([...seenIn(poll, knowledge.seenAgain)].filter(isMarked))
 	// Between two whole polls the last one is repeated, which may not say of what was not written that it is there.
-	return { ...next, due: lost.size > 0 ? new Map() : dueAfter(poll.ones, next, at.monotonic) }
+	return { ...next, seenAgain, due: lost.size > 0 ? new Map() : dueAfter(poll.ones, next, at.monotonic) }
 }
 
 /** What is not written anywhere is remembered here, or the next poll would tell again what was true before. */
@@ -191,9 +193,32 @@ export function seenBy(
 				one.absentSince === undefined ? [] : [[name, one.absentSince]],
 			),
 		]),
-		seenAgain: new Set([
-			...seenAgain,
-			...ones.flatMap(([name, { finding }]) => (finding.kind === 'value' ? [name] : [])),
-		]),
+		seenAgain: seenIn(poll, seenAgain),
+	}
+}
+
+/** What the vault has again: until it has called it absent for long enough anew, what a manifest says of it is older. */
+function seenIn({ ones }: Poll, before: ReadonlySet<string>): ReadonlySet<string> {
+	const seen = new Set(before)
+	for (const [name, { finding }] of ones) {
+		if (isSeen(finding)) seen.add(name)
+		else if (finding.kind === 'fault' && finding.confirmed) seen.delete(name)
+	}
+	return seen
+}
+
+/** Whether the vault has it, with whatever is the matter with its value. */
+function isSeen(finding: Finding): boolean {
+	switch (finding.kind) {
+		case 'value':
+		case 'flawed':
+		case 'collision':
+			return true
+		case 'leaves':
+			return finding.why === 'deselected'
+		case 'fault':
+			return finding.fault.kind !== 'absent' && traitsOf(finding.fault).class === 'secret'
+		case 'unchanged':
+			return false
 	}
 }

@@ -62,7 +62,7 @@ export function* pass(input: PassInput): Piece<PassResult> {
 	const fault = (all.broke ?? older.broke)?.fault
 	// Nothing was learnt, so there is nothing to decide.
 	if (fault && ![...all.ones.values()].some(({ finding }) => finding.kind === 'value'))
-		return yield* failed(input, seen, fault, firstSeen)
+		return yield* failed(input, { ...seen, ...seenBy(all, seen) }, fault, firstSeen)
 
 	const planned = second.isOlderDue
 		? yield* planChange({ ...second.asked, results: older.results }, all, input.rules, digestOf)
