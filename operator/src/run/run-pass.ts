@@ -10,6 +10,7 @@ import { objectKey } from '../engine/known.ts'
 import { pass } from '../engine/pass.ts'
 import type { Moment } from '../engine/questions.ts'
 import type { Source } from '../engine/source.ts'
+import type { Destination } from '../ports/destination.ts'
 import { momentOf } from '../process/clock.ts'
 import type { Turn } from '../process/queue.ts'
 import { unsliced } from '../process/slices.ts'
@@ -60,13 +61,27 @@ export async function runPass(
 	const input = { binding, status, knowledge, source, rules: destination.rules, at: momentOf(clock), startedAt }
 	// Values wait for a thread that has turns of its own.
 	const lending: MakeForms = (...given) => turn.lend(() => forms(...given))
-	// A vault may take a minute for what it is asked. Who deletes a binding, or suspends it, wants nothing written after that.
-	const write: typeof destination.write = async (...given) =>
-		isWanted(deps.read(key), binding.uid) ? destination.write(...given) : { kind: 'lostRace' }
-	const answer = createAnswer({ binding, session, destination: { ...destination, write }, makeForms: lending })
+	const answer = createAnswer({
+		binding,
+		session,
+		destination: whileWanted(destination, () => isWanted(deps.read(key), binding)),
+		makeForms: lending,
+	})
 	const idle = createPatience(turn, networkClock ?? clock)
 	return drive(pass(input), { clock, networkClock, signal, answer, slices, idle, group: binding.namespace })
 }
+
+/**
+ * The same place, as long as the binding is to be delivered there. A vault may take a minute for what it is asked: who deletes a binding
+ * meanwhile, or suspends it, wants nothing written after that, and who renames its Secret back wants the one of before to stay.
+ */
+const whileWanted = (destination: Destination, isStill: () => boolean): Destination => ({
+	...destination,
+	write: async (...given) => (isStill() ? destination.write(...given) : { kind: 'lostRace' }),
+	removeFormer: async (...given) => (isStill() ? destination.removeFormer(...given) : { kind: 'away', error: CHANGED }),
+})
+// Made once: an error takes its stack with it.
+const CHANGED = new Error('the binding was changed meanwhile')
 
 interface Place extends Pick<PassDeps, 'vaults' | 'secrets' | 'makeForms' | 'clock'> {
 	readonly knowledge: Knowledge
