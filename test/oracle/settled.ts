@@ -30,7 +30,9 @@ export function difference(watching: Watching, shown: Shown, vaults: VaultHistor
 	if (asked.suspend) return conditionOf(status, 'Fresh')?.reason === 'Suspended' ? undefined : 'it is not suspended'
 	// A binding that only selects, and has nothing, most likely has a wrong selector: it says so.
 	const named = [...asked.wishes.values()].some(({ tag }) => tag === undefined)
-	let [ready, fresh] = [named || Object.keys(manifest).length > 0, true]
+	// And where there is nothing, pods wait for what is selected and disabled: it is to come.
+	const isToCome = [...files].some(([, { selected, course }]) => selected && course.target?.why === 'disabled')
+	let [ready, fresh] = [Object.keys(manifest).length > 0 || (named && !isToCome), true]
 	const { required = [] } = shown
 	const isRefused = (name: string, wish: FileWish | undefined, target: Target | undefined) =>
 		wish !== undefined && target?.kind === 'version' && shown.refused?.(name, wish, target.id) === true

@@ -71,7 +71,10 @@ function knownOfHolding(knowledge: Knowledge, holding: Holding): Partial<Knowled
 			a?.state === b?.state &&
 			a?.objectName === b?.objectName &&
 			a?.pinned === b?.pinned &&
-			a?.form === b?.form
+			a?.form === b?.form &&
+			// Of one version: what is said of a pinned one may change, and the status that told it may be lost.
+			a?.updated === b?.updated &&
+			a?.expires === b?.expires
 		)
 	}
 	return { secrets: new Map([...secrets].filter(([name]) => isSame(name))) }

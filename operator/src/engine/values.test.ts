@@ -109,6 +109,27 @@ test.each<[string, Answer, object, string[]]>([
 	expect(asked.map(({ ask }) => ask)).toEqual(asks)
 })
 
+const tagged = { team: 'payments' }
+const selecting = sampleBinding({ select: [{ tags: tagged }], policy: { disabled: 'Previous' } })
+type Tags = Record<string, string>
+test.each<[string, Tags[], object]>([
+	['with the tag', [tagged], { kind: 'value', version: 'v1', standsIn: true }],
+	['without it', [{}], { kind: 'leaves', why: 'deselected' }],
+	['with and without it, both of one second', [tagged, {}], { kind: 'flawed', flaw: 'disabled', hidden: true }],
+])('a selected secret that was shown as disabled is listed %s', (_, tagsOfNewest, expected) => {
+	const newest = tagsOfNewest.map((tags, i) => ({ version: `v${i + 2}`, enabled: false, created: 100, tags }))
+	const older = { version: 'v1', enabled: true, created: 99, tags: tagged }
+	const answer = ({ ask, ...question }: Question): Answer => {
+		if (ask === 'versions') return { kind: 'versions', listing: { complete: true, versions: [older, ...newest] } }
+		const isOlder = 'version' in question && question.version !== undefined
+		return isOlder ? { kind: 'secret', secret: secretOf('v1', 'old') } : { kind: 'fault', fault: { kind: 'disabled' } }
+	}
+	const selected = { ...group[0], selected: true, optional: true }
+	const items = new Map([['a', { objectName: 'a', enabled: false, tags: tagged }]])
+	const { result } = runWith(readGroup([selected], polling({ binding: selecting, items })), answer)
+	expect(result.ones.get('a')?.finding).toMatchObject(expected)
+})
+
 test.each<[string, Answer, Findings['broke']]>([
 	[
 		'a fault that all would meet',

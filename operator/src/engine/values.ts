@@ -13,7 +13,7 @@ import { isSettled, probeOf, type SecretFacts } from './probe.ts'
 import { type Asked, ask, type Moment, type Piece } from './questions.ts'
 import type { Refused } from './refused.ts'
 import { nameBySelectors } from './select.ts'
-import { isOvertaken, MAX_VERSION_PAGES, standIn } from './versions.ts'
+import { currentAmong, isOvertaken, MAX_VERSION_PAGES, standIn } from './versions.ts'
 
 /** What a poll goes by. */
 export interface Polling {
@@ -48,7 +48,7 @@ export interface Polling {
  * 1. The current version, or the pinned one.
  * 2. If it cannot be used, or not at this time, the policy decides; with `Previous` an older version is looked for.
  * 3. What selectors brought is judged by what the read tells of it: it is younger than the list. A version that is disabled
- *    shows no tags, so only a list of later says whether it is still selected: until then it is only marked.
+ *    shows no tags, so only a list of later says whether it is still selected: until then it is only marked, and nothing stands in.
  */
 export function* readGroup(group: Group, polling: Polling): Piece<Findings> {
 	const { at, binding, asked } = polling
@@ -122,9 +122,11 @@ function* useFlawed(group: Group, flaw: Flaw, current: VaultSecret | undefined, 
 	if (fault && current && shown !== current.version) {
 		return findingsOf(group, () => ({ finding: { kind: 'fault', fault, confirmed: false } }))
 	}
-	// Whether a selector wants the newer one is for the next poll to see.
-	if (selected && pin === undefined && isOvertaken(older.versions ?? [], current?.facts))
-		return same({ kind: 'flawed', flaw, hidden: true }, true)
+	// The list of versions is younger than what showed it as selected, and shows the tags of a disabled one too (FACTS.md#versions).
+	const isSelected =
+		selected && pin === undefined ? isStillSelected(group[0], older.versions ?? [], current, binding) : true
+	if (isSelected === 'unclear') return same({ kind: 'flawed', flaw, hidden: true }, true)
+	if (!isSelected) return findingsOf(group, () => ({ finding: { kind: 'leaves', why: 'deselected' } }))
 	const choice = standIn(older.versions ?? [], current?.version, shown, at.now)
 	const trouble: VaultFault | undefined = older.fault ?? (choice.kind === 'tie' ? { kind: 'versionTie' } : undefined)
 	if (choice.kind !== 'version') {
@@ -144,6 +146,24 @@ function* useFlawed(group: Group, flaw: Flaw, current: VaultSecret | undefined, 
 	if (read.answer.kind === 'fault') return faulty(group, read.answer.fault, read.at, polling)
 	if (read.answer.kind !== 'secret') return brokeBy(read.answer)
 	return yield* useValue(group, read.answer.secret, { flaw, standsIn: { facts, settled } }, polling)
+}
+
+/**
+ * Whether the selectors want the current version of a secret, by the tags that the list of its versions shows. A newer version
+ * than the one that was read is for the next poll to see.
+ */
+function isStillSelected(
+	{ name, objectName }: WantedSecret,
+	versions: readonly VersionFacts[],
+	current: VaultSecret | undefined,
+	{ select }: Binding,
+): boolean | 'unclear' {
+	if (isOvertaken(versions, current?.facts)) return 'unclear'
+	const selected = currentAmong(versions, current?.version).map(
+		(facts) => nameBySelectors(select, { objectName, ...facts }) === name,
+	)
+	if (selected.includes(true) && selected.includes(false)) return 'unclear'
+	return !selected.includes(false)
 }
 
 interface Note {

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { isOvertaken, type ListedVersion, previousVersions, standIn } from './versions.ts'
+import { currentAmong, isOvertaken, type ListedVersion, previousVersions, standIn } from './versions.ts'
 
 const v = (version: string, created: number, rest: Partial<ListedVersion> = {}): ListedVersion => ({
 	version,
@@ -26,6 +26,15 @@ it.each<[string, ListedVersion[], ListedVersion | undefined, boolean]>([
 	['not by nothing', [], undefined, false],
 ])('a current version is overtaken %s', (_, versions, current, expected) =>
 	expect(isOvertaken(versions, current)).toBe(expected),
+)
+
+it.each<[string, ListedVersion[], string | undefined, string[]]>([
+	['the one that was read', [v('a', 1), v('b', 2)], 'a', ['a']],
+	['the newest one, when it is disabled', [v('a', 1, off), v('b', 2, off)], undefined, ['b']],
+	['of one second those that are disabled', [v('a', 2), v('b', 2, off), v('c', 2, off)], undefined, ['b', 'c']],
+	['none of none', [], undefined, []],
+])('the current version is among the listed ones %s', (_, versions, current, expected) =>
+	expect(currentAmong(versions, current).map(({ version }) => version)).toEqual(expected),
 )
 
 describe('previous versions', () => {

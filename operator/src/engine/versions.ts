@@ -52,6 +52,17 @@ export function isOvertaken(versions: readonly ListedVersion[], current: SecretF
 }
 
 /**
+ * Those of which one is the current version: of two that were created in the same second nobody can tell.
+ *
+ * @param current its id; undefined when it is disabled, of which a read does not tell
+ */
+export function currentAmong(versions: readonly ListedVersion[], current: string | undefined): ListedVersion[] {
+	if (current !== undefined) return versions.filter(({ version }) => version === current)
+	const [newest] = newestFirst(versions)
+	return versions.filter((each) => newest && createdOf(each) === createdOf(newest) && !each.enabled)
+}
+
+/**
  * The `count` enabled versions before one, newest first.
  *
  * Versions that were created in the same second cannot be ordered. When some of them would be kept and others not, none of

@@ -238,8 +238,15 @@ export const MUTANTS: readonly Mutant[] = [
 	{
 		broken: 'what came after the tag was gone stands in',
 		file: 'engine/values.ts',
-		find: 'if (selected && pin === undefined && isOvertaken(',
-		replace: 'if (selected && pin !== undefined && isOvertaken(',
+		find: "if (isOvertaken(versions, current?.facts)) return 'unclear'",
+		replace: 'if (isOvertaken(versions, current?.facts)) return true',
+	},
+	{
+		broken: 'an older version stands in for what lost its tag after it was shown as disabled',
+		file: 'engine/values.ts',
+		find: 'return !selected.includes(false)',
+		replace: 'return true',
+		volume: true,
 	},
 	{
 		broken: 'an empty list of versions is taken for a secret without older ones',
