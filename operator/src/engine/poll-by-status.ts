@@ -129,7 +129,8 @@ function isChanged(
 
 /**
  * Whether something else is told than before, and than what is there. At every tenth poll the latter will do: what was read after
- * the operator had looked may have turned since, such as a version that stands in, and then it tells the same as before.
+ * the operator had looked may have turned since, such as a version that stands in, and then it tells the same as before. So may
+ * what was read before it looked: of what was gone by then it tells that it is pending for ever.
  */
 function isOther(
 	{ statusText }: Known,
@@ -137,7 +138,7 @@ function isOther(
 	inManifest: ManifestSecret | undefined,
 	isTime: boolean,
 ): boolean {
-	if (entry.state === 'Pending') return false
+	if (entry.state === 'Pending') return isTime && inManifest !== undefined && inManifest.vault === undefined
 	if (statusText === textOf(entry) && !(isTime && inManifest)) return false
 	const isThere =
 		inManifest?.updated === entry.updated && inManifest?.state === entry.state && inManifest.vault === undefined

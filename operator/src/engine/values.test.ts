@@ -124,7 +124,7 @@ test.each<[string, Tags[], object]>([
 		const isOlder = 'version' in question && question.version !== undefined
 		return isOlder ? { kind: 'secret', secret: secretOf('v1', 'old') } : { kind: 'fault', fault: { kind: 'disabled' } }
 	}
-	const selected = { ...group[0], selected: true, optional: true }
+	const selected = { ...group[0], selected: true as const, optional: true }
 	const items = new Map([['a', { objectName: 'a', enabled: false, tags: tagged }]])
 	const { result } = runWith(readGroup([selected], polling({ binding: selecting, items })), answer)
 	expect(result.ones.get('a')?.finding).toMatchObject(expected)

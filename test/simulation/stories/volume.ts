@@ -230,4 +230,11 @@ export const volumeStories: readonly Story[] = [
 		step(settle, 1_000),
 		step({ do: 'enable', ...red, object: 'alpha' }),
 	),
+	story(
+		'what a node has read and the controller never knew, because it was gone by then, is found out by the node',
+		{ files: ['password'] },
+		step({ do: 'stall', on: 'list', times: 3 }, 3_798),
+		step({ do: 'edit', to: { vault: 'blue' } }),
+		step({ do: 'delete', vault: 'blue', object: 'pair' }, 656),
+	),
 ]
