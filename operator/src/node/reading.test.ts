@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { until } from '../../../test/kit/until.ts'
 import type { VolumeBinding } from '../api/parse.ts'
 import { parseBinding } from '../api/parse.ts'
+import { nothingKnown } from '../engine/knowledge.ts'
 import type { SessionKey, VaultSession } from '../ports/vault.ts'
 import { bytesToRead } from './reading.ts'
 import { usePlugin, VALUE } from './testing/use-plugin.ts'
@@ -83,15 +84,36 @@ describe('how much a pass may read', () => {
 	}
 	const many = (count: number, more: object = {}) =>
 		Array.from({ length: count }, (_, i) => ({ name: `s${i}`, ...more }))
+	const at = { now: Date.UTC(2026, 0, 1), monotonic: 1_000_000 }
+	const CHECKED = '2026-01-01T00:00:00Z'
+	const vaultUrl = 'https://payments.vault.azure.net'
+	/** What the operator writes that has just looked. */
+	const statusOf = (count: number, more: object = {}) => ({
+		...{ observedGeneration: 1, vault: vaultUrl, lastCheckTime: CHECKED, ...more },
+		secrets: Array.from({ length: count }, (_, i) => ({
+			name: `p${i}`,
+			objectName: `p${i}`,
+			state: 'Current' as const,
+		})),
+	})
+	const select = [{ prefix: 'p' }]
 	it.each<[string, object, object, number, number]>([
 		['a value', { secrets: many(1) }, {}, 0, 50 * KIB],
 		['older versions too', { secrets: many(1, { previous: 3 }) }, {}, 0, 200 * KIB],
 		['what the volume has', { secrets: many(1) }, {}, 7, 50 * KIB + 7],
 		['no more than a volume takes', { secrets: many(480) }, {}, 0, 8 * KIB * KIB],
 		['no more of older versions either', { secrets: many(480, { previous: 10 }) }, {}, 0, 16 * KIB * KIB],
-		['what selectors are told to bring', { select: [{ prefix: 'p' }] }, { secrets: many(3) }, 0, 150 * KIB],
-		['anything, while nobody has told what selectors bring', { select: [{ prefix: 'p' }] }, {}, 0, 8 * KIB * KIB],
+		['what selectors are told to bring', { select, secrets: many(1) }, statusOf(3), 0, 200 * KIB],
+		['anything, where nobody has told what selectors bring', { select }, {}, 0, 8 * KIB * KIB],
+		[
+			'anything, where nobody has looked lately',
+			{ select },
+			statusOf(3, { lastCheckTime: '2025-12-31T00:00:00Z' }),
+			0,
+			8 * KIB * KIB,
+		],
+		['anything, where another spec is told of', { select }, statusOf(3, { observedGeneration: 0 }), 0, 8 * KIB * KIB],
 	])('%s', (_, spec, status, volume, bytes) => {
-		expect(bytesToRead(bindingOf(spec), status, volume)).toBe(bytes)
+		expect(bytesToRead(bindingOf(spec), { status, knowledge: nothingKnown('u'), vaultUrl, at }, volume)).toBe(bytes)
 	})
 })

@@ -1,16 +1,17 @@
-import { MAX_SECRETS } from '../api/constants.ts'
 import type { VolumeBinding } from '../api/parse.ts'
 import type { BindingStatus } from '../api/schema.ts'
 import { MAX_VOLUME_BYTES } from '../destinations/volume/volume-destination.ts'
-import type { Answer, Question } from '../engine/questions.ts'
+import { afterSeen, basisOf } from '../engine/by-status.ts'
+import { holdingOf, type Knowledge } from '../engine/knowledge.ts'
+import type { Answer, Moment, Question } from '../engine/questions.ts'
 import type { Destination } from '../ports/destination.ts'
 import type { Asking } from '../run/drive.ts'
 import type { Reader, ValueRoom } from './value-room.ts'
 
 /** What a pass reads of values, from the first one to its end. */
 export interface Reading {
-	/** The destination, whose files are values as well. */
-	of(destination: Destination): Destination
+	/** The destination, whose files are values as well. @param bytes of all that the pass reads, at most */
+	of(destination: Destination, bytes: number): Destination
 	/** Who answers the questions of the pass; a read waits until there is room for all of them. */
 	by(answer: Answering): Answering
 	end(): void
@@ -21,28 +22,30 @@ type Answering = (question: Question, asking: Asking) => Promise<Answer> | Answe
 export interface ReadingOptions {
 	readonly room: ValueRoom
 	readonly reader: Reader
-	/** at most, of all that the pass reads */
-	readonly bytes: number
 	/** of the volume */
 	readonly signal: AbortSignal
 }
 
 /** Takes the room once, as a whole: passes that held some and waited for more would wait for each other. */
-export function startReading({ room, reader, bytes, signal }: ReadingOptions): Reading {
+export function startReading({ room, reader, signal }: ReadingOptions): Reading {
 	const ending = new AbortController()
+	let most = 0
 	let taken: Promise<() => void> | undefined
 	const take = () => {
-		taken ??= room.take(reader, bytes, AbortSignal.any([signal, ending.signal]))
+		taken ??= room.take(reader, most, AbortSignal.any([signal, ending.signal]))
 		return taken
 	}
 	return {
-		of: (destination) => ({
-			...destination,
-			async readBack(...args) {
-				await take()
-				return destination.readBack(...args)
-			},
-		}),
+		of(destination, bytes) {
+			most = bytes
+			return {
+				...destination,
+				async readBack(...args) {
+					await take()
+					return destination.readBack(...args)
+				},
+			}
+		},
 		by: (answer) => async (question, asking) => {
 			if (question.ask === 'read') {
 				// It is no time of the vault.
@@ -69,11 +72,29 @@ const VALUE_BYTES = 2 * 25 * 1024
 // The engine reads no more than a volume takes, counted in characters; and of older versions as much again.
 const MOST_BYTES = 2 * MAX_VOLUME_BYTES
 
+/** What is known of a binding when a pass over it begins. */
+export interface Known {
+	readonly status: BindingStatus
+	readonly knowledge: Knowledge
+	readonly vaultUrl: string
+	readonly at: Moment
+}
+
 /** How much a pass over the binding may read at most: values, older ones, and what the volume has. */
-export function bytesToRead({ secrets, select }: VolumeBinding, status: BindingStatus, volume: number): number {
-	const shown = status.secrets?.length ?? MAX_SECRETS
-	const count = select.length === 0 ? secrets.length : Math.max(secrets.length, shown)
-	const older = secrets.reduce((sum, { previous = 0 }) => sum + previous, 0)
+export function bytesToRead(binding: VolumeBinding, known: Known, volume: number): number {
+	const older = binding.secrets.reduce((sum, { previous = 0 }) => sum + previous, 0)
 	const most = (values: number) => Math.min(values * VALUE_BYTES, MOST_BYTES)
-	return most(count) + most(older) + volume
+	return most(valuesOf(binding, known)) + most(older) + volume
+}
+
+/** What selectors bring is told by the status, where it is gone by; a list of the vault may bring any number. */
+function valuesOf(binding: VolumeBinding, { status, knowledge, vaultUrl, at }: Known): number {
+	const { secrets, select, interval } = binding
+	if (select.length === 0) return secrets.length
+	const holding = holdingOf(knowledge)
+	const seenStatus = afterSeen(knowledge.seenStatus, status, interval, at)
+	const basis = basisOf(binding, status, vaultUrl, seenStatus, holding !== undefined, at)
+	if (basis.kind === 'own') return Number.POSITIVE_INFINITY
+	const names = secrets.map(({ name }) => name)
+	return new Set([...names, ...basis.entries.keys(), ...Object.keys(holding?.manifest?.secrets ?? {})]).size
 }

@@ -202,7 +202,6 @@ async function step(state: State, deps: VolumeDeps, signal: AbortSignal): Promis
 	const reading = startReading({
 		room: deps.room,
 		reader: { namespace: request.namespace, binding: request.binding, isWaitedFor: !state.isDelivered },
-		bytes: bytesToRead(binding, status, deps.memory.of(request.volumeId)),
 		signal,
 	})
 	try {
@@ -245,16 +244,15 @@ async function runPass(
 		return clock.monotonic() + binding.interval
 	}
 	const { source } = resolved
-	const destination = reading.of(destinationOf(request, binding, deps))
+	const known = { status, knowledge: state.knowledge, vaultUrl: source.vaultUrl, at: momentOf(clock) }
+	const bytes = bytesToRead(binding, known, deps.memory.of(request.volumeId))
+	const destination = reading.of(destinationOf(request, binding, deps), bytes)
 	const session = vaults.session(source)
 	state.isPassed = true
 	const input = {
 		binding,
-		status,
-		knowledge: state.knowledge,
 		source,
-		rules: destination.rules,
-		at: momentOf(clock),
+		...{ status, knowledge: state.knowledge, at: known.at, rules: destination.rules },
 		// Whenever the binding was made, the first poll takes what other volumes of it were told just now.
 		startedAt: { now: Number.POSITIVE_INFINITY, monotonic: since },
 		// What changed is learnt from what the operator wrote: it lists the vault once for all nodes.
