@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import type { EventInput, EventRecorder } from '../ports/event-recorder.ts'
 import type { KubeError } from '../ports/kube-error.ts'
 import { FakeClock } from '../process/testing/fake-clock.ts'
-import { createEventRecorder, type EventInput, type EventRecorder } from './events.ts'
+import { createEventRecorder } from './events.ts'
 import { type ScriptedServer, startScriptedServer } from './testing/api-server.ts'
 import { createKubeTransport, type KubeTransport } from './transport.ts'
 

@@ -1,4 +1,4 @@
-import type { EventRecorder } from '../cluster/events.ts'
+import type { EventRecorder } from '../ports/event-recorder.ts'
 import type { Logger } from '../process/log.ts'
 import type { VolumeNews, VolumePod } from './news.ts'
 import type { NodeMetrics } from './node-metrics.ts'

@@ -1,10 +1,10 @@
 import { beforeEach, expect, test } from 'vitest'
 import type { Reason } from '../api/conditions.ts'
 import type { Condition } from '../api/schema.ts'
-import type { EventInput } from '../cluster/events.ts'
 import type { VaultFault } from '../engine/fault.ts'
 import type { Outcome } from '../engine/outcome.ts'
 import { AT as at, polledOf } from '../engine/testing/samples.ts'
+import type { EventInput } from '../ports/event-recorder.ts'
 import { createOutages, type Outages } from './outages.ts'
 
 const lease = { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', namespace: 'system', name: 'operator' }

@@ -1,7 +1,7 @@
 import type { EventReason } from '../api/conditions.ts'
 import type { Condition } from '../api/schema.ts'
-import type { EventRecorder, EventRegarding } from '../cluster/events.ts'
 import type { Outcome } from '../engine/outcome.ts'
+import type { EventRecorder, EventRegarding } from '../ports/event-recorder.ts'
 import { isAway, reachedOf } from '../status/reachable.ts'
 
 /** Tells the outage of a vault once, however many bindings read it. */

@@ -1,7 +1,7 @@
 import { API_VERSION, KIND } from '../api/constants.ts'
 import type { BindingStatus, Condition } from '../api/schema.ts'
-import type { EventRecorder } from '../cluster/events.ts'
 import type { Bindings } from '../ports/cluster.ts'
+import type { EventRecorder } from '../ports/event-recorder.ts'
 import { statusPatch } from '../status/patch.ts'
 import type { Summary } from '../status/summarize.ts'
 import type { WrittenStatus } from './remembered.ts'

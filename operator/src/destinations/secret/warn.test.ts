@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import type { EventInput } from '../../cluster/events.ts'
 import { sampleBinding } from '../../engine/testing/binding.ts'
+import type { EventInput } from '../../ports/event-recorder.ts'
 import { KubeError } from '../../ports/kube-error.ts'
 import { warnOfFixed, warnOfRefused } from './warn.ts'
 

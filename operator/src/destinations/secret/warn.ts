@@ -1,7 +1,7 @@
 import type { EventReason } from '../../api/conditions.ts'
 import { API_VERSION, KIND } from '../../api/constants.ts'
 import type { SecretBinding } from '../../api/parse.ts'
-import type { EventRecorder } from '../../cluster/events.ts'
+import type { EventRecorder } from '../../ports/event-recorder.ts'
 import type { KubeError } from '../../ports/kube-error.ts'
 import { type Account, permitLine } from '../../status/commands.ts'
 import { withLine } from '../../status/messages.ts'
