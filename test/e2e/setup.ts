@@ -29,8 +29,10 @@ export const VAULTS = [
 		'shop-prod',
 		'volume-content',
 		'volume-denied',
+		'volume-attack',
 		'volume-down',
 		'volume-inline',
+		'volume-life',
 		'volume-canary',
 	],
 ]
