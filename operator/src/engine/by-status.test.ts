@@ -206,6 +206,26 @@ describe('a node that learns from the status', () => {
 		])
 	})
 
+	test('reads no more of what is told than the volume takes, and says that it is too large', () => {
+		const names = Array.from({ length: 40 }, (_, i) => `n${i}`)
+		const judge: DestinationRules['judge'] = (change) =>
+			[...change.set.values()].join('').length > 3
+				? { kind: 'refused', reason: 'SecretTooLarge', message: 'too large', lasting: true }
+				: ANYTHING.judge(change)
+		const one = node({ secrets: names.map((name) => ({ name })) }, { most: 3, judge })
+		for (const name of names) one.vault.set(name, { version: 'v1', value: 'xx', updated: UPDATED })
+		const status = statusOf(names.map((name) => entry(name)))
+		// Two are too much; a few more were asked for before the second one came.
+		expect(one.pass(status, 0).length).toBeLessThan(10)
+		expect([...one.values]).toEqual([])
+		expect(one.knowledge.refused).toBeDefined()
+		expect(one.pass(status, MINUTE)).toEqual([])
+		for (const name of names.slice(1)) one.vault.set(name, { version: 'v2', value: '', updated: UPDATED + 60 })
+		const next = { updated: timeOf(UPDATED + 60) }
+		one.pass(statusOf(names.map((name, i) => entry(name, i > 0 ? next : {}))), 2 * MINUTE)
+		expect(one.values.size).toBe(40)
+	})
+
 	test('reads only what is told to have changed, once, as old as the telling', () => {
 		const one = filled()
 		one.pass(statusOf([entry('a'), entry('b')]), 0)

@@ -4,14 +4,13 @@ import type { WantedSecret } from '../api/parse.ts'
 import type { SecretStatus } from '../api/schema.ts'
 import { type Basis, itemsOf, type StatusEntries, textOf } from './by-status.ts'
 import { traitsOf } from './fault.ts'
-import { type Findings, type Group, groupsOf, type One, together } from './findings.ts'
+import { type Findings, type Group, groupsOf, type One } from './findings.ts'
 import { type Known, VERSIONS_EVERY } from './known.ts'
 import { secretInManifest } from './manifest-entry.ts'
-import { AT_ONCE, filledIn, followOf, mustReadNow, type Poll, selectedBefore, unchanged, underPins } from './poll.ts'
+import { allOf, filledIn, followOf, mustReadNow, type Poll, selectedBefore, unchanged, underPins } from './poll.ts'
 import { ask, type Piece } from './questions.ts'
 import { isRefusedAgain } from './refused.ts'
 import { nameBySelectors, selectedSecret } from './select.ts'
-import { sideBySide } from './side-by-side.ts'
 import { type Polling, readGroup } from './values.ts'
 
 type Given = Exclude<Basis, { kind: 'own' }>
@@ -44,7 +43,7 @@ export function* pollByStatus(begun: Polling, basis: Given): Piece<Poll> {
 	)
 		return { ...about, ones: decided, broke: refused.refusal }
 	const pieces = groupsOf(open).map((group) => pieceOf(group, polling, basis.entries))
-	const findings = together(yield* sideBySide(pieces, AT_ONCE, ({ broke }) => broke !== undefined))
+	const findings = yield* allOf(pieces, polling)
 	return filledIn({ ...about, ones: new Map([...decided, ...findings.ones]), broke: findings.broke }, polling)
 }
 

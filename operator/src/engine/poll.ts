@@ -88,7 +88,7 @@ export function* pollSome(polling: Polling, wanted: readonly WantedSecret[]): Pi
 }
 
 /** Until one of them ends the poll, or there is more than the destination takes. */
-function* allOf(pieces: readonly Piece<Findings>[], { most }: Polling): Piece<Findings> {
+export function* allOf(pieces: readonly Piece<Findings>[], { most }: Polling): Piece<Findings> {
 	const isFull = fullAt(most)
 	const parts = yield* sideBySide(pieces, AT_ONCE, (part) => part.broke !== undefined || isFull(part))
 	return together(untilFull(parts, most))
