@@ -55,6 +55,20 @@ test.each<[string, ServiceAccount | undefined, () => boolean, string, string]>([
 	['no tenant id', without('azure.workload.identity/tenant-id'), anything, 'IdentityMissing', 'identity.tenantId'],
 	['no vault', without('secrets.purista.dev/vault-url'), anything, 'VaultMissing', 'names no vault'],
 	['a vault elsewhere', account, () => false, 'VaultNotAllowed', 'suffix'],
+	[
+		'the name of a private endpoint',
+		without('secrets.purista.dev/vault-url', 'https://payments.privatelink.vaultcore.azure.net'),
+		(url) => url.endsWith('.vault.azure.net'),
+		'VaultNotAllowed',
+		'keeps its name: write https://payments.vault.azure.net',
+	],
+	[
+		'the same of another cloud',
+		without('secrets.purista.dev/vault-url', 'https://payments.privatelink.vaultcore.azure.cn/'),
+		(url) => url.endsWith('.vault.azure.cn'),
+		'VaultNotAllowed',
+		'keeps its name: write https://payments.vault.azure.cn',
+	],
 ])('%s: says what to write', (_, given, isAllowed, reason, text) => {
 	expect(sourceOf(bare, given, isAllowed)).toMatchObject({
 		kind: 'refused',

@@ -53,14 +53,25 @@ export function sourceOf(
 		)
 	}
 	if (!isAllowed(vaultUrl)) {
+		const usual = usualUrl(vaultUrl)
+		const hint = usual && isAllowed(usual) ? ` Behind a private endpoint the vault keeps its name: write ${usual}.` : ''
 		return refused(
 			'VaultNotAllowed',
-			`The URL of the vault must be https://<vault name>.<suffix> with a suffix that the operator is allowed to talk to (${suffixes.join(', ')}; its flag --vault-suffix names them), without port or path.`,
+			`The URL of the vault must be https://<vault name>.<suffix> with a suffix that the operator is allowed to talk to (${suffixes.join(', ')}; its flag --vault-suffix names them), without port or path.${hint}`,
 		)
 	}
 	const { audience } = identity
 	const of = { namespace, serviceAccount: serviceAccountName, serviceAccountUid: account.uid }
 	return { kind: 'ready', source: { vaultUrl, tenantId: tenantId ?? '', clientId: clientId ?? '', audience, ...of } }
+}
+
+// A name in the DNS zone of a private endpoint, where the vault cannot be asked by it (FACTS.md#private-endpoints).
+const PRIVATE = /^(https:\/\/[a-z0-9-]+)(?:\.privatelink)?\.vaultcore\.(azure\.net|azure\.cn|usgovcloudapi\.net)$/
+
+/** The URL that a vault has for everybody, of one that was taken from the zone of its private endpoint. */
+function usualUrl(vaultUrl: string): string | undefined {
+	const [, name, suffix] = PRIVATE.exec(vaultUrl) ?? []
+	return name && suffix && `${name}.vault.${suffix}`
 }
 
 /** The ServiceAccount as it was at `since` (monotonic, milliseconds) or later, and what follows from it. */
