@@ -1,9 +1,9 @@
 import { hostname } from 'node:os'
 import { parseArgs } from 'node:util'
-import { VAULT_SUFFIXES } from './api/constants.ts'
+import { DNS_SUFFIX, VAULT_SUFFIXES } from './api/constants.ts'
 import { DURATION, parseDuration } from './api/duration.ts'
 import { type PodAccessOptions, podOf, SERVICE_ACCOUNT_FOLDER } from './cluster/pod-access.ts'
-import type { LogLevel } from './process/log.ts'
+import { LOG_LEVELS, type LogLevel } from './process/log.ts'
 import { type TokenProxy, tokenProxyOf } from './vault/token-proxy.ts'
 
 /** What the process was told, by flags first, then by the environment. This file alone reads either. */
@@ -40,8 +40,6 @@ export type ParsedConfig =
 	| { kind: 'run'; config: Config }
 	| { kind: 'help'; text: string }
 	| { kind: 'invalid'; problem: string }
-
-const LOG_LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error', 'silent']
 
 // RFC 1123 label, as the API server asks of namespaces. The names become parts of paths.
 const NAMESPACE_NAME = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/
@@ -102,8 +100,6 @@ function readFlags(args: readonly string[]) {
 		},
 	}).values
 }
-
-const DNS_SUFFIX = /^[a-z0-9-]+(\.[a-z0-9-]+)+$/
 
 const isWhole = (value: number, min: number, max: number) => Number.isInteger(value) && value >= min && value <= max
 

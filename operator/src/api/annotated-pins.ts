@@ -1,3 +1,4 @@
+import { VERSION_ID } from './constants.ts'
 import { parseTime } from './time.ts'
 
 /** The annotation `hold`, read. */
@@ -8,7 +9,6 @@ export type AnnotatedPins =
 	/** `problem` says what to write instead and quotes nothing */
 	| { kind: 'invalid'; problem: string }
 
-const VERSION = /^[0-9a-f]{32}$/
 const FORM =
 	'write "<name>=<version>; until=<time>", such as "db=0123456789abcdef0123456789abcdef; until=2026-01-31T12:00:00Z"'
 
@@ -26,10 +26,10 @@ export function parseAnnotatedPins(text: string | undefined): AnnotatedPins {
 		const [name, value, ...rest] = part.split('=').map((word) => word.trim())
 		if (!name || !value || rest.length > 0) return invalid('a part of it is not <name>=<version>')
 		// A secret may be called "until"; its version cannot be taken for a time.
-		if (name === 'until' && !VERSION.test(value)) {
+		if (name === 'until' && !VERSION_ID.test(value)) {
 			until = /^\d{4}-\d{2}-\d{2}T/.test(value) ? parseTime(value) : undefined
 			if (until === undefined) return invalid('the time after until= is not an RFC 3339 time')
-		} else if (!VERSION.test(value)) return invalid('a version is not 32 hexadecimal digits')
+		} else if (!VERSION_ID.test(value)) return invalid('a version is not 32 hexadecimal digits')
 		else versions.set(name, value)
 	}
 	if (until === undefined) return invalid('it has no end')

@@ -38,6 +38,16 @@ export const VAULT_SUFFIXES = ['vault.azure.net', 'vault.azure.cn', 'vault.usgov
  */
 export const VAULT_URL = /^https:\/\/([a-zA-Z0-9-]{3,24}(?:\.[a-zA-Z0-9-]{1,63})+)\/?$/
 
+/** An id of Entra: of a tenant, of an identity. */
+export const GUID = /^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$/
+/** Key Vault's own rules for the name of a secret and the id of a version (FACTS.md#names). */
+export const OBJECT_NAME = /^[0-9a-zA-Z-]{1,127}$/
+export const VERSION_ID = /^[0-9a-f]{32}$/
+/** RFC 1123, as the API server asks of the names of most objects; how long they may be each field says. */
+export const DNS_NAME = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/
+/** What may follow the name of a vault: two labels at least. */
+export const DNS_SUFFIX = /^[a-z0-9-]+(\.[a-z0-9-]+)+$/
+
 /** Types of Secrets that may be written, with the keys that the API server asks for. */
 export const SECRET_TYPES = {
 	Opaque: { all: [], any: [] },

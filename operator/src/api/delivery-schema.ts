@@ -1,6 +1,6 @@
 import * as z from 'zod'
-import { GROUP, SECRET_TYPES, type SecretType } from './constants.ts'
-import { DNS_NAME, duration, OBJECT_NAME, type Rule, rules } from './schema-parts.ts'
+import { DNS_NAME, GROUP, OBJECT_NAME, SECRET_TYPES, type SecretType } from './constants.ts'
+import { duration, type Rule, rules } from './schema-parts.ts'
 
 // Room for what teams and their tools put there; Kubernetes itself allows 256 KiB of annotations for one object.
 const metadataMap = (what: string, maxValue: number) =>

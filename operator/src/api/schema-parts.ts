@@ -10,10 +10,6 @@ export interface Rule {
 }
 export const rules = (...list: Rule[]) => ({ 'x-kubernetes-validations': list })
 
-/** Key Vault's own rule for object names. */
-export const OBJECT_NAME = /^[0-9a-zA-Z-]{1,127}$/
-export const DNS_NAME = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/
-
 export const duration = (text: string, description: string, min: string, max: string) =>
 	z
 		.string()

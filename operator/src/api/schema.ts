@@ -1,12 +1,22 @@
 import * as z from 'zod'
-import { ALLOW_REMOVALS_ANNOTATION, AUDIENCES, GROUP, MAX_SECRETS, VAULT_SUFFIXES, VAULT_URL } from './constants.ts'
+import {
+	ALLOW_REMOVALS_ANNOTATION,
+	AUDIENCES,
+	DNS_NAME,
+	GROUP,
+	GUID,
+	MAX_SECRETS,
+	OBJECT_NAME,
+	VAULT_SUFFIXES,
+	VAULT_URL,
+	VERSION_ID,
+} from './constants.ts'
 import { delivery, typeRules } from './delivery-schema.ts'
-import { DNS_NAME, duration, OBJECT_NAME, type Rule, rules } from './schema-parts.ts'
+import { duration, type Rule, rules } from './schema-parts.ts'
 
 // The only place where the shape of the resource is written down. `crd.ts` makes the CRD of it, `parse.ts` reads with it.
 // It is flat: structural schemas know no unions, so a `type` enum stands beside optional blocks and CEL says what fits.
 
-const GUID = /^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$/
 // The same rule for CEL, whose strings want no backslash.
 const VAULT_URL_CEL = VAULT_URL.source.replaceAll('\\/', '/').replaceAll('\\.', '[.]')
 // A host name has 253 characters at most.
@@ -84,14 +94,9 @@ const fileName = (description: string) =>
 
 const objectName = (description: string) => z.string().regex(OBJECT_NAME).min(1).max(127).meta({ description })
 
-const version = z
-	.string()
-	.regex(/^[0-9a-f]{32}$/)
-	.max(32)
-	.optional()
-	.meta({
-		description: 'Pins one version (32 hexadecimal digits). Default: the current version, followed as it changes.',
-	})
+const version = z.string().regex(VERSION_ID).max(32).optional().meta({
+	description: 'Pins one version (32 hexadecimal digits). Default: the current version, followed as it changes.',
+})
 
 // `.previous-10` is the longest suffix that file names leave room for.
 const MAX_PREVIOUS = 10
@@ -132,7 +137,7 @@ const secretEntry = z
 	})
 	.meta(
 		rules({
-			rule: "has(self.objectName) || self.name.matches('^[0-9a-zA-Z-]{1,127}$')",
+			rule: `has(self.objectName) || self.name.matches('${OBJECT_NAME.source}')`,
 			message:
 				'this name cannot be a name in Key Vault (letters, digits and "-", at most 127): add objectName with the name in the vault',
 		}),

@@ -1,5 +1,5 @@
 import { parseAllDocuments } from 'yaml'
-import { API_VERSION, KIND, VAULT_URL_ANNOTATION } from '../api/constants.ts'
+import { API_VERSION, DNS_NAME, KIND, VAULT_URL_ANNOTATION } from '../api/constants.ts'
 import { type Binding, parseBinding } from '../api/parse.ts'
 
 /** What a file of YAML documents holds for this program. */
@@ -50,7 +50,7 @@ export function readDocuments(text: string): Documents {
 		if (typeof name !== 'string') return invalid(`an ${KIND} has no metadata.name`)
 		const namespace = namespaceOf(document)
 		// It becomes the name of a folder, and both are printed.
-		if (name.length > 253 || !SUBDOMAIN.test(name) || !LABEL.test(namespace))
+		if (name.length > 253 || !DNS_NAME.test(name) || !LABEL.test(namespace))
 			return invalid(
 				'metadata.name and metadata.namespace are lower-case letters, digits and "-", as Kubernetes takes them',
 			)
@@ -79,7 +79,6 @@ export function readDocuments(text: string): Documents {
 
 // RFC 1123, as the API server asks of names.
 const LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/
-const SUBDOMAIN = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/
 
 /** Something to print: a name as Kubernetes takes it, nothing that a terminal obeys. */
 const plain = (text: unknown) => (typeof text === 'string' && /^[-.\w]{1,253}$/.test(text) ? text : 'without a name')

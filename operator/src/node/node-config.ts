@@ -1,7 +1,7 @@
 import { hostname } from 'node:os'
 import { parseArgs } from 'node:util'
-import { VAULT_SUFFIXES } from '../api/constants.ts'
-import type { LogLevel } from '../process/log.ts'
+import { DNS_NAME, DNS_SUFFIX, VAULT_SUFFIXES } from '../api/constants.ts'
+import { LOG_LEVELS, type LogLevel } from '../process/log.ts'
 import { type TokenProxy, tokenProxyOf } from '../vault/token-proxy.ts'
 
 /** What the node role was told, by flags first, then by the environment. This file alone reads either. */
@@ -32,10 +32,10 @@ export type ParsedNodeConfig =
 	| { kind: 'help'; text: string }
 	| { kind: 'invalid'; problem: string }
 
-const LOG_LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error', 'silent']
 const PATH = /^(\/[A-Za-z0-9._-]+)+$/
-const DNS_NAME = /^[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?$/
-const DNS_SUFFIX = /^[a-z0-9-]+(\.[a-z0-9-]+)+$/
+// A driver's name is shorter than others.
+const DRIVER = /^[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?$/
+const MAX_NAME = 253
 const AUTHORITY = /^https:\/\//
 // sun_path has 108 bytes, the last of them 0; "/plugins_registry/" and "-reg.sock" are 27.
 const MAX_SOCKET = 107 - 27
@@ -45,6 +45,8 @@ interface Flag {
 	readonly env?: string
 	readonly default?: string
 	readonly form?: RegExp
+	/** characters */
+	readonly most?: number
 	readonly range?: readonly [min: number, max: number]
 	readonly problem?: string
 	readonly isSwitch?: true
@@ -53,9 +55,9 @@ interface Flag {
 
 /** Every flag once: parsing, judging and --help are made of it. */
 const FLAGS: Readonly<Record<string, Flag>> = {
-	'node-name': { what: 'name of this node', env: 'NODE_NAME', form: DNS_NAME },
+	'node-name': { what: 'name of this node', env: 'NODE_NAME', form: DNS_NAME, most: MAX_NAME },
 	'pod-name': { what: 'name of this pod, in events', env: 'POD_NAME', default: hostname() },
-	driver: { what: 'name of the CSIDriver object', default: 'secrets.purista.dev', form: DNS_NAME },
+	driver: { what: 'name of the CSIDriver object', default: 'secrets.purista.dev', form: DRIVER },
 	'kubelet-root': {
 		what: 'directory of the kubelet, under the same path here',
 		default: '/var/lib/kubelet',
@@ -65,7 +67,7 @@ const FLAGS: Readonly<Record<string, Flag>> = {
 	'node-memory': { what: 'MiB of all volumes together', default: '64', range: [1, 4096] },
 	port: { what: 'metrics', default: '8080', range: [0, 65_535] },
 	'health-port': { what: '/healthz and /readyz', default: '8081', range: [0, 65_535] },
-	'log-level': { what: LOG_LEVELS.join(', '), default: 'info', form: /^(debug|info|warn|error|silent)$/ },
+	'log-level': { what: LOG_LEVELS.join(', '), default: 'info', form: new RegExp(`^(${LOG_LEVELS.join('|')})$`) },
 	'cluster-name': { what: "how this cluster is called in the vault's logs" },
 	// Key Vault takes 400 calls a second from everybody (4,000 in 10 s). A quarter of the operator's
 	// share: a first mount of 200 secrets takes 10 s of it (a burst of 100 goes before). A vault that throttles halves it (NODE_RATE).
@@ -144,9 +146,10 @@ function textsOf(name: string, values: Record<string, unknown>, env: NodeJS.Proc
 	return [given].flat().filter((each) => typeof each === 'string')
 }
 
-function problemOf(name: string, { form, range }: Flag, texts: readonly string[]): string | undefined {
+function problemOf(name: string, { form, most, range }: Flag, texts: readonly string[]): string | undefined {
 	for (const text of texts) {
 		if (form && !form.test(text)) return `--${name} does not have the form ${form.source}`
+		if (most !== undefined && text.length > most) return `--${name} has at most ${most} characters`
 		const value = Number(text)
 		if (range && !(Number.isInteger(value) && value >= range[0] && value <= range[1]))
 			return `--${name} is a number from ${range[0]} to ${range[1]}`

@@ -3,7 +3,8 @@ import { ownFrames } from './frames.ts'
 
 export type { Logger } from 'pino'
 
-export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent'
+export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const
+export type LogLevel = (typeof LOG_LEVELS)[number]
 
 export interface LoggerOptions {
 	level: LogLevel

@@ -42,7 +42,7 @@ test('the spec counts before the annotations, which complete it', () => {
 	})
 })
 
-test.each<[string, ServiceAccount | undefined, () => boolean, string, string]>([
+test.each<[string, ServiceAccount | undefined, (url: string) => boolean, string, string]>([
 	['no ServiceAccount', undefined, anything, 'ServiceAccountNotFound', 'has no ServiceAccount sa'],
 	[
 		'no client id',

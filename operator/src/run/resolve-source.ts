@@ -1,12 +1,16 @@
-import { CLIENT_ID_ANNOTATION, TENANT_ID_ANNOTATION, VAULT_SUFFIXES, VAULT_URL_ANNOTATION } from '../api/constants.ts'
+import {
+	CLIENT_ID_ANNOTATION,
+	GUID,
+	TENANT_ID_ANNOTATION,
+	VAULT_SUFFIXES,
+	VAULT_URL_ANNOTATION,
+} from '../api/constants.ts'
 import type { Binding } from '../api/parse.ts'
 import type { Away, Refusal } from '../engine/questions.ts'
 import { refused, refusedBy } from '../engine/refusal.ts'
 import type { Source } from '../engine/source.ts'
 import type { ServiceAccount, ServiceAccounts } from '../ports/cluster.ts'
 import { isKubeError, type KubeError } from '../ports/kube-error.ts'
-
-const GUID = /^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$/
 
 export type Resolved = { readonly kind: 'ready'; readonly source: Source } | Refusal
 

@@ -1,4 +1,4 @@
-import { TENANT_ID_ANNOTATION } from '../api/constants.ts'
+import { DNS_NAME, GUID, TENANT_ID_ANNOTATION } from '../api/constants.ts'
 import type { Permission } from '../engine/permission.ts'
 
 export type { Permission } from '../engine/permission.ts'
@@ -11,8 +11,6 @@ export const TENANT_ROLE = 'azure-secret-binding-tenant'
 /** The same for namespaces whose bindings are all delivered by Volume: no Secret, no pod. */
 export const TENANT_VOLUME_ROLE = 'azure-secret-binding-tenant-volume'
 
-const GUID = /^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$/
-const DNS_NAME = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/
 // With a letter first, as Key Vault has them: what begins with a hyphen would be an option of the command.
 const VAULT_NAME = /^[a-zA-Z][a-zA-Z0-9-]{0,23}$/
 const ISSUER = /^https:\/\/[A-Za-z0-9.-]+(:[0-9]+)?(\/[A-Za-z0-9._~-]*)*$/

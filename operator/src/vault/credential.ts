@@ -1,10 +1,10 @@
 import type { AccessToken, GetTokenOptions, TokenCredential } from '@azure/identity'
+import { GUID } from '../api/constants.ts'
 import { VaultError } from '../ports/vault.ts'
 import type { Clock } from '../process/clock.ts'
 import type { Assertions } from './assertion.ts'
 import { tokenFaultOf } from './classify.ts'
 
-const GUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 const REFUSED = { kind: 'identityRefused' } as const
 
 export interface SingleFlightOptions {

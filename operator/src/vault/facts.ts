@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto'
 import type { KeyVaultSecret, SecretProperties } from '@azure/keyvault-secrets'
+import { OBJECT_NAME } from '../api/constants.ts'
 import type { SecretFacts } from '../engine/probe.ts'
 import { type ListedSecret, VaultError, type VersionFacts } from '../ports/vault.ts'
 
 // FACTS.md#names. Names go into URLs and commands, versions into status.
-const OBJECT_NAME = /^[0-9a-zA-Z-]{1,127}$/
 const VERSION = /^[0-9a-fA-F]{32}$/
 
 /**
