@@ -57,7 +57,7 @@ interface Job {
 }
 
 /**
- * 1. Namespaces take turns by what they used of the thread, first come first served within one: a namespace whose values are
+ * 1. Namespaces take turns by the time of a processor that they used, first come first served within one: a namespace whose values are
  *    cheap waits for the one that is being made, however many namespaces have a thousand dear ones.
  * 2. One thread does all the work, one value at a time. It is started when there is some and ended when there was none for a
  *    while, or when a value takes longer than its deadline; the next value then gets a new one.
@@ -99,7 +99,8 @@ export function createForms({ clock, observe = () => {}, start = startThread }: 
 			const began = clock.monotonic()
 			try {
 				const made = await tryOne(job)
-				waiting.used(job.place.group, clock.monotonic() - began)
+				// What the machine or the start of a thread took meanwhile is not what the value costs.
+				waiting.used(job.place.group, 'cpuMs' in made ? made.cpuMs : clock.monotonic() - began)
 				if (made.kind === 'tooLong' && ++job.tries < MAX_TRIES && !closed) waiting.add(job.place, job)
 				else job.settle(made)
 			} catch (error) {

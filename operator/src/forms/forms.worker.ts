@@ -8,12 +8,21 @@ import type { Reply, Work } from './message.ts'
 const port = parentPort
 if (!port) throw new Error('this is the file of a worker thread')
 port.on('message', ({ value, contentType, forms }: Work) => {
+	const before = process.threadCpuUsage()
+	const cpuMs = () => {
+		const { user, system } = process.threadCpuUsage(before)
+		return (user + system) / 1000
+	}
 	let reply: Reply
 	try {
-		reply = { kind: 'formed', formed: giveForms(forms, value, contentType, parseCertificate).map(alone) }
+		reply = {
+			kind: 'formed',
+			formed: giveForms(forms, value, contentType, parseCertificate).map(alone),
+			cpuMs: cpuMs(),
+		}
 	} catch {
 		// Faults of values are answers, so this is a mistake of ours or a stack that is full. What was thrown may quote the value.
-		reply = { kind: 'failed' }
+		reply = { kind: 'failed', cpuMs: cpuMs() }
 	}
 	port.postMessage(reply)
 })

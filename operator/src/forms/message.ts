@@ -11,6 +11,6 @@ export interface Work {
 export type Reply =
 	/** the thread has loaded what it needs */
 	| { readonly kind: 'ready' }
-	| { readonly kind: 'formed'; readonly formed: readonly Formed[] }
+	| { readonly kind: 'formed'; readonly formed: readonly Formed[]; readonly cpuMs: number }
 	/** without a word of why, which might quote */
-	| { readonly kind: 'failed' }
+	| { readonly kind: 'failed'; readonly cpuMs: number }

@@ -4,13 +4,13 @@ import type { Reply, Work } from './message.ts'
 
 /** What became of one piece of work. */
 export type Made =
-	| { readonly kind: 'formed'; readonly formed: readonly Formed[] }
+	| { readonly kind: 'formed'; readonly formed: readonly Formed[]; readonly cpuMs: number }
 	/** the thread ended itself: its memory was not enough */
 	| { readonly kind: 'tooLarge' }
 	/** the thread was stopped at the deadline */
 	| { readonly kind: 'tooLong' }
 	/** a mistake of ours */
-	| { readonly kind: 'failed' }
+	| { readonly kind: 'failed'; readonly cpuMs?: number }
 
 export interface Thread {
 	/** One at a time. Resolves also when the thread is stopped or ends. @throws Error when a thread cannot be started at all */
