@@ -207,6 +207,29 @@ describe('keyed queue', () => {
 		await done
 	})
 
+	test('of work that has read nothing 32 for each worker lend theirs, and what has read something stays bounded beside it', async () => {
+		const queue = new KeyedQueue({ clock: new FakeClock(), placeOf: (key) => ({ group: key, subgroup: key }) })
+		const ran: string[] = []
+		const hang = Promise.withResolvers<void>()
+		const work: Work = async (key, _, { lend }) => {
+			ran.push(key)
+			await lend(() => hang.promise, { ifRoom: true, isLight: key.startsWith('light') })
+		}
+		const { stop, done } = start(queue, work, 1)
+		for (let i = 0; i < 20; i++) queue.add(`light${i}`)
+		await settle()
+		expect(ran).toHaveLength(20)
+		for (let i = 0; i < 9; i++) queue.add(`heavy${i}`)
+		await settle()
+		// Four are lent, and the fifth holds the worker that there is.
+		expect(ran).toHaveLength(25)
+		hang.resolve()
+		await settle()
+		expect([ran.length, queue.running]).toEqual([29, 0])
+		stop.abort()
+		await done
+	})
+
 	test('the earliest of several delays wins, and an add beats them all', async () => {
 		const clock = new FakeClock()
 		const queue = new KeyedQueue({ clock })

@@ -35,11 +35,18 @@ interface Running {
 	readonly place: Place
 	/** waits that a worker is lent for */
 	lent: number
+	/** as what it counts among those that lent theirs */
+	isLight: boolean
 	/** since when it has the worker that it has now */
 	since: number
 	/** since when it wants to run once more */
 	dirtySince: number | undefined
 	first: boolean
+}
+
+export interface LendOptions {
+	ifRoom?: boolean
+	isLight?: boolean
 }
 
 /** What work may know and say of the worker that it has. */
@@ -50,9 +57,10 @@ export interface Turn {
 	 * Waits for something that has its own turns and needs no worker, and lends the worker meanwhile. For its group the key goes
 	 * on counting, for its subgroup not.
 	 *
-	 * @param options `ifRoom`: keeps the worker when there are too many that lent theirs
+	 * @param options `ifRoom`: keeps the worker when there are too many that lent theirs. `isLight`: the work has read nothing yet that takes
+	 * memory
 	 */
-	lend<T>(until: () => Promise<T>, options?: { ifRoom?: boolean }): Promise<T>
+	lend<T>(until: () => Promise<T>, options?: LendOptions): Promise<T>
 }
 
 export type Work = (key: string, signal: AbortSignal, turn: Turn) => Promise<void>
@@ -60,6 +68,8 @@ export type Work = (key: string, signal: AbortSignal, turn: Turn) => Promise<voi
 // Keys that lent their worker hold what they have read so far, at most a Secret of 1 MiB each. When there are so many for each
 // worker, only groups that have none begin with another.
 const MAX_LENT = 4
+// Those that have read nothing hold their plan: some 20 kB for a usual binding. With 32 workers a thousand, a namespace each: 20 MB.
+const MAX_LENT_LIGHT = 32
 
 export interface RunOptions {
 	/** How many keys are worked on at once. */
@@ -99,9 +109,10 @@ export class KeyedQueue {
 	readonly #delayed = new Map<string, number>()
 	readonly #running = new Map<string, Running>()
 	readonly #failures = new Map<string, number>()
-	/** keys whose worker is lent */
+	/** keys whose worker is lent, and those of them that have read something */
 	#lent = 0
-	#mostLent = 0
+	#lentHeavy = 0
+	#mostLent = { all: 0, heavy: 0 }
 	/** how many of each run, lent ones included */
 	readonly #groups = new Map<string, number>()
 	/** how many of each have a worker */
@@ -210,11 +221,11 @@ export class KeyedQueue {
 	 */
 	async run(work: Work, { concurrency, perSubgroup = concurrency, signal }: RunOptions): Promise<void> {
 		const under = new Set<Promise<void>>()
-		this.#mostLent = MAX_LENT * concurrency
+		this.#mostLent = { all: MAX_LENT_LIGHT * concurrency, heavy: MAX_LENT * concurrency }
 		const mayGo = ({ group, subgroup }: Place) => {
 			const free = concurrency - this.#working
 			const has = this.#groups.get(group) ?? 0
-			if (has > 0 && this.#lent >= this.#mostLent) return false
+			if (has > 0 && !this.#mayLend(false)) return false
 			return has < free && (this.#subgroups.get(subgroup) ?? 0) < perSubgroup
 		}
 		this.#pump = () => {
@@ -249,7 +260,7 @@ export class KeyedQueue {
 
 	async #work({ key, place, since }: Waiting, work: Work, signal: AbortSignal): Promise<void> {
 		const began = this.#clock.monotonic()
-		const state: Running = { place, lent: 0, since: began, dirtySince: undefined, first: false }
+		const state: Running = { place, lent: 0, isLight: false, since: began, dirtySince: undefined, first: false }
 		this.#running.set(key, state)
 		count(this.#groups, place.group, 1)
 		count(this.#subgroups, place.subgroup, 1)
@@ -276,9 +287,20 @@ export class KeyedQueue {
 		return this.#running.size - this.#lent
 	}
 
-	async #lend<T>(state: Running, until: () => Promise<T>, { ifRoom = false } = {}): Promise<T> {
-		if (ifRoom && this.#lent >= this.#mostLent) return until()
-		if (state.lent++ === 0) this.#lendOut(state, 1)
+	#mayLend(isLight: boolean): boolean {
+		return this.#lent < this.#mostLent.all && (isLight || this.#lentHeavy < this.#mostLent.heavy)
+	}
+
+	async #lend<T>(
+		state: Running,
+		until: () => Promise<T>,
+		{ ifRoom = false, isLight = false }: LendOptions = {},
+	): Promise<T> {
+		if (ifRoom && !this.#mayLend(isLight)) return until()
+		if (state.lent++ === 0) {
+			state.isLight = isLight
+			this.#lendOut(state, 1)
+		}
 		this.#pump()
 		try {
 			return await until()
@@ -292,6 +314,7 @@ export class KeyedQueue {
 		if (by > 0) this.#charge(state)
 		else state.since = this.#clock.monotonic()
 		this.#lent += by
+		if (!state.isLight) this.#lentHeavy += by
 		count(this.#subgroups, state.place.subgroup, -by)
 	}
 

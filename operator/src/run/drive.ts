@@ -25,8 +25,8 @@ export interface DriveOptions {
 	slices?: Slices | undefined
 	/** for whom slices are used: the namespace */
 	group?: string | undefined
-	/** waits for the next answer while everything that is open is with the vault; default: just so */
-	idle?: ((arrived: Promise<void>) => Promise<void>) | undefined
+	/** waits for the next answer while everything that is open is with the vault, and whether no value or file has come yet; default: just so */
+	idle?: ((arrived: Promise<void>, isLight: boolean) => Promise<void>) | undefined
 	/** how long the vault may take for all that is asked of it, milliseconds */
 	passMs?: number | undefined
 }
@@ -47,6 +47,7 @@ export async function drive<R>(piece: Piece<R>, options: DriveOptions): Promise<
 	const open = new Map<Question, AbortController>()
 	const arrivals: Arrival[] = []
 	let failure: { readonly error: unknown } | undefined
+	let isLight = true
 	let wake = () => {}
 	const fail = (error: unknown) => {
 		failure ??= { error }
@@ -54,6 +55,7 @@ export async function drive<R>(piece: Piece<R>, options: DriveOptions): Promise<
 	}
 	const arrive = (question: Question, given: Answer) => {
 		if (!open.delete(question)) return
+		isLight &&= !holdsBytes(given)
 		arrivals.push({ question, answer: given, at: { now: clock.now(), monotonic: clock.monotonic() } })
 		wake()
 	}
@@ -85,7 +87,7 @@ export async function drive<R>(piece: Piece<R>, options: DriveOptions): Promise<
 			while (arrivals.length === 0 && !failure) {
 				const { promise, resolve } = Promise.withResolvers<void>()
 				wake = resolve
-				await ([...open.keys()].every(isOfVault) ? idle(promise) : promise)
+				await ([...open.keys()].every(isOfVault) ? idle(promise, isLight) : promise)
 			}
 			if (failure) throw failure.error
 			const [arrival] = arrivals.splice(0, 1)
@@ -104,6 +106,9 @@ export async function drive<R>(piece: Piece<R>, options: DriveOptions): Promise<
 const COUNTED = new Error('nothing is with the vault')
 const ENDED = new Error('the pass has ended')
 const TIMEOUT: Answer = { kind: 'fault', fault: { kind: 'timeout' } }
+
+/** What may be a Secret of 1 MiB; of lists only what is needed is kept, and bounded by itself. */
+const holdsBytes = ({ kind }: Answer) => kind === 'secret' || kind === 'ours'
 
 const isOfVault = ({ ask }: Question) => ask === 'list' || ask === 'read' || ask === 'versions' || ask === 'form'
 

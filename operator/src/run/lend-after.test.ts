@@ -8,7 +8,7 @@ const WORKERS = { concurrency: 32, perSubgroup: 16 }
 const PASS_MS = 60_000
 
 /** A binding for each key `namespace/vault/n`, whose vault answers after these times, one after the other; one that is no tenant's at once. */
-function start(waits: readonly number[]) {
+function start(waits: readonly number[], { isLight = false } = {}) {
 	const clock = new FakeClock()
 	const queue = new KeyedQueue({
 		clock,
@@ -24,7 +24,7 @@ function start(waits: readonly number[]) {
 			return
 		}
 		const idle = createPatience(turn, clock)
-		for (const ms of waits) await idle(clock.sleep(ms))
+		for (const ms of waits) await idle(clock.sleep(ms), isLight)
 		queue.add(key)
 	}
 	const stop = new AbortController()
@@ -55,6 +55,21 @@ test.each([
 	const { clock, late, add, queue, end } = start(waits)
 	for (const each of namespaces) add(keysOf(`greedy-${each}`, 100))
 	await clock.advance(10_000)
+	for (let i = 0; i < 20; i++) {
+		queue.add(`victim/own/${i}`)
+		await clock.advance(2_500)
+	}
+	await clock.advance(PASS_MS)
+	expect(late).toHaveLength(20)
+	expect(Math.max(...late)).toBeLessThanOrEqual(2_000)
+	await end()
+})
+
+test('300 namespaces whose vaults hang hold up another one by two seconds at most while nothing was read for them', async () => {
+	// Three tries of ten seconds each.
+	const { clock, late, queue, end } = start([30_000], { isLight: true })
+	for (let i = 0; i < 300; i++) queue.add(`hanging-${i}/v${i}/0`, { first: true })
+	await clock.advance(12_000)
 	for (let i = 0; i < 20; i++) {
 		queue.add(`victim/own/${i}`)
 		await clock.advance(2_500)

@@ -11,7 +11,7 @@ const ARRIVED = new Error('an answer has arrived')
 export function createPatience(
 	turn: Pick<Turn, 'lend'>,
 	clock: Pick<Clock, 'sleep' | 'monotonic'>,
-): (arrived: Promise<void>) => Promise<void> {
+): (arrived: Promise<void>, isLight?: boolean) => Promise<void> {
 	let left = LEND_AFTER_MS
 	/** @returns whether the answer came while there was patience left */
 	const isSoon = async (arrived: Promise<void>): Promise<boolean> => {
@@ -26,8 +26,8 @@ export function createPatience(
 		left = isLate ? 0 : left - (clock.monotonic() - began)
 		return !isLate
 	}
-	return async (arrived) => {
+	return async (arrived, isLight = false) => {
 		if (left > 0 && (await isSoon(arrived))) return
-		await turn.lend(() => arrived, { ifRoom: true })
+		await turn.lend(() => arrived, { ifRoom: true, isLight })
 	}
 }
