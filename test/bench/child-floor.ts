@@ -1,9 +1,14 @@
-// What no operator can go below: the same values read by the SDK in a plain loop, the same Secrets posted, nothing decided. The SDK is
-// the operator's, not one of our own: the floor is that of its version.
+// What no operator can go below, in plain loops, nothing decided: the same values read by the SDK; of each Secret the GET that comes before a
+// write, so that nothing of others is overwritten, and its POST; and the status of each binding, for without it none is Ready. The SDK is the
+// operator's, not one of our own: the floor is that of its version.
+//
+// Left out of what every operator does as well: the list and the watch of the bindings, with an event for each status, and the manifest.
 import { ClientAssertionCredential } from '@azure/identity'
 import { SecretClient } from '@azure/keyvault-secrets'
+import { bindingsPath } from '../../operator/src/cluster/bindings.ts'
 import { createTokens } from '../../operator/src/cluster/serviceaccounts.ts'
 import { createKubeTransport } from '../../operator/src/cluster/transport.ts'
+import { isKubeError } from '../../operator/src/ports/kube-error.ts'
 import { systemClock } from '../../operator/src/process/clock.ts'
 import { accessOf, agentOf, linesOfParent, type Reach, tell, usageOfThis } from './reach.ts'
 
@@ -21,8 +26,8 @@ export interface FloorChild extends Reach {
 	readonly tenants: readonly FloorTenant[]
 	/** reads at once, all vaults together */
 	readonly reads: number
-	/** Secrets posted at once */
-	readonly posts: number
+	/** requests to the API server at once */
+	readonly calls: number
 }
 
 export interface FloorResult {
@@ -30,8 +35,11 @@ export interface FloorResult {
 	readonly readSeconds: number
 	/** answers of 429, after which a read was tried again a second later */
 	readonly throttled: number
-	readonly posts: number
+	/** of each there are as many GETs, POSTs and status writes */
+	readonly bindings: number
+	readonly getSeconds: number
 	readonly postSeconds: number
+	readonly statusSeconds: number
 	readonly cpu: number
 }
 
@@ -46,6 +54,12 @@ async function pool<T>(items: readonly T[], width: number, work: (item: T) => Pr
 	await Promise.all(Array.from({ length: width }, worker))
 }
 
+/** One of each list in turn, so that what runs at once is of many vaults, and one connection to each is enough. */
+function inTurn<T>(lists: readonly (readonly T[])[]): T[] {
+	const longest = Math.max(0, ...lists.map(({ length }) => length))
+	return Array.from({ length: longest }, (_, i) => lists.flatMap((list) => list.slice(i, i + 1))).flat()
+}
+
 const lines = linesOfParent()
 const first = await lines.next()
 const options = JSON.parse(first.done ? '' : first.value) as FloorChild
@@ -54,20 +68,37 @@ const transport = createKubeTransport({ kubeConfig: accessOf(options), userAgent
 const tokens = createTokens(transport)
 const clients = new Map(
 	options.tenants.map(({ namespace, serviceAccount, audience, clientId, vaultUrl }) => {
-		const assertion = async () => (await tokens.request(namespace, serviceAccount, audience)).token
+		let token: Promise<string> | undefined
+		const request = async () => (await tokens.request(namespace, serviceAccount, audience)).token
+		// The library asks twice for one exchange.
+		const assertion = () => {
+			token ??= request()
+			return token
+		}
 		const retryOptions = { maxRetries: 0 }
 		const credential = new ClientAssertionCredential(options.tenantId, clientId, assertion, { agent, retryOptions })
 		return [namespace, new SecretClient(vaultUrl, credential, { agent, retryOptions })] as const
 	}),
 )
-const values = new Map<string, string>()
+interface Value {
+	readonly value: string
+	readonly version: string
+	readonly updated: string
+}
+interface FloorBinding {
+	readonly namespace: string
+	readonly name: string
+	readonly secrets: readonly string[]
+}
+const values = new Map<string, Value>()
 let throttled = 0
 
 async function read(namespace: string, name: string): Promise<void> {
 	for (;;) {
 		try {
-			const { value = '' } = (await clients.get(namespace)?.getSecret(name)) ?? {}
-			values.set(`${namespace}/${name}`, value)
+			const secret = await clients.get(namespace)?.getSecret(name)
+			const { version = '', updatedOn = new Date(0) } = secret?.properties ?? {}
+			values.set(`${namespace}/${name}`, { value: secret?.value ?? '', version, updated: timeOf(updatedOn) })
 			return
 		} catch (error) {
 			if ((error as { statusCode?: number }).statusCode !== 429) throw error
@@ -77,29 +108,77 @@ async function read(namespace: string, name: string): Promise<void> {
 	}
 }
 
-const bindings = options.tenants.flatMap(({ namespace, bindings }) => bindings.map((each) => ({ namespace, ...each })))
+const timeOf = (date: Date) => date.toISOString().replace(/\.\d+Z$/, 'Z')
+const secretOf = ({ namespace }: FloorBinding, secret: string): Value => {
+	const value = values.get(`${namespace}/${secret}`)
+	if (!value) throw new Error(`${secret} was not read`)
+	return value
+}
+const secretsPath = ({ namespace }: FloorBinding) => `/api/v1/namespaces/${namespace}/secrets`
+const secretName = ({ name }: FloorBinding) => `floor-${name}`
+
+async function get(binding: FloorBinding): Promise<void> {
+	try {
+		await transport.request({ method: 'GET', path: `${secretsPath(binding)}/${secretName(binding)}` })
+	} catch (error) {
+		if (!isKubeError(error, 'notFound')) throw error
+	}
+}
+
+async function post(binding: FloorBinding): Promise<void> {
+	const stringData = Object.fromEntries(binding.secrets.map((of) => [of, secretOf(binding, of).value]))
+	const body = { metadata: { name: secretName(binding) }, stringData }
+	await transport.request({ method: 'POST', path: secretsPath(binding), body })
+}
+
+/** With as many fields as the operator's. */
+async function report(binding: FloorBinding): Promise<void> {
+	const now = timeOf(new Date())
+	const is = (type: string) => ({
+		type,
+		status: 'True',
+		reason: 'Floor',
+		lastTransitionTime: now,
+		observedGeneration: 1,
+	})
+	const status = {
+		observedGeneration: 1,
+		conditions: [
+			{ ...is('Ready'), message: 'All secrets that the spec asks for are in the Secret.' },
+			{ ...is('Fresh'), message: 'What is delivered is what the vault says.' },
+		],
+		secrets: binding.secrets.map((name) => {
+			const { version, updated } = secretOf(binding, name)
+			return { name, objectName: name, version, updated, state: 'Current' }
+		}),
+		synced: `${binding.secrets.length}/${binding.secrets.length}`,
+		secretName: secretName(binding),
+		lastChangeTime: now,
+		lastCheckTime: now,
+	}
+	const path = `${bindingsPath(binding.namespace)}/${binding.name}/status`
+	await transport.request({ method: 'PATCH', path, body: { status } })
+}
+
+const ofNamespaces = options.tenants.map(({ namespace, bindings }) => bindings.map((each) => ({ namespace, ...each })))
+const bindings = inTurn(ofNamespaces)
+const reads = inTurn(
+	ofNamespaces.map((own) => own.flatMap(({ namespace, secrets }) => secrets.map((name) => ({ namespace, name })))),
+)
+const secondsOf = async (work: () => Promise<void>) => {
+	const began = performance.now()
+	await work()
+	return (performance.now() - began) / 1000
+}
 // Without its start: it is run from source, which the operator is not.
 const cpuBefore = usageOfThis().cpu
-const began = performance.now()
-const reads = bindings.flatMap(({ namespace, secrets }) => secrets.map((name) => ({ namespace, name })))
-await pool(reads, options.reads, ({ namespace, name }) => read(namespace, name))
-const readAt = performance.now()
-await pool(bindings, options.posts, async ({ namespace, name, secrets }) => {
-	const stringData = Object.fromEntries(secrets.map((of) => [of, values.get(`${namespace}/${of}`) ?? '']))
-	const metadata = { name: `floor-${name}` }
-	await transport.request({
-		method: 'POST',
-		path: `/api/v1/namespaces/${namespace}/secrets`,
-		body: { metadata, stringData },
-	})
-})
-const postedAt = performance.now()
+const readSeconds = await secondsOf(() => pool(reads, options.reads, ({ namespace, name }) => read(namespace, name)))
+const getSeconds = await secondsOf(() => pool(bindings, options.calls, get))
+const postSeconds = await secondsOf(() => pool(bindings, options.calls, post))
+const statusSeconds = await secondsOf(() => pool(bindings, options.calls, report))
 tell({
-	reads: reads.length,
-	readSeconds: (readAt - began) / 1000,
-	throttled,
-	posts: bindings.length,
-	postSeconds: (postedAt - readAt) / 1000,
+	...{ reads: reads.length, readSeconds, throttled },
+	...{ bindings: bindings.length, getSeconds, postSeconds, statusSeconds },
 	cpu: usageOfThis().cpu - cpuBefore,
 } satisfies FloorResult)
 await transport.close()
