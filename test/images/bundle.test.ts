@@ -102,9 +102,10 @@ it('the client of a vault sends a request without loading the fetch of node', { 
 	writeFileSync(
 		entry,
 		[
-			`import { createHttpHeaders, SecretClient } from ${JSON.stringify(join(OPERATOR, 'vault/sdk.ts'))}`,
+			`import { SecretClient } from ${JSON.stringify(join(OPERATOR, 'vault/sdk.ts'))}`,
+			`import { AnswerHeaders } from ${JSON.stringify(join(OPERATOR, 'vault/answer-headers.ts'))}`,
 			'const httpClient = {',
-			'	sendRequest: async (request) => ({ status: 200, headers: createHttpHeaders(), request, bodyAsText: "{}" }),',
+			'	sendRequest: async (request) => ({ status: 200, headers: new AnswerHeaders({}), request, bodyAsText: "{}" }),',
 			'}',
 			'const getToken = async () => ({ token: "none", expiresOnTimestamp: Date.now() + 3_600_000 })',
 			'const client = new SecretClient("https://payments.vault.azure.net", { getToken }, { httpClient })',

@@ -15,6 +15,8 @@ export const MAX_CONNECTIONS = 64
 // A watch that has ended is opened again at once; more than a few do not end in one moment.
 const MAX_IDLE_OF_STREAMS = 4
 
+const TLS_OPTIONS = ['ca', 'cert', 'key', 'pfx', 'passphrase', 'servername', 'rejectUnauthorized'] as const
+
 export interface Sent {
 	readonly method: string
 	readonly headers: Record<string, string>
@@ -58,13 +60,11 @@ export function createConnections(most: number): Connections {
 	}
 	const agentsFor = (auth: RequestOptions) => {
 		if (closed) throw new KubeError('unreachable', 'the transport is closed')
-		const { ca, cert, key, pfx, passphrase, servername, rejectUnauthorized } = auth
-		const tls = Object.fromEntries(
-			Object.entries({ ca, cert, key, pfx, passphrase, servername, rejectUnauthorized }).filter(
-				([, v]) => v !== undefined,
-			),
-		)
-		if (current && isDeepStrictEqual(current.tls, tls)) return current
+		const known = current
+		// The same files are given again and again, and each request asks.
+		if (known && TLS_OPTIONS.every((name) => isDeepStrictEqual(known.tls[name], auth[name]))) return known
+		const given = TLS_OPTIONS.map((name) => [name, auth[name]] as const)
+		const tls = Object.fromEntries(given.filter(([, value]) => value !== undefined))
 		retire()
 		// Made by the first TLS connection, once for all: it holds the certificates parsed.
 		let secureContext: ReturnType<typeof createSecureContext> | undefined

@@ -136,6 +136,36 @@ describe('keyed queue', () => {
 		await done
 	})
 
+	test('what becomes due later than others wakes nobody when it is added', async () => {
+		const clock = new FakeClock()
+		const sleeps: number[] = []
+		const counting = {
+			now: () => clock.now(),
+			monotonic: () => clock.monotonic(),
+			sleep: (ms: number, signal?: AbortSignal) => {
+				sleeps.push(ms)
+				return clock.sleep(ms, signal)
+			},
+		}
+		const queue = new KeyedQueue({ clock: counting })
+		const done: string[] = []
+		const { stop, done: ended } = start(queue, async (key) => void done.push(key))
+		await clock.advance(0)
+		for (const ms of [30, 20, 10]) {
+			queue.addAfter(`after-${ms}`, ms)
+			await clock.advance(0)
+		}
+		for (let i = 0; i < 100; i++) {
+			queue.addAfter(`later-${i}`, 40 + i)
+			await clock.advance(0)
+		}
+		expect(sleeps).toEqual([3_600_000, 30, 20, 10])
+		await clock.advance(200)
+		expect(done).toEqual(['after-10', 'after-20', 'after-30', ...Array.from({ length: 100 }, (_, i) => `later-${i}`)])
+		stop.abort()
+		await ended
+	})
+
 	test('whoever is worked on is told how late it is after its time', async () => {
 		const clock = new FakeClock()
 		const queue = new KeyedQueue({ clock })

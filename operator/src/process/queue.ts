@@ -120,6 +120,8 @@ export class KeyedQueue {
 	/** starts what may be started; nothing before `run` */
 	#pump: () => void = () => {}
 	#wakeTimer: AbortController | undefined
+	/** when it wakes, monotonic */
+	#wakeAt = Number.POSITIVE_INFINITY
 	#stopped = false
 
 	constructor({ clock, placeOf, minBackoffMs, maxBackoffMs, onError }: KeyedQueueOptions) {
@@ -167,7 +169,8 @@ export class KeyedQueue {
 		const before = this.#delayed.get(key)
 		if (before !== undefined && before <= due) return
 		this.#delayed.set(key, due)
-		this.#wakeTimer?.abort(WOKEN)
+		// What is later is found when it wakes: otherwise each of thousands of keys would look through all of them.
+		if (due < this.#wakeAt) this.#wakeTimer?.abort(WOKEN)
 	}
 
 	/** Runs `key` after its own exponential backoff, which grows with each call until `forget`. */
@@ -334,6 +337,7 @@ export class KeyedQueue {
 			}
 			// An hour when nothing waits: the sleep is cut short by the next addAfter anyway.
 			const wait = Math.min(next - now, 3_600_000)
+			this.#wakeAt = now + wait
 			this.#wakeTimer = new AbortController()
 			await this.#clock.sleep(wait, this.#wakeTimer.signal).catch(() => {})
 		}

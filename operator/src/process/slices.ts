@@ -9,7 +9,8 @@ const SLICE_MS = 10
 
 /**
  * Shares the main thread between passes: in each turn of the event loop so much of their work is done as a slice of time
- * allows. Whose namespace has used least of it goes first.
+ * allows. What comes while nothing waits and some of the slice is left is done at once. Otherwise it waits, and whose namespace has used
+ * least goes first.
  *
  * @param now monotonic milliseconds
  * @param nextTurn resolves in the next turn of the event loop
@@ -17,6 +18,17 @@ const SLICE_MS = 10
 export function createSlices(now: () => number, nextTurn: () => Promise<unknown>): Slices {
 	const waiting = createTurns<{ readonly group: string; go(): void }>()
 	let slicing = false
+	/** of the slice of this turn, milliseconds */
+	let used = 0
+	let counting = false
+	const use = async (ms: number) => {
+		used += ms
+		if (counting) return
+		counting = true
+		await nextTurn()
+		counting = false
+		used = 0
+	}
 	const goOne = (): number => {
 		const next = waiting.shift()
 		const began = now()
@@ -27,15 +39,29 @@ export function createSlices(now: () => number, nextTurn: () => Promise<unknown>
 	}
 	const slice = async () => {
 		slicing = true
+		let tookMs = 0
 		while (waiting.size > 0) {
 			await nextTurn()
-			const until = now() + SLICE_MS
-			while (waiting.size > 0 && goOne() < until);
+			const began = now()
+			while (waiting.size > 0 && goOne() < began + SLICE_MS);
+			tookMs = now() - began
 		}
 		slicing = false
+		void use(tookMs)
 	}
-	return (group, work) =>
-		new Promise((resolve, reject) => {
+	const goNow = <T>(work: () => T): Promise<T> => {
+		const began = now()
+		try {
+			return Promise.resolve(work())
+		} catch (error) {
+			return Promise.reject(error)
+		} finally {
+			void use(now() - began)
+		}
+	}
+	return (group, work) => {
+		if (!slicing && used < SLICE_MS) return goNow(work)
+		return new Promise((resolve, reject) => {
 			const go = () => {
 				try {
 					resolve(work())
@@ -46,6 +72,7 @@ export function createSlices(now: () => number, nextTurn: () => Promise<unknown>
 			waiting.add({ group, subgroup: '', first: false }, { group, go })
 			if (!slicing) void slice()
 		})
+	}
 }
 
 /** Does it at once. */

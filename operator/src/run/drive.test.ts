@@ -45,6 +45,29 @@ test('questions that are open together are asked together, so many at once, and 
 	expect(await result).toEqual(names.map((name) => `${name}: absent at 0`))
 })
 
+test('the time of the vault is measured by one timer, however many questions come and go', async () => {
+	const names = Array.from({ length: 10 }, (_, i) => `q-${i}`)
+	function* oneByOne(): Piece<string> {
+		for (const name of names) yield* ask(read(name))
+		return yield* reading('last')
+	}
+	const { clock, one, result } = openDrive(oneByOne())
+	const sleep = vi.spyOn(clock, 'sleep')
+	for (const name of names) {
+		await settle()
+		await clock.advance(1_000)
+		one(name).asking.waits(true)
+		await clock.advance(5_000)
+		one(name).asking.waits(false)
+		one(name).answer(FAULT)
+	}
+	// Ten seconds were with the vault, and fifty waited for its budget.
+	await clock.advance(49_999)
+	expect(sleep.mock.calls.map(([ms]) => ms)).toEqual([50_000])
+	await clock.advance(1)
+	expect(await result).toBe('last: timeout at 110000')
+})
+
 test('a pass idles while all that is open is with the vault, and not while the cluster is asked', async () => {
 	const idled: string[] = []
 	const open: ((given: Answer) => void)[] = []

@@ -103,7 +103,6 @@ export async function drive<R>(piece: Piece<R>, options: DriveOptions): Promise<
 }
 
 // Made once: an error takes its stack with it, and there is one of these for every question.
-const COUNTED = new Error('nothing is with the vault')
 const ENDED = new Error('the pass has ended')
 const TIMEOUT: Answer = { kind: 'fault', fault: { kind: 'timeout' } }
 
@@ -119,29 +118,37 @@ interface Time {
 	end(): void
 }
 
-/** Counts the time in which at least one question is with the vault. */
+/**
+ * Counts the time in which at least one question is with the vault. Its one timer goes on while none is, and is set again for what is left
+ * when it was too early: questions come and go all the time.
+ */
 function createTime(clock: Clock, limitMs: number, onOver: () => void): Time {
-	let left = limitMs
+	let used = 0
 	let counting = 0
-	let timer: { since: number; stop: AbortController } | undefined
+	let since = 0
+	let timer: AbortController | undefined
 	let over = false
-	const change = (by: 1 | -1) => {
-		counting += by
-		if (counting > 0 && !timer && !over) {
-			const stop = new AbortController()
-			timer = { since: clock.monotonic(), stop }
-			clock.sleep(left, stop.signal).then(
-				() => {
-					over = true
-					onOver()
-				},
-				() => {},
-			)
-		} else if (counting === 0 && timer) {
-			left -= clock.monotonic() - timer.since
-			timer.stop.abort(COUNTED)
-			timer = undefined
+	const usedNow = () => (counting > 0 ? used + clock.monotonic() - since : used)
+	const wait = (ms: number) => {
+		const stop = new AbortController()
+		timer = stop
+		clock.sleep(ms, stop.signal).then(look, () => {})
+	}
+	const look = () => {
+		timer = undefined
+		const left = limitMs - usedNow()
+		if (left > 0) {
+			if (counting > 0) wait(left)
+			return
 		}
+		over = true
+		onOver()
+	}
+	const change = (by: 1 | -1) => {
+		if (counting === 0) since = clock.monotonic()
+		else if (counting + by === 0) used = usedNow()
+		counting += by
+		if (counting > 0 && !timer && !over) wait(limitMs - used)
 	}
 	return {
 		get over() {
@@ -156,6 +163,6 @@ function createTime(clock: Clock, limitMs: number, onOver: () => void): Time {
 				change(is ? 1 : -1)
 			}
 		},
-		end: () => timer?.stop.abort(COUNTED),
+		end: () => timer?.abort(ENDED),
 	}
 }

@@ -45,9 +45,12 @@ it('a burst opens a connection for each call, of which two of each vault stay wh
 		await call(agent)
 		await vi.waitFor(() => expect(free()).toHaveLength(8))
 		expect(new Set(free())).toEqual(before)
-		// As if connections to forty vaults were there.
-		for (let i = 0; i < 40; i++) Object.assign(agent.freeSockets, { [`vault-${i}`]: [] })
+		expect(agent.maxFreeSockets).toBe(16)
+		await Promise.all(Array.from({ length: 40 }, (_, i) => call(agent, { identity: `reader-${i}` })))
+		await vi.waitFor(() => expect(free()).toHaveLength(48))
 		expect(agent.maxFreeSockets).toBe(2)
+		for (const socket of free()) socket?.destroy()
+		await vi.waitFor(() => expect(agent.maxFreeSockets).toBe(16))
 	} finally {
 		agent.destroy()
 	}

@@ -49,16 +49,61 @@ export function createVaultAgent(ca?: string, idle: IdleTimes = { keptMs: KEPT_M
 	// Node's own name of where a connection leads has all options of TLS in it, certificates too, which are the same for all.
 	agent.getName = nameOf
 	closeIdle(agent, idle)
-	// Read each time that a connection is not needed any more.
+	// Read each time that a connection is not needed any more, so it does not count them anew.
+	const free = countFree(agent)
 	Object.defineProperty(agent, 'maxFreeSockets', {
 		get: () => {
-			const kept = Object.values(agent.freeSockets)
-			const vaults = Math.max(kept.length, 1)
-			if (kept.reduce((sum, sockets) => sum + (sockets?.length ?? 0), 0) >= KEPT_AT_MOST) return 0
-			return Math.min(KEPT_OF_ONE, Math.max(KEPT_PER_VAULT, Math.floor(KEPT_OF_ALL / vaults)))
+			if (free.connections >= KEPT_AT_MOST) return 0
+			return Math.min(KEPT_OF_ONE, Math.max(KEPT_PER_VAULT, Math.floor(KEPT_OF_ALL / Math.max(free.peers, 1))))
 		},
 	})
 	return agent
+}
+
+/** How many connections nothing needs now, and of how many vaults and identities they are. */
+function countFree(agent: Agent): { readonly connections: number; readonly peers: number } {
+	const names = new WeakMap<object, string>()
+	const free = new Map<object, string>()
+	const ofPeer = new Map<string, number>()
+	const taken = (socket: object) => {
+		const name = free.get(socket)
+		if (name === undefined) return
+		free.delete(socket)
+		const left = (ofPeer.get(name) ?? 0) - 1
+		if (left > 0) ofPeer.set(name, left)
+		else ofPeer.delete(name)
+	}
+	const connect = agent.createConnection.bind(agent)
+	agent.createConnection = (options, done) => {
+		const socket = connect(options, done)
+		if (!socket) return socket
+		names.set(socket, agent.getName(options))
+		socket.once('close', () => taken(socket))
+		return socket
+	}
+	const keepAlive = agent.keepSocketAlive.bind(agent)
+	agent.keepSocketAlive = (socket) => {
+		const isKept: unknown = keepAlive(socket)
+		const name = names.get(socket) ?? ''
+		if (isKept === true && !free.has(socket)) {
+			free.set(socket, name)
+			ofPeer.set(name, (ofPeer.get(name) ?? 0) + 1)
+		}
+		return isKept
+	}
+	const reuse = agent.reuseSocket.bind(agent)
+	agent.reuseSocket = (socket, request) => {
+		taken(socket)
+		reuse(socket, request)
+	}
+	return {
+		get connections() {
+			return free.size
+		},
+		get peers() {
+			return ofPeer.size
+		},
+	}
 }
 
 /** Gives each connection that nothing needs the time after which the agent closes it. */

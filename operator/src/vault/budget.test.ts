@@ -345,4 +345,24 @@ describe('requests to all vaults together', () => {
 		await clock.advance(1)
 		expect(shares.each).toBe(8)
 	})
+
+	it('are shared with vaults whose calls only wait for a token', async () => {
+		const clock = new FakeClock()
+		const shares = createShares(() => clock.monotonic(), 8)
+		const [first, others] = [
+			createBudget({ clock, maxPerSecond: 40, shares }),
+			Array.from({ length: 3 }, () => createBudget({ clock, maxPerSecond: 40, shares })),
+		]
+		const challenged = others.map((each) => each.expect())
+		expect(others.map(({ idle }) => idle)).toEqual([false, false, false])
+		let running = 0
+		for (let n = 0; n < 20; n++)
+			void first.acquire({ lane: 'refresh', namespace: 'a', signal: never }).then(() => running++)
+		await settle()
+		expect(running).toBe(2)
+		for (const ended of challenged) ended()
+		expect(others.map(({ idle }) => idle)).toEqual([true, true, true])
+		await clock.advance(2_000)
+		expect(shares.each).toBe(8)
+	})
 })

@@ -22,6 +22,11 @@ export interface Place {
 export interface Budget {
 	/** @throws VaultError (throttled) when it would take too long, or `signal.reason` */
 	acquire(turn: Turn): Promise<Place>
+	/**
+	 * A request that takes no place is under way, and calls will follow it: the vault counts among those that share. Call what it answers
+	 * when that request has ended.
+	 */
+	expect(): () => void
 	/** calls per second that are sustained now */
 	readonly perSecond: number
 	/** Nobody waits, nothing runs, and nothing that was learnt would be lost. */
@@ -91,6 +96,7 @@ export function createBudget(options: BudgetOptions): Budget {
 	let asked = false
 	const waiting = createTurns<Waiter>()
 	const inFlight = { first: 0, refresh: 0 }
+	let expected = 0
 	let waitingRefreshes = 0
 	/** of the last call that was granted */
 	let last: Lane = 'refresh'
@@ -114,8 +120,7 @@ export function createBudget(options: BudgetOptions): Budget {
 		hasPlace(lane) && (lane === 'refresh' || last === 'refresh' || waitingRefreshes === 0)
 	const laneOf = ({ first }: Waiting): Lane => (first ? 'first' : 'refresh')
 	/** Among the vaults that share while it is asked for anything. */
-	const count = () => {
-		const isAsked = underWay() + waiting.size > 0
+	const count = (isAsked = underWay() + waiting.size + expected > 0) => {
 		if (isAsked === asked) return
 		asked = isAsked
 		options.shares?.asks(vault, isAsked)
@@ -152,8 +157,14 @@ export function createBudget(options: BudgetOptions): Budget {
 		}
 		clock.sleep(ms, own.stop.signal).then(wake, () => {})
 	}
+	const rest = () => {
+		count()
+		timer?.stop.abort(WOKEN)
+		timer = undefined
+	}
 	/** Grants what can be granted, turns away who would wait too long, and sleeps until either can happen again. */
 	const pump = () => {
+		if (waiting.size === 0) return rest()
 		const now = clock.monotonic()
 		const blocked = rate.blockedMs(now)
 		let patience = Number.POSITIVE_INFINITY
@@ -171,12 +182,8 @@ export function createBudget(options: BudgetOptions): Budget {
 			if (!next || !rate.take(now, next.lane)) break
 			next.grant(place(next.lane))
 		}
+		if (waiting.size === 0) return rest()
 		count()
-		if (waiting.size === 0) {
-			timer?.stop.abort(WOKEN)
-			timer = undefined
-			return
-		}
 		// With all places taken the next release pumps.
 		const next = Math.min(...lanes().map((lane) => rate.waitMs(now, lane)))
 		wakeAt(now, Math.min(next, patience))
@@ -190,6 +197,12 @@ export function createBudget(options: BudgetOptions): Budget {
 					return
 				}
 				const since = clock.monotonic()
+				count(true)
+				if (waiting.size === 0 && mayGo(lane) && rate.take(since, lane)) {
+					observeWait(lane, 0)
+					resolve(place(lane))
+					return
+				}
 				const at: Waiting = { group: namespace, subgroup: '', first: lane === 'first' }
 				const end = () => {
 					if (lane === 'refresh') waitingRefreshes--
@@ -216,15 +229,22 @@ export function createBudget(options: BudgetOptions): Budget {
 				signal.addEventListener('abort', abort, { once: true })
 				waiting.add(at, waiter)
 				if (lane === 'refresh') waitingRefreshes++
-				count()
 				pump()
 			})
+		},
+		expect() {
+			expected++
+			count()
+			return () => {
+				expected--
+				count()
+			}
 		},
 		get perSecond() {
 			return rate.perSecond(clock.monotonic())
 		},
 		get idle() {
-			return underWay() === 0 && waiting.size === 0 && rate.isFull(clock.monotonic())
+			return underWay() + expected === 0 && waiting.size === 0 && rate.isFull(clock.monotonic())
 		},
 	}
 }

@@ -1,10 +1,11 @@
 import { type Agent, request as open, type RequestOptions } from 'node:https'
 import { answerTo } from '../process/abort.ts'
 import type { Asker } from './agent.ts'
+import { AnswerHeaders } from './answer-headers.ts'
 import type { Sender } from './http.ts'
 import { endTunnelWith } from './tunnel.ts'
 
-type Library = Pick<typeof import('./sdk.ts'), 'createHttpHeaders' | 'RestError'>
+type Library = Pick<typeof import('./sdk.ts'), 'RestError'>
 
 /**
  * Node's own client for the last step of the library's pipeline. The library's is ready for uploads, progress and packed answers as
@@ -14,7 +15,7 @@ type Library = Pick<typeof import('./sdk.ts'), 'createHttpHeaders' | 'RestError'
  *
  * @param asker for whom it sends: connections are apart
  */
-export function createSender({ createHttpHeaders, RestError }: Library, ours: Agent, asker: Asker): Sender {
+export function createSender({ RestError }: Library, ours: Agent, asker: Asker): Sender {
 	return {
 		async send(request, signal) {
 			const { protocol, hostname, port, pathname, search } = new URL(request.url)
@@ -37,11 +38,6 @@ export function createSender({ createHttpHeaders, RestError }: Library, ours: Ag
 				throw new RestError(message, { code, request })
 			}
 		},
-		headersOf(answer) {
-			const headers = createHttpHeaders()
-			for (const [name, value = ''] of Object.entries(answer.headers))
-				headers.set(name, Array.isArray(value) ? (value[0] ?? '') : value)
-			return headers
-		},
+		headersOf: ({ headers }) => new AnswerHeaders(headers),
 	}
 }

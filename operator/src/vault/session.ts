@@ -144,7 +144,10 @@ export function createSession(
 			// Only a request with a token is one that the budget counts. The one without is the first of a client's life, is
 			// refused whatever the vault holds, and an exchange at Entra and a read that waits its turn follow it. Taking the
 			// place here and not around the whole call, a tenant whose Entra hangs holds no place of a vault that others use.
-			if (!request.headers.has('authorization')) return send()
+			if (!request.headers.has('authorization')) {
+				// At a start many vaults are asked for this at one moment. Who comes first would take all connections, and lose them to the others.
+				return send().finally(budget.expect())
+			}
 			call.opened()
 			call.ask.waits?.(true)
 			const place = await budget
@@ -164,8 +167,8 @@ export function createSession(
 	let exchanges = 0
 	const { origin, hostname: vault } = new URL(key.vaultUrl)
 	const build = async (): Promise<SecretClient> => {
-		const { ClientAssertionCredential, createHttpHeaders, RestError, SecretClient } = await import('./sdk.ts')
-		const library = { createHttpHeaders, RestError }
+		const { ClientAssertionCredential, RestError, SecretClient } = await import('./sdk.ts')
+		const library = { RestError }
 		const identity = identityOf(key)
 		const sender = createSender(library, connections, { identity })
 		const onSend = () => {
