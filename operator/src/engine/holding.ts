@@ -58,6 +58,8 @@ export type Verdict =
 
 /** Pure rules of a destination: what it would do with a change. */
 export interface DestinationRules {
+	/** of the place, where a spec gives it one: under another name it is a former place */
+	readonly name?: string | undefined
 	/** bytes of all files together that it takes: with more of them nothing is written, so no more are read. Default: as many as there are */
 	readonly most?: number | undefined
 	judge(change: Change): Verdict

@@ -1,5 +1,4 @@
 import type { Manifest } from 'purista-azure-mounted-secret-store/manifest'
-import { isSecretBinding } from '../api/deliveries.ts'
 import { asBefore, isChange, type Planned, withoutRefused } from './change.ts'
 import type { EntryResult } from './entry.ts'
 import type { Change, Holding, Verdict } from './holding.ts'
@@ -111,11 +110,10 @@ const waiting = (
 /** What became of the place under its former name: it waits until the new one holds all that the spec names, then it goes. */
 export type Former = { readonly kind: 'done' } | { readonly kind: 'waits'; readonly name: string } | Refusal | Away
 
-export function* removeFormer({ binding, status, source }: PassInput, known: Knowledge): Piece<Former> {
+export function* removeFormer({ binding, status, source, rules }: PassInput, known: Knowledge): Piece<Former> {
 	const { secretName: name } = status
 	// Of a binding that is delivered into volumes now, the Secret of before is a former place.
-	const present = isSecretBinding(binding) ? binding.delivery.name : undefined
-	if (name === undefined || name === present) return { kind: 'done' }
+	if (name === undefined || name === rules.name) return { kind: 'done' }
 	const isThere = (file: string) => secretInManifest(holdingOf(known), file, source.vaultUrl) !== undefined
 	if (!binding.secrets.every((each) => each.optional || isThere(each.name))) return { kind: 'waits', name }
 	return (yield* ask({ ask: 'removeFormer', formerName: name })).answer

@@ -8,6 +8,7 @@ import { removeGenerations } from '../destinations/mount/atomic-writer.ts'
 import type { Source } from '../engine/source.ts'
 import type { Destination } from '../ports/destination.ts'
 import type { Clock } from '../process/clock.ts'
+import { createOneByOne } from '../process/one-by-one.ts'
 import type { MakeForms } from '../run/answer.ts'
 import { createVaults } from '../vault/pool.ts'
 import { type Account, findAccount } from './account.ts'
@@ -177,13 +178,8 @@ const indent = (text: string) => text.replaceAll(/^/gm, '  ')
 
 /** Questions of several bindings one after the other. @param confirm undefined: nobody is asked, and all is well */
 function oneAtATime(confirm: LocalDeps['confirm']): (question: string) => Promise<boolean> {
-	let last: Promise<unknown> = Promise.resolve()
-	return (question) => {
-		if (!confirm) return Promise.resolve(true)
-		const next = last.then(() => confirm(question))
-		last = next.catch(() => {})
-		return next
-	}
+	const oneByOne = createOneByOne()
+	return (question) => (confirm ? oneByOne('', () => confirm(question)) : Promise.resolve(true))
 }
 
 function sourceOf({ namespace, identity, vaultUrl = '' }: Binding, { id, tenantId }: Account): Source {

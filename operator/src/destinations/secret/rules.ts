@@ -34,7 +34,7 @@ export function secretRules(binding: SecretBinding): DestinationRules & { planne
 		const verdict = verdictOf(binding, planned(change), change)
 		return verdict.kind === 'refused' ? { ...verdict, lasting: true } : verdict
 	}
-	return { planned, most: MAX_SECRET_BYTES, judge }
+	return { planned, name: binding.delivery.name, most: MAX_SECRET_BYTES, judge }
 }
 
 /**
