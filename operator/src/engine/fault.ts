@@ -17,8 +17,8 @@ export type VaultFault =
 	| { kind: 'nameCollision' }
 	/** the value does not follow the rule of `decode`; `size` and `time`: it takes more than is given to one value */
 	| { kind: 'decode'; rule: 'Base64' | 'Base64Url' | 'Hex' | 'size' | 'time' }
-	/** no JSON, or nothing at the pointer */
-	| { kind: 'property'; rule: 'json' | 'pointer' | 'depth' | 'size' | 'time' }
+	/** no JSON, nothing at the pointer, or a text there that UTF-8 cannot write */
+	| { kind: 'property'; rule: 'json' | 'pointer' | 'text' | 'depth' | 'size' | 'time' }
 	| {
 			kind: 'certificate'
 			rule:

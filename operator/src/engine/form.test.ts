@@ -37,6 +37,13 @@ describe('a file', () => {
 	const faults: [string, Form, string, ParsedCertificate, VaultFault][] = [
 		['that should be JSON', value('None', '/a'), 'x', pair, { kind: 'property', rule: 'json' }],
 		['that lacks the property', value('None', '/b'), '{"a":"x"}', pair, { kind: 'property', rule: 'pointer' }],
+		[
+			'whose property is half of a character',
+			value('None', '/a'),
+			'{"a":"x\\ud800"}',
+			pair,
+			{ kind: 'property', rule: 'text' },
+		],
 		['that should be hexadecimal', value('Hex'), 'x', pair, { kind: 'decode', rule: 'Hex' }],
 		['of more levels than JSON needs', value('None', '/a'), '['.repeat(200), pair, { kind: 'property', rule: 'depth' }],
 		['of a value that is too large', value('Hex'), '00'.repeat(25_001), pair, { kind: 'decode', rule: 'size' }],

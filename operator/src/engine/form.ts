@@ -97,6 +97,8 @@ function textOf(value: string, json: () => ParsedJson, { property, decode }: Ext
 		if (parsed.kind !== 'json') return broken({ kind: 'property', rule: parsed.kind === 'tooDeep' ? 'depth' : 'json' })
 		const pointed = pointInto(parsed.value, property)
 		if (pointed === undefined) return broken({ kind: 'property', rule: 'pointer' })
+		// JSON may escape half of a surrogate pair, and what is written of it would be another value.
+		if (!pointed.isWellFormed()) return broken({ kind: 'property', rule: 'text' })
 		text = pointed
 	}
 	if (decode === 'None') return { kind: 'content', content: text }

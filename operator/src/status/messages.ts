@@ -177,6 +177,10 @@ const PROPERTY_RULES = {
 		'JSON value',
 		'has nothing where property points. Write the pointer as in /database/password, with ~1 for a slash and ~0 for a tilde in a name.',
 	],
+	text: [
+		'JSON value',
+		'has half of a character where property points, which no file can hold. Store the whole character.',
+	],
 	depth: ['JSON value', 'has more than 128 levels. Store flatter JSON.'],
 } as const
 
