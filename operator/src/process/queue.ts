@@ -57,8 +57,7 @@ export interface Turn {
 	 * Waits for something that has its own turns and needs no worker, and lends the worker meanwhile. For its group the key goes
 	 * on counting, for its subgroup not.
 	 *
-	 * @param options `ifRoom`: keeps the worker when there are too many that lent theirs. `isLight`: the work has read nothing yet that takes
-	 * memory
+	 * @param options `ifRoom`: keeps the worker when there are too many that lent theirs. `isLight`: it has read nothing that takes memory
 	 */
 	lend<T>(until: () => Promise<T>, options?: LendOptions): Promise<T>
 }

@@ -132,9 +132,9 @@ function createTime(clock: Clock, limitMs: number, onOver: () => void): Time {
 	const wait = (ms: number) => {
 		const stop = new AbortController()
 		timer = stop
-		clock.sleep(ms, stop.signal).then(look, () => {})
+		clock.sleep(ms, stop.signal).then(onTime, () => {})
 	}
-	const look = () => {
+	const onTime = () => {
 		timer = undefined
 		const left = limitMs - usedNow()
 		if (left > 0) {
