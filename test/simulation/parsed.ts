@@ -12,6 +12,7 @@ interface Read {
 }
 
 const objects = new WeakMap<BindingObject, Parsed>()
+const statuses = new WeakMap<object, Parsed['status']>()
 const specs = new WeakMap<BindingObject['spec'], Read>()
 
 /** What `parseBinding` makes of it. Objects are never changed, so of one object always the same; nodes share it with the operator. */
@@ -33,8 +34,12 @@ function withoutStatus(object: BindingObject): Parsed {
 	return parsed
 }
 
-/** As `parseBinding` reads it. */
+/** As `parseBinding` reads it. Most of what is edited leaves it as it was. */
 function statusOf({ status = {} }: BindingObject): Parsed['status'] {
+	const known = statuses.get(status)
+	if (known) return known
 	const read = statusSchema.safeParse(status)
-	return read.success ? read.data : {}
+	const parsed = read.success ? read.data : {}
+	statuses.set(status, parsed)
+	return parsed
 }

@@ -73,11 +73,13 @@ export class World {
 		this.watchings = [this.watching]
 		const isLate = () => this.network.lateWrites > 0
 		this.judge = new Judge({ vaults: this.vaults, times, absentMs: ABSENT_MS, ordered: true, isLate })
-		this.wishes = new Wishes(this.vaults, this.watchings, times, POLL_MS)
 		for (const vault of VAULTS) {
 			for (const name of OBJECT_NAMES) if (name !== 'delta') this.vaults.rotate(vault, name)
 			for (const name of SELECTABLE) this.vaults.tag(vault, name, { [TAG[0]]: TAG[1] })
 		}
+		// With the vaults as they are when it begins.
+		this.wishes = new Wishes(this.vaults, this.watchings, times, POLL_MS)
+		this.during(() => {})
 		const creationTimestamp = new Date(agenda.serverNow()).toISOString().replace('.000Z', 'Z')
 		const resourceVersion = this.secrets.nextVersion()
 		const metadata = {
@@ -283,9 +285,9 @@ export class World {
 		while (why !== undefined && this.agenda.monotonic < until && this.judge.problems.length === 0) {
 			const before = this.written()
 			this.run(POLL_EVERY_MS)
+			const after = this.written()
 			// Nothing was written, so nothing is other than it was, unless time itself turned something.
-			if (before.some((each, i) => each !== this.written()[i]) || this.agenda.monotonic >= until)
-				why = this.difference()
+			if (before.some((each, i) => each !== after[i]) || this.agenda.monotonic >= until) why = this.difference()
 		}
 		if (why !== undefined) this.judge.problems.push(`after everything was healed: ${why}`)
 		for (const watching of this.watchings) watching.before = []

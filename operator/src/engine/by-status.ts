@@ -46,11 +46,18 @@ export type StatusEntries = ReadonlyMap<string, SecretStatus>
 const freshOf = ({ conditions = [] }: BindingStatus) => conditions.find(({ type }) => type === 'Fresh')
 
 /** All of a status that a node follows. The time of the poll is not among it. */
-export const textOfStatus = (status: BindingStatus): string => {
+export function textOfStatus(status: BindingStatus): string {
+	const known = texts.get(status)
+	if (known !== undefined) return known
 	const { observedGeneration, vault, secrets = [] } = status
 	const said = secrets.map((each) => [each.name, each.objectName, each.reason, textOf(each)])
-	return JSON.stringify([observedGeneration, vault, freshOf(status)?.reason, said])
+	const text = JSON.stringify([observedGeneration, vault, freshOf(status)?.reason, said])
+	texts.set(status, text)
+	return text
 }
+
+/** Each pass asks for it several times, and most find the status of before. A status is not changed once it is read. */
+const texts = new WeakMap<BindingStatus, string>()
 
 /** What the status says of one secret, as far as it asks for a read. A reason does not: who reads settles by the read itself. */
 export const textOf = ({ version, updated, expires, state }: SecretStatus): string =>

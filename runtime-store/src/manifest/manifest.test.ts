@@ -177,6 +177,41 @@ describe('sameContent', () => {
 	})
 })
 
+/** All that differ from a value in one place: another text, number or boolean there, or nothing. */
+function* changed(value: unknown): Generator<unknown> {
+	if (typeof value === 'string') yield `${value}+`
+	else if (typeof value === 'number') yield value + 1
+	else if (typeof value === 'boolean') yield !value
+	else if (Array.isArray(value)) {
+		for (const [i, item] of value.entries()) {
+			yield value.toSpliced(i, 1)
+			for (const other of changed(item)) yield value.with(i, other)
+		}
+	} else if (typeof value === 'object' && value !== null) {
+		const entries = Object.entries(value)
+		for (const [i, [key, item]] of entries.entries()) {
+			if (OPTIONAL.has(key)) yield Object.fromEntries(entries.toSpliced(i, 1))
+			for (const other of changed(item)) yield Object.fromEntries(entries.with(i, [key, other]))
+		}
+	}
+}
+const OPTIONAL = new Set(['created', 'updated', 'notBefore', 'expires', 'contentType', 'form', 'vault', 'prefix'])
+
+it('sameContent is what a comparison of the texts would be, for any manifest and any change of it', () => {
+	const textOf = (manifest: Manifest) => serializeManifest({ ...manifest, revision: 0 })
+	fc.assert(
+		fc.property(anyManifest, (manifest) => {
+			expect(sameContent(manifest, reversed(manifest) as Manifest)).toBe(true)
+			for (const other of changed(manifest) as Generator<Manifest>) {
+				if (other.vault === undefined) continue
+				const isSame = textOf(manifest) === textOf(other)
+				expect([sameContent(manifest, other), sameContent(other, manifest)]).toEqual([isSame, isSame])
+			}
+		}),
+		{ numRuns: 20 },
+	)
+})
+
 describe('parseManifest', () => {
 	const parse = (change: Record<string, unknown>) => parseManifest(JSON.stringify({ ...example, ...change }))
 

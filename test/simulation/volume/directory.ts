@@ -1,5 +1,5 @@
 // The directory of a volume in the node's memory, as a place to deliver to: operator/src/destinations/mount without a disk.
-import { MANIFEST_FILE, serializeManifest } from 'purista-azure-mounted-secret-store/manifest'
+import { MANIFEST_FILE, type Manifest, serializeManifest } from 'purista-azure-mounted-secret-store/manifest'
 import { createNodeMemory } from '../../../operator/src/destinations/volume/memory.ts'
 import { createVolumeDestination } from '../../../operator/src/destinations/volume/volume-destination.ts'
 import type { Content } from '../../../operator/src/engine/decode.ts'
@@ -25,6 +25,7 @@ const { rules } = createVolumeDestination({
 interface Token {
 	generation: string
 	manifestText: string | undefined
+	manifest: Manifest | undefined
 }
 
 /** The generation that is shown. Another one takes its place as a whole. */
@@ -59,7 +60,7 @@ export class Directory {
 			manifest,
 			revision: manifest?.revision ?? 0,
 			content: (name) => texts.get(name),
-			token: { generation: `..${this.#generation}`, manifestText } satisfies Token,
+			token: { generation: `..${this.#generation}`, manifestText, manifest } satisfies Token,
 		}
 	}
 

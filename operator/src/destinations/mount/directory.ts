@@ -37,6 +37,8 @@ export interface DirectoryOptions {
 interface Token {
 	readonly generation: string
 	readonly manifestText: string | undefined
+	/** what that text says */
+	readonly manifest: Manifest | undefined
 }
 
 /**
@@ -66,7 +68,8 @@ export function createDirectoryDestination(options: DirectoryOptions): Destinati
 				const tooMuch = limit?.(sizesAfter(change))
 				if (tooMuch) return tooMuch
 				if (on === undefined) return create ? { kind: 'fits', files: true } : { kind: 'nothing' }
-				const isSame = serializeManifest(manifest) === tokenOf(on).manifestText
+				// The very one that was read says what its text says.
+				const isSame = isRead(manifest, on) || serializeManifest(manifest) === tokenOf(on).manifestText
 				return files || !isSame ? { kind: 'fits', files } : { kind: 'nothing' }
 			},
 		},
@@ -92,7 +95,7 @@ export function createDirectoryDestination(options: DirectoryOptions): Destinati
 			const generation = { set: files, keep: kept, now: clock.now() }
 			const written = await writeGeneration(path, generation, modes, (current) => current === before)
 			if (written === undefined) return { kind: 'lostRace' }
-			const token: Token = { generation: written, manifestText }
+			const token: Token = { generation: written, manifestText, manifest }
 			return { kind: 'written', holding: holdingOf(path, [...kept, ...files.keys()], manifest, token) }
 		},
 		// Whoever names the directory names one, so it has no former name.
@@ -105,8 +108,11 @@ export function sizesAfter({ set, drop, manifest, on }: Change): Map<string, num
 	const sizes = new Map([...(on?.files ?? [])].map(([name, { bytes }]) => [name, bytes]))
 	for (const name of drop) sizes.delete(name)
 	for (const [name, content] of set) sizes.set(name, Buffer.byteLength(content))
-	return sizes.set(MANIFEST_FILE, Buffer.byteLength(serializeManifest(manifest)))
+	return on && isRead(manifest, on) ? sizes : sizes.set(MANIFEST_FILE, Buffer.byteLength(serializeManifest(manifest)))
 }
+
+/** The very one that was read, or written last. */
+const isRead = (manifest: Manifest, on: Holding) => manifest === tokenOf(on).manifest
 
 // Made by `readHolding` alone, for this destination alone.
 const tokenOf = ({ token }: Holding): Token => token as Token
@@ -146,7 +152,7 @@ async function readHolding(path: string, generation: string): Promise<Holding | 
 			manifest: manifest.value,
 			revision: manifest.value?.revision ?? 0,
 			content: (name) => contents.get(name),
-			token: { generation, manifestText: manifest.text } satisfies Token,
+			token: { generation, manifestText: manifest.text, manifest: manifest.value } satisfies Token,
 		}
 	} catch (error) {
 		if (isMissing(error)) return undefined
