@@ -178,8 +178,8 @@ export function act(world: World, action: Action): void {
 }
 
 /**
- * The operator has followed the last edit, and no Secret waits under a former name: the status remembers one alone, so one
- * that is renamed again while it is incomplete stays behind. That is known, and not mended yet.
+ * The operator has followed the last edit, and no Secret waits under a former name: the status remembers one alone, so of one
+ * that is renamed again while it is incomplete a process that starts in between does not know.
  */
 function isRenameOver({ watching, binding, shape }: World): boolean {
 	const shown = binding.status?.['secretName']

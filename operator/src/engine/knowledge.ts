@@ -84,6 +84,10 @@ export interface Knowledge {
 	readonly driftCheckedAt: number
 	/** files whose foreign writer wrote our own value: name → writer */
 	readonly accepted: ReadonlyMap<string, string>
+	/** name of the place of the last pass, where it has one */
+	readonly place?: string | undefined
+	/** names of places that the spec gave up before they were complete: the status has room for the one before them alone */
+	readonly leftPlaces: readonly string[]
 	/** the change that was refused last, until another one is written */
 	readonly refused?: Refused | undefined
 	/** highest revision of the manifest that was seen */
@@ -114,6 +118,7 @@ export const nothingKnown = (uid: string): Knowledge => ({
 	readBefore: false,
 	driftCheckedAt: Number.NEGATIVE_INFINITY,
 	accepted: new Map(),
+	leftPlaces: [],
 	revision: 0,
 	pollHistory: NO_POLLS,
 })

@@ -17,7 +17,7 @@ import { refusedBy } from './refused.ts'
 import { ended, failed, polledResult, tooMany, writtenOf } from './result.ts'
 import { sameSource } from './source.ts'
 import type { Polling } from './values.ts'
-import { removeFormer, write } from './write.ts'
+import { placesOf, removeFormer, write } from './write.ts'
 
 /**
  * One pass from what is true to what is wanted. It asks, and decides; it does nothing itself, and nothing but the arrivals
@@ -105,7 +105,7 @@ interface Begun {
 }
 
 function begin(input: PassInput): Begun {
-	const { binding, status, source, at, learnFrom } = input
+	const { binding, status, source, rules, at, learnFrom } = input
 	const isOther = !sameSource(input.knowledge.source, source)
 	const known = isOther ? knownOfNo(input.knowledge, source) : input.knowledge
 	const asked = isAsked(binding, status, known) || (isOther && input.knowledge.source !== undefined)
@@ -115,7 +115,13 @@ function begin(input: PassInput): Begun {
 	// Another policy judges anew what was flawed.
 	const secrets = asked ? new Map([...known.secrets].filter(([, { finding }]) => !finding)) : known.secrets
 	return {
-		knowledge: { ...known, secrets, ...(asked && { refused: undefined }), ...(seenStatus && { seenStatus }) },
+		knowledge: {
+			...known,
+			secrets,
+			...placesOf(known, rules.name),
+			...(asked && { refused: undefined }),
+			...(seenStatus && { seenStatus }),
+		},
 		readBack: isReadBackDue(known, asked, at),
 		due,
 		polls: due ? known.polls : known.polls + 1,

@@ -114,7 +114,7 @@ export function* polledResult(input: PassInput, done: Done, known: Knowledge): P
 		return updated === undefined || !written.holding ? [] : [Math.max(0, at.now / 1000 - updated)]
 	})
 	return {
-		knowledge: known,
+		knowledge: done.former.kind === 'done' ? { ...known, leftPlaces: [] } : known,
 		outcome,
 		firstSeen: done.firstSeen,
 		written: writtenOf(written),

@@ -107,14 +107,29 @@ const waiting = (
 	withheld: { reason, message, names: planned.results.filter(isChange).map(({ wanted }) => wanted.name) },
 })
 
-/** What became of the place under its former name: it waits until the new one holds all that the spec names, then it goes. */
+/** What became of places under former names: they wait until the present one holds all that the spec names, then they go. */
 export type Former = { readonly kind: 'done' } | { readonly kind: 'waits'; readonly name: string } | Refusal | Away
 
 export function* removeFormer({ binding, status, source, rules }: PassInput, known: Knowledge): Piece<Former> {
-	const { secretName: name } = status
+	const { secretName } = status
 	// Of a binding that is delivered into volumes now, the Secret of before is a former place.
-	if (name === undefined || name === rules.name) return { kind: 'done' }
+	const names = [...new Set([...(secretName === undefined ? [] : [secretName]), ...known.leftPlaces])]
+	const [name, ...others] = names.filter((each) => each !== rules.name)
+	if (name === undefined) return { kind: 'done' }
 	const isThere = (file: string) => secretInManifest(holdingOf(known), file, source.vaultUrl) !== undefined
 	if (!binding.secrets.every((each) => each.optional || isThere(each.name))) return { kind: 'waits', name }
-	return (yield* ask({ ask: 'removeFormer', formerName: name })).answer
+	for (const formerName of [name, ...others]) {
+		const { answer } = yield* ask({ ask: 'removeFormer', formerName })
+		if (answer.kind !== 'done') return answer
+	}
+	return { kind: 'done' }
+}
+
+/** Where the last pass delivered to, and what is left of names that the spec has no more. */
+export function placesOf(
+	{ place, leftPlaces }: Knowledge,
+	name: string | undefined,
+): Pick<Knowledge, 'place' | 'leftPlaces'> {
+	const left = place === undefined || leftPlaces.includes(place) ? leftPlaces : [...leftPlaces, place]
+	return { place: name, leftPlaces: left.filter((each) => each !== name) }
 }
