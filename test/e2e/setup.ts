@@ -29,10 +29,8 @@ export const VAULTS = [
 		'shop-prod',
 		'volume-content',
 		'volume-denied',
-		'volume-attack',
 		'volume-down',
 		'volume-inline',
-		'volume-life',
 		'volume-canary',
 	],
 ]
