@@ -69,7 +69,5 @@ ENV MALLOC_ARENA_MAX=1
 # V8 lets its heap grow by what the machine has, to some times of what is in use: 1,000 bindings took 370 MB. This way they take
 # 180 at a start, for a tenth more CPU (`npm run bench -- scale`): collect when the heap has grown by 30 %, and let 8 MB pass for young. With 20 %
 # and 2 MB it was 148, for half as much CPU again at the start: not taken.
-# One thread of V8 for collecting and compiling, where node starts four: a start took a tenth less processor time on two cores, and 3 MB less
-# (test/README.md has the figures).
 # Without --enable-source-maps (15 MB of 85 when idle): the operator looks up its own lines when it logs an error.
-ENTRYPOINT ["/usr/local/bin/node", "--max-semi-space-size=8", "--heap-growing-percent=30", "--v8-pool-size=1", "/app/main.mjs"]
+ENTRYPOINT ["/usr/local/bin/node", "--max-semi-space-size=8", "--heap-growing-percent=30", "/app/main.mjs"]

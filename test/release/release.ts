@@ -31,7 +31,7 @@ export const IMAGES: readonly Published[] = [
 		name: 'azure-secret-binding-operator',
 		entry: 'operator/src/main.ts',
 		ports: [8080, 8081],
-		flags: ['--max-semi-space-size=8', '--heap-growing-percent=30', '--v8-pool-size=1'],
+		flags: ['--max-semi-space-size=8', '--heap-growing-percent=30'],
 		env: { MALLOC_ARENA_MAX: '1' },
 		beside: {},
 	},

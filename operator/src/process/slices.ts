@@ -9,8 +9,7 @@ const SLICE_MS = 10
 
 /**
  * Shares the main thread between passes: in each turn of the event loop so much of their work is done as a slice of time
- * allows. What comes while nothing waits and some of the slice is left is done at once. Otherwise it waits, and whose namespace has used
- * least goes first.
+ * allows. Whose namespace has used least of it goes first.
  *
  * @param now monotonic milliseconds
  * @param nextTurn resolves in the next turn of the event loop
@@ -18,17 +17,6 @@ const SLICE_MS = 10
 export function createSlices(now: () => number, nextTurn: () => Promise<unknown>): Slices {
 	const waiting = createTurns<{ readonly group: string; go(): void }>()
 	let slicing = false
-	/** of the slice of this turn, milliseconds */
-	let used = 0
-	let counting = false
-	const use = async (ms: number) => {
-		used += ms
-		if (counting) return
-		counting = true
-		await nextTurn()
-		counting = false
-		used = 0
-	}
 	const goOne = (): number => {
 		const next = waiting.shift()
 		const began = now()
@@ -39,29 +27,15 @@ export function createSlices(now: () => number, nextTurn: () => Promise<unknown>
 	}
 	const slice = async () => {
 		slicing = true
-		let tookMs = 0
 		while (waiting.size > 0) {
 			await nextTurn()
-			const began = now()
-			while (waiting.size > 0 && goOne() < began + SLICE_MS);
-			tookMs = now() - began
+			const until = now() + SLICE_MS
+			while (waiting.size > 0 && goOne() < until);
 		}
 		slicing = false
-		void use(tookMs)
 	}
-	const goNow = <T>(work: () => T): Promise<T> => {
-		const began = now()
-		try {
-			return Promise.resolve(work())
-		} catch (error) {
-			return Promise.reject(error)
-		} finally {
-			void use(now() - began)
-		}
-	}
-	return (group, work) => {
-		if (!slicing && used < SLICE_MS) return goNow(work)
-		return new Promise((resolve, reject) => {
+	return (group, work) =>
+		new Promise((resolve, reject) => {
 			const go = () => {
 				try {
 					resolve(work())
@@ -72,7 +46,6 @@ export function createSlices(now: () => number, nextTurn: () => Promise<unknown>
 			waiting.add({ group, subgroup: '', first: false }, { group, go })
 			if (!slicing) void slice()
 		})
-	}
 }
 
 /** Does it at once. */
