@@ -59,6 +59,8 @@ export interface Knowledge {
 	readonly requested: string | undefined
 	/** texts of the annotations hold and allow-removals that were last followed */
 	readonly overrides: string | undefined
+	/** generation and annotations that the last pass followed: one that was refused before it began has followed neither */
+	readonly ofPass?: string | undefined
 	/** whole polls so far */
 	readonly polls: number
 	/** monotonic time of the next poll; undefined: now */

@@ -108,7 +108,9 @@ function begin(input: PassInput): Begun {
 	const { binding, status, source, rules, at, learnFrom } = input
 	const isOther = !sameSource(input.knowledge.source, source)
 	const known = isOther ? knownOfNo(input.knowledge, source) : input.knowledge
-	const asked = isAsked(binding, status, known) || (isOther && input.knowledge.source !== undefined)
+	const ofPass = JSON.stringify([binding.generation, binding.overrides, binding.requested])
+	const isNew = (known.ofPass ?? ofPass) !== ofPass || (isOther && input.knowledge.source !== undefined)
+	const asked = isNew || isAsked(binding, status, known)
 	const seenStatus = learnFrom && afterSeen(known.seenStatus, status, binding.interval, at)
 	const isNews = seenStatus !== undefined && seenStatus.text !== known.seenStatus?.text
 	const due = asked || isNews ? undefined : namesDue(known, at.monotonic)
@@ -117,6 +119,7 @@ function begin(input: PassInput): Begun {
 	return {
 		knowledge: {
 			...known,
+			ofPass,
 			secrets,
 			...placesOf(known, rules.name),
 			...(asked && { refused: undefined }),

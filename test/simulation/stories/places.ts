@@ -153,4 +153,16 @@ export const ofPlaces: readonly Story[] = [
 		step({ do: 'rotate', ...red, object: 'alpha' }),
 		step({ do: 'rotate', ...red, object: 'alpha' }, 90_000),
 	),
+	story(
+		'an edit of a policy is followed, though the API server refused its first pass the ServiceAccount',
+		{ files: ['gamma', 'twin', 'swap', 'spare'] },
+		step({ do: 'rotate', vault: 'blue', object: 'pair' }, 4_554),
+		step({ do: 'policy', to: { disabled: 'Previous' } }),
+		step({ do: 'rotate', ...red, object: 'gamma' }, 1_000),
+		step({ do: 'disable', ...red, object: 'gamma' }),
+		step({ do: 'settle', quietly: true }),
+		step({ do: 'policy', to: { disabled: 'Keep' } }),
+		step({ do: 'refuse', on: 'account', times: 2 }),
+		step({ do: 'settle', quietly: true }, 60),
+	),
 ]
