@@ -134,10 +134,12 @@ describe('what a pod or a kubelet may do to others', { timeout: 30_000 }, () => 
 	it('two hundred pods of two hundred bindings that start together get their files, and cost a read for each secret', async () => {
 		const bindings = Array.from({ length: 200 }, (_, i) => `b${i}`)
 		for (const name of bindings) world.bindings.apply(name, world.spec())
+		const began = performance.now()
 		await Promise.all(bindings.map((binding, i) => publish(`csi-${i}`, { binding, podUid: 'pod-1' })))
+		// They share the session, and its answers, which are kept for half a minute: a busy machine may take longer for all of them.
+		const times = 1 + Math.floor((performance.now() - began) / 30_000)
 		expect(world.plugin.volumes.waiting).toBe(0)
-		// They share the session, and its answers.
-		expect(await tenant.count('getSecret')).toBeLessThan(5)
+		expect(await tenant.count('getSecret')).toBeLessThan(5 * times)
 		await Promise.all(bindings.map(async (_, i) => unpublish(`csi-${i}`, await targetOf(`csi-${i}`))))
 		expect(await world.plugin.inMemory()).toEqual([])
 		expect(world.plugin.memory.bytes).toBe(0)
