@@ -31,6 +31,8 @@ export const VAULTS = [
 		'volume-denied',
 		'volume-down',
 		'volume-inline',
+		'volume-attack',
+		'volume-life',
 		'volume-canary',
 	],
 ]

@@ -86,6 +86,23 @@ describe('what a memory volume can hold', () => {
 		await until('the renewed certificate', async () => (await serial()) !== first)
 	})
 
+	it('a value is decoded, and a property of a JSON value becomes a file of its own', async () => {
+		const [key, password] = [world.canary('volume-decoded'), world.canary('volume-property')]
+		await set('encoded', Buffer.from(key).toString('base64'))
+		await set('account', JSON.stringify({ user: 'app', password }))
+		const secrets = [
+			{ name: 'key', objectName: 'encoded', decode: 'Base64' },
+			{ name: 'password', objectName: 'account', property: '/password' },
+		]
+		await applyBinding(world, tenant, { name: 'formed', secrets: [], spec: { ...volume(), secrets } })
+		await start('formed')
+		expect(await shaIn('formed', 'key')).toBe(sha256(key))
+		expect(await shaIn('formed', 'password')).toBe(sha256(password))
+		const next = world.canary('volume-property-next')
+		await set('account', JSON.stringify({ user: 'app', password: next }))
+		await until('the new property', async () => (await shaIn('formed', 'password')) === sha256(next))
+	})
+
 	it('more than a mebibyte, which no Secret can hold', async () => {
 		// A value has at most 25 KiB in Key Vault.
 		const part = 'x'.repeat(25 * 1024 - 100)
