@@ -249,13 +249,10 @@ function print(say: (line: string) => void, title: string, { seconds, usage, mem
 }
 
 function printFloor(say: (line: string) => void, floor: FloorResult, cold: Found): Omit<Start, 'settledRss'> {
-	const { reads, bindings, throttled, readSeconds, getSeconds, postSeconds, statusSeconds } = floor
-	const seconds = readSeconds + getSeconds + postSeconds + statusSeconds
-	const s = (of: number) => `${of.toFixed(1)} s`
+	const { reads, bindings, throttled, seconds } = floor
 	say(
-		`  the floor: ${reads} reads ${s(readSeconds)} (${throttled} throttled) + ${bindings} GETs ${s(getSeconds)} + POSTs ${s(postSeconds)} + statuses ${s(statusSeconds)} = ${s(seconds)}, CPU ${s(floor.cpu)}`,
+		`  the floor: ${reads} reads (${throttled} throttled), ${bindings} GETs, POSTs and statuses ${seconds.toFixed(1)} s, CPU ${floor.cpu.toFixed(1)} s`,
 	)
-	say(`  without GETs and statuses, which it left out until then: ${s(readSeconds + postSeconds)}`)
 	say(
 		`  cold start by the floor: time ${(cold.seconds / seconds).toFixed(2)} x, CPU ${(cold.usage.cpu / floor.cpu).toFixed(2)} x`,
 	)
