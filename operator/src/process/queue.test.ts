@@ -189,15 +189,15 @@ describe('keyed queue', () => {
 		await done
 	})
 
-	test('a worker that is lent does other work, of which its group has its share', async () => {
+	test('a worker that is given back does other work, of which its group has its share', async () => {
 		const queue = new KeyedQueue({ clock: new FakeClock(), placeOf })
 		const ran: string[] = []
 		const parsed = Promise.withResolvers<void>()
 		const hang = Promise.withResolvers<void>()
-		const work: Work = async (key, _, { lend }) => {
+		const work: Work = async (key, _, { release }) => {
 			ran.push(key)
 			if (key.startsWith('b')) await hang.promise
-			else await Promise.all([lend(() => parsed.promise), lend(() => parsed.promise)])
+			else await Promise.all([release(() => parsed.promise), release(() => parsed.promise)])
 		}
 		const { stop, done } = start(queue, work, 4)
 		for (let i = 0; i < 9; i++) queue.add(`a${i}@v${i}`)
@@ -214,18 +214,46 @@ describe('keyed queue', () => {
 		await done
 	})
 
-	test('many that hang lend their workers until there are four for each worker, and who comes then finds one when one of them ends', async () => {
+	test('who comes back from what it gave its worker back for takes none from who waits', async () => {
+		const queue = new KeyedQueue({ clock: new FakeClock(), placeOf: (key) => ({ group: key, subgroup: key }) })
+		const parsed = Promise.withResolvers<void>()
+		const slow = Promise.withResolvers<void>()
+		const ran: string[] = []
+		const work: Work = async (key, _, { release }) => {
+			ran.push(key)
+			if (key === 'victim') return
+			await release(() => parsed.promise)
+			await slow.promise
+		}
+		const { stop, done } = start(queue, work, 4)
+		for (let i = 0; i < 10; i++) queue.add(`other-${i}`)
+		await settle()
+		parsed.resolve()
+		await settle()
+		// Ten write now what was parsed, to an API server that takes long.
+		expect([ran.length, queue.running]).toEqual([10, 10])
+		queue.add('victim')
+		await settle()
+		expect(ran).toContain('victim')
+		slow.resolve()
+		await settle()
+		expect(queue.running).toBe(0)
+		stop.abort()
+		await done
+	})
+
+	test('many that hang give their workers back until there are four for each worker, and who comes then finds one when one of them ends', async () => {
 		const queue = new KeyedQueue({ clock: new FakeClock(), placeOf })
 		const ran: string[] = []
 		const hangs = Array.from({ length: 12 }, () => Promise.withResolvers<void>())
-		const work: Work = async (key, _, { lend }) => {
+		const work: Work = async (key, _, { release }) => {
 			const hang = hangs[ran.push(key) - 1]
-			await lend(() => hang?.promise ?? Promise.resolve(), { ifRoom: true })
+			await release(() => hang?.promise ?? Promise.resolve(), { ifRoom: true })
 		}
 		const { stop, done } = start(queue, work, 2)
 		for (let i = 0; i < 12; i++) queue.add(`${'abcdefghijkl'[i]}0@v${i}`)
 		await settle()
-		// Eight are lent, and two hold the workers that there are.
+		// Eight gave theirs back, and two hold the workers that there are.
 		expect([ran.length, queue.running]).toEqual([10, 10])
 		hangs[9]?.resolve()
 		await settle()
@@ -237,13 +265,13 @@ describe('keyed queue', () => {
 		await done
 	})
 
-	test('of work that has read nothing 32 for each worker lend theirs, and what has read something stays bounded beside it', async () => {
+	test('of work that has read nothing 32 for each worker give theirs back, and what has read something stays bounded beside it', async () => {
 		const queue = new KeyedQueue({ clock: new FakeClock(), placeOf: (key) => ({ group: key, subgroup: key }) })
 		const ran: string[] = []
 		const hang = Promise.withResolvers<void>()
-		const work: Work = async (key, _, { lend }) => {
+		const work: Work = async (key, _, { release }) => {
 			ran.push(key)
-			await lend(() => hang.promise, { ifRoom: true, isLight: key.startsWith('light') })
+			await release(() => hang.promise, { ifRoom: true, isLight: key.startsWith('light') })
 		}
 		const { stop, done } = start(queue, work, 1)
 		for (let i = 0; i < 20; i++) queue.add(`light${i}`)
@@ -251,7 +279,7 @@ describe('keyed queue', () => {
 		expect(ran).toHaveLength(20)
 		for (let i = 0; i < 9; i++) queue.add(`heavy${i}`)
 		await settle()
-		// Four are lent, and the fifth holds the worker that there is.
+		// Four gave theirs back, and the fifth holds the worker that there is.
 		expect(ran).toHaveLength(25)
 		hang.resolve()
 		await settle()

@@ -33,18 +33,18 @@ interface Waiting {
 
 interface Running {
 	readonly place: Place
-	/** waits that a worker is lent for */
-	lent: number
-	/** as what it counts among those that lent theirs */
-	isLight: boolean
-	/** since when it has the worker that it has now */
+	/** waits that the worker was given back for */
+	waits: number
+	/** as what it counts among those that gave their worker back; undefined: it has one */
+	released: 'light' | 'heavy' | undefined
+	/** since when its group has not been charged for it */
 	since: number
 	/** since when it wants to run once more */
 	dirtySince: number | undefined
 	first: boolean
 }
 
-export interface LendOptions {
+export interface ReleaseOptions {
 	ifRoom?: boolean
 	isLight?: boolean
 }
@@ -54,21 +54,21 @@ export interface Turn {
 	/** how long the key waited for a worker after its time had come: with an interval or more, the interval is not kept */
 	readonly lateMs: number
 	/**
-	 * Waits for something that has its own turns and needs no worker, and lends the worker meanwhile. For its group the key goes
-	 * on counting, for its subgroup not.
+	 * Waits for something that has its own turns and needs no worker, and gives the worker back. The key goes on without one, in turns of
+	 * others' making. For its group it counts until its end, for its subgroup not.
 	 *
-	 * @param options `ifRoom`: keeps the worker when there are too many that lent theirs. `isLight`: it has read nothing that takes memory
+	 * @param options `ifRoom`: keeps the worker when there are too many without one. `isLight`: it has read nothing that takes memory
 	 */
-	lend<T>(until: () => Promise<T>, options?: LendOptions): Promise<T>
+	release<T>(until: () => Promise<T>, options?: ReleaseOptions): Promise<T>
 }
 
 export type Work = (key: string, signal: AbortSignal, turn: Turn) => Promise<void>
 
-// Keys that lent their worker hold what they have read so far, at most a Secret of 1 MiB each. When there are so many for each
+// Keys that gave their worker back hold what they have read so far, at most a Secret of 1 MiB each. When there are so many for each
 // worker, only groups that have none begin with another.
-const MAX_LENT = 4
+const MAX_RELEASED = 4
 // Those that have read nothing hold their plan: some 20 kB for a usual binding. With 32 workers a thousand, a namespace each: 20 MB.
-const MAX_LENT_LIGHT = 32
+const MAX_RELEASED_LIGHT = 32
 
 export interface RunOptions {
 	/** How many keys are worked on at once. */
@@ -108,11 +108,11 @@ export class KeyedQueue {
 	readonly #delayed = new Map<string, number>()
 	readonly #running = new Map<string, Running>()
 	readonly #failures = new Map<string, number>()
-	/** keys whose worker is lent, and those of them that have read something */
-	#lent = 0
-	#lentHeavy = 0
-	#mostLent = { all: 0, heavy: 0 }
-	/** how many of each run, lent ones included */
+	/** keys that run without a worker, and those of them that have read something */
+	#released = 0
+	#releasedHeavy = 0
+	#mostReleased = { all: 0, heavy: 0 }
+	/** how many of each run, those without a worker included */
 	readonly #groups = new Map<string, number>()
 	/** how many of each have a worker */
 	readonly #subgroups = new Map<string, number>()
@@ -223,11 +223,11 @@ export class KeyedQueue {
 	 */
 	async run(work: Work, { concurrency, perSubgroup = concurrency, signal }: RunOptions): Promise<void> {
 		const under = new Set<Promise<void>>()
-		this.#mostLent = { all: MAX_LENT_LIGHT * concurrency, heavy: MAX_LENT * concurrency }
+		this.#mostReleased = { all: MAX_RELEASED_LIGHT * concurrency, heavy: MAX_RELEASED * concurrency }
 		const mayGo = ({ group, subgroup }: Place) => {
 			const free = concurrency - this.#working
 			const has = this.#groups.get(group) ?? 0
-			if (has > 0 && !this.#mayLend(false)) return false
+			if (has > 0 && !this.#mayRelease(false)) return false
 			return has < free && (this.#subgroups.get(subgroup) ?? 0) < perSubgroup
 		}
 		this.#pump = () => {
@@ -262,12 +262,15 @@ export class KeyedQueue {
 
 	async #work({ key, place, since }: Waiting, work: Work, signal: AbortSignal): Promise<void> {
 		const began = this.#clock.monotonic()
-		const state: Running = { place, lent: 0, isLight: false, since: began, dirtySince: undefined, first: false }
+		const state: Running = { place, waits: 0, released: undefined, since: began, dirtySince: undefined, first: false }
 		this.#running.set(key, state)
 		count(this.#groups, place.group, 1)
 		count(this.#subgroups, place.subgroup, 1)
 		try {
-			await work(key, signal, { lateMs: began - since, lend: (until, options) => this.#lend(state, until, options) })
+			await work(key, signal, {
+				lateMs: began - since,
+				release: (until, options) => this.#release(state, until, options),
+			})
 		} catch (error) {
 			this.addRateLimited(key)
 			this.#onError(key, error)
@@ -275,6 +278,7 @@ export class KeyedQueue {
 			this.#running.delete(key)
 			this.#charge(state)
 			count(this.#groups, place.group, -1)
+			this.#countAs(state, undefined)
 			count(this.#subgroups, place.subgroup, -1)
 			if (state.dirtySince !== undefined && !this.#stopped) {
 				this.#delayed.delete(key)
@@ -286,46 +290,43 @@ export class KeyedQueue {
 
 	/** Keys that have a worker. */
 	get #working(): number {
-		return this.#running.size - this.#lent
+		return this.#running.size - this.#released
 	}
 
-	#mayLend(isLight: boolean): boolean {
-		return this.#lent < this.#mostLent.all && (isLight || this.#lentHeavy < this.#mostLent.heavy)
+	#mayRelease(isLight: boolean): boolean {
+		return this.#released < this.#mostReleased.all && (isLight || this.#releasedHeavy < this.#mostReleased.heavy)
 	}
 
-	async #lend<T>(
+	async #release<T>(
 		state: Running,
 		until: () => Promise<T>,
-		{ ifRoom = false, isLight = false }: LendOptions = {},
+		{ ifRoom = false, isLight = false }: ReleaseOptions = {},
 	): Promise<T> {
-		if (ifRoom && !this.#mayLend(isLight)) return until()
-		if (state.lent++ === 0) {
-			state.isLight = isLight
-			this.#lendOut(state, 1)
-		}
+		if (state.released === undefined && ifRoom && !this.#mayRelease(isLight)) return until()
+		this.#countAs(state, isLight && state.released !== 'heavy' ? 'light' : 'heavy')
+		if (state.waits++ === 0) this.#charge(state)
 		this.#pump()
 		try {
 			return await until()
 		} finally {
-			// It goes on at once, for a moment with a worker more than there are: waiting anew could take another turn.
-			if (--state.lent === 0) this.#lendOut(state, -1)
+			// What it does from now on is counted for its group as before; a worker that it took again would be missed by all who wait.
+			if (--state.waits === 0) state.since = this.#clock.monotonic()
 		}
 	}
 
-	#lendOut(state: Running, by: 1 | -1): void {
-		if (by > 0) this.#charge(state)
-		else state.since = this.#clock.monotonic()
-		this.#lent += by
-		if (!state.isLight) this.#lentHeavy += by
-		count(this.#subgroups, state.place.subgroup, -by)
+	#countAs(state: Running, released: Running['released']): void {
+		this.#released += (released ? 1 : 0) - (state.released ? 1 : 0)
+		this.#releasedHeavy += (released === 'heavy' ? 1 : 0) - (state.released === 'heavy' ? 1 : 0)
+		count(this.#subgroups, state.place.subgroup, (state.released ? 1 : 0) - (released ? 1 : 0))
+		state.released = released
 	}
 
-	/** What its group had of a worker. */
+	/** What its group had of a worker, or used after that. */
 	#charge({ place, since }: Running): void {
 		this.#turns.used(place.group, this.#clock.monotonic() - since)
 	}
 
-	/** Moves delayed keys to ready when their time comes. One sleeper for all, woken when an earlier time is added. */
+	/** Moves delayed keys to ready when their time comes. One sleeper for all, an hour when nothing waits; an earlier time wakes it. */
 	async #promote(): Promise<void> {
 		while (!this.#stopped) {
 			const now = this.#clock.monotonic()
@@ -334,7 +335,6 @@ export class KeyedQueue {
 				if (due <= now) this.add(key)
 				else next = Math.min(next, due)
 			}
-			// An hour when nothing waits: the sleep is cut short by the next addAfter anyway.
 			const wait = Math.min(next - now, 3_600_000)
 			this.#wakeAt = now + wait
 			this.#wakeTimer = new AbortController()

@@ -18,8 +18,8 @@ import { withoutValues } from '../vault/without-values.ts'
 import { createAnswer, type MakeForms } from './answer.ts'
 import { isWanted } from './binding-object.ts'
 import { drive } from './drive.ts'
-import { createPatience } from './lend-after.ts'
 import type { ReconcileDeps } from './reconcile.ts'
+import { createPatience } from './release-after.ts'
 import type { Present } from './report.ts'
 import { resolveSource } from './resolve-source.ts'
 
@@ -60,12 +60,12 @@ export async function runPass(
 	const { destination, session, forms } = placeOf(binding, status, source, { ...deps, slice, knowledge })
 	const input = { binding, status, knowledge, source, rules: destination.rules, at: momentOf(clock), startedAt }
 	// Values wait for a thread that has turns of its own.
-	const lending: MakeForms = (...given) => turn.lend(() => forms(...given))
+	const releasing: MakeForms = (...given) => turn.release(() => forms(...given))
 	const answer = createAnswer({
 		binding,
 		session,
 		destination: whileWanted(destination, () => isWanted(deps.read(key), binding)),
-		makeForms: lending,
+		makeForms: releasing,
 	})
 	const idle = createPatience(turn, networkClock ?? clock)
 	return drive(pass(input), { clock, networkClock, signal, answer, slices, idle, group: binding.namespace })

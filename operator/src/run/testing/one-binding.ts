@@ -116,7 +116,7 @@ export function openBinding(
 		async reconcile() {
 			for (let tries = 0; ; tries++) {
 				try {
-					return await operator.reconcile('ns/payments', signal, { lateMs: 0, lend: (until) => until() })
+					return await operator.reconcile('ns/payments', signal, { lateMs: 0, release: (until) => until() })
 				} catch (error) {
 					if (tries === 3) throw error
 				}

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { type AddOptions, KeyedQueue, type Work } from '../process/queue.ts'
 import { FakeClock } from '../process/testing/fake-clock.ts'
-import { createPatience } from './lend-after.ts'
+import { createPatience } from './release-after.ts'
 
 // As the operator has them.
 const WORKERS = { concurrency: 32, perSubgroup: 16 }
@@ -80,13 +80,13 @@ test('300 namespaces whose vaults hang hold up another one by two seconds at mos
 	await end()
 })
 
-test('a pass whose vault answers lends nothing in its first second', async () => {
+test('a pass whose vault answers gives nothing back in its first second', async () => {
 	const clock = new FakeClock()
-	let lent = 0
+	let released = 0
 	const idle = createPatience(
 		{
-			lend: (until) => {
-				lent++
+			release: (until) => {
+				released++
 				return until()
 			},
 		},
@@ -98,6 +98,6 @@ test('a pass whose vault answers lends nothing in its first second', async () =>
 	const waited = waiting()
 	await clock.advance(900)
 	await waited
-	expect(lent).toBe(0)
+	expect(released).toBe(0)
 	expect(clock.sleeping).toBe(0)
 })
