@@ -115,6 +115,10 @@ const SAID_WHEN_SETTLED: ReadonlySet<string> = new Set<Reason>([
 	'HistoryTooLong',
 ])
 
+/** Whether a status with that reason, or none, says that the version it tells of is settled. */
+export const saysSettled = (reason: string | undefined): boolean =>
+	reason === undefined || SAID_WHEN_SETTLED.has(reason)
+
 /**
  * What a new process knows of a secret from the manifest of the Secret and the status of the binding. Only when both tell
  * of the same version, and the status has no reason behind which it may be unsettled, its value need not be read again.
@@ -129,8 +133,7 @@ export function knownAfterRestart(
 	now: number,
 ): Known | undefined {
 	if (!matches(inManifest, wanted) || inManifest.state !== 'Current') return undefined
-	if (status?.version !== inManifest.version || !(status.reason === undefined || SAID_WHEN_SETTLED.has(status.reason)))
-		return undefined
+	if (status?.version !== inManifest.version || !saysSettled(status.reason)) return undefined
 	const seconds = <K extends string>(key: K, text: string | undefined) => {
 		const ms = parseTime(text)
 		return (ms === undefined ? {} : { [key]: ms / 1000 }) as { [P in K]?: number }

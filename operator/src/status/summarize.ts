@@ -7,6 +7,7 @@ import { checkTimeEvery } from '../engine/by-status.ts'
 import { type EntryResult, matches } from '../engine/entry.ts'
 import { retryAfterOf, traitsOf, type VaultFault } from '../engine/fault.ts'
 import type { PollHistory } from '../engine/knowledge.ts'
+import { saysSettled } from '../engine/known.ts'
 import { shownVersion } from '../engine/listed-version.ts'
 import { withHelp } from './help.ts'
 import { mainFaultOf } from './main-fault.ts'
@@ -156,7 +157,8 @@ function putRight(shown: SecretStatus, entry: ManifestSecret | undefined): Secre
 		...optional('updated', entry.updated),
 		...optional('expires', entry.expires),
 		state,
-		...optional('reason', reason),
+		// It was read when it had just been written, maybe: a process that starts after us must not take it for settled.
+		...optional('reason', saysSettled(reason) ? 'Unsettled' : reason),
 	}
 }
 

@@ -165,4 +165,20 @@ export const ofPlaces: readonly Story[] = [
 		step({ do: 'refuse', on: 'account', times: 2 }),
 		step({ do: 'settle', quietly: true }, 60),
 	),
+	story(
+		'of a version that an answer was lost of, a restart does not believe that it is settled',
+		{
+			files: ['gamma', 'whole', 'twin'],
+			policy: { ...KEEP, disabled: 'Previous', notYetValid: 'Previous' },
+			select: true,
+		},
+		step({ do: 'times', ...red, object: 'gamma', which: 'notBefore', inSeconds: 20 }, 1_000),
+		step({ do: 'admission', on: false }),
+		step({ do: 'edit', to: { client: 1 } }),
+		step({ do: 'delete', ...red, object: 'pair' }, 4_490),
+		step({ do: 'lose', what: 'lostAnswer', on: 'write', times: 3 }, 38_743),
+		step({ do: 'delete', ...red, object: 'login' }, 30_000),
+		step({ do: 'rotate twice', ...red, object: 'twin', ms: 410 }, 2_349, 12),
+		step({ do: 'crash', inFlight: false, downMs: 1_000 }, 81_891),
+	),
 ]
