@@ -30,8 +30,8 @@ export function difference(watching: Watching, shown: Shown, vaults: VaultHistor
 	if (asked.suspend) return conditionOf(status, 'Fresh')?.reason === 'Suspended' ? undefined : 'it is not suspended'
 	// A binding that only selects, and has nothing, most likely has a wrong selector: it says so.
 	const named = [...asked.wishes.values()].some(({ tag }) => tag === undefined)
-	// And where there is nothing, pods wait for what is selected and disabled: it is to come.
-	const isToCome = [...files].some(([, { selected, course }]) => selected && course.target?.why === 'disabled')
+	// And where there is nothing, pods wait for what is selected and cannot be used now: it is to come.
+	const isToCome = [...files].some(([, { selected, course }]) => selected && isFlaw(course.target?.why))
 	let [ready, fresh] = [Object.keys(manifest).length > 0 || (named && !isToCome), true]
 	const { required = [] } = shown
 	const isRefused = (name: string, wish: FileWish | undefined, target: Target | undefined) =>
@@ -95,6 +95,8 @@ export function difference(watching: Watching, shown: Shown, vaults: VaultHistor
 	else if (waiting.length > 0) return `${waiting.join(', ')} still there`
 	return conditionProblem('Ready', ready, status) ?? conditionProblem('Fresh', fresh, status)
 }
+
+const isFlaw = (why: Target['why']) => why === 'disabled' || why === 'expired' || why === 'notYetValid'
 
 /** A read of what is disabled shows no tags: a node that nobody tells of it cannot know that it is deselected as well. */
 const isHidden = ({ counted, manifest }: Shown, name: string) =>
