@@ -16,6 +16,13 @@ describe.concurrent('older versions', () => {
 	afterAll(() => stage?.close())
 	const keeping = { secrets: [{ name: 'db', previous: 1 }] }
 	const rotate = ({ vault }: Row) => stage.emulator.control.setSecret({ vault, name: 'db', value: 'rotated' })
+	/** Until then a rotation may be seen by a poll of only this secret, and older versions wait for a whole one. */
+	const settled = ({ name }: Row) =>
+		stage.wait(name, 'settled', ({ status }) => status?.secrets?.[0]?.reason === undefined)
+	const isOf =
+		(version: string) =>
+		({ status }: Versioned) =>
+			status?.secrets?.[0]?.version === version
 	const both = async (row: Row) => {
 		const secret = await row.secret()
 		return [value(secret, 'db'), value(secret, 'db.previous')]
@@ -25,19 +32,17 @@ describe.concurrent('older versions', () => {
 		const row = await openRow(stage, 'wall')
 		const { control } = stage.emulator
 		await row.deliver(keeping)
-		// Until then the rotation may be seen by a look at only this secret, and older versions wait for a whole one.
-		await stage.wait(row.name, 'settled', ({ status }) => status?.secrets?.[0]?.reason === undefined)
+		await settled(row)
 		const match = { vault: row.vault, route: 'listVersions' }
 		const fault = { match, action: 'status', status: 403, code: 'Forbidden', innerCode: 'ForbiddenByFirewall' } as const
 		const { id } = await control.addFault(fault)
 		const { version } = await rotate(row)
-		const isRotated = ({ status }: Versioned) => status?.secrets?.[0]?.version === version
-		await stage.wait(row.name, 'the rotation', isRotated)
+		await stage.wait(row.name, 'the rotation', isOf(version))
 		const stale = await row.stale('ForbiddenByFirewall')
 		expect(condition(stale, 'Ready')).toMatchObject({ status: 'True', reason: 'Delivered' })
 		expect(await both(row)).toEqual(['rotated', undefined])
 		// The very look that delivered the rotation tells it.
-		const first = await until('that look', async () => stage.versions(row.name).find(isRotated))
+		const first = await until('that look', async () => stage.versions(row.name).find(isOf(version)))
 		expect(first.status?.conditions?.find(({ type }) => type === 'Fresh')?.status).toBe('False')
 		await control.removeFault(id)
 		await row.fresh()
@@ -69,8 +74,11 @@ describe.concurrent('older versions', () => {
 		const row = await openRow(stage, 'nolist', { access: 'policy' })
 		const { control } = stage.emulator
 		await row.deliver(keeping)
+		await settled(row)
 		await control.setPolicy({ vault: row.vault, clientId: row.clientId, secretPermissions: ['get'] })
-		await rotate(row)
+		const { version } = await rotate(row)
+		// A poll between the two is denied as well.
+		await stage.wait(row.name, 'the rotation', isOf(version))
 		const stale = await row.stale('AccessDenied')
 		expect(await both(row)).toEqual(['rotated', undefined])
 		await control.az({ command: azLine(condition(stale, 'Fresh')?.message ?? '') })
