@@ -29,6 +29,29 @@ export const findingsOf = (group: Group, one: (wanted: WantedSecret) => One): Fi
 })
 export const brokeBy = (broke: Broke): Findings => ({ ones: new Map(), broke })
 
+/**
+ * What a poll is the first to call absent counts as absent since the last of these answers. So all of it is confirmed by one poll, and
+ * the brake counts it together: the reads of many may take longer than lies between two polls of what is due.
+ *
+ * @param before since when secrets were absent before this poll
+ */
+export function absentTogether(
+	ones: ReadonlyMap<string, One>,
+	before: ReadonlyMap<string, number>,
+): ReadonlyMap<string, One> {
+	const times = [...ones].flatMap(([name, { absentSince }]) =>
+		absentSince === undefined || before.has(name) ? [] : [absentSince],
+	)
+	if (times.length < 2) return ones
+	const absentSince = Math.max(...times)
+	return new Map(
+		[...ones].map(([name, one]) => [
+			name,
+			one.absentSince === undefined || before.has(name) ? one : { ...one, absentSince },
+		]),
+	)
+}
+
 export function groupsOf(secrets: readonly WantedSecret[]): Group[] {
 	const groups = new Map<string, Group>()
 	for (const wanted of secrets) {

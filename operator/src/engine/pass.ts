@@ -3,7 +3,7 @@ import { type ChangeInput, type Planned, planChange } from './change.ts'
 import { type Decided, decide } from './decide.ts'
 import { digestOf } from './digest.ts'
 import { isAsked, isReadBackDue, isRepeated, namesDue, sinceOf, toRead } from './due.ts'
-import type { One } from './findings.ts'
+import { absentTogether, type One } from './findings.ts'
 import type { Holding } from './holding.ts'
 import type { PassInput, PassResult } from './input.ts'
 import { holdingOf, type Knowledge, knownOfNo } from './knowledge.ts'
@@ -185,8 +185,10 @@ function pollingOf(
 
 /** All, or only what is due: about the rest the last whole poll is repeated. */
 function* poll({ due, basis }: Begun, polling: Polling, { last, secrets, absentSince }: Knowledge): Piece<Poll> {
-	const withTexts = (polled: Poll): Poll =>
-		basis.kind === 'own' ? polled : { ...polled, ones: withStatusTexts(polled.ones, basis.entries) }
+	const withTexts = (polled: Poll): Poll => {
+		const ones = absentTogether(polled.ones, absentSince)
+		return { ...polled, ones: basis.kind === 'own' ? ones : withStatusTexts(ones, basis.entries) }
+	}
 	if (!due || !last) return withTexts(yield* basis.kind === 'own' ? pollWhole(polling) : pollByStatus(polling, basis))
 	const ones = [...last.findings].map(([name, finding]): [string, One] => [
 		name,

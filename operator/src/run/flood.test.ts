@@ -1,0 +1,44 @@
+import { setImmediate } from 'node:timers/promises'
+import { expect, test } from 'vitest'
+import { openBinding } from './testing/one-binding.ts'
+
+const NAMES = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h']
+
+test.each([5, 60])(
+	'secrets that are gone together are counted together, though the vault says so one after the other (interval %s s)',
+	async (seconds) => {
+		const one = openBinding({
+			secrets: NAMES.map((name) => ({ name })),
+			policy: { absent: 'Remove', maxRemovals: 2 },
+			refresh: { interval: `${seconds}s` },
+		})
+		const { clock } = one
+		const vault = one.vault('a')
+		for (const name of NAMES) vault.set(name, `value of ${name}`)
+		const { read } = vault.session
+		Object.assign(vault.session, {
+			nextTick: (interval: number) => (Math.floor(clock.monotonic() / interval) + 1) * interval,
+			async read(...given: Parameters<typeof read>) {
+				await clock.sleep(700 * NAMES.indexOf(given[0]))
+				return read(...given)
+			},
+		})
+		const go = async (ms: number) => {
+			for (const end = clock.monotonic() + ms; clock.monotonic() < end; ) {
+				let next: number | undefined | 'open' = 'open'
+				const done = one.reconcile().then((after) => {
+					next = after
+				})
+				// What is loaded when it is first needed takes real time.
+				while (next === 'open') await (clock.sleeping > 0 ? clock.advance(100) : setImmediate())
+				await done
+				await clock.advance(next ?? 0)
+			}
+		}
+		await go(30_000)
+		for (const name of NAMES.slice(0, 7)) vault.remove(name)
+		await go(180_000)
+		expect(Object.keys(one.files())).toEqual(NAMES)
+		expect(one.condition('Fresh')).toMatchObject({ status: 'False', reason: 'RemovalsHeld' })
+	},
+)
