@@ -1,4 +1,3 @@
-import { setImmediate } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { openBinding } from './testing/one-binding.ts'
 
@@ -23,21 +22,9 @@ test.each([5, 60])(
 				return read(...given)
 			},
 		})
-		const go = async (ms: number) => {
-			for (const end = clock.monotonic() + ms; clock.monotonic() < end; ) {
-				let next: number | undefined | 'open' = 'open'
-				const done = one.reconcile().then((after) => {
-					next = after
-				})
-				// What is loaded when it is first needed takes real time.
-				while (next === 'open') await (clock.sleeping > 0 ? clock.advance(100) : setImmediate())
-				await done
-				await clock.advance(next ?? 0)
-			}
-		}
-		await go(30_000)
+		await one.passWithWaits(30_000)
 		for (const name of NAMES.slice(0, 7)) vault.remove(name)
-		await go(180_000)
+		await one.passWithWaits(180_000)
 		expect(Object.keys(one.files())).toEqual(NAMES)
 		expect(one.condition('Fresh')).toMatchObject({ status: 'False', reason: 'RemovalsHeld' })
 	},

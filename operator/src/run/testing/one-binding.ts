@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import type { BindingStatus } from '../../api/schema.ts'
 import { KubeError } from '../../ports/kube-error.ts'
 import { createLogger } from '../../process/log.ts'
@@ -127,6 +128,19 @@ export function openBinding(
 			for (const end = clock.monotonic() + ms; clock.monotonic() < end; ) {
 				await clock.advance(2_500)
 				await this.reconcile()
+			}
+		},
+		/** Lets time pass while the operator waits for a vault that takes long, and calls it when it wants to be called. */
+		async passWithWaits(ms: number) {
+			for (const end = clock.monotonic() + ms; clock.monotonic() < end; ) {
+				let next: number | undefined | 'open' = 'open'
+				const done = this.reconcile().then((after) => {
+					next = after
+				})
+				// What is loaded when it is first needed takes real time.
+				while (next === 'open') await (clock.sleeping > 0 ? clock.advance(100) : setImmediate())
+				await done
+				await clock.advance(next ?? 0)
 			}
 		},
 		/** Changes the spec, as a user. */
