@@ -11,6 +11,7 @@ import { createNodeMemory } from '../destinations/volume/memory.ts'
 import { createSymlinkStrategy, type MountStrategy } from '../destinations/volume/strategy.ts'
 import { createForms } from '../forms/forms.ts'
 import type { Clock, Random } from '../process/clock.ts'
+import { createCollector } from '../process/collect.ts'
 import type { Logger } from '../process/log.ts'
 import type { Metrics } from '../process/metrics.ts'
 import { startProbes } from '../process/probes.ts'
@@ -46,6 +47,8 @@ export interface NodeOptions {
 const TIDY_MS = 60_000
 // An upgrade that is taken back leaves the node unserved for so long, and twice that until it is certain.
 const CHECK_MS = 1_000
+// Values settle within 2 s of a rotation, and are then read once more.
+const COLLECT_MS = 3_000
 // Beside the volumes, whose names begin otherwise.
 const LOCK = '.lock'
 // The pods of a rollout come to a busy node for minutes, and each is to find what the one before it was told: fifty cost one read. Where the
@@ -170,6 +173,7 @@ export async function runNode(options: NodeOptions): Promise<void> {
 			},
 		},
 	})
+	const collectIfIdle = createCollector()
 	await serving.start()
 	try {
 		await Promise.all([
@@ -179,6 +183,7 @@ export async function runNode(options: NodeOptions): Promise<void> {
 				if (await serving.isServing()) await volumes.sweep()
 			}),
 			each(options, CHECK_MS, 'the sockets were not looked after', () => serving.check()),
+			each(options, COLLECT_MS, 'memory was not collected', async () => collectIfIdle()),
 		])
 	} finally {
 		await serving.withdraw()
