@@ -140,6 +140,9 @@ export class Judge {
 			return
 		}
 		const gone: string[] = []
+		const manifest = texts.get(MANIFEST_FILE)
+		const parsed = ours && manifest !== undefined ? manifestIn(manifest) : undefined
+		const listed = parsed?.kind === 'ok' ? versionsOf(parsed.manifest) : new Map()
 		for (const [name, file] of binding.files) {
 			const text = texts.get(name)
 			if (ours && text !== file.text) this.#judgeFile(name, file, text, binding, problem)
@@ -147,7 +150,9 @@ export class Judge {
 			const isFree = file.course.isWantedSince((target) => target.kind === 'remove' && !isBraked(file, target))
 			const isGone = text === undefined && file.text !== undefined && isBraked(file, file.course.seen)
 			if (isGone && !isFree && !binding.unlisted.has(name) && !binding.agreed.has(name)) gone.push(name)
-			if (ours && text !== file.text) file.written = text
+			// What the operator found there, and told in its manifest, is its own as well.
+			if (ours && (text !== file.text || (text !== undefined && listed.get(name) === this.#idOf(text))))
+				file.written = text
 			file.text = text
 		}
 		if (!ours) return

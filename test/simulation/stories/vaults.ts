@@ -231,4 +231,12 @@ export const ofVaults: readonly Story[] = [
 		step({ do: 'edit', to: { vault: 'blue' } }),
 		step(request, 3_000),
 	),
+	story(
+		'what somebody else copied there of another vault goes when the selectors come back from that vault',
+		{ files: ['alpha', 'beta', 'gamma', 'user', 'password', 'whole', 'twin', 'swap'], select: true, tls: true },
+		step({ do: 'intrude', how: 'copy', key: 11 }, 1_000, 1),
+		step({ do: 'edit', to: { vault: 'blue' } }),
+		step({ do: 'untag', ...red, object: 'north' }),
+		step({ do: 'edit', to: { vault: 'red' } }, 98),
+	),
 ]
