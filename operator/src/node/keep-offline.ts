@@ -1,8 +1,10 @@
 import { MANIFEST_FILE } from 'purista-azure-mounted-secret-store/manifest'
 import type { VolumeBinding } from '../api/parse.ts'
 import type { Content } from '../engine/decode.ts'
+import type { EntryResult } from '../engine/entry.ts'
 import { type FaultKind, traitsOf, type VaultFault } from '../engine/fault.ts'
 import type { Holding } from '../engine/holding.ts'
+import { objectKey } from '../engine/known.ts'
 import type { Outcome } from '../engine/outcome.ts'
 import type { Source } from '../engine/source.ts'
 import type { Destination } from '../ports/destination.ts'
@@ -36,8 +38,23 @@ export async function fillOffline(place: Place, on: Holding | undefined): Promis
 	return (await destination.write(change, signal)).kind === 'written'
 }
 
-/** Keeps what the vault has just confirmed, if the binding asks for it. */
-export async function keepOffline(place: Place): Promise<void> {
+/**
+ * When (monotonic) the vault last said that all of a binding is right: when it was read here, or else when whoever polls for this node last
+ * did so. A pass that finds nothing new in the status of a vault that is away confirms nothing.
+ *
+ * @param before the same after the pass before
+ */
+export function confirmedAt(
+	before: number,
+	results: readonly Pick<EntryResult, 'wanted'>[],
+	{ read, begunAt, polledAt }: { read: ReadonlySet<string>; begunAt: number; polledAt: number },
+): number {
+	const isRead = results.every(({ wanted }) => read.has(objectKey(wanted)))
+	return isRead ? begunAt : Math.max(before, polledAt)
+}
+
+/** Keeps what the vault has confirmed at a time, if the binding asks for it. */
+export async function keepOffline(place: Place, confirmed: number): Promise<void> {
 	const { binding, destination, offline, signal } = place
 	const { offlineFor } = binding.delivery
 	if (offlineFor === 0) return offline.forget(binding.uid)
@@ -48,13 +65,18 @@ export async function keepOffline(place: Place): Promise<void> {
 		const bytes = name === MANIFEST_FILE ? undefined : content?.(name)
 		return bytes === undefined ? [] : [[name, bytes]]
 	})
-	offline.keep(keyOf(place), { files: new Map(contents), manifest }, offlineFor)
+	offline.keep(keyOf(place), { files: new Map(contents), manifest }, offlineFor, confirmed)
 }
 
-/** Said of the way to the vault, or of a list: the identity is not denied anything by it. */
-const NO_DENIAL: ReadonlySet<FaultKind> = new Set(['firewall', 'connection', 'listTooLarge'])
+/** Said of the way to the vault, of a token or of a list: the identity is not denied anything by it. */
+const NO_DENIAL: ReadonlySet<FaultKind> = new Set(['firewall', 'connection', 'listTooLarge', 'unauthorized'])
+/** Said of the token of a pod, or of whoever tells Entra how to check it (FACTS.md#entra-codes). */
+const OF_TOKEN: ReadonlySet<string> = new Set(['700024', '7000272', '50166', '501661', '90061'])
 
-const isDenial = (fault: VaultFault) => traitsOf(fault).class === 'permission' && !NO_DENIAL.has(fault.kind)
+function isDenial(fault: VaultFault): boolean {
+	if (fault.kind === 'federationRefused' && OF_TOKEN.has(fault.code)) return false
+	return traitsOf(fault).class === 'permission' && !NO_DENIAL.has(fault.kind)
+}
 
 /** Whoever is denied a secret now must not start with it later, when the vault is away. */
 export function forgetDenied(outcome: Outcome, { binding, source, offline }: Place): void {

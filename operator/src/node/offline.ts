@@ -20,8 +20,13 @@ export interface OfflineKey {
 
 /** What is kept of volumes, for pods that start while the vault is away. In the memory of this process alone. */
 export interface OfflineValues {
-	/** In place of what is kept of the binding. @param forMs from now on; 0 forgets */
-	keep(key: OfflineKey, snapshot: Snapshot, forMs: number): void
+	/**
+	 * In place of what is kept of the binding.
+	 *
+	 * @param forMs 0 forgets
+	 * @param confirmedAt monotonic time from which on; default: now
+	 */
+	keep(key: OfflineKey, snapshot: Snapshot, forMs: number, confirmedAt?: number): void
 	/** undefined: nothing, or it is too old */
 	get(key: OfflineKey): Snapshot | undefined
 	/** Forgets all of a binding: its identity may not have it any more. */
@@ -75,12 +80,14 @@ export function createOfflineValues(
 		shrink(memory.left)
 	}
 	return {
-		keep(key, snapshot, forMs) {
+		keep(key, snapshot, forMs, confirmedAt = clock.monotonic()) {
+			// Another volume of the binding may have heard of the same later.
+			const { endsAt = 0 } = kept.get(textOf(key)) ?? {}
 			// A binding has one identity and asks for one thing at a time: nothing of before is ever asked for again.
 			forget((each) => each.key.uid === key.uid)
 			if (forMs <= 0) return
 			const bytes = [...snapshot.files.values()].reduce((all, content) => all + Buffer.byteLength(content), 0)
-			kept.set(textOf(key), { key, snapshot, endsAt: clock.monotonic() + forMs, bytes })
+			kept.set(textOf(key), { key, snapshot, endsAt: Math.max(endsAt, confirmedAt + forMs), bytes })
 			sweep()
 		},
 		get(key) {

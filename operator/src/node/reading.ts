@@ -1,8 +1,9 @@
 import type { VolumeBinding } from '../api/parse.ts'
 import type { BindingStatus } from '../api/schema.ts'
 import { MAX_VOLUME_BYTES } from '../destinations/volume/volume-destination.ts'
-import { afterSeen, basisOf } from '../engine/by-status.ts'
+import { afterSeen, type Basis, basisOf } from '../engine/by-status.ts'
 import { holdingOf, type Knowledge } from '../engine/knowledge.ts'
+import { objectKey } from '../engine/known.ts'
 import type { Answer, Moment, Question } from '../engine/questions.ts'
 import type { Destination } from '../ports/destination.ts'
 import type { Asking } from '../run/drive.ts'
@@ -14,6 +15,8 @@ export interface Reading {
 	of(destination: Destination, bytes: number): Destination
 	/** Who answers the questions of the pass; a read waits until there is room for all of them. */
 	by(answer: Answering): Answering
+	/** keys of what was read */
+	readonly objects: ReadonlySet<string>
 	end(): void
 }
 
@@ -29,6 +32,7 @@ export interface ReadingOptions {
 /** Takes the room once, as a whole: passes that held some and waited for more would wait for each other. */
 export function startReading({ room, reader, signal }: ReadingOptions): Reading {
 	const ending = new AbortController()
+	const objects = new Set<string>()
 	let most = 0
 	let taken: Promise<() => void> | undefined
 	const take = () => {
@@ -47,14 +51,16 @@ export function startReading({ room, reader, signal }: ReadingOptions): Reading 
 			}
 		},
 		by: (answer) => async (question, asking) => {
-			if (question.ask === 'read') {
-				// It is no time of the vault.
-				asking.waits(true)
-				await take()
-				asking.waits(false)
-			}
-			return answer(question, asking)
+			if (question.ask !== 'read') return answer(question, asking)
+			// It is no time of the vault.
+			asking.waits(true)
+			await take()
+			asking.waits(false)
+			const given = await answer(question, asking)
+			if (given.kind === 'secret') objects.add(objectKey(question))
+			return given
 		},
+		objects,
 		end() {
 			ending.abort(ENDED)
 			taken?.then(
@@ -88,13 +94,22 @@ export function bytesToRead(binding: VolumeBinding, known: Known, volume: number
 }
 
 /** What selectors bring is told by the status, where it is gone by; a list of the vault may bring any number. */
-function valuesOf(binding: VolumeBinding, { status, knowledge, vaultUrl, at }: Known): number {
-	const { secrets, select, interval } = binding
+function valuesOf(binding: VolumeBinding, known: Known): number {
+	const { secrets, select } = binding
 	if (select.length === 0) return secrets.length
-	const holding = holdingOf(knowledge)
-	const seenStatus = afterSeen(knowledge.seenStatus, status, interval, at)
-	const basis = basisOf(binding, status, vaultUrl, seenStatus, holding !== undefined, at)
+	const holding = holdingOf(known.knowledge)
+	const { basis } = goesBy(binding, known)
 	if (basis.kind === 'own') return Number.POSITIVE_INFINITY
 	const names = secrets.map(({ name }) => name)
 	return new Set([...names, ...basis.entries.keys(), ...Object.keys(holding?.manifest?.secrets ?? {})]).size
+}
+
+/** By what the pass goes, and when (monotonic) whoever polled for it did so. */
+export function goesBy(
+	binding: VolumeBinding,
+	{ status, knowledge, vaultUrl, at }: Known,
+): { readonly basis: Basis; readonly polledAt: number } {
+	const seen = afterSeen(knowledge.seenStatus, status, binding.interval, at)
+	const basis = basisOf(binding, status, vaultUrl, seen, holdingOf(knowledge) !== undefined, at)
+	return { basis, polledAt: basis.kind === 'own' ? at.monotonic : seen.checkedAt }
 }

@@ -21,10 +21,10 @@ import { resolveSource } from '../run/resolve-source.ts'
 import { conclude } from '../status/conclude.ts'
 import { conditionOf } from '../status/outage.ts'
 import type { Followed } from './binding-watches.ts'
-import { fillOffline, forgetDenied, keepOffline } from './keep-offline.ts'
+import { confirmedAt, fillOffline, forgetDenied, keepOffline } from './keep-offline.ts'
 import type { VolumeNews, VolumePod } from './news.ts'
 import type { OfflineValues } from './offline.ts'
-import { bytesToRead, type Reading, startReading } from './reading.ts'
+import { bytesToRead, goesBy, type Reading, startReading } from './reading.ts'
 import type { VolumeRequest } from './request.ts'
 import { type Following, follow } from './steps.ts'
 import type { ValueRoom } from './value-room.ts'
@@ -78,6 +78,8 @@ interface State {
 	status: BindingStatus
 	isDelivered: boolean
 	problem: string
+	/** monotonic time at which the vault last said that all of it is right */
+	confirmedAt: number
 	/** whether the last step came to a pass */
 	isPassed: boolean
 	/** how long to wait for it */
@@ -112,6 +114,7 @@ export function startVolume(
 		status: {},
 		isDelivered,
 		problem: 'the volume is being prepared',
+		confirmedAt: Number.NEGATIVE_INFINITY,
 		isPassed: false,
 		apiServer: createBackoff({ clock: deps.clock, random: deps.random, ...API_SERVER }),
 		isAgain: false,
@@ -273,6 +276,11 @@ async function runPass(
 	const concluded = conclude({ kind: 'active', binding, status: state.status }, result.outcome, state.knowledge, given)
 	state.knowledge = concluded.knowledge
 	state.status = concluded.summary.status
+	if (result.outcome.kind === 'polled') {
+		const { polledAt } = goesBy(binding, known)
+		const of = { read: reading.objects, begunAt: known.at.monotonic, polledAt }
+		state.confirmedAt = confirmedAt(state.confirmedAt, result.outcome.results, of)
+	}
 	await useOffline(state, result.outcome, { binding, source, destination, offline, now: clock.now(), signal }, deps)
 	return state.knowledge.nextPollAt ?? clock.monotonic()
 }
@@ -292,7 +300,8 @@ async function useOffline(
 	}
 	judge(state, deps)
 	forgetDenied(outcome, place)
-	if (outcome.kind === 'polled' && conditionOf(state.status, 'Fresh')?.status === 'True') await keepOffline(place)
+	if (outcome.kind === 'polled' && conditionOf(state.status, 'Fresh')?.status === 'True')
+		await keepOffline(place, state.confirmedAt)
 }
 
 const destinationOf = ({ volumeId, target, group }: VolumeRequest, { delivery }: VolumeBinding, deps: VolumeDeps) =>

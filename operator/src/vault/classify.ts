@@ -94,13 +94,16 @@ const UNAVAILABLE = new Set(['90033', '50196'])
 
 /**
  * Reduces what `@azure/identity` threw. Only the number after AADSTS is taken out of its text: `errorNo` is missing on
- * answers that MSAL gives out of its own throttle cache.
+ * answers that MSAL gives out of its own throttle cache. With a status of 500 or above, or 429, Entra says of itself that it is
+ * not well, whatever the number.
  */
 export function tokenFaultOf(error: unknown): VaultFault {
 	if (error instanceof VaultError) return error.fault
-	const message = error instanceof Error ? error.message : ''
+	const { message, cause } = error instanceof Error ? error : { message: '', cause: undefined }
 	const code = /AADSTS(\d{5,8})/.exec(message)?.[1]
-	if (code === undefined || UNAVAILABLE.has(code)) return { kind: 'entraUnavailable' }
+	const status = Number(field(cause, 'status'))
+	if (code === undefined || UNAVAILABLE.has(code) || status >= 500 || status === 429)
+		return { kind: 'entraUnavailable' }
 	if (FEDERATION.has(code)) return { kind: 'federation', code }
 	if (IDENTITY.has(code)) return { kind: 'identityNotFound', code }
 	return { kind: 'federationRefused', code }

@@ -104,6 +104,8 @@ export interface PluginOptions {
 	readonly print?: (text: string) => void
 	readonly nodeMemory?: number
 	readonly roomForValues?: number
+	/** how much later it is, monotonic, for what is kept for offline starts; milliseconds */
+	later?(): number
 	readonly strategy?: (own: MountStrategy) => MountStrategy
 	serviceAccountUid?(): string
 	/** the API server is asked for the ServiceAccount */
@@ -122,7 +124,8 @@ export async function startPlugin(options: PluginOptions) {
 	const memoryRoot = join(root, 'memory')
 	const { strategy = (own: MountStrategy) => own } = options
 	const memory = createNodeMemory(options.nodeMemory ?? 64 * 1024 * 1024)
-	const offline = createOfflineValues(systemClock, memory)
+	const { later = () => 0 } = options
+	const offline = createOfflineValues({ monotonic: () => systemClock.monotonic() + later() }, memory)
 	const lock = createWriterLock(join(memoryRoot, '.lock'), systemClock)
 	const room = createValueRoom(systemClock, options.roomForValues)
 	const volumes = createVolumes({
