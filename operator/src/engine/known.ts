@@ -78,8 +78,13 @@ export function listPagesAllowed(
  * The same for wanted secrets that are made of one value: the files of a certificate, two properties of one text. They are
  * read by one call and change together, whatever is written to the vault meanwhile.
  */
-export const objectKey = ({ objectName, version }: WantedSecret): string =>
-	`${objectName.toLowerCase()}/${version ?? ''}`
+export const objectKey = ({
+	objectName,
+	version,
+}: {
+	readonly objectName: string
+	readonly version?: string | undefined
+}): string => `${objectName.toLowerCase()}/${version ?? ''}`
 
 /** Whether the value must be read without asking any list: nothing is known, or what is known may be out of date. */
 export function mustRead(wanted: WantedSecret, known: Known | undefined): boolean {

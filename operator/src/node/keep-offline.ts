@@ -1,7 +1,6 @@
 import { MANIFEST_FILE } from 'purista-azure-mounted-secret-store/manifest'
 import type { VolumeBinding } from '../api/parse.ts'
 import type { Content } from '../engine/decode.ts'
-import type { EntryResult } from '../engine/entry.ts'
 import { type FaultKind, traitsOf, type VaultFault } from '../engine/fault.ts'
 import type { Holding } from '../engine/holding.ts'
 import { objectKey } from '../engine/known.ts'
@@ -9,6 +8,7 @@ import type { Outcome } from '../engine/outcome.ts'
 import type { Source } from '../engine/source.ts'
 import type { Destination } from '../ports/destination.ts'
 import type { OfflineKey, OfflineValues } from './offline.ts'
+import { goesBy } from './reading.ts'
 
 export interface Place {
 	readonly binding: VolumeBinding
@@ -43,18 +43,21 @@ export async function fillOffline(place: Place, on: Holding | undefined): Promis
  * did so. A pass that finds nothing new in the status of a vault that is away confirms nothing.
  *
  * @param before the same after the pass before
+ * @param read keys of what the pass has read
  */
 export function confirmedAt(
-	before: number,
-	results: readonly Pick<EntryResult, 'wanted'>[],
-	{ read, begunAt, polledAt }: { read: ReadonlySet<string>; begunAt: number; polledAt: number },
+	before: number | undefined,
+	outcome: Outcome,
+	read: ReadonlySet<string>,
+	...[binding, known]: Parameters<typeof goesBy>
 ): number {
-	const isRead = results.every(({ wanted }) => read.has(objectKey(wanted)))
-	return isRead ? begunAt : Math.max(before, polledAt)
+	if (outcome.kind !== 'polled') return before ?? Number.NEGATIVE_INFINITY
+	const isRead = outcome.results.every(({ wanted }) => read.has(objectKey(wanted)))
+	return isRead ? known.at.monotonic : Math.max(before ?? Number.NEGATIVE_INFINITY, goesBy(binding, known).polledAt)
 }
 
 /** Keeps what the vault has confirmed at a time, if the binding asks for it. */
-export async function keepOffline(place: Place, confirmed: number): Promise<void> {
+export async function keepOffline(place: Place, confirmed = Number.NEGATIVE_INFINITY): Promise<void> {
 	const { binding, destination, offline, signal } = place
 	const { offlineFor } = binding.delivery
 	if (offlineFor === 0) return offline.forget(binding.uid)

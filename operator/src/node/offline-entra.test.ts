@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Manifest } from 'purista-azure-mounted-secret-store/manifest'
 import { describe, expect, it } from 'vitest'
 import { until } from '../../../test/kit/until.ts'
 import { ROLE } from '../vault/testing/tenant.ts'
@@ -117,7 +118,8 @@ describe('offline starts while Entra is away', { timeout: 60_000 }, () => {
 		const begun = Date.now()
 		await until('the next seconds', async () => Date.now() - begun > 3_000)
 		const target = await publish('csi-2')
-		const { updated } = JSON.parse(await readFile(join(target, '.binding.json'), 'utf8')).secrets.db
+		const manifest = JSON.parse(await readFile(join(target, '.binding.json'), 'utf8')) as Manifest
+		const { updated = '' } = manifest.secrets['db'] ?? {}
 		for (const fault of [toEntra, toVaults]) await addFault({ ...fault, action: 'reset' })
 		later = 50 * MINUTE_MS
 		const status = { ...statusOf(new Date(updated)), observedGeneration: 2 }

@@ -24,7 +24,7 @@ import type { Followed } from './binding-watches.ts'
 import { confirmedAt, fillOffline, forgetDenied, keepOffline } from './keep-offline.ts'
 import type { VolumeNews, VolumePod } from './news.ts'
 import type { OfflineValues } from './offline.ts'
-import { bytesToRead, goesBy, type Reading, startReading } from './reading.ts'
+import { bytesToRead, type Reading, startReading } from './reading.ts'
 import type { VolumeRequest } from './request.ts'
 import { type Following, follow } from './steps.ts'
 import type { ValueRoom } from './value-room.ts'
@@ -79,7 +79,7 @@ interface State {
 	isDelivered: boolean
 	problem: string
 	/** monotonic time at which the vault last said that all of it is right */
-	confirmedAt: number
+	confirmedAt?: number
 	/** whether the last step came to a pass */
 	isPassed: boolean
 	/** how long to wait for it */
@@ -114,7 +114,6 @@ export function startVolume(
 		status: {},
 		isDelivered,
 		problem: 'the volume is being prepared',
-		confirmedAt: Number.NEGATIVE_INFINITY,
 		isPassed: false,
 		apiServer: createBackoff({ clock: deps.clock, random: deps.random, ...API_SERVER }),
 		isAgain: false,
@@ -276,11 +275,7 @@ async function runPass(
 	const concluded = conclude({ kind: 'active', binding, status: state.status }, result.outcome, state.knowledge, given)
 	state.knowledge = concluded.knowledge
 	state.status = concluded.summary.status
-	if (result.outcome.kind === 'polled') {
-		const { polledAt } = goesBy(binding, known)
-		const of = { read: reading.objects, begunAt: known.at.monotonic, polledAt }
-		state.confirmedAt = confirmedAt(state.confirmedAt, result.outcome.results, of)
-	}
+	state.confirmedAt = confirmedAt(state.confirmedAt, result.outcome, reading.objects, binding, known)
 	await useOffline(state, result.outcome, { binding, source, destination, offline, now: clock.now(), signal }, deps)
 	return state.knowledge.nextPollAt ?? clock.monotonic()
 }

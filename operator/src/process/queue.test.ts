@@ -288,6 +288,42 @@ describe('keyed queue', () => {
 		await done
 	})
 
+	test('many that have read nothing go on one after the other once they have: what they hold stays bounded as well', async () => {
+		const queue = new KeyedQueue({ clock: new FakeClock(), placeOf })
+		const hang = Promise.withResolvers<void>()
+		const writes: (() => void)[] = []
+		let holding = 0
+		const work: Work = async (_, __, { release }) => {
+			await release(() => hang.promise, { ifRoom: true, isLight: true })
+			await release(async () => void holding++)
+			await new Promise<void>((resolve) => void writes.push(resolve))
+			holding--
+		}
+		const { stop, done } = start(queue, work, 8)
+		for (let i = 0; i < 80; i++) queue.add(`${'abcdefghij'[i % 10]}${i}@v${i}`)
+		await settle()
+		// Of each group eight, all of which have waited for their vaults in vain so far.
+		expect(queue.running).toBe(80)
+		hang.resolve()
+		await settle()
+		// Four for each worker.
+		expect(holding).toBe(32)
+		// Groups take turns, and whoever ends makes room for one more.
+		for (const write of writes.splice(0, 5)) write()
+		await settle()
+		expect([holding, queue.running]).toEqual([32, 75])
+		// One of a group that has none waits for nobody.
+		queue.add('z1@v')
+		await settle()
+		expect(holding).toBe(33)
+		stop.abort()
+		while (queue.running > 0) {
+			for (const write of writes.splice(0)) write()
+			await settle()
+		}
+		await done
+	})
+
 	test('the earliest of several delays wins, and an add beats them all', async () => {
 		const clock = new FakeClock()
 		const queue = new KeyedQueue({ clock })

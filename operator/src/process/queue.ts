@@ -1,5 +1,6 @@
 import { exponential } from './backoff.ts'
 import type { Clock } from './clock.ts'
+import { createReleasedKeys, type Releasable, type ReleasedKeys } from './released.ts'
 import { createTurns, type Place } from './turns.ts'
 
 // client-go's workqueue starts at 5 ms too (DefaultControllerRateLimiter: 5 ms * 2^failures, capped at 1000 s). The cap is
@@ -31,12 +32,12 @@ interface Waiting {
 	readonly since: number
 }
 
-interface Running {
+interface Running extends Releasable {
 	readonly place: Place
 	/** waits that the worker was given back for */
 	waits: number
-	/** as what it counts among those that gave their worker back; undefined: it has one */
-	released: 'light' | 'heavy' | undefined
+	/** it waits until it may count as one that has read something */
+	growing: Promise<void> | undefined
 	/** since when its group has not been charged for it */
 	since: number
 	/** since when it wants to run once more */
@@ -63,12 +64,6 @@ export interface Turn {
 }
 
 export type Work = (key: string, signal: AbortSignal, turn: Turn) => Promise<void>
-
-// Keys that gave their worker back hold what they have read so far, at most a Secret of 1 MiB each. When there are so many for each
-// worker, only groups that have none begin with another.
-const MAX_RELEASED = 4
-// Those that have read nothing hold their plan: some 20 kB for a usual binding. With 32 workers a thousand, a namespace each: 20 MB.
-const MAX_RELEASED_LIGHT = 32
 
 export interface RunOptions {
 	/** How many keys are worked on at once. */
@@ -108,10 +103,8 @@ export class KeyedQueue {
 	readonly #delayed = new Map<string, number>()
 	readonly #running = new Map<string, Running>()
 	readonly #failures = new Map<string, number>()
-	/** keys that run without a worker, and those of them that have read something */
-	#released = 0
-	#releasedHeavy = 0
-	#mostReleased = { all: 0, heavy: 0 }
+	/** keys that run without a worker */
+	#released: ReleasedKeys = createReleasedKeys(1)
 	/** how many of each run, those without a worker included */
 	readonly #groups = new Map<string, number>()
 	/** how many of each have a worker */
@@ -223,11 +216,11 @@ export class KeyedQueue {
 	 */
 	async run(work: Work, { concurrency, perSubgroup = concurrency, signal }: RunOptions): Promise<void> {
 		const under = new Set<Promise<void>>()
-		this.#mostReleased = { all: MAX_RELEASED_LIGHT * concurrency, heavy: MAX_RELEASED * concurrency }
+		this.#released = createReleasedKeys(concurrency)
 		const mayGo = ({ group, subgroup }: Place) => {
 			const free = concurrency - this.#working
 			const has = this.#groups.get(group) ?? 0
-			if (has > 0 && !this.#mayRelease(false)) return false
+			if (has > 0 && !this.#released.hasRoom(false)) return false
 			return has < free && (this.#subgroups.get(subgroup) ?? 0) < perSubgroup
 		}
 		this.#pump = () => {
@@ -243,6 +236,7 @@ export class KeyedQueue {
 		const stop = () => {
 			this.#stopped = true
 			this.#wakeTimer?.abort(WOKEN)
+			this.#released.end()
 			stopped.resolve()
 		}
 		if (signal.aborted) stop()
@@ -262,7 +256,10 @@ export class KeyedQueue {
 
 	async #work({ key, place, since }: Waiting, work: Work, signal: AbortSignal): Promise<void> {
 		const began = this.#clock.monotonic()
-		const state: Running = { place, waits: 0, released: undefined, since: began, dirtySince: undefined, first: false }
+		const state: Running = {
+			...{ place, waits: 0, released: undefined, growing: undefined },
+			...{ since: began, dirtySince: undefined, first: false },
+		}
 		this.#running.set(key, state)
 		count(this.#groups, place.group, 1)
 		count(this.#subgroups, place.subgroup, 1)
@@ -290,11 +287,7 @@ export class KeyedQueue {
 
 	/** Keys that have a worker. */
 	get #working(): number {
-		return this.#running.size - this.#released
-	}
-
-	#mayRelease(isLight: boolean): boolean {
-		return this.#released < this.#mostReleased.all && (isLight || this.#releasedHeavy < this.#mostReleased.heavy)
+		return this.#running.size - this.#released.size
 	}
 
 	async #release<T>(
@@ -302,11 +295,15 @@ export class KeyedQueue {
 		until: () => Promise<T>,
 		{ ifRoom = false, isLight = false }: ReleaseOptions = {},
 	): Promise<T> {
-		if (state.released === undefined && ifRoom && !this.#mayRelease(isLight)) return until()
-		this.#countAs(state, isLight && state.released !== 'heavy' ? 'light' : 'heavy')
+		if (state.released === undefined && ifRoom && !this.#released.hasRoom(isLight)) return until()
 		if (state.waits++ === 0) this.#charge(state)
-		this.#pump()
 		try {
+			if (state.released === undefined) this.#countAs(state, isLight ? 'light' : 'heavy')
+			this.#pump()
+			if (!isLight && state.released === 'light') {
+				state.growing ??= this.#released.growHeavy(state)
+				await state.growing
+			}
 			return await until()
 		} finally {
 			// What it does from now on is counted for its group as before; a worker that it took again would be missed by all who wait.
@@ -315,10 +312,8 @@ export class KeyedQueue {
 	}
 
 	#countAs(state: Running, released: Running['released']): void {
-		this.#released += (released ? 1 : 0) - (state.released ? 1 : 0)
-		this.#releasedHeavy += (released === 'heavy' ? 1 : 0) - (state.released === 'heavy' ? 1 : 0)
 		count(this.#subgroups, state.place.subgroup, (state.released ? 1 : 0) - (released ? 1 : 0))
-		state.released = released
+		this.#released.count(state, released)
 	}
 
 	/** What its group had of a worker, or used after that. */
