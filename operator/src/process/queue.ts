@@ -1,6 +1,6 @@
 import { exponential } from './backoff.ts'
 import type { Clock } from './clock.ts'
-import { createReleasedKeys, type Releasable, type ReleasedKeys } from './released.ts'
+import { countIn, createReleasedKeys, type Releasable, type ReleasedKeys } from './released.ts'
 import { createTurns, type Place } from './turns.ts'
 
 // client-go's workqueue starts at 5 ms too (DefaultControllerRateLimiter: 5 ms * 2^failures, capped at 1000 s). The cap is
@@ -85,7 +85,7 @@ export interface RunOptions {
  * A key that is running is never started a second time, so a worker needs no lock for its key.
  *
  * Turns alone do not help against work that hangs: what runs is never taken away. So workers are kept back:
- * 1. A subgroup has at most `perSubgroup` of them, in all groups together.
+ * 1. A subgroup has at most `perSubgroup` of them, in all groups together, and some times as many without one (released.ts).
  * 2. A group gets another one only while more are free than it has. One group alone has half of them, and who comes new finds
  *    a free one; n groups that want all come to equal shares and leave one of n+1 free; where groups are many all workers work.
  *    (Known for buffers of switches as a dynamic threshold: Choudhury and Hahne, 1998.) What it does not hold off: of 32
@@ -104,7 +104,7 @@ export class KeyedQueue {
 	readonly #running = new Map<string, Running>()
 	readonly #failures = new Map<string, number>()
 	/** keys that run without a worker */
-	#released: ReleasedKeys = createReleasedKeys(1)
+	#released: ReleasedKeys = createReleasedKeys(1, 1)
 	/** how many of each run, those without a worker included */
 	readonly #groups = new Map<string, number>()
 	/** how many of each have a worker */
@@ -216,12 +216,12 @@ export class KeyedQueue {
 	 */
 	async run(work: Work, { concurrency, perSubgroup = concurrency, signal }: RunOptions): Promise<void> {
 		const under = new Set<Promise<void>>()
-		this.#released = createReleasedKeys(concurrency)
+		this.#released = createReleasedKeys(concurrency, perSubgroup)
 		const mayGo = ({ group, subgroup }: Place) => {
 			const free = concurrency - this.#working
 			const has = this.#groups.get(group) ?? 0
 			if (has > 0 && !this.#released.hasRoom(false)) return false
-			return has < free && (this.#subgroups.get(subgroup) ?? 0) < perSubgroup
+			return has < free && (this.#subgroups.get(subgroup) ?? 0) < perSubgroup && this.#released.hasRoomOf(subgroup)
 		}
 		this.#pump = () => {
 			while (!this.#stopped && this.#working < concurrency) {
@@ -261,8 +261,8 @@ export class KeyedQueue {
 			...{ since: began, dirtySince: undefined, first: false },
 		}
 		this.#running.set(key, state)
-		count(this.#groups, place.group, 1)
-		count(this.#subgroups, place.subgroup, 1)
+		countIn(this.#groups, place.group, 1)
+		countIn(this.#subgroups, place.subgroup, 1)
 		try {
 			await work(key, signal, {
 				lateMs: began - since,
@@ -274,9 +274,9 @@ export class KeyedQueue {
 		} finally {
 			this.#running.delete(key)
 			this.#charge(state)
-			count(this.#groups, place.group, -1)
+			countIn(this.#groups, place.group, -1)
 			this.#countAs(state, undefined)
-			count(this.#subgroups, place.subgroup, -1)
+			countIn(this.#subgroups, place.subgroup, -1)
 			if (state.dirtySince !== undefined && !this.#stopped) {
 				this.#delayed.delete(key)
 				// It keeps its place in time, so that the age of the oldest key tells the truth.
@@ -312,7 +312,7 @@ export class KeyedQueue {
 	}
 
 	#countAs(state: Running, released: Running['released']): void {
-		count(this.#subgroups, state.place.subgroup, (state.released ? 1 : 0) - (released ? 1 : 0))
+		countIn(this.#subgroups, state.place.subgroup, (state.released ? 1 : 0) - (released ? 1 : 0))
 		this.#released.count(state, released)
 	}
 
@@ -336,10 +336,4 @@ export class KeyedQueue {
 			await this.#clock.sleep(wait, this.#wakeTimer.signal).catch(() => {})
 		}
 	}
-}
-
-function count(counts: Map<string, number>, of: string, by: number): void {
-	const now = (counts.get(of) ?? 0) + by
-	if (now > 0) counts.set(of, now)
-	else counts.delete(of)
 }

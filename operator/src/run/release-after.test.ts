@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { type AddOptions, KeyedQueue, type Work } from '../process/queue.ts'
 import { FakeClock } from '../process/testing/fake-clock.ts'
+import { createBudget } from '../vault/budget.ts'
 import { createPatience } from './release-after.ts'
 
 // As the operator has them.
@@ -97,4 +98,35 @@ test('a pass whose vault answers gives nothing back in its first second', async 
 	await waited
 	expect(released).toBe(0)
 	expect(clock.sleeping).toBe(0)
+})
+
+test('a vault that many namespaces read for the first time turns none of them away: so many wait for its budget as it serves', async () => {
+	const clock = new FakeClock()
+	const queue = new KeyedQueue({ clock, placeOf: (key) => ({ group: key, subgroup: 'one' }) })
+	// Of a vault that has throttled.
+	const budget = createBudget({ clock, maxPerSecond: 25 })
+	const stop = new AbortController()
+	const faults: unknown[] = []
+	let ended = 0
+	const work: Work = async (namespace, signal, turn) => {
+		const read = async () => {
+			const place = await budget.acquire({ lane: 'first', namespace, signal })
+			await clock.sleep(50)
+			place.release()
+		}
+		const reads = Promise.all([read(), read(), read(), read()])
+		const arrived = reads.then(
+			() => {},
+			(error: unknown) => void faults.push(error),
+		)
+		await createPatience(turn, clock)(arrived, true)
+		ended++
+	}
+	const done = queue.run(work, { ...WORKERS, signal: stop.signal })
+	for (let i = 0; i < 500; i++) queue.add(`namespace-${i}`, { first: true })
+	while (ended < 500) await clock.advance(5_000)
+	expect(faults).toEqual([])
+	stop.abort()
+	await clock.advance(1_000)
+	await done
 })
