@@ -10,9 +10,9 @@ interface Pass {
 	end(): void
 }
 
-function open(limit: number) {
+function open(limit: number, forSmall = { small: 0, ofSmall: 0 }) {
 	const clock = new FakeClock()
-	const room = createValueRoom(clock, limit)
+	const room = createValueRoom(clock, limit, forSmall)
 	const under: Pass[] = []
 	/** `a1`: of the namespace `a` */
 	const begin = async (name: string, bytes: number, { isWaitedFor = false, signal = never } = {}) => {
@@ -127,4 +127,20 @@ it('whatever comes and ends, in whatever order, they never have more than there 
 		}),
 		{ numRuns: 200 },
 	)
+})
+
+it('who needs little waits for nobody who needs much, however many of those have slow vaults', async () => {
+	const { clock, room, begin, end, names } = open(100, { small: 5, ofSmall: 10 })
+	for (const name of ['a1', 'b1', 'c1', 'd1']) await begin(name, 40)
+	expect(names()).toEqual(['a1', 'b1'])
+	await clock.advance(6_000)
+	// By now the third has waited for so long that others wait for it.
+	for (const name of ['v1', 'v2', 'v3', 'w1', 'w2', 'm1']) await begin(name, name === 'm1' ? 6 : 5)
+	// A namespace has no more of that than it leaves to others either.
+	expect(names()).toEqual(['a1', 'b1', 'v1', 'w1'])
+	expect([room.bytes, room.waiting]).toEqual([90, 6])
+	await end('v1')
+	expect(names()).toEqual(['a1', 'b1', 'w1', 'v2'])
+	for (const name of ['a1', 'b1', 'c1', 'd1', 'v2', 'w1', 'v3', 'w2', 'm1']) await end(name)
+	expect([names(), room.bytes, room.waiting]).toEqual([[], 0, 0])
 })

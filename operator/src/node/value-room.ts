@@ -26,9 +26,13 @@ export interface ValueRoom {
 }
 
 // Two of the largest passes (reading.ts), or forty of a binding of twenty secrets. Beside the files of all volumes (64 MiB), what starts without
-// a vault (8), answers that are kept (16), watches (45) and the process itself (100) that is 273 of the 384 MiB of deploy/kustomize/node;
-// the rest is for what is not collected yet.
+// a vault (8), answers that are kept (16), watches (45) and the process itself (100), and with what small ones have besides (8), that is 281 of
+// the 384 MiB of deploy/kustomize/node; the rest is for what is not collected yet.
 const LIMIT = 40 * 1024 * 1024
+// Small is a binding of twenty secrets. Two large ones whose vaults are slow have all the room for a minute, and others like them wait for
+// theirs; who needs little does not wait for any of that. Of the limit: a fortieth is small, and a fifth is for these.
+const SMALL = 1 / 40
+const OF_SMALL = 1 / 5
 // Small ones go before a large one for which there is no room yet. After this they wait for it: what a vault that hangs keeps comes back within
 // a minute (run/drive.ts).
 const PATIENCE_MS = 5_000
@@ -37,45 +41,75 @@ interface Waiter {
 	readonly namespace: string
 	readonly bytes: number
 	readonly since: number
-	go(): void
+	go(part: Part): void
 }
 
-export function createValueRoom(clock: Pick<Clock, 'monotonic'>, limit = LIMIT): ValueRoom {
-	const waiting = createTurns<Waiter>()
+/** Room that is counted by itself. */
+interface Part {
+	readonly bytes: number
+	/** Whether the namespace may have so many: together no more than it leaves to others, but one pass whatever it needs. */
+	isFair(namespace: string, bytes: number): boolean
+	fits(bytes: number): boolean
+	add(namespace: string, bytes: number): void
+}
+
+function createPart(limit: number): Part {
 	const taken = new Map<string, number>()
 	let sum = 0
-	const add = (namespace: string, bytes: number) => {
-		sum += bytes
-		const own = (taken.get(namespace) ?? 0) + bytes
-		if (own > 0) taken.set(namespace, own)
-		else taken.delete(namespace)
+	return {
+		get bytes() {
+			return sum
+		},
+		isFair(namespace, bytes) {
+			const own = taken.get(namespace) ?? 0
+			return own === 0 || own + bytes <= limit - (sum + bytes)
+		},
+		fits: (bytes) => sum + bytes <= limit,
+		add(namespace, bytes) {
+			sum += bytes
+			const own = (taken.get(namespace) ?? 0) + bytes
+			if (own > 0) taken.set(namespace, own)
+			else taken.delete(namespace)
+		},
 	}
-	const mayHave = ({ namespace, bytes }: Waiter) => {
-		const own = taken.get(namespace) ?? 0
-		return own === 0 || own + bytes <= limit - (sum + bytes)
-	}
+}
+
+/** @param ofSmall what those that need no more than `small` have besides, when there is no room for them in `limit` */
+export function createValueRoom(
+	clock: Pick<Clock, 'monotonic'>,
+	limit = LIMIT,
+	{ small, ofSmall } = { small: SMALL * limit, ofSmall: OF_SMALL * limit },
+): ValueRoom {
+	const waiting = createTurns<Waiter>()
+	const ofAll = createPart(limit)
+	const besides = createPart(ofSmall)
 	/** The next in turn for whom there is room. */
 	const next = () => {
 		const late = clock.monotonic() - PATIENCE_MS
 		let isHeld = false
-		return waiting.shift((_, each) => {
-			if (isHeld || !mayHave(each)) return false
-			if (sum + each.bytes <= limit) return true
-			isHeld = each.since < late
+		let part = ofAll
+		const waiter = waiting.shift((_, { namespace, bytes, since }) => {
+			part = ofAll
+			const isFair = ofAll.isFair(namespace, bytes)
+			if (!isHeld && isFair && ofAll.fits(bytes)) return true
+			part = besides
+			if (bytes <= small && besides.isFair(namespace, bytes) && besides.fits(bytes)) return true
+			isHeld ||= isFair && since < late
 			return false
 		})
+		return waiter && { waiter, part }
 	}
 	const pump = () => {
-		for (let waiter = next(); waiter; waiter = next()) waiter.go()
+		for (let turn = next(); turn; turn = next()) turn.waiter.go(turn.part)
 	}
-	/** Resolves when the bytes are taken. */
-	const turnOf = (place: Place, bytes: number, signal: AbortSignal): Promise<void> =>
+	/** Resolves when the bytes are taken, with where. */
+	const turnOf = (place: Place, bytes: number, signal: AbortSignal): Promise<Part> =>
 		new Promise((resolve, reject) => {
 			const { group: namespace } = place
-			const go = () => {
+			const go = (part: Part) => {
 				signal.removeEventListener('abort', abort)
-				add(namespace, bytes)
-				resolve()
+				part.add(namespace, bytes)
+				resolve(part)
 			}
 			const waiter: Waiter = { namespace, bytes, since: clock.monotonic(), go }
 			const abort = () => {
@@ -93,19 +127,19 @@ export function createValueRoom(clock: Pick<Clock, 'monotonic'>, limit = LIMIT):
 			signal.throwIfAborted()
 			// What is more than there is would wait for ever.
 			const bytes = Math.min(wanted, limit)
-			await turnOf({ group: namespace, subgroup: binding, first: isWaitedFor }, bytes, signal)
+			const part = await turnOf({ group: namespace, subgroup: binding, first: isWaitedFor }, bytes, signal)
 			const began = clock.monotonic()
 			let isTaken = true
 			return () => {
 				if (!isTaken) return
 				isTaken = false
-				add(namespace, -bytes)
+				part.add(namespace, -bytes)
 				waiting.used(namespace, clock.monotonic() - began)
 				pump()
 			}
 		},
 		get bytes() {
-			return sum
+			return ofAll.bytes + besides.bytes
 		},
 		get waiting() {
 			return waiting.size
