@@ -1,5 +1,6 @@
 import type { WantedSecret } from '../api/parse.ts'
 import type { Finding } from './entry.ts'
+import { traitsOf } from './fault.ts'
 import { type Known, objectKey } from './known.ts'
 import type { Away, Fault, Refusal } from './questions.ts'
 
@@ -30,27 +31,37 @@ export const findingsOf = (group: Group, one: (wanted: WantedSecret) => One): Fi
 export const brokeBy = (broke: Broke): Findings => ({ ones: new Map(), broke })
 
 /**
- * What a poll is the first to call absent counts as absent since the last of these answers. So all of it is confirmed by one poll, and
- * the brake counts it together: the reads of many may take longer than lies between two polls of what is due.
+ * What is absent and not confirmed yet counts as absent since the last of these answers, and nothing of it is confirmed before the rest. So the
+ * brake counts it together: the reads of many may take longer than lies between two polls of what is due, and who deletes one after the
+ * other, or a vault that says so, would have each removed by a poll of its own.
  *
- * @param before since when secrets were absent before this poll
+ * @param isOpen whether something is delivered of it that the vault has not called absent for long enough before
  */
 export function absentTogether(
 	ones: ReadonlyMap<string, One>,
-	before: ReadonlyMap<string, number>,
+	isOpen: (name: string) => boolean,
 ): ReadonlyMap<string, One> {
-	const times = [...ones].flatMap(([name, { absentSince }]) =>
-		absentSince === undefined || before.has(name) ? [] : [absentSince],
-	)
-	if (times.length < 2) return ones
-	const absentSince = Math.max(...times)
-	return new Map(
-		[...ones].map(([name, one]) => [
-			name,
-			one.absentSince === undefined || before.has(name) ? one : { ...one, absentSince },
-		]),
-	)
+	const pending = [...ones].filter(([name, one]) => isPending(one) && isOpen(name))
+	if (pending.length < 2) return ones
+	const absentSince = Math.max(...pending.map(([, one]) => one.absentSince ?? 0))
+	const isConfirmed = pending.every(([, { finding }]) => finding.kind === 'fault' && finding.confirmed)
+	return new Map([
+		...ones,
+		...pending.map(([name, one]): [string, One] => [name, { ...(isConfirmed ? one : unconfirmed(one)), absentSince }]),
+	])
 }
+
+/** Whether the vault has called it absent, and has not said anything else since. */
+const isPending = ({ finding, absentSince }: One) =>
+	absentSince !== undefined &&
+	finding.kind === 'fault' &&
+	(finding.fault.kind === 'absent' || traitsOf(finding.fault).class === 'transient')
+
+/** A gap in the list says nothing yet, so it is not remembered. */
+const unconfirmed = ({ finding, ...one }: One): One =>
+	finding.kind === 'fault' && finding.confirmed
+		? { finding: { ...finding, confirmed: false }, absentSince: one.absentSince }
+		: { finding, ...one }
 
 export function groupsOf(secrets: readonly WantedSecret[]): Group[] {
 	const groups = new Map<string, Group>()

@@ -8,6 +8,7 @@ import type { Holding } from './holding.ts'
 import type { PassInput, PassResult } from './input.ts'
 import { holdingOf, type Knowledge, knownOfNo } from './knowledge.ts'
 import { afterReadBack, afterRefusal, afterWrite, seenBy, withManifest } from './learn.ts'
+import { secretInManifest } from './manifest-entry.ts'
 import { followOlder, isOlderDue, type OlderInput } from './older.ts'
 import { pauseAfter } from './pause.ts'
 import { madeOfTheSame, merged, type Poll, pollSome, pollWhole } from './poll.ts'
@@ -185,17 +186,27 @@ function pollingOf(
 
 /** All, or only what is due: about the rest the last whole poll is repeated. */
 function* poll({ due, basis }: Begun, polling: Polling, { last, secrets, absentSince }: Knowledge): Piece<Poll> {
-	const withTexts = (polled: Poll): Poll => {
-		const ones = absentTogether(polled.ones, absentSince)
-		return { ...polled, ones: basis.kind === 'own' ? ones : withStatusTexts(ones, basis.entries) }
+	const withTexts = (polled: Poll): Poll =>
+		basis.kind === 'own' ? polled : { ...polled, ones: withStatusTexts(polled.ones, basis.entries) }
+	if (!due || !last) {
+		const whole = yield* basis.kind === 'own' ? pollWhole(polling) : pollByStatus(polling, basis)
+		return withTexts(confirmedTogether(whole, polling))
 	}
-	if (!due || !last) return withTexts(yield* basis.kind === 'own' ? pollWhole(polling) : pollByStatus(polling, basis))
 	const ones = [...last.findings].map(([name, finding]): [string, One] => [
 		name,
 		{ finding, known: secrets.get(name), absentSince: absentSince.get(name) },
 	])
 	const more = yield* pollSome(polling, madeOfTheSame(last.wanted, due))
-	return merged({ ...last, ones: new Map(ones), broke: undefined, tooMany: undefined }, withTexts(more))
+	const before = { ...last, ones: new Map(ones), broke: undefined, tooMany: undefined }
+	return confirmedTogether(merged(before, withTexts(more)), polling)
+}
+
+function confirmedTogether(polled: Poll, { holding, vaultUrl, seenAgain }: Polling): Poll {
+	const isOpen = (name: string) => {
+		const there = secretInManifest(holding, name, vaultUrl)
+		return there !== undefined && (there.state !== 'Absent' || seenAgain.has(name))
+	}
+	return { ...polled, ones: absentTogether(polled.ones, isOpen) }
 }
 
 /**

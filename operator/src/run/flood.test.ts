@@ -29,3 +29,26 @@ test.each([5, 60])(
 		expect(one.condition('Fresh')).toMatchObject({ status: 'False', reason: 'RemovalsHeld' })
 	},
 )
+
+test('secrets that go one after the other, closer together than absence takes to be sure, are counted together', async () => {
+	const one = openBinding({
+		secrets: NAMES.map((name) => ({ name })),
+		policy: { absent: 'Remove', maxRemovals: 2 },
+		refresh: { interval: '5s' },
+	})
+	for (const name of NAMES) one.vault('a').set(name, `value of ${name}`)
+	await one.pass(30_000)
+	for (const name of NAMES.slice(0, 7)) {
+		one.vault('a').remove(name)
+		await one.pass(5_000)
+	}
+	await one.pass(30_000)
+	expect(Object.keys(one.files())).toEqual(NAMES)
+	expect(one.condition('Fresh')).toMatchObject({ status: 'False', reason: 'RemovalsHeld' })
+	// One of a few that goes for itself goes.
+	for (const name of NAMES.slice(0, 7)) one.vault('a').set(name, `value of ${name}`)
+	await one.pass(30_000)
+	one.vault('a').remove('c')
+	await one.pass(30_000)
+	expect(Object.keys(one.files())).toEqual(NAMES.filter((name) => name !== 'c'))
+})
