@@ -85,7 +85,7 @@ export interface RunOptions {
  * A key that is running is never started a second time, so a worker needs no lock for its key.
  *
  * Turns alone do not help against work that hangs: what runs is never taken away. So workers are kept back:
- * 1. A subgroup has at most `perSubgroup` of them, in all groups together, and some times as many without one (released.ts).
+ * 1. A subgroup has at most `perSubgroup` of them, in all groups together.
  * 2. A group gets another one only while more are free than it has. One group alone has half of them, and who comes new finds
  *    a free one; n groups that want all come to equal shares and leave one of n+1 free; where groups are many all workers work.
  *    (Known for buffers of switches as a dynamic threshold: Choudhury and Hahne, 1998.) What it does not hold off: of 32
@@ -104,7 +104,7 @@ export class KeyedQueue {
 	readonly #running = new Map<string, Running>()
 	readonly #failures = new Map<string, number>()
 	/** keys that run without a worker */
-	#released: ReleasedKeys = createReleasedKeys(1, 1)
+	#released: ReleasedKeys = createReleasedKeys(1)
 	/** how many of each run, those without a worker included */
 	readonly #groups = new Map<string, number>()
 	/** how many of each have a worker */
@@ -216,12 +216,12 @@ export class KeyedQueue {
 	 */
 	async run(work: Work, { concurrency, perSubgroup = concurrency, signal }: RunOptions): Promise<void> {
 		const under = new Set<Promise<void>>()
-		this.#released = createReleasedKeys(concurrency, perSubgroup)
+		this.#released = createReleasedKeys(concurrency)
 		const mayGo = ({ group, subgroup }: Place) => {
 			const free = concurrency - this.#working
 			const has = this.#groups.get(group) ?? 0
 			if (has > 0 && !this.#released.hasRoom(false)) return false
-			return has < free && (this.#subgroups.get(subgroup) ?? 0) < perSubgroup && this.#released.hasRoomOf(subgroup)
+			return has < free && (this.#subgroups.get(subgroup) ?? 0) < perSubgroup
 		}
 		this.#pump = () => {
 			while (!this.#stopped && this.#working < concurrency) {

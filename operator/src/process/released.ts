@@ -2,7 +2,7 @@ import { createTurns } from './turns.ts'
 
 /** A key that is worked on, as far as it counts among those without a worker. */
 export interface Releasable {
-	readonly place: { readonly group: string; readonly subgroup: string }
+	readonly place: { readonly group: string }
 	/** as what it counts among those that gave their worker back; undefined: it has one, or has ended */
 	released: 'light' | 'heavy' | undefined
 }
@@ -12,17 +12,11 @@ export interface Releasable {
 const MAX_RELEASED = 4
 // Those that have read nothing hold their plan: some 20 kB for a usual binding. With 32 workers a thousand, a namespace each: 20 MB.
 const MAX_RELEASED_LIGHT = 32
-// Of a subgroup, which is a vault: more would only wait for its budget, until they were turned away. Of 16 workers 128, with those that have
-// one 144, with four calls each 576: at 40 calls a second (vault/budget.ts) they wait for 15 s of the 30 that they may, and at half of that for 29.
-const MAX_OF_SUBGROUP = 8
-
 /** The keys that are worked on without a worker. */
 export interface ReleasedKeys {
 	readonly size: number
 	/** Whether there is room for one more. */
 	hasRoom(isLight: boolean): boolean
-	/** Whether the subgroup may have one more. */
-	hasRoomOf(subgroup: string): boolean
 	/** Counts it as that from now on. */
 	count(key: Releasable, as: Releasable['released']): void
 	/**
@@ -34,21 +28,19 @@ export interface ReleasedKeys {
 	end(): void
 }
 
-export function createReleasedKeys(workers: number, perSubgroup: number): ReleasedKeys {
+export function createReleasedKeys(workers: number): ReleasedKeys {
 	const waiting = createTurns<() => void>()
 	const heavyOf = new Map<string, number>()
-	const ofSubgroup = new Map<string, number>()
 	let size = 0
 	let heavy = 0
 	let isOver = false
 	const mayGrow = (group: string) => isOver || heavy < MAX_RELEASED * workers || !heavyOf.has(group)
 	const count = (key: Releasable, as: Releasable['released']) => {
-		const { group, subgroup } = key.place
+		const { group } = key.place
 		const change = (as ? 1 : 0) - (key.released ? 1 : 0)
 		const heavier = (as === 'heavy' ? 1 : 0) - (key.released === 'heavy' ? 1 : 0)
 		size += change
 		heavy += heavier
-		countIn(ofSubgroup, subgroup, change)
 		countIn(heavyOf, group, heavier)
 		key.released = as
 		if (heavier < 0) pump()
@@ -62,7 +54,6 @@ export function createReleasedKeys(workers: number, perSubgroup: number): Releas
 			return size
 		},
 		hasRoom: (isLight) => size < MAX_RELEASED_LIGHT * workers && (isLight || heavy < MAX_RELEASED * workers),
-		hasRoomOf: (subgroup) => (ofSubgroup.get(subgroup) ?? 0) < MAX_OF_SUBGROUP * perSubgroup,
 		count,
 		growHeavy: (key) =>
 			new Promise((resolve) => {

@@ -1,7 +1,7 @@
 import { type Lane, VaultError } from '../ports/vault.ts'
 import type { Clock, Random } from '../process/clock.ts'
 import { createTurns, type Place as Waiting } from '../process/turns.ts'
-import { createRate, type RateStyle } from './rate.ts'
+import { ALONE, createRate, type RateStyle } from './rate.ts'
 import type { Shares } from './shares.ts'
 
 /** What a call says about itself when it waits for its turn. */
@@ -66,8 +66,6 @@ export const FIRST_TIMES = 4
 // A blocked vault wakes nobody for this long at most. A bare 429 asks for 1 s, which is waited for; what asks for more
 // gets the worker back, whose queue knows better when to come again. The shortest interval of a binding is as long.
 const MAX_BLOCKED_MS = 5_000
-// All workers waiting for one slow vault would keep the other vaults waiting too. Three deadlines of a request.
-const MAX_WAIT_MS = 30_000
 
 // Made once: an error takes its stack with it, and calls come and go all the time.
 const WOKEN = new Error('nothing is waited for')
@@ -90,6 +88,7 @@ interface Waiter {
 export function createBudget(options: BudgetOptions): Budget {
 	const { clock, maxPerSecond = VAULT_CALLS_PER_SECOND, observeWait = () => {} } = options
 	const rate = createRate(maxPerSecond, clock.monotonic(), options)
+	const { maxWaitMs } = options.style ?? ALONE
 	const shareOf = () => options.shares?.each ?? Number.POSITIVE_INFINITY
 	const vault = Symbol('vault')
 	/** whether this vault counts among those that share */
@@ -169,7 +168,7 @@ export function createBudget(options: BudgetOptions): Budget {
 		const blocked = rate.blockedMs(now)
 		let patience = Number.POSITIVE_INFINITY
 		for (const waiter of [...waiting.items()]) {
-			const left = waiter.since + MAX_WAIT_MS - now
+			const left = waiter.since + maxWaitMs - now
 			if (blocked > MAX_BLOCKED_MS || left <= 0) waiter.fail(tooLong(blocked))
 			else patience = Math.min(patience, left)
 		}
