@@ -13,6 +13,7 @@ const benches: Readonly<Record<string, () => Promise<{ bench: Bench }>>> = {
 	mutants: () => import('./mutants.ts'),
 	nodes: () => import('./nodes.ts'),
 	pods: () => import('./pods.ts'),
+	republish: () => import('./republish.ts'),
 	scale: () => import('./scale.ts'),
 	steps: () => import('./steps.ts'),
 	store: () => import('./store.ts'),

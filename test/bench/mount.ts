@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { createProgress } from '../cluster/progress.ts'
 import { applyBinding, waitReady } from '../kit/binding.ts'
-import { inNodeRole, installNodeRole, removeNodeRole } from '../kit/node-role.ts'
+import { inNodeRole, installNodeRole, metricsOfNodeRole, removeNodeRole } from '../kit/node-role.ts'
 import { seededRandom } from '../kit/random.ts'
 import { createTenant, type Tenant } from '../kit/tenant.ts'
 import { openWorld, type World } from '../kit/world.ts'
@@ -118,8 +118,7 @@ function printStarts({ name }: Way, asked: number, seen: readonly PodSeen[]): vo
 
 /** What the node role says that it asked so far: operator and pods are one client, so the vault's log does not tell them apart. */
 async function ownCalls(world: World) {
-	const script = `fetch('http://127.0.0.1:8080/metrics').then((answer) => answer.text()).then((text) => process.stdout.write(text))`
-	const samples = parseMetrics(await inNodeRole(world, script))
+	const samples = parseMetrics(await metricsOfNodeRole(world))
 	return {
 		reads: sumOf(samples, 'asb_vault_calls_total', { kind: 'get', result: 'ok' }),
 		tokens: sumOf(samples, 'asb_token_calls_total', { issuer: 'entra', result: 'ok' }),

@@ -43,7 +43,7 @@ async function missingRole(world: World, tenant: Tenant, step: Step, say: Say): 
 		await startVolumePod(world, tenant, { name: POD })
 		return eventOf(world, tenant, POD, 'SecretsNotMounted', SECRETS_USER)
 	})
-	say(indent(`kubectl describe pod ${POD}: SecretsNotMounted\n${note}`))
+	say(indent(`the pod waits. kubectl describe pod ${POD} shows the event SecretsNotMounted:\n${note}`))
 	await step('pod: the printed line, run as it stands', () => world.control.az({ command: printedCommand(note) }))
 }
 
@@ -54,7 +54,7 @@ async function firstFiles(world: World, tenant: Tenant, value: string, step: Ste
 	})
 	const { files, mount } = await filesOf(world, tenant, POD)
 	const names = Object.entries(files).map(([name, { bytes, mode }]) => `${name}  ${bytes} bytes, mode ${mode}`)
-	say(indent([...names, mount].join('\n')))
+	say(indent([...names, `mounted as: ${mount}`].join('\n')))
 	say(indent(await kubectl(world.target, ['-n', tenant.namespace, 'get', 'asb'])))
 }
 
@@ -72,7 +72,9 @@ async function rotation(world: World, tenant: Tenant, step: Step, say: Say): Pro
 		await hasValue(world, tenant, value)
 		return Date.now() - written
 	})
-	say(`    the running pod has ${fingerprint(value)}, ${(took / 1000).toFixed(1)} s after the vault`)
+	say(
+		`    the file in the running pod has the fingerprint ${fingerprint(value)}, as the vault, ${(took / 1000).toFixed(1)} s after the write (it polls every 5 s)`,
+	)
 }
 
 async function noSecret(world: World, tenant: Tenant, step: Step, say: Say): Promise<void> {
@@ -80,7 +82,7 @@ async function noSecret(world: World, tenant: Tenant, step: Step, say: Say): Pro
 		kubectl(world.target, ['-n', tenant.namespace, 'get', 'secrets', '-o', 'name']),
 	)
 	if (secrets.trim() !== '') throw new Error(`there are Secrets: ${secrets}`)
-	say('    there is none: the value went from the vault to the memory of the node')
+	say('    there is none: the value went from the vault into the memory of the node, and not through etcd')
 }
 
 async function ends(world: World, tenant: Tenant, step: Step, say: Say): Promise<void> {

@@ -33,6 +33,7 @@ export const VAULTS = [
 		'volume-inline',
 		'volume-attack',
 		'volume-life',
+		'volume-many',
 		'volume-canary',
 	],
 ]

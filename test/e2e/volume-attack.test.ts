@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { applyBinding } from '../kit/binding.ts'
 import { kubectl } from '../kit/kubectl.ts'
-import { eventsOf, filesOf, inNodeRole, podRuns, sha256, startVolumePod } from '../kit/node-role.ts'
+import { eventsOf, filesOf, metricsOfNodeRole, podRuns, sha256, startVolumePod } from '../kit/node-role.ts'
 import type { Tenant } from '../kit/tenant.ts'
 import { until } from '../kit/until.ts'
 import { createVolumeTenant, ensureNodeRole, eventOf, removeVolumeTenant, volume } from '../kit/volume-stage.ts'
@@ -80,8 +80,7 @@ describe('a pod whose author wants the secrets of another namespace', () => {
 
 	it('what a node keeps for starts without the vault goes with the binding', async () => {
 		const kept = async () => {
-			const script = `fetch('http://127.0.0.1:8080/metrics').then((answer) => answer.text()).then((text) => process.stdout.write(text))`
-			return /^asb_node_offline_kept (\d+)$/m.exec(await inNodeRole(world, script))?.[1]
+			return /^asb_node_offline_kept (\d+)$/m.exec(await metricsOfNodeRole(world))?.[1]
 		}
 		const before = Number(await until('something kept', async () => Number(await kept()) > 0 && kept()))
 		await kubectl(world.target, ['-n', victim.namespace, 'delete', 'asb', 'payments'])

@@ -1,7 +1,18 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { parseMetrics, sumOf } from '../bench/prometheus.ts'
 import { applyBinding } from '../kit/binding.ts'
 import { kubectl } from '../kit/kubectl.ts'
-import { deletePod, filesOf, NODE_NAMESPACE, podRuns, sha256, startVolumePod, volumesOnNode } from '../kit/node-role.ts'
+import { restartKubelet } from '../kit/kubelet.ts'
+import {
+	deletePod,
+	filesOf,
+	metricsOfNodeRole,
+	NODE_NAMESPACE,
+	podRuns,
+	sha256,
+	startVolumePod,
+	volumesOnNode,
+} from '../kit/node-role.ts'
 import type { Tenant } from '../kit/tenant.ts'
 import { until } from '../kit/until.ts'
 import { createVolumeTenant, ensureNodeRole, eventOf, removeVolumeTenant, volume } from '../kit/volume-stage.ts'
@@ -10,7 +21,7 @@ import { connectWorld, type World } from '../kit/world.ts'
 const VAULT = 'volume-life'
 const SET = 'daemonset/azure-secret-binding-node'
 
-describe('a node without the node role', () => {
+describe('a node that loses the node role, and then its kubelet', () => {
 	let world: World
 	let tenant: Tenant
 	let value: string
@@ -76,5 +87,24 @@ describe('a node without the node role', () => {
 		await deletePod(world, tenant, 'early')
 		await until('one volume', async () => (await volumesOnNode(world)).length === 1, { timeoutMs: 150_000 })
 		expect((await filesOf(world, tenant, 'stays')).files['apiKey']?.sha256).toBe(sha256(value))
+	})
+
+	it('a kubelet that restarts takes nothing from a pod: it calls again, a rotation arrives, and the pod can end', {
+		timeout: 400_000,
+	}, async () => {
+		const published = async (...result: string[]) =>
+			sumOf(parseMetrics(await metricsOfNodeRole(world)), 'asb_node_call_seconds_count', { call: 'publish', result })
+		const others = ['kept', 'refused', 'waits', 'error']
+		const [before, notServed] = [await published('ok'), await published(...others)]
+		await restartKubelet(world)
+		expect((await filesOf(world, tenant, 'stays')).files['apiKey']?.sha256).toBe(sha256(value))
+		const next = world.canary('volume-life-next')
+		await world.control.setSecret({ vault: VAULT, name: 'apiKey', value: next })
+		const shown = async () => (await filesOf(world, tenant, 'stays')).files['apiKey']?.sha256
+		await until('the new value in the pod', async () => (await shown()) === sha256(next))
+		await until('a call of the new kubelet', async () => (await published('ok')) > before, { timeoutMs: 200_000 })
+		expect(await published(...others)).toBe(notServed)
+		await deletePod(world, tenant, 'stays')
+		await until('an empty node', async () => (await volumesOnNode(world)).length === 0)
 	})
 })

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Ask } from '../azure/checks.ts'
 import { volumeSmoke } from '../azure/smoke.ts'
-import { applyBinding } from '../kit/binding.ts'
+import { applyBinding, waitForBinding } from '../kit/binding.ts'
 import { applyObjects, kubectl } from '../kit/kubectl.ts'
 import {
 	deletePod,
@@ -99,6 +99,21 @@ describe('pods that mount a memory volume', () => {
 		await podRuns(world, tenant, 'waiting')
 		expect(await shaIn('waiting', 'late')).toBe(sha256(late))
 		await until('the new file in the pod that runs', async () => (await shaIn('first', 'late')) === sha256(late))
+	})
+
+	it('a secret that is deleted in the vault stays in the pod that runs, and a new pod is told of it', async () => {
+		const before = await shaIn('first', 'late')
+		await world.control.deleteSecret({ vault: VAULT, name: 'late' })
+		await waitForBinding(
+			world,
+			tenant,
+			'state Absent',
+			({ status }) => status?.secrets?.find(({ name }) => name === 'late')?.state === 'Absent',
+		)
+		await startVolumePod(world, tenant, { name: 'too-late' })
+		expect((await told('too-late', 'SecretsNotMounted')).note).toMatch(/SecretAbsent.*late/s)
+		expect(await shaIn('first', 'late')).toBe(before)
+		await deletePod(world, tenant, 'too-late')
 	})
 
 	it('selectors bring 200 secrets, and each is there', async () => {

@@ -79,44 +79,47 @@ export interface VolumePodOptions {
 
 /** Starts a pod that mounts volumes of bindings and does nothing. It keeps every rule of the Pod Security level `restricted`. */
 export async function startVolumePod(world: World, tenant: Tenant, options: VolumePodOptions): Promise<void> {
+	await applyObjects(world.target, [volumePod(world, tenant, options)])
+}
+
+/** The object of it, to make many at once. */
+export function volumePod(world: World, tenant: Tenant, options: VolumePodOptions): object {
 	const { name, binding = 'payments', serviceAccount = tenant.serviceAccount, fsGroup, attributes = {} } = options
 	const { volumes = { secrets: { binding, path: MOUNT_PATH } }, readOnly = true } = options
 	const mounts = Object.entries(volumes).map(([volume, { path }]) => ({ name: volume, mountPath: path }))
-	await applyObjects(world.target, [
-		{
-			apiVersion: 'v1',
-			kind: 'Pod',
-			metadata: { namespace: tenant.namespace, name },
-			spec: {
-				serviceAccountName: serviceAccount,
-				automountServiceAccountToken: false,
-				terminationGracePeriodSeconds: 0,
-				securityContext: {
-					runAsNonRoot: true,
-					seccompProfile: { type: 'RuntimeDefault' },
-					...(fsGroup === undefined ? {} : { fsGroup }),
-				},
-				containers: [
-					{
-						name: 'app',
-						image: world.images.service,
-						imagePullPolicy: 'IfNotPresent',
-						command: ['/usr/local/bin/node', '-e', 'setInterval(() => {}, 1e6)'],
-						securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } },
-						volumeMounts: mounts,
-					},
-				],
-				volumes: Object.entries(volumes).map(([volume, each]) => ({
-					name: volume,
-					csi: {
-						driver: 'secrets.purista.dev',
-						readOnly,
-						volumeAttributes: { binding: each.binding, ...attributes },
-					},
-				})),
+	return {
+		apiVersion: 'v1',
+		kind: 'Pod',
+		metadata: { namespace: tenant.namespace, name },
+		spec: {
+			serviceAccountName: serviceAccount,
+			automountServiceAccountToken: false,
+			terminationGracePeriodSeconds: 0,
+			securityContext: {
+				runAsNonRoot: true,
+				seccompProfile: { type: 'RuntimeDefault' },
+				...(fsGroup === undefined ? {} : { fsGroup }),
 			},
+			containers: [
+				{
+					name: 'app',
+					image: world.images.service,
+					imagePullPolicy: 'IfNotPresent',
+					command: ['/usr/local/bin/node', '-e', 'setInterval(() => {}, 1e6)'],
+					securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } },
+					volumeMounts: mounts,
+				},
+			],
+			volumes: Object.entries(volumes).map(([volume, each]) => ({
+				name: volume,
+				csi: {
+					driver: 'secrets.purista.dev',
+					readOnly,
+					volumeAttributes: { binding: each.binding, ...attributes },
+				},
+			})),
 		},
-	])
+	}
 }
 
 export const podRuns = (world: World, tenant: Tenant, name: string, timeoutS = 60): Promise<string> =>
@@ -183,6 +186,13 @@ export const inNodeRole = (world: World, script: string): Promise<string> =>
 	kubectl(world.target, [
 		...['-n', NODE_NAMESPACE, 'exec', `daemonset/${DAEMON_SET}`, '--', '/usr/local/bin/node', '-e', script],
 	])
+
+/** Its metrics, as text. */
+export const metricsOfNodeRole = (world: World): Promise<string> =>
+	inNodeRole(
+		world,
+		`fetch('http://127.0.0.1:8080/metrics').then((answer) => answer.text()).then((text) => process.stdout.write(text))`,
+	)
 
 /** Names in the node's memory directory, as the node role sees it, but for the lock of its writers, which holds nothing and stays. */
 export async function volumesOnNode(world: World): Promise<string[]> {

@@ -10,7 +10,7 @@ const saying = (text: string): string => expect.stringContaining(text) as string
 
 describe('what a pod or a kubelet may do to others', { timeout: 30_000 }, () => {
 	const world = usePlugin()
-	const { tenant, publish, unpublish, targetOf } = world
+	const { tenant, publish, refusal, unpublish, targetOf } = world
 	const news = (kind: string) => world.plugin.news.filter((each) => each.kind === kind)
 	const isAt = (path: string) =>
 		lstat(path).then(
@@ -61,7 +61,7 @@ describe('what a pod or a kubelet may do to others', { timeout: 30_000 }, () => 
 		const { bytes } = world.plugin.memory
 		await world.restart({ nodeMemory: bytes * 6 })
 		for (const id of ['csi-1', 'csi-2', 'csi-3']) await publish(id)
-		expect(await caught(publish('csi-4', {}, 3_500))).toMatchObject({ rawMessage: saying('to other namespaces') })
+		expect(await refusal('csi-4')).toMatchObject({ rawMessage: saying('to other namespaces') })
 		expect(news('waits')).toMatchObject([{ reason: 'SecretTooLarge', message: saying('--node-memory') }])
 		// What a volume has it keeps, and one more is there for others.
 		expect(world.plugin.memory.fits('of-others', bytes)).toBe(true)

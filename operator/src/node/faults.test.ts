@@ -14,7 +14,7 @@ const saying = (text: string): string => expect.stringContaining(text) as string
 
 describe('what goes wrong with volumes', { timeout: 30_000 }, () => {
 	const world = usePlugin()
-	const { tenant, spec, set, token, targetOf, publish, unpublish, statusOf } = world
+	const { tenant, spec, set, token, targetOf, publish, refusal, unpublish, statusOf } = world
 	const news = (kind: string) => world.plugin.news.filter((each) => each.kind === kind)
 	/** What was answered before this says nothing of now. */
 	const tellAnew = () => world.bindings.writeStatus('payments', statusOf(new Date(Date.now() + 1_000)))
@@ -83,7 +83,7 @@ describe('what goes wrong with volumes', { timeout: 30_000 }, () => {
 		expect(bytes).toBeGreaterThan(VALUE.length)
 		await world.restart({ root: world.plugin.root, nodeMemory: Math.floor(bytes * 1.5) })
 		expect(world.plugin.memory.bytes).toBe(bytes)
-		expect(await caught(publish('csi-2', {}, 3_500))).toMatchObject({ rawMessage: saying('--node-memory') })
+		expect(await refusal('csi-2')).toMatchObject({ rawMessage: saying('--node-memory') })
 	})
 
 	it('what offlineFor keeps yields to volumes', async () => {
@@ -127,6 +127,22 @@ describe('what goes wrong with volumes', { timeout: 30_000 }, () => {
 		const publishing = publish('csi-1', {}, 20_000)
 		await until('the news', async () => news('waits').length > 0)
 		await tenant.emulator.control.clearFaults()
+		expect(await readFile(join(await publishing, 'db'), 'utf8')).toBe(VALUE)
+	})
+
+	it('a pod that waits for a role on the vault is told of the role alone, and starts within seconds after it is given', async () => {
+		const role = { clientId: tenant.key.clientId, role: ROLE, vault: 'payments' }
+		await tenant.emulator.control.revoke(role)
+		// As the operator writes it, whose lists are denied too: it tells nothing of secrets.
+		const { conditions, ...status } = statusOf(new Date())
+		const [fresh] = conditions
+		const denied = { ...fresh, status: 'False', reason: 'ForbiddenByRbac' }
+		world.bindings.writeStatus('payments', { ...status, conditions: [denied], secrets: [] })
+		const publishing = publish('csi-1', {}, 20_000)
+		await until('the news', async () => news('waits').length > 0)
+		const message = expect.stringMatching(/^The identity \S+ has no role/) as string
+		expect(news('waits')).toMatchObject([{ reason: 'ForbiddenByRbac', message }])
+		await tenant.emulator.control.grant(role)
 		expect(await readFile(join(await publishing, 'db'), 'utf8')).toBe(VALUE)
 	})
 

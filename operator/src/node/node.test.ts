@@ -11,7 +11,7 @@ import { usePlugin, VALUE } from './testing/use-plugin.ts'
 
 describe('a plugin as the kubelet meets it', () => {
 	const world = usePlugin()
-	const { tenant, spec, set, token, targetOf, publish, statusOf } = world
+	const { tenant, spec, set, token, targetOf, publish, refusal, statusOf } = world
 
 	it('registers, says what it is, and answers what it does not have with UNIMPLEMENTED', async () => {
 		const { registration } = dial(world.plugin.registration)
@@ -112,7 +112,7 @@ describe('a plugin as the kubelet meets it', () => {
 		['of another ServiceAccount', { serviceAccount: 'other' }, 'Write serviceAccountName: app into the pod'],
 		['of no binding', { binding: 'nothing' }, 'has no AzureSecretBinding nothing'],
 	])('a pod %s gets nothing, and the call ends in time with the reason', async (_, more, text) => {
-		const error = await publish('csi-1', more, 3_500).catch((thrown: unknown) => thrown)
+		const error = await refusal('csi-1', more)
 		expect(error).toMatchObject({ code: Code.Unavailable, rawMessage: expect.stringContaining(text) as string })
 		expect(world.plugin.news).toMatchObject([{ kind: 'waits' }])
 	})
@@ -127,7 +127,7 @@ describe('a plugin as the kubelet meets it', () => {
 
 	it('a volume that would be too large is refused with the sizes', async () => {
 		await world.restart({ nodeMemory: 100 })
-		const error = await publish('csi-1', {}, 3_500).catch((thrown: unknown) => thrown)
+		const error = await refusal('csi-1')
 		expect(error).toMatchObject({ rawMessage: expect.stringContaining('--node-memory') as string })
 	})
 

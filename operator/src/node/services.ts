@@ -1,5 +1,6 @@
 import { create } from '@bufbuild/protobuf'
 import { Code, ConnectError, type ConnectRouter, type HandlerContext } from '@connectrpc/connect'
+import { createDeadline } from '../cluster/deadline.ts'
 import { describeError, type Logger } from '../process/log.ts'
 import { printable } from './printable.ts'
 import {
@@ -60,7 +61,9 @@ export function csiRoutes(options: ServicesOptions): (router: ConnectRouter) => 
 		const wanted = await readOrKeep(request)
 		if (wanted === 'kept') return wanted
 		const left = Math.max((context.timeoutMs() ?? CALL_MS) - MARGIN_MS, 0)
-		await volumes.publish(wanted, AbortSignal.any([context.signal, AbortSignal.timeout(left)]))
+		const deadline = createDeadline(context.signal, left)
+		// A timer and a signal that nobody takes back would outlive the call by these two minutes.
+		await volumes.publish(wanted, deadline.signal).finally(() => deadline.clear())
 		return 'ok' as const
 	}
 	/** Somebody may have changed the CSIDriver object under pods that run. To fail would take nothing from them now, and their next start. */

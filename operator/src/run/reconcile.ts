@@ -165,7 +165,10 @@ async function poll(
 	const at = momentOf(clock)
 	now = { ...now, pace: paceOf(now, parsed, outcome, polling.turn.lateMs, deps) }
 	const { slow } = now.pace
-	const given = { previous: previous.status, workedUntil: deps.workedUntil, at, random: deps.random(), slow }
+	const given = {
+		...{ previous: previous.status, workedUntil: deps.workedUntil, at, random: deps.random(), slow },
+		nodesRead: true,
+	}
 	const { summary, knowledge } = await slices(reported.namespace, () => conclude(parsed, outcome, now.knowledge, given))
 	const written = await report(reported, previous, summary, deps)
 	tell(key, outcome, previous.status, summary, (at.monotonic - started) / 1000, deps)

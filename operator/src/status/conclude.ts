@@ -26,9 +26,11 @@ export function conclude(
 		random: number
 		/** the interval is not kept */
 		slow?: Slow | undefined
+		/** of bindings that are delivered by volumes nodes read the values, and not who concludes this */
+		nodesRead?: boolean
 	},
 ): Conclusion {
-	const { previous, workedUntil, at, random, slow } = given
+	const { previous, workedUntil, at, random, slow, nodesRead = false } = given
 	const binding = parsed.kind === 'active' ? parsed.binding : undefined
 	const generation = parsed.kind === 'active' ? parsed.binding.generation : parsed.generation
 	const summary = summarize({
@@ -36,6 +38,7 @@ export function conclude(
 		spec: binding && {
 			...binding,
 			secretName: isSecretBinding(binding) ? binding.delivery.name : undefined,
+			nodesRead: nodesRead && !isSecretBinding(binding),
 			remembers: !isSecretBinding(binding) || !binding.delivery.manifest,
 			selects: binding.select.length > 0,
 		},

@@ -22,6 +22,8 @@ export interface Situation {
 				secretName: string | undefined
 				/** the status says what a manifest would: nodes go by it, or the Secret has none */
 				remembers?: boolean | undefined
+				/** who concludes this reads no values: nodes do, and tell of it at their pods */
+				nodesRead?: boolean | undefined
 				/** it has selectors, so more may be delivered than it names */
 				selects: boolean
 				/** of the binding */
@@ -77,12 +79,11 @@ export function freshOf({ outcome, previous, generation, spec, mainFault, failin
 	}
 }
 
-// Answers to a list that say nothing of reading single secrets.
+// Answers to a list that say nothing of reading single secrets, which may be readable all the same.
 const UNLISTED: ReadonlySet<FaultKind> = new Set(['forbiddenRbac', 'accessDenied', 'forbidden', 'listTooLarge'])
 
-/** Of a binding that nodes deliver nothing is known here without lists, and single secrets may be readable all the same. */
 const isUnlisted = (spec: Situation['spec'], { fault }: MainFault): boolean =>
-	spec !== undefined && spec.secretName === undefined && UNLISTED.has(fault.kind)
+	spec?.nodesRead === true && UNLISTED.has(fault.kind)
 
 const explainUnlisted = ({ fault, at }: MainFault) =>
 	`The identity does not get the list of the vault, so each node asks for single secrets by itself and tells at its pods what it finds. ${explainFault(fault, at)}`

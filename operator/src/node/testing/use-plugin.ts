@@ -1,11 +1,15 @@
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { ConnectError } from '@connectrpc/connect'
 import { afterEach, beforeEach } from 'vitest'
+import { until } from '../../../../test/kit/until.ts'
 import { useTenant } from '../../vault/testing/tenant.ts'
 import { dial, type PodOptions, publishRequest } from './kubelet.ts'
 import { createTestBindings, type PluginOptions, startPlugin } from './plugin.ts'
 
 export const VALUE = 'canary-5f1c-of-the-node'
+// Half a second before the answer that comes in time (services.ts).
+const SOON_MS = 3_500
 const AUDIENCE = 'api://AzureADTokenExchange'
 
 /** A plugin, an emulated vault with one secret and a kubelet, anew for each test of a file. */
@@ -64,6 +68,14 @@ export function usePlugin() {
 			await world.kubelet.node.nodePublishVolume(request, { timeoutMs })
 			return target
 		},
+		/**
+		 * What a call is answered that ends before the volume is there. A busy machine may have come to nothing by then, and a kubelet calls again.
+		 */
+		refusal: (volumeId: string, more: Partial<PodOptions> = {}) =>
+			until('a call that ends with a reason', async () => {
+				const error = await world.publish(volumeId, more, SOON_MS).catch((thrown: unknown) => thrown as ConnectError)
+				return error instanceof ConnectError && error.rawMessage !== 'the volume is being prepared' && error
+			}),
 		unpublish: (volumeId: string, targetPath: string) =>
 			world.kubelet.node.nodeUnpublishVolume({ volumeId, targetPath }),
 		/** What the operator would write of a vault that it looked at now. */
