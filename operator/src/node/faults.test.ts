@@ -130,20 +130,35 @@ describe('what goes wrong with volumes', { timeout: 30_000 }, () => {
 		expect(await readFile(join(await publishing, 'db'), 'utf8')).toBe(VALUE)
 	})
 
-	it('a pod that waits for a role on the vault is told of the role alone, and starts within seconds after it is given', async () => {
-		const role = { clientId: tenant.key.clientId, role: ROLE, vault: 'payments' }
-		await tenant.emulator.control.revoke(role)
-		// As the operator writes it, whose lists are denied too: it tells nothing of secrets.
+	/** As the operator writes it, whose lists are denied: it tells nothing of secrets. */
+	const tellDenied = () => {
 		const { conditions, ...status } = statusOf(new Date())
 		const [fresh] = conditions
 		const denied = { ...fresh, status: 'False', reason: 'ForbiddenByRbac' }
 		world.bindings.writeStatus('payments', { ...status, conditions: [denied], secrets: [] })
+	}
+
+	it('a pod that waits for a role on the vault is told of the role alone, and starts within seconds after it is given', async () => {
+		const role = { clientId: tenant.key.clientId, role: ROLE, vault: 'payments' }
+		await tenant.emulator.control.revoke(role)
+		tellDenied()
 		const publishing = publish('csi-1', {}, 20_000)
 		await until('the news', async () => news('waits').length > 0)
 		const message = expect.stringMatching(/^The identity \S+ has no role/) as string
 		expect(news('waits')).toMatchObject([{ reason: 'ForbiddenByRbac', message }])
 		await tenant.emulator.control.grant(role)
 		expect(await readFile(join(await publishing, 'db'), 'utf8')).toBe(VALUE)
+	})
+
+	it('a pod starts without an optional secret that its identity may not read, where it may not list either', async () => {
+		const role = { clientId: tenant.key.clientId, role: ROLE, vault: 'payments' }
+		await tenant.emulator.control.revoke(role)
+		await tenant.emulator.control.grant({ ...role, secret: 'db' })
+		await set('hidden', 'hidden')
+		world.bindings.apply('payments', spec({ secrets: [{ name: 'db' }, { name: 'hidden', optional: true }] }))
+		tellDenied()
+		expect(await readFile(join(await publish('csi-1'), 'db'), 'utf8')).toBe(VALUE)
+		await until('the news', async () => news('stale').some((each) => JSON.stringify(each).includes('(hidden)')))
 	})
 
 	it('what is kept for offline starts is forgotten when the vault denies it', async () => {
