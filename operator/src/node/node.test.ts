@@ -131,12 +131,17 @@ describe('a plugin as the kubelet meets it', () => {
 		expect(error).toMatchObject({ rawMessage: expect.stringContaining('--node-memory') as string })
 	})
 
-	it('offline, a pod starts from memory if the binding allows it, and one of another identity does not', async () => {
+	it.each([
+		['the vault', { vault: 'payments' }],
+		['Entra', { route: 'token' as const }],
+	])('while %s is away, a pod starts from memory if the binding allows it', async (_, match) => {
 		world.bindings.apply('payments', spec({ delivery: { type: 'Volume', volume: { offlineFor: '1h' } } }))
 		await publish('csi-1')
 		const target = await targetOf('csi-1')
 		await world.kubelet.node.nodeUnpublishVolume({ volumeId: 'csi-1', targetPath: target })
-		await tenant.emulator.control.addFault({ match: { vault: 'payments' }, action: 'reset' })
+		await tenant.emulator.control.addFault({ match, action: 'reset' })
+		// The token of before would hide that Entra is away.
+		await tenant.emulator.control.revokeTokens({ clientId: tenant.key.clientId })
 		// What was answered before this says nothing of now.
 		world.bindings.writeStatus('payments', statusOf(new Date(Date.now() + 1_000)))
 		const again = await publish('csi-2')
