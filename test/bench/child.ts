@@ -11,6 +11,8 @@ import { bundle } from '../images/bundle.ts'
 export interface Child {
 	/** Sends a line and resolves to the JSON of the next line that comes back. */
 	ask<T>(line: string): Promise<T>
+	/** resolves or rejects when it has ended, asked to or not */
+	readonly ended: Promise<void>
 	/** Closes its input, which asks it to stop, and waits for its end. */
 	end(): Promise<void>
 }
@@ -115,6 +117,7 @@ export function startChild({ args, env }: Program): Child {
 	ended.promise.catch(() => {})
 	stdin.on('error', () => {})
 	return {
+		ended: ended.promise,
 		async ask<T>(line: string): Promise<T> {
 			const answer = Promise.withResolvers<string>()
 			waiting.push(answer)

@@ -12,6 +12,7 @@ const benches: Readonly<Record<string, () => Promise<{ bench: Bench }>>> = {
 	mount: () => import('./mount.ts'),
 	mutants: () => import('./mutants.ts'),
 	nodes: () => import('./nodes.ts'),
+	peer: () => import('./peer.ts'),
 	pods: () => import('./pods.ts'),
 	republish: () => import('./republish.ts'),
 	scale: () => import('./scale.ts'),

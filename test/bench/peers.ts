@@ -1,4 +1,5 @@
-// What peers do in the same place, as their own sources say. Nothing of theirs was run here: text with its source, and arithmetic.
+// What peers do in the same place, as their own sources say: text with its source, and arithmetic. Only ESO is run, and an older version of it
+// (`npm run bench -- peer`, 0.16.2): its start had the GET per entry and the token per refresh that are reckoned here.
 //
 //   ESO        external-secrets/external-secrets cc5bfbc2 (2.9.0): a GET per entry of `data`, in pkg/controllers/externalsecret; `find` lists
 //              the whole vault and then reads each match (providers/v1/azure/keyvault/keyvault.go). Each refresh makes a client and a token.

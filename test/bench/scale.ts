@@ -206,7 +206,8 @@ const stateOf = async (child: Child) => ({
 	memory: await child.ask<Memory>('memory'),
 })
 
-async function logOf(stage: Stage, since: number): Promise<ReadonlyMap<string, number>> {
+/** Requests to vaults and Entra as the emulator saw them. */
+export async function logOf(stage: Stage, since: number): Promise<ReadonlyMap<string, number>> {
 	const counts = new Map<string, number>()
 	for (const { kind, route, status, count } of await stage.emulator.control.requestCounts({ since })) {
 		if (kind === 'other') continue

@@ -1,4 +1,4 @@
-// Namespaces full of bindings, each with an identity of its own, for the bench `scale`.
+// Namespaces full of bindings, each with an identity of its own, for the benches `scale` and `peer`.
 import { randomUUID } from 'node:crypto'
 import { AUDIENCE, ROLE, type Stage } from '../integration/operator/stage.ts'
 import type { FloorTenant } from './child-floor.ts'
@@ -20,7 +20,44 @@ export interface Tenants {
 	remove(): Promise<void>
 }
 
+/** What a namespace holds beside its identity, for whichever operator. */
+export interface Load {
+	/** all of its main kind, in all namespaces */
+	readonly all: string
+	/** what is created in a namespace, in this order */
+	objects(tenant: FloorTenant, interval: string): readonly { readonly collection: string; readonly body: object }[]
+	/** collections of a namespace that are emptied in the end, its Secrets not among them */
+	readonly collections: readonly string[]
+}
+
 const GROUP_PATH = '/apis/secrets.purista.dev/v1alpha1'
+/** In the path of a collection: the namespace. */
+export const NAMESPACE = 'NAMESPACE'
+const BINDINGS = `${GROUP_PATH}/namespaces/${NAMESPACE}/azuresecretbindings`
+const within = (collection: string, namespace: string) => collection.replace(NAMESPACE, namespace)
+
+/** Ours. */
+export const bindingLoad: Load = {
+	all: `${GROUP_PATH}/azuresecretbindings`,
+	objects: ({ bindings, vaultUrl, serviceAccount }, interval) =>
+		bindings.map(({ name, secrets }) => ({
+			collection: BINDINGS,
+			body: {
+				apiVersion: 'secrets.purista.dev/v1alpha1',
+				kind: 'AzureSecretBinding',
+				metadata: { name },
+				spec: {
+					vault: { url: vaultUrl },
+					identity: { serviceAccountName: serviceAccount },
+					secrets: secrets.map((each) => ({ name: each })),
+					delivery: { secret: { name: `${name}-secrets` } },
+					refresh: { interval },
+				},
+			},
+		})),
+	collections: [BINDINGS],
+}
+
 const API_CALLS = 8
 
 /** Runs all, so many at once. */
@@ -37,7 +74,7 @@ export async function inParallel<T>(
 }
 
 /** Everything that a cold start of the operator meets: vaults filled, bindings there, no Secret yet. */
-export async function createTenants(stage: Stage, plan: ScalePlan): Promise<Tenants> {
+export async function createTenants(stage: Stage, plan: ScalePlan, load: Load = bindingLoad): Promise<Tenants> {
 	const { control, tenantId } = stage.emulator
 	const run = randomUUID().slice(0, 8)
 	const vaults = Array.from({ length: plan.vaults }, (_, i) => `scale-${run}-${i}`)
@@ -62,7 +99,8 @@ export async function createTenants(stage: Stage, plan: ScalePlan): Promise<Tena
 			bindings,
 		}
 	})
-	await inParallel(tenants, async ({ namespace, serviceAccount, clientId, vaultUrl }) => {
+	await inParallel(tenants, async (tenant) => {
+		const { namespace, serviceAccount, clientId, vaultUrl } = tenant
 		await control.addClient({ clientId, name: namespace })
 		const subject = `system:serviceaccount:${namespace}:${serviceAccount}`
 		const { issuer } = stage
@@ -73,20 +111,8 @@ export async function createTenants(stage: Stage, plan: ScalePlan): Promise<Tena
 		await stage.create(`/api/v1/namespaces/${namespace}/serviceaccounts`, {
 			metadata: { name: serviceAccount, annotations },
 		})
-		for (const { name, secrets } of bindings) {
-			await stage.create(`${GROUP_PATH}/namespaces/${namespace}/azuresecretbindings`, {
-				apiVersion: 'secrets.purista.dev/v1alpha1',
-				kind: 'AzureSecretBinding',
-				metadata: { name },
-				spec: {
-					vault: { url: vaultUrl },
-					identity: { serviceAccountName: serviceAccount },
-					secrets: secrets.map((each) => ({ name: each })),
-					delivery: { secret: { name: `${name}-secrets` } },
-					refresh: { interval: plan.interval },
-				},
-			})
-		}
+		for (const { collection, body } of load.objects(tenant, plan.interval))
+			await stage.create(within(collection, namespace), body)
 	})
 	return {
 		tenants,
@@ -94,7 +120,7 @@ export async function createTenants(stage: Stage, plan: ScalePlan): Promise<Tena
 			// Each collection by itself: an API server without controllers empties no namespace.
 			await inParallel(tenants, async ({ namespace }) => {
 				const remove = (path: string) => stage.api.request({ method: 'DELETE', path })
-				await remove(`${GROUP_PATH}/namespaces/${namespace}/azuresecretbindings`)
+				for (const each of load.collections) await remove(within(each, namespace))
 				await remove(`/api/v1/namespaces/${namespace}/secrets`)
 				await remove(`/api/v1/namespaces/${namespace}`)
 			})

@@ -121,9 +121,17 @@ export interface StageOptions {
 	/** default: federated and with the role */
 	federate?: boolean
 	role?: boolean
+	/** of the emulator on 127.0.0.1; default: a free one */
+	port?: number
 }
 
-export async function openStage({ name, federate = true, role = true, times = 10 }: StageOptions): Promise<Stage> {
+export async function openStage({
+	name,
+	federate = true,
+	role = true,
+	times = 10,
+	port: own = 0,
+}: StageOptions): Promise<Stage> {
 	const quiet = { step: <T>(_: string, run: (say: (detail: string) => void) => Promise<T>) => run(() => {}) }
 	const cluster = await ensureCluster({ progress: quiet, holder: 'integration tests of the operator' })
 	const kubeConfig = new KubeConfig()
@@ -141,7 +149,12 @@ export async function openStage({ name, federate = true, role = true, times = 10
 	const subjectIn = (of: string) => `system:serviceaccount:${of}:payments`
 	const subject = subjectIn(namespace)
 	// The names of production, because the resource takes no others; the agent leads them to the port of the emulator.
-	const emulator = await startEmulator({ names: 'production', vaults: [{ name: vault }], visibilityDelayMs: 0 })
+	const emulator = await startEmulator({
+		names: 'production',
+		vaults: [{ name: vault }],
+		visibilityDelayMs: 0,
+		port: own,
+	})
 	const { issuer } = await api.request<{ issuer: string }>({ method: 'GET', path: '/.well-known/openid-configuration' })
 	// Answered only to those who accept its own media type; kubectl accepts any.
 	const jwks = JSON.parse(await kubectl(cluster, ['get', '--raw', '/openid/v1/jwks'])) as {
