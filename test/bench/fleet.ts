@@ -96,7 +96,7 @@ export class Fleet {
 		})
 		const answers = createAnswers(clock)
 		const reader = vault.readerOf(node, budget)
-		const shared = createShared(reader, { clock, random, answers, onFollow() {} })
+		const shared = createShared(reader, { clock, random, answers, namespace: '', onFollow() {} })
 		const memory = createNodeMemory(64 * 1024 * 1024)
 		this.watches++
 		const request = {

@@ -1,6 +1,7 @@
 import { exponential } from './backoff.ts'
 import type { Clock } from './clock.ts'
-import { countIn, createReleasedKeys, type Releasable, type ReleasedKeys } from './released.ts'
+import { countIn } from './counts.ts'
+import { createReleasedKeys, type Releasable, type ReleasedKeys } from './released.ts'
 import { createTurns, type Place } from './turns.ts'
 
 // client-go's workqueue starts at 5 ms too (DefaultControllerRateLimiter: 5 ms * 2^failures, capped at 1000 s). The cap is

@@ -1,3 +1,4 @@
+import { countIn } from './counts.ts'
 import { createTurns } from './turns.ts'
 
 /** A key that is worked on, as far as it counts among those without a worker. */
@@ -70,11 +71,4 @@ export function createReleasedKeys(workers: number): ReleasedKeys {
 			pump()
 		},
 	}
-}
-
-/** Counts up or down; what is none takes no memory. */
-export function countIn(counts: Map<string, number>, of: string, by: number): void {
-	const now = (counts.get(of) ?? 0) + by
-	if (now > 0) counts.set(of, now)
-	else counts.delete(of)
 }

@@ -1,7 +1,10 @@
 import type { Clock } from '../process/clock.ts'
+import { countIn } from '../process/counts.ts'
 
 /** An answer that may be given again, in whatever memory holds it. */
 export interface Kept {
+	/** whose session it is of: a namespace */
+	readonly owner: string
 	arrivedAt: number
 	/** when it was given last, or came */
 	usedAt: number
@@ -45,20 +48,31 @@ export function createAnswers(
 ): Answers {
 	/** those that go first are first: a Set keeps the order of insertion */
 	const kept = new Set<Kept>()
+	const bytesOf = new Map<string, number>()
 	let bytes = 0
+	const count = (owner: string, by: number) => {
+		bytes += by
+		countIn(bytesOf, owner, by)
+	}
 	const drop = (answer: Kept) => {
 		if (!kept.delete(answer)) return
-		bytes -= answer.bytes
+		count(answer.owner, -answer.bytes)
 		answer.drop()
+	}
+	/** Whoever has most gives the oldest of it: otherwise one whose answers are large has those of all others asked for again. */
+	const makeRoom = () => {
+		const [most] = [...bytesOf].reduce((a, b) => (b[1] > a[1] ? b : a))
+		for (const each of kept) {
+			if (each.owner !== most || each.bytes === 0) continue
+			drop(each)
+			return
+		}
 	}
 	return {
 		keep(answer) {
 			kept.add(answer)
-			bytes += answer.bytes
-			for (const each of kept) {
-				if (bytes <= maxBytes) break
-				if (each.bytes > 0) drop(each)
-			}
+			count(answer.owner, answer.bytes)
+			while (bytes > maxBytes) makeRoom()
 		},
 		used(answer) {
 			const now = clock.monotonic()

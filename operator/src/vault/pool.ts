@@ -72,6 +72,7 @@ export function createVaults(options: PoolOptions): AzureVaults {
 			clock,
 			random: options.random,
 			answers,
+			namespace: key.namespace,
 			onFollow(binding) {
 				const before = places.get(binding)
 				if (before !== shared) before?.leave(binding)

@@ -174,9 +174,11 @@ describe('what a shared session remembers', () => {
 			versions: () => call('versions', { complete: true, versions: [] }),
 		}
 		const followed: string[] = []
-		const session = createShared(reader, { clock, answers, random: () => 0.25, onFollow: (b) => followed.push(b) })
+		const of = (namespace: string) =>
+			createShared(reader, { clock, answers, namespace, random: () => 0.25, onFollow: (b) => followed.push(b) })
+		const session = of('ns')
 		const at = (since: number, lane: Ask['lane'] = 'refresh'): Ask => ({ since, lane, signal: never })
-		return { clock, answers, state, session, at, followed }
+		return { clock, answers, state, session, of, at, followed }
 	}
 
 	it('values are dropped half a minute after they arrived, by whatever is asked next, or by prune', async () => {
@@ -241,6 +243,21 @@ describe('what a shared session remembers', () => {
 		expect(state.calls).toEqual(['a', 'b', 'c', 'c', 'a'])
 		session.close()
 		expect(answers.bytes).toBe(0)
+	})
+
+	it('whose answers take most loses them first, and nobody else has to ask again', async () => {
+		const { clock, answers, state, session, of, at } = open({ maxBytes: 1_000 })
+		await session.read('mine', undefined, at(0))
+		const greedy = of('greedy')
+		for (let i = 0; i < 9; i++) {
+			await clock.advance(1)
+			await greedy.read(`large-${i}`, undefined, at(0))
+		}
+		expect(answers.bytes).toBe(1_000)
+		await session.read('mine', undefined, at(0))
+		expect(state.calls.filter((name) => name === 'mine')).toHaveLength(1)
+		await greedy.read('large-0', undefined, at(0))
+		expect(state.calls.filter((name) => name === 'large-0')).toHaveLength(2)
 	})
 
 	it('a fault that may be about the question ends no other question', async () => {

@@ -23,6 +23,8 @@ export interface SharedOptions {
 	random: Random
 	/** of all sessions of this process */
 	answers: Answers
+	/** whose session it is */
+	namespace: string
 	/** a binding follows something in this session now */
 	onFollow(binding: string): void
 }
@@ -90,6 +92,7 @@ export function createShared(reader: VaultReader, options: SharedOptions): Share
 		if (before) answers.forget(before)
 		const now = clock.monotonic()
 		const answer: Answer = {
+			owner: options.namespace,
 			begun,
 			outcome,
 			...traits,
