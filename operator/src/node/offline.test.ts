@@ -90,3 +90,11 @@ it('all together have 8 MiB, or what volumes leave: the oldest go first', () => 
 	expect([offline.bytes, offline.get(keyOf('b'))]).toEqual([4 * MIB, undefined])
 	expect(offline.get(keyOf('c'))).toBeDefined()
 })
+
+it('a namespace with large volumes takes nothing from others: whoever has most loses its oldest', () => {
+	const { offline } = open()
+	offline.keep(keyOf('mine', { namespace: 'mine' }), snapshotOf(1), HOUR_MS)
+	for (const uid of ['a', 'b', 'c', 'a']) offline.keep(keyOf(uid), snapshotOf(4 * MIB), HOUR_MS)
+	expect(offline.get(keyOf('mine', { namespace: 'mine' }))).toBeDefined()
+	expect([offline.size, offline.bytes]).toEqual([2, 4 * MIB + 1])
+})

@@ -2,6 +2,7 @@ import type { Manifest } from 'purista-azure-mounted-secret-store/manifest'
 import type { NodeMemory } from '../destinations/volume/memory.ts'
 import type { Content } from '../engine/decode.ts'
 import type { Source } from '../engine/source.ts'
+import { countIn } from '../process/counts.ts'
 
 /** What a volume held when the vault last said that it is right. */
 export interface Snapshot {
@@ -40,7 +41,7 @@ export interface OfflineValues {
 }
 
 // Of all bindings together: two volumes of the largest kind, or a hundred of the usual one. Less where volumes leave less of the
-// node's share (--node-memory): they go first.
+// node's share (--node-memory): what is kept here goes first.
 const MAX_BYTES = 8 * 1024 * 1024
 
 interface Kept {
@@ -65,13 +66,15 @@ export function createOfflineValues(
 	const forget = (isGone: (each: Kept) => boolean) => {
 		for (const [text, each] of kept) if (isGone(each)) kept.delete(text)
 	}
+	/** The oldest of the namespace that has most: otherwise one with two large volumes leaves no pod of others a start. */
+	const nextToGo = () => {
+		const bytesOf = new Map<string, number>()
+		for (const { key, bytes } of kept.values()) countIn(bytesOf, key.source.namespace, bytes)
+		const [most] = [...bytesOf].reduce((a, b) => (b[1] > a[1] ? b : a), ['', 0] as const)
+		return [...kept].find(([, { key }]) => key.source.namespace === most)?.[0]
+	}
 	const shrink = (left: number) => {
-		let bytes = sum()
-		for (const [text, each] of kept) {
-			if (bytes <= Math.min(left, MAX_BYTES)) return
-			kept.delete(text)
-			bytes -= each.bytes
-		}
+		while (sum() > Math.min(left, MAX_BYTES)) kept.delete(nextToGo() ?? '')
 	}
 	memory.onLess(shrink)
 	const sweep = () => {
