@@ -84,6 +84,17 @@ describe('offline starts while Entra is away', { timeout: 60_000 }, () => {
 		expect(await readFile(join(await targetOf('csi-2'), 'db'), 'utf8')).toBe(VALUE)
 	})
 
+	it('so does one that wants another token than the one that was revoked', async () => {
+		await keep()
+		await unpublish('csi-2', await publish('csi-2'))
+		await tenant.emulator.control.revokeTokens({ clientId: tenant.key.clientId })
+		await addFault({ ...toEntra, action: 'reset' })
+		world.bindings.writeStatus('payments', statusOf(new Date(Date.now() + 2_000)))
+		const target = await publish('csi-3')
+		expect(await readFile(join(target, 'db'), 'utf8')).toBe(VALUE)
+		expect(news('offline')).toHaveLength(1)
+	})
+
 	it.each([
 		['the token of a pod, for its time', 'AADSTS700024', 1],
 		['the token of a pod, as it does not know its key', 'AADSTS7000272', 1],
