@@ -1,6 +1,7 @@
 import { getEventListeners } from 'node:events'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { Form } from '../api/parse.ts'
+import { limitPassed } from '../engine/form.ts'
 import { CERTIFICATE, KEY, PFX } from '../pki/testing/fixtures.ts'
 import type { VaultSecret } from '../ports/vault.ts'
 import { systemClock } from '../process/clock.ts'
@@ -219,6 +220,26 @@ describe('the queue before the thread', () => {
 		await clock.advance(10_000)
 		expect(began).toEqual(['slow', 'b1', 'slow'])
 		expect(done.at(-1)).toBe('slow {"kind":"fault","fault":{"kind":"decode","rule":"time"}}')
+	})
+
+	it('ten thousand entries of one namespace that fail have nothing of another one tried again', async () => {
+		const tried: string[] = []
+		const thread: Thread = {
+			async make({ value, forms }) {
+				tried.push(value)
+				return { kind: 'formed', formed: forms.map((form) => limitPassed(form ?? hex, 'size')), cpuMs: 1 }
+			},
+			stop() {},
+			isEnded: false,
+		}
+		const forms = createForms({ clock: new FakeClock(), start: () => thread })
+		open.push(forms)
+		const mine = secretOf('mine')
+		await forms.make('a', mine, [hex], never)
+		const many = Array.from({ length: 500 }, (_, i) => property(`/${i}`))
+		for (let i = 0; i < 21; i++) await forms.make('greedy', secretOf(`greedy-${i}`), many, never)
+		await forms.make('a', mine, [hex], never)
+		expect(tried.filter((value) => value === 'mine')).toHaveLength(1)
 	})
 
 	it('a thread that is out of memory says that the value is too large', async () => {

@@ -3,6 +3,7 @@ import type { Form } from '../api/parse.ts'
 import { type Formed, limitPassed, nameOfForm } from '../engine/form.ts'
 import type { VaultSecret } from '../ports/vault.ts'
 import type { Clock } from '../process/clock.ts'
+import { mostOf } from '../process/counts.ts'
 import { createTurns, type Place } from '../process/turns.ts'
 import type { Work } from './message.ts'
 import { type Made, startThread, type Thread } from './thread.ts'
@@ -65,8 +66,9 @@ interface Job {
  */
 export function createForms({ clock, observe = () => {}, start = startThread }: FormsOptions): Forms {
 	const waiting = createTurns<Job>()
-	/** digest of what failed → its fault; holds no value and nothing made of one */
-	const failed = new Map<string, Formed>()
+	/** by namespace, digest of what failed → its fault; holds no value and nothing made of one */
+	const failed = new Map<string, Map<string, Formed>>()
+	let remembered = 0
 	/** one object for each fault, of which there are some dozens: a tenant may have thousands of entries that fail */
 	const faults = new Map<string, Formed>()
 	let thread: Thread | undefined
@@ -139,13 +141,23 @@ export function createForms({ clock, observe = () => {}, start = startThread }: 
 			waiting.add(place, job)
 			if (!busy) void run()
 		})
-	const remember = (id: string, fault: Formed) => {
+	const remember = (namespace: string, id: string, fault: Formed) => {
 		const text = JSON.stringify(fault)
 		const shared = faults.get(text) ?? fault
 		faults.set(text, shared)
-		failed.set(id, shared)
-		const oldest = failed.size > MAX_REMEMBERED ? failed.keys().next().value : undefined
-		if (oldest !== undefined) failed.delete(oldest)
+		const own = failed.get(namespace) ?? new Map<string, Formed>()
+		failed.set(namespace, own)
+		if (!own.has(id)) remembered++
+		own.set(id, shared)
+		if (remembered > MAX_REMEMBERED) forgetOne()
+	}
+	/** The oldest of the namespace that has most: otherwise one with thousands has those of all others parsed again at each poll. */
+	const forgetOne = () => {
+		const namespace = mostOf([...failed].map(([each, own]) => [each, own.size])) ?? ''
+		const own = failed.get(namespace)
+		const [oldest = ''] = own?.keys() ?? []
+		if (own?.delete(oldest)) remembered--
+		if (own?.size === 0) failed.delete(namespace)
 	}
 
 	return {
@@ -153,12 +165,12 @@ export function createForms({ clock, observe = () => {}, start = startThread }: 
 			signal.throwIfAborted()
 			if (closed) throw new Error('the parser of values was closed')
 			const { contentType } = secret.facts
-			const idOf = (form: Form) => digestOf([namespace, secret.version, contentType, nameOfForm(form)])
+			const idOf = (form: Form) => digestOf([secret.version, contentType, nameOfForm(form)])
 			const formed = new Map<Form | undefined, Formed>([[undefined, { kind: 'content', content: secret.value() }]])
 			const open: Form[] = []
 			for (const form of forms) {
 				if (form === undefined || formed.has(form)) continue
-				const known = failed.get(idOf(form))
+				const known = failed.get(namespace)?.get(idOf(form))
 				if (known) formed.set(form, known)
 				else open.push(form)
 			}
@@ -172,7 +184,7 @@ export function createForms({ clock, observe = () => {}, start = startThread }: 
 					if (!form) continue
 					formed.set(form, each)
 					// Nothing is kept of what could be made.
-					if (each.kind === 'fault') remember(idOf(form), each)
+					if (each.kind === 'fault') remember(namespace, idOf(form), each)
 				}
 			}
 			return forms.map((form) => formed.get(form) ?? missing())

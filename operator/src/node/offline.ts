@@ -2,7 +2,7 @@ import type { Manifest } from 'purista-azure-mounted-secret-store/manifest'
 import type { NodeMemory } from '../destinations/volume/memory.ts'
 import type { Content } from '../engine/decode.ts'
 import type { Source } from '../engine/source.ts'
-import { countIn } from '../process/counts.ts'
+import { countIn, mostOf } from '../process/counts.ts'
 
 /** What a volume held when the vault last said that it is right. */
 export interface Snapshot {
@@ -70,7 +70,7 @@ export function createOfflineValues(
 	const nextToGo = () => {
 		const bytesOf = new Map<string, number>()
 		for (const { key, bytes } of kept.values()) countIn(bytesOf, key.source.namespace, bytes)
-		const [most] = [...bytesOf].reduce((a, b) => (b[1] > a[1] ? b : a), ['', 0] as const)
+		const most = mostOf(bytesOf)
 		return [...kept].find(([, { key }]) => key.source.namespace === most)?.[0]
 	}
 	const shrink = (left: number) => {

@@ -4,3 +4,10 @@ export function countIn(counts: Map<string, number>, of: string, by: number): vo
 	if (now > 0) counts.set(of, now)
 	else counts.delete(of)
 }
+
+/** Whose count is the highest: who gives the oldest of it, where all together have too much. */
+export function mostOf(counts: Iterable<readonly [of: string, count: number]>): string | undefined {
+	let most: readonly [string, number] | undefined
+	for (const each of counts) if (!most || each[1] > most[1]) most = each
+	return most?.[0]
+}

@@ -1,5 +1,5 @@
 import type { Clock } from '../process/clock.ts'
-import { countIn } from '../process/counts.ts'
+import { countIn, mostOf } from '../process/counts.ts'
 
 /** An answer that may be given again, in whatever memory holds it. */
 export interface Kept {
@@ -61,7 +61,7 @@ export function createAnswers(
 	}
 	/** Whoever has most gives the oldest of it: otherwise one whose answers are large has those of all others asked for again. */
 	const makeRoom = () => {
-		const [most] = [...bytesOf].reduce((a, b) => (b[1] > a[1] ? b : a))
+		const most = mostOf(bytesOf)
 		for (const each of kept) {
 			if (each.owner !== most || each.bytes === 0) continue
 			drop(each)
