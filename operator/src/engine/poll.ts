@@ -236,7 +236,7 @@ function isChanged(wanted: WantedSecret, one: Known, { binding, items, polls, at
 	const pinned = wanted.version !== undefined
 	if (!pinned && !items) return true
 	// Of a pinned version no list shows that its time is over, or has come.
-	if (one.turnAt !== undefined && one.turnAt <= at.now) return true
+	if (pinned && one.turnAt !== undefined && one.turnAt <= at.now) return true
 	// A version that stands in may be disabled in its turn; and where none did, the time of one may have come.
 	const mayStandIn = one.flaw !== undefined && policyFor(one.flaw, binding.policy, pinned) === 'Previous'
 	const isPinTime = polls % VERSIONS_EVERY === 0
