@@ -2,8 +2,10 @@ import { randomUUID } from 'node:crypto'
 import { loadavg } from 'node:os'
 import { parseArgs } from 'node:util'
 import { readKubeconfig } from '../../operator/src/cluster/kubeconfig.ts'
+import { isKubeError } from '../../operator/src/ports/kube-error.ts'
 import { type BindingObject, isTrue, openStage, type SecretView, type Stage } from '../integration/operator/stage.ts'
 import { kubectl } from '../kit/kubectl.ts'
+import { until } from '../kit/until.ts'
 import { bundled, type Program, startChild } from './child.ts'
 import type { OperatorChild } from './child-operator.ts'
 import type { Bench } from './cli.ts'
@@ -216,7 +218,13 @@ const failedBy = (signal: AbortSignal) =>
 /** Objects of others would be worked on as well. */
 async function nothingOfOthers({ api }: Stage): Promise<void> {
 	for (const { all } of [bindingLoad, peerLoad]) {
-		const { items } = await api.request<{ items: object[] }>({ method: 'GET', path: all })
+		// A resource that was defined just now is answered for a moment later.
+		const { items } = await until(`an answer to ${all}`, () =>
+			api.request<{ items: object[] }>({ method: 'GET', path: all }).catch((error: unknown) => {
+				if (isKubeError(error, 'throttled') || isKubeError(error, 'notFound')) return undefined
+				throw error
+			}),
+		)
 		if (items.length > 0) throw new Error(`the cluster has ${items.length} objects of others in ${all}`)
 	}
 }
