@@ -129,8 +129,8 @@ it('is alive for as long as it looks after its sockets, and not a minute after i
 		await time.second()
 	}
 	time.hang()
-	// The loop that looks, and the one that tidies up.
-	await until('both loops to hang', async () => time.hanging === 2, { everyMs: 10 })
+	// The loop that looks, the one that tidies up, and the one that collects.
+	await until('all loops to hang', async () => time.hanging === 3, { everyMs: 10 })
 	time.ms += MINUTE_MS / 2
 	expect(await probe()).toEqual({ status: 200, text: 'ok' })
 	time.ms += MINUTE_MS
