@@ -54,6 +54,7 @@ describe.concurrent('older versions', () => {
 		const row = await openRow(stage, 'away')
 		const { control } = stage.emulator
 		await row.deliver(keeping)
+		await settled(row)
 		const { id } = await control.addFault({
 			match: { vault: row.vault, route: 'listVersions' },
 			action: 'status',
