@@ -1,6 +1,7 @@
 // Tenants beside the one whose Secrets are judged: what they write costs as much as it can, and costs the others turns only.
 import { createNeighbour, type Neighbour } from '../../../bench/neighbour.ts'
 import { certificates, dear, plain, wideEntries } from '../../../bench/worst-neighbours.ts'
+import { until } from '../../../kit/until.ts'
 import type { Stage } from '../stage.ts'
 import { integer, type RunContext, type Step } from './context.ts'
 import { OBJECTS } from './specs.ts'
@@ -133,6 +134,11 @@ export async function besideNeighbours(context: RunContext, compared: () => Prom
 	const isDeleted = (each: string) => vault.items.get(each)?.deleted === true
 	const name = OBJECTS.find((each) => !isDeleted(each)) ?? OBJECTS[0]
 	if (isDeleted(name)) await checker.during(() => vault.recover(name))
+	// What hung when the faults were taken back hangs on until its pass is over, and everything may look right meanwhile.
+	const healed = Date.now()
+	await until('the vault to be polled again', async () =>
+		(await control.requests({ since: healed })).some(({ vault, status }) => vault === stage.vault && status === 200),
+	)
 	const stop = new AbortController()
 	await neighbours.rewrite()
 	const editing = neighbours.edit(Number.POSITIVE_INFINITY, stop.signal)
