@@ -14,7 +14,7 @@ import { shownVersion } from './listed-version.ts'
 import { isIntact, secretInManifest } from './manifest-entry.ts'
 import { type Asked, ask, type Piece } from './questions.ts'
 import { contentsOf, listVersions } from './values.ts'
-import { newestVersion, previousVersions } from './versions.ts'
+import { isAmong, newestVersion, previousVersions } from './versions.ts'
 
 /** What older versions are looked for by. */
 export interface OlderInput {
@@ -117,7 +117,7 @@ function* followOne(result: EntryResult, input: OlderInput): Piece<OneOlder> {
 	const { previous: count = 0 } = wanted
 	if (!inManifest) return { result }
 	const isCurrent = isCurrentOf(result)
-	const listed = yield* listVersions(wanted, input)
+	const listed = yield* listVersions(wanted, input, (versions) => isAmong(versions, inManifest.version))
 	if ('broke' in listed) return { result, broke: listed.broke }
 	if (listed.fault?.kind === 'absent') return { result }
 	if (!listed.versions) {

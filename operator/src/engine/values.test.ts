@@ -67,24 +67,34 @@ const versions = (...ids: string[]): Answer => ({
 		versions: ids.map((version, i) => ({ version, enabled: true, created: 100 - i, tags: {} })),
 	},
 })
-const disabledOnly: Answer = {
-	kind: 'versions',
-	listing: { complete: true, versions: [{ version: 'v2', enabled: false, created: 100, tags: {} }] },
-}
+const [isOff, isOlder] = [
+	{ version: 'v2', enabled: false, created: 100, tags: {} },
+	{ version: 'v1', enabled: true, created: 99, tags: {} },
+]
+const disabledOnly: Answer = { kind: 'versions', listing: { complete: true, versions: [isOff] } }
+const withOlder: Answer = { kind: 'versions', listing: { complete: true, versions: [isOff, isOlder] } }
 const disabled = { policy: { ...binding.policy, disabled: 'Previous' as const } }
+const holdsOlder = (answer: Answer) =>
+	answer.kind === 'versions' && answer.listing.complete && answer.listing.versions.length > 0
 test.each<[string, Answer, object, string[]]>([
 	[
 		'an older one stands in',
-		versions('v1'),
+		withOlder,
 		{ kind: 'value', version: 'v1', standsIn: true, flaw: 'disabled' },
 		['read', 'versions', 'read'],
+	],
+	[
+		'an older one stands in, and the list of versions is of before it was disabled',
+		versions('v2', 'v1'),
+		{ kind: 'value', version: 'v1', standsIn: true, flaw: 'disabled' },
+		['read', 'versions', 'versions', 'read'],
 	],
 	['there is none', disabledOnly, { kind: 'flawed', flaw: 'disabled', trouble: undefined }, ['read', 'versions']],
 	[
 		'the secret was deleted meanwhile',
 		versions(),
 		{ kind: 'flawed', flaw: 'disabled', trouble: { kind: 'absent' } },
-		['read', 'versions'],
+		['read', 'versions', 'versions'],
 	],
 	[
 		'the list is too long',
@@ -99,8 +109,10 @@ test.each<[string, Answer, object, string[]]>([
 		['read', 'versions'],
 	],
 ])('a disabled version under Previous: %s', (_, listed, expected, asks) => {
+	// Asked again, it is as young as the read.
+	let lists = 0
 	const answer = (question: Question): Answer => {
-		if (question.ask === 'versions') return listed
+		if (question.ask === 'versions') return ++lists > 1 && holdsOlder(listed) ? withOlder : listed
 		const isOlder = question.ask === 'read' && question.version !== undefined
 		return isOlder ? { kind: 'secret', secret: secretOf('v1', 'old') } : { kind: 'fault', fault: { kind: 'disabled' } }
 	}

@@ -8,12 +8,13 @@ import { type Flaw, flawOf, nextTurn, policyFor } from './flaw.ts'
 import { type Formed, nameOfForm } from './form.ts'
 import type { Holding } from './holding.ts'
 import type { Known } from './known.ts'
+import { shownVersion } from './listed-version.ts'
 import { secretInManifest } from './manifest-entry.ts'
 import { isSettled, probeOf, type SecretFacts } from './probe.ts'
 import { type Asked, ask, type Moment, type Piece } from './questions.ts'
 import type { Refused } from './refused.ts'
 import { nameBySelectors } from './select.ts'
-import { currentAmong, isOvertaken, MAX_VERSION_PAGES, standIn } from './versions.ts'
+import { currentAmong, isAsYoung, isOvertaken, MAX_VERSION_PAGES, standIn } from './versions.ts'
 
 /** What a poll goes by. */
 export interface Polling {
@@ -113,7 +114,9 @@ function* useFlawed(group: Group, flaw: Flaw, current: VaultSecret | undefined, 
 		}))
 	if (policyFor(flaw, binding.policy, pin !== undefined) !== 'Previous') return same({ kind: 'flawed', flaw })
 
-	const older = yield* listVersions(group[0], polling)
+	const older = yield* listVersions(group[0], polling, (versions) =>
+		isAsYoung(versions, shownVersion(current?.version), facts),
+	)
 	if ('broke' in older) return brokeBy(older.broke)
 	const shown = secretInManifest(holding, name, vaultUrl)?.version
 	// Which one stands in cannot be seen now. What does already is better than what the policy does not want, and so is nothing:
@@ -122,7 +125,7 @@ function* useFlawed(group: Group, flaw: Flaw, current: VaultSecret | undefined, 
 	if (fault && current && shown !== current.version) {
 		return findingsOf(group, () => ({ finding: { kind: 'fault', fault, confirmed: false } }))
 	}
-	// The list of versions is younger than what showed it as selected, and shows the tags of a disabled one too (FACTS.md#versions).
+	// The list of versions is not older than what showed it as selected, and shows the tags of a disabled one too (FACTS.md#versions).
 	const isSelected =
 		selected && pin === undefined ? isStillSelected(group[0], older.versions ?? [], current, binding) : true
 	if (isSelected === 'unclear') return same({ kind: 'flawed', flaw, hidden: true }, true)
@@ -276,8 +279,20 @@ export type Versions =
 	| { readonly versions: readonly VersionFacts[] | undefined; readonly fault: VaultFault | undefined }
 	| { readonly broke: Broke }
 
-export function* listVersions({ objectName }: WantedSecret, { asked }: Pick<Polling, 'asked'>): Piece<Versions> {
-	const { answer } = yield* ask({ ask: 'versions', objectName, pages: MAX_VERSION_PAGES, ...asked })
+/**
+ * All versions of a secret. What answers is as old as the poll at most, and may be older than what this very poll has read
+ * since: when it does not hold that (`isAsYoung`), it is asked for once more.
+ */
+export function* listVersions(
+	{ objectName }: WantedSecret,
+	{ asked }: Pick<Polling, 'asked'>,
+	isAsYoung: (versions: readonly VersionFacts[]) => boolean = () => true,
+): Piece<Versions> {
+	const question = { ask: 'versions', objectName, pages: MAX_VERSION_PAGES, ...asked } as const
+	const first = yield* ask(question)
+	const isOld =
+		first.answer.kind === 'versions' && first.answer.listing.complete && !isAsYoung(first.answer.listing.versions)
+	const { answer } = isOld ? yield* ask({ ...question, since: first.at.monotonic }) : first
 	if (answer.kind === 'versions') {
 		const { listing } = answer
 		// A secret has a version: it was deleted since it was read, and the next read says so (FACTS.md#versions).

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { currentAmong, isOvertaken, type ListedVersion, previousVersions, standIn } from './versions.ts'
+import { currentAmong, isAsYoung, isOvertaken, type ListedVersion, previousVersions, standIn } from './versions.ts'
 
 const v = (version: string, created: number, rest: Partial<ListedVersion> = {}): ListedVersion => ({
 	version,
@@ -28,6 +28,24 @@ it.each<[string, ListedVersion[], ListedVersion | undefined, boolean]>([
 	expect(isOvertaken(versions, current)).toBe(expected),
 )
 
+it.each<[string, ListedVersion[], string | undefined, ListedVersion | undefined, boolean]>([
+	['has the version that was read', [v('a', 1)], 'b', v('b', 2), false],
+	['has it as it was read', [v('b', 2, { updated: 3 })], 'b', v('b', 2, { updated: 4 }), false],
+	['has both', [v('a', 1), v('b', 2, { updated: 4 })], 'b', v('b', 2, { updated: 4 }), true],
+	[
+		'has a version of the time that a list of the vault shows',
+		[v('b', 2, { updated: 4 })],
+		undefined,
+		v('', 2, { updated: 4 }),
+		true,
+	],
+	['has none of that time', [v('b', 2, { updated: 3 })], undefined, v('', 2, { updated: 4 }), false],
+	['has the newest one disabled, of which no more is known', [v('a', 1), v('b', 2, off)], undefined, undefined, true],
+	['has it enabled', [v('a', 1, off), v('b', 2)], undefined, undefined, false],
+])('a list of versions is as young as the current one is known when it %s', (_, versions, current, facts, expected) =>
+	expect(isAsYoung(versions, current, facts)).toBe(expected),
+)
+
 it.each<[string, ListedVersion[], string | undefined, string[]]>([
 	['the one that was read', [v('a', 1), v('b', 2)], 'a', ['a']],
 	['the newest one, when it is disabled', [v('a', 1, off), v('b', 2, off)], undefined, ['b']],
@@ -46,6 +64,7 @@ describe('previous versions', () => {
 		['of the same second inside the cut stay', [v('c', 9), v('a', 2), v('b', 2)], ['a', 'b']],
 		['may share a second with the current one, which is newer', [v('c', 2), v('a', 2)], ['a']],
 		['are none when there is only the current one', [v('c', 2)], []],
+		['are not those that came after the current one was read', [v('c', 2), v('a', 1), v('new', 3)], ['a']],
 	])('%s', (_, versions, expected) => expect(ids(versions).sort()).toEqual(expected.sort()))
 
 	it('of a pinned version are those created before it', () => {

@@ -1,4 +1,5 @@
 import { flawOf } from './flaw.ts'
+import { listedVersion } from './listed-version.ts'
 import type { SecretFacts } from './probe.ts'
 
 /** Pages of a list of versions that are read at most, 25 versions on each: beyond 500 a rotation would cost more calls than all else. */
@@ -38,6 +39,27 @@ export function standIn(
 	return kept ? { kind: 'version', version: kept } : { kind: 'tie' }
 }
 
+/** @param id of the vault, or what stands for it where only lists tell (listed-version.ts) */
+export const isAmong = (versions: readonly ListedVersion[], id: string): boolean =>
+	versions.some(({ version, updated }) => version === id || listedVersion(updated) === id)
+
+/**
+ * Whether a list of versions is not older than what is known of the current one: then it shows it as it was last updated.
+ *
+ * @param current its id; undefined when it is not told
+ * @param facts of it, as it was read or as the list of the vault has it; undefined when a read has said only that it is disabled
+ */
+export function isAsYoung(
+	versions: readonly ListedVersion[],
+	current: string | undefined,
+	facts: SecretFacts | undefined,
+): boolean {
+	if (!facts) return currentAmong(versions, current).length > 0
+	return versions.some(
+		({ version, updated }) => updated === facts.updated && (current === undefined || version === current),
+	)
+}
+
 /**
  * Whether there is a newer version than the current one was when it was read: then that one is the current one.
  *
@@ -66,7 +88,8 @@ export function currentAmong(versions: readonly ListedVersion[], current: string
  * The `count` enabled versions before one, newest first.
  *
  * Versions that were created in the same second cannot be ordered. When some of them would be kept and others not, none of
- * them is (`tie`). All others are older than the current version; than another version only those created before it.
+ * them is (`tie`). Of the second of the current version all others are older than it; than another version only those
+ * created before it.
  */
 export function previousVersions(
 	versions: readonly ListedVersion[],
@@ -74,12 +97,12 @@ export function previousVersions(
 	count: number,
 ): { kept: ListedVersion[]; tie: boolean } {
 	const self = versions.find(({ version }) => version === of.version)
-	const older = newestFirst(versions).filter(
-		(each) =>
-			each.version !== of.version &&
-			each.enabled &&
-			(of.isCurrent || (self !== undefined && createdOf(each) < createdOf(self))),
-	)
+	const isOlder = (each: ListedVersion) => {
+		if (!self) return of.isCurrent
+		// Newer ones have come since the current one was read: they are for the next poll to see.
+		return of.isCurrent ? createdOf(each) <= createdOf(self) : createdOf(each) < createdOf(self)
+	}
+	const older = newestFirst(versions).filter((each) => each.version !== of.version && each.enabled && isOlder(each))
 	const last = older[count - 1]
 	const next = older[count]
 	if (!last || !next || createdOf(last) !== createdOf(next)) return { kept: older.slice(0, count), tie: false }
