@@ -212,7 +212,9 @@ export class Judge {
 		const { course } = file
 		if (text === undefined) {
 			const isLost =
-				unlisted.has(name) || (file.selected && everPinned.has(name)) || this.#isOfOtherVault(name, file, asked)
+				unlisted.has(name) ||
+				(file.selected && everPinned.has(name)) ||
+				this.#isOfOtherVault(name, file, [asked, ...before])
 			if (!isLost && !course.seeRemoved(times.monotonic(), absentMs)) problem(`${name} went without a reason`)
 			return
 		}
@@ -224,13 +226,14 @@ export class Judge {
 	}
 
 	/**
-	 * Selectors that look into another vault now have no more to do with what they brought from the one before. What somebody
-	 * else wrote into the file meanwhile does not make it one of theirs. What they bring from the other vault just as well is
-	 * replaced, and does not go.
+	 * Selectors that look into another vault now, or by a spec that may still be followed, have no more to do with what they
+	 * brought from the one before. What somebody else wrote into the file meanwhile does not make it one of theirs. What they
+	 * bring from the other vault just as well is replaced, and does not go.
 	 */
-	#isOfOtherVault(name: string, { selected, written, course }: File, { wishes }: Asked): boolean {
+	#isOfOtherVault(name: string, { selected, written, course }: File, followed: readonly Asked[]): boolean {
 		const origin = written === undefined ? undefined : this.#options.vaults.origin(written)
-		if (!selected || origin?.vault === wishes.get(name)?.vault) return false
+		const isThere = ({ wishes }: Asked) => origin?.vault === wishes.get(name)?.vault
+		if (!selected || followed.every(isThere)) return false
 		return course.isWantedSince(({ kind }) => kind !== 'version')
 	}
 

@@ -85,7 +85,7 @@ export class Asking {
 				soon(this.#session(question))
 				break
 			case 'list':
-				service.list(this.#sessionName(), this.#vault, question.pages, (reply) =>
+				service.list(this.#sessionName(), this.#vault, question, (reply) =>
 					arrive(answerOf(reply, (listing) => ({ kind: 'listing', listing }))),
 				)
 				break
@@ -97,7 +97,7 @@ export class Asking {
 					)
 				break
 			case 'versions':
-				service.versions(this.#vault, question.objectName, question.pages, (reply) =>
+				service.versions(this.#sessionName(), this.#vault, question, (reply) =>
 					arrive(answerOf(reply, (listing) => ({ kind: 'versions', listing }))),
 				)
 				break

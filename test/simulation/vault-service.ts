@@ -46,21 +46,31 @@ const MAX_EMPTY = 2
 interface SharedAnswer {
 	askedAt: number
 	arrivedAt: number
-	reply: Reply<VaultSecret>
+	reply: Reply<unknown>
+	/** most pages that whoever asks again may allow: what was broken off does not serve who allows more */
+	pages: number
 }
 const KEPT_MS = 30_000
+const ALL = Number.POSITIVE_INFINITY
+
+/** Which answers will do. */
+interface Since {
+	readonly since: number
+	readonly pages: number
+}
+type Arrived<T> = (reply: Reply<T>, pages: number) => void
+/** Other bindings, or other volumes of a node, ask what this one has asked: one time in so many, within half a minute. */
+const NEIGHBOUR_ASKS = 4
 
 export class VaultService {
 	readonly #world: World
 	readonly #alive: () => Life
 	readonly #random: () => number
 	readonly #lists = new Map<string, ListKnowledge>()
-	readonly #shared: Map<string, SharedAnswer> | undefined
+	readonly #shared = new Map<string, SharedAnswer>()
 
-	/** @param shared answers are kept for all volumes of a node */
-	constructor(world: World, random: () => number, alive: () => Life, shared = false) {
+	constructor(world: World, random: () => number, alive: () => Life) {
 		this.#world = world
-		this.#shared = shared ? new Map() : undefined
 		this.#random = random
 		this.#alive = alive
 	}
@@ -71,6 +81,36 @@ export class VaultService {
 	}
 
 	/** An answer that somebody of this process got to the same question, asked since then with the same identity, will do. */
+	#ask<T>(
+		question: string,
+		{ since, pages }: Since,
+		begin: (arrive: Arrived<T>) => void,
+		arrive: (reply: Reply<T>) => void,
+	): void {
+		const { agenda } = this.#world
+		const known = this.#shared.get(question)
+		if (known && known.askedAt >= since && known.pages >= pages && agenda.monotonic - known.arrivedAt < KEPT_MS) {
+			agenda.after(0, () => {
+				if (this.#alive() === 'alive') arrive(known.reply as Reply<T>)
+			})
+			return
+		}
+		const put = (then: (reply: Reply<T>) => void) => {
+			const askedAt = agenda.monotonic
+			begin((reply, serves) => {
+				const before = this.#shared.get(question)
+				if (!before || before.askedAt <= askedAt)
+					this.#shared.set(question, { askedAt, arrivedAt: agenda.monotonic, reply, pages: serves })
+				then(reply)
+			})
+		}
+		put(arrive)
+		if (this.#random() * NEIGHBOUR_ASKS >= 1) return
+		agenda.after(Math.floor(this.#random() * KEPT_MS), () => {
+			if (this.#alive() === 'alive') put(() => {})
+		})
+	}
+
 	read(
 		session: string,
 		vault: string,
@@ -78,20 +118,6 @@ export class VaultService {
 		arrive: (reply: Reply<VaultSecret>) => void,
 	): void {
 		const { network, vaults, agenda, requests } = this.#world
-		const key = `${session}/${objectName}/${version}`
-		const known = this.#shared?.get(key)
-		if (known && known.askedAt >= since && agenda.monotonic - known.arrivedAt < KEPT_MS) {
-			agenda.after(0, () => {
-				if (this.#alive() === 'alive') arrive(known.reply)
-			})
-			return
-		}
-		const askedAt = agenda.monotonic
-		const arrived = (reply: Reply<VaultSecret>) => {
-			const before = this.#shared?.get(key)
-			if (!before || before.askedAt <= askedAt) this.#shared?.set(key, { askedAt, arrivedAt: agenda.monotonic, reply })
-			arrive(reply)
-		}
 		const work = (): VaultSecret => {
 			requests.reads++
 			const { version: stored } = vaults.vault(vault).get(objectName, version)
@@ -102,10 +128,17 @@ export class VaultService {
 				serverTime: dateOf(agenda.serverNow()),
 			}
 		}
-		network.send('read', work, arrived, this.#alive)
+		const begin = (arrived: Arrived<VaultSecret>) =>
+			network.send<VaultSecret>('read', work, (reply) => arrived(reply, 0), this.#alive)
+		this.#ask(`read ${session} ${objectName} ${version}`, { since, pages: 0 }, begin, arrive)
 	}
 
-	list(session: string, vault: string, limit: number, arrive: (reply: Reply<VaultListing>) => void): void {
+	list(session: string, vault: string, since: Since, arrive: (reply: Reply<VaultListing>) => void): void {
+		const begin = (arrived: Arrived<VaultListing>) => this.#list(session, vault, since.pages, arrived)
+		this.#ask(`list ${session}`, since, begin, arrive)
+	}
+
+	#list(session: string, vault: string, limit: number, arrive: Arrived<VaultListing>): void {
 		const { vaults, agenda, requests } = this.#world
 		requests.lists++
 		const page = (after: string | undefined, size: number) => vaults.vault(vault).list(after, size)
@@ -114,25 +147,35 @@ export class VaultService {
 			if (reply.kind !== 'ok') {
 				const denied = reply.kind === 'fault' && traitsOf(reply.fault).class === 'permission'
 				if (denied) this.#lists.set(session, { pages: undefined, at, denied })
-				return arrive(reply)
+				return arrive(reply, ALL)
 			}
 			this.#lists.set(session, { pages, at, denied: false })
-			if (!complete) return arrive({ kind: 'ok', value: { complete, pages } })
+			if (!complete) return arrive({ kind: 'ok', value: { complete, pages } }, limit)
 			const items = new Map<string, ListedSecret>(
 				reply.value.map(({ name, version }) => [name.toLowerCase(), { objectName: name, ...factsOf(version) }]),
 			)
-			arrive({ kind: 'ok', value: { complete, pages, items, serverTime: dateOf(agenda.serverNow()) } })
+			arrive({ kind: 'ok', value: { complete, pages, items, serverTime: dateOf(agenda.serverNow()) } }, ALL)
 		})
 	}
 
-	versions(vault: string, objectName: string, limit: number, arrive: (reply: Reply<VersionListing>) => void): void {
+	versions(
+		session: string,
+		vault: string,
+		{ objectName, ...since }: { objectName: string } & Since,
+		arrive: (reply: Reply<VersionListing>) => void,
+	): void {
+		const begin = (arrived: Arrived<VersionListing>) => this.#versions(vault, objectName, since.pages, arrived)
+		this.#ask(`versions ${session} ${objectName}`, since, begin, arrive)
+	}
+
+	#versions(vault: string, objectName: string, limit: number, arrive: Arrived<VersionListing>): void {
 		const { vaults } = this.#world
 		const page = (after: string | undefined, size: number) => vaults.vault(vault).listVersions(objectName, after, size)
 		this.#pages('versions', page, limit, (reply, pages, complete) => {
-			if (reply.kind !== 'ok') return arrive(reply)
-			if (!complete) return arrive({ kind: 'ok', value: { complete, pages } })
+			if (reply.kind !== 'ok') return arrive(reply, ALL)
+			if (!complete) return arrive({ kind: 'ok', value: { complete, pages } }, limit)
 			const versions = reply.value.map(({ version }) => ({ version: version.version, ...factsOf(version) }))
-			arrive({ kind: 'ok', value: { complete, versions } })
+			arrive({ kind: 'ok', value: { complete, versions } }, ALL)
 		})
 	}
 

@@ -57,8 +57,20 @@ export const MUTANTS: readonly Mutant[] = [
 	{
 		broken: 'older versions that are disabled are kept',
 		file: 'engine/versions.ts',
-		find: '			each.enabled &&\n',
-		replace: '',
+		find: 'each.enabled && isOlder(each)',
+		replace: 'isOlder(each)',
+	},
+	{
+		broken: 'older versions are told by a list that is older than the current one',
+		file: 'engine/values.ts',
+		find: '!isAsYoung(first.answer.listing.versions)',
+		replace: "objectName === ''",
+	},
+	{
+		broken: 'newer versions than the current one are taken for older ones',
+		file: 'engine/versions.ts',
+		find: 'createdOf(each) <= createdOf(self) :',
+		replace: 'true :',
 	},
 	{
 		broken: 'a 403 is taken for absence',

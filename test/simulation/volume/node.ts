@@ -65,7 +65,7 @@ export class NodeProcess {
 		const { monotonic } = world.agenda
 		this.#next = monotonic
 		this.#changedAt = monotonic
-		this.#service = new VaultService(world, seededRandom(monotonic + 1), () => this.life, true)
+		this.#service = new VaultService(world, seededRandom(monotonic + 1), () => this.life)
 		this.shown(object)
 	}
 
