@@ -32,8 +32,6 @@ export interface Turns<T> {
 	shift(mayGo?: MayGo<T>): T | undefined
 	/** What an item of the group took of that for which groups take turns, in milliseconds. */
 	used(group: string, ms: number): void
-	/** all, in no particular order */
-	items(): Iterable<T>
 	readonly size: number
 	/** groups that have nothing here and of which something is remembered */
 	readonly remembered: number
@@ -173,10 +171,6 @@ export function createTurns<T>(): Turns<T> {
 		},
 		get remembered() {
 			return gone.size
-		},
-		*items() {
-			for (const { first, others } of groups.values())
-				for (const lane of [first, others]) for (const items of lane.values()) yield* items
 		},
 		get size() {
 			return size

@@ -94,6 +94,8 @@ export function createBudget(options: BudgetOptions): Budget {
 	/** whether this vault counts among those that share */
 	let asked = false
 	const waiting = createTurns<Waiter>()
+	/** the same, those that came first are first: all of them have the same patience */
+	const inOrder = new Set<Waiter>()
 	const inFlight = { first: 0, refresh: 0 }
 	let expected = 0
 	let waitingRefreshes = 0
@@ -161,23 +163,27 @@ export function createBudget(options: BudgetOptions): Budget {
 		timer?.stop.abort(WOKEN)
 		timer = undefined
 	}
+	/** Turns away who would wait too long. A vault may have thousands that wait: only those are looked at. @returns patience of the first other one */
+	const turnAway = (now: number, blocked: number): number => {
+		for (const waiter of inOrder) {
+			const left = waiter.since + maxWaitMs - now
+			if (blocked <= MAX_BLOCKED_MS && left > 0) return left
+			waiter.fail(tooLong(blocked))
+		}
+		return Number.POSITIVE_INFINITY
+	}
 	/** Grants what can be granted, turns away who would wait too long, and sleeps until either can happen again. */
 	const pump = () => {
 		if (waiting.size === 0) return rest()
 		const now = clock.monotonic()
-		const blocked = rate.blockedMs(now)
-		let patience = Number.POSITIVE_INFINITY
-		for (const waiter of [...waiting.items()]) {
-			const left = waiter.since + maxWaitMs - now
-			if (blocked > MAX_BLOCKED_MS || left <= 0) waiter.fail(tooLong(blocked))
-			else patience = Math.min(patience, left)
-		}
+		const patience = turnAway(now, rate.blockedMs(now))
 		const lanes = (): Lane[] => [
 			...(waitingRefreshes > 0 && mayGo('refresh') ? (['refresh'] as const) : []),
 			...(waiting.size > waitingRefreshes && mayGo('first') ? (['first'] as const) : []),
 		]
-		while (lanes().length > 0) {
-			const next = waiting.shift((at) => mayGo(laneOf(at)) && rate.waitMs(now, laneOf(at)) === 0)
+		const hasToken = (lane: Lane) => rate.waitMs(now, lane) === 0
+		while (lanes().some(hasToken)) {
+			const next = waiting.shift((at) => mayGo(laneOf(at)) && hasToken(laneOf(at)))
 			if (!next || !rate.take(now, next.lane)) break
 			next.grant(place(next.lane))
 		}
@@ -204,6 +210,7 @@ export function createBudget(options: BudgetOptions): Budget {
 				}
 				const at: Waiting = { group: namespace, subgroup: '', first: lane === 'first' }
 				const end = () => {
+					inOrder.delete(waiter)
 					if (lane === 'refresh') waitingRefreshes--
 					signal.removeEventListener('abort', abort)
 					observeWait(lane, (clock.monotonic() - since) / 1000)
@@ -227,6 +234,7 @@ export function createBudget(options: BudgetOptions): Budget {
 				}
 				signal.addEventListener('abort', abort, { once: true })
 				waiting.add(at, waiter)
+				inOrder.add(waiter)
 				if (lane === 'refresh') waitingRefreshes++
 				pump()
 			})
