@@ -164,7 +164,9 @@ export class Judge {
 		const allowed = Math.max(...[asked, ...past].map(({ maxRemovals }) => maxRemovals))
 		if (this.#secretsOf(binding, gone) > allowed && !gone.every((name) => acknowledged.has(name)))
 			problem(`${gone.join(', ')} went at once`)
-		this.#judgeManifest(binding, texts, problem)
+		// Nothing was there, so a creation of a process that is gone may get there late: it knows of no revision since.
+		const isLateCreation = before.size === 0 && this.#options.isLate?.() === true
+		this.#judgeManifest(binding, texts, isLateCreation, problem)
 		this.#judgeGroups(binding, problem)
 	}
 
@@ -238,7 +240,12 @@ export class Judge {
 	}
 
 	/** Rule 6. */
-	#judgeManifest(binding: Watching, texts: ReadonlyMap<string, string>, problem: (text: string) => void): void {
+	#judgeManifest(
+		binding: Watching,
+		texts: ReadonlyMap<string, string>,
+		isLateCreation: boolean,
+		problem: (text: string) => void,
+	): void {
 		const { tampered } = binding
 		if (tampered.has(MANIFEST_FILE)) return
 		const text = texts.get(MANIFEST_FILE)
@@ -248,7 +255,7 @@ export class Judge {
 			return
 		}
 		const { revision } = parsed.manifest
-		if (text !== binding.manifest && revision <= binding.revision)
+		if (text !== binding.manifest && revision <= binding.revision && !isLateCreation)
 			problem(`revision ${revision} after ${binding.revision}`)
 		binding.revision = Math.max(binding.revision, revision)
 		binding.manifest = text

@@ -181,4 +181,14 @@ export const ofPlaces: readonly Story[] = [
 		step({ do: 'rotate twice', ...red, object: 'twin', ms: 410 }, 2_349, 12),
 		step({ do: 'crash', inFlight: false, downMs: 1_000 }, 81_891),
 	),
+	story(
+		'the creation of a process that is gone gets there when what was created since is gone as well',
+		{},
+		step({ do: 'intrude', how: 'deleteSecret' }, 1_000),
+		step({ do: 'late', ms: 8_523, times: 1 }),
+		step(request),
+		step({ do: 'crash', inFlight: true, downMs: 0 }, 267),
+		step({ do: 'intrude', how: 'deleteSecret' }, 961),
+		step(request, 30_000),
+	),
 ]

@@ -239,4 +239,17 @@ export const ofVaults: readonly Story[] = [
 		step({ do: 'untag', ...red, object: 'north' }),
 		step({ do: 'edit', to: { vault: 'red' } }, 98),
 	),
+	{
+		name: 'a vault for a moment, in which what selectors had brought was deleted: the pass that saw it writes a moment later',
+		history: {
+			seed: 1_752_796_789,
+			begin: { older: 1, select: true, byAccount: true },
+			steps: [
+				step({ do: 'delete', vault: 'blue', object: 'west' }, 8_349),
+				step({ do: 'edit', to: { byAccount: false } }),
+				step({ do: 'edit', to: { vault: 'blue' } }, 8_936),
+				step({ do: 'edit', to: { vault: 'red' } }, 344),
+			],
+		},
+	},
 ]
