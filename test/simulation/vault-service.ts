@@ -59,8 +59,9 @@ interface Since {
 	readonly pages: number
 }
 type Arrived<T> = (reply: Reply<T>, pages: number) => void
-/** Other bindings, or other volumes of a node, ask what this one has asked: one time in so many, within half a minute. */
-const NEIGHBOUR_ASKS = 4
+/** Other bindings, or other volumes of a node, ask what this one has asked: one time in so many, within a poll and a half. */
+const NEIGHBOUR_ASKS = 3
+const NEIGHBOUR_MS = 90_000
 
 export class VaultService {
 	readonly #world: World
@@ -106,7 +107,7 @@ export class VaultService {
 		}
 		put(arrive)
 		if (this.#random() * NEIGHBOUR_ASKS >= 1) return
-		agenda.after(Math.floor(this.#random() * KEPT_MS), () => {
+		agenda.after(Math.floor(this.#random() * NEIGHBOUR_MS), () => {
 			if (this.#alive() === 'alive') put(() => {})
 		})
 	}
