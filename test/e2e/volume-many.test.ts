@@ -21,8 +21,8 @@ import { connectWorld, type World } from '../kit/world.ts'
 const VAULT = 'volume-many'
 const PODS = 50
 const NAMES = ['one', 'two', 'three', 'four', 'five']
-/** Sixteen of the largest that a volume may be are all that a node takes (--node-memory). */
-const LARGE_VOLUMES = 16
+/** Of the largest that a volume may be so many are all that a node takes (--node-memory): each value is seven pages and 2 KiB. */
+const LARGE_VOLUMES = 13
 /** A value has at most 25 KiB in Key Vault, and a volume 4 MiB with its manifest. */
 const LARGE_VALUES = 160
 const VALUE_BYTES = 25 * 1024

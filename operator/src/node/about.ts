@@ -1,6 +1,7 @@
 import { readdir, readFile, rename, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { currentGeneration, isMissing } from '../destinations/mount/atomic-writer.ts'
+import { bytesTaken } from '../destinations/volume/memory.ts'
 import type { VolumeRequest } from './request.ts'
 
 /** What is written beside the files of a volume, for a process that comes later. No token, no value. */
@@ -66,11 +67,11 @@ export async function isThere(path: string): Promise<boolean> {
 	}
 }
 
-/** Bytes of the files that count in a directory of a volume. */
+/** Memory that the files take that count in a directory of a volume. */
 export async function bytesIn(data: string): Promise<number> {
 	const generation = currentGeneration(data)
 	if (generation === undefined) return 0
-	let bytes = 0
-	for (const name of await readdir(join(data, generation))) bytes += (await stat(join(data, generation, name))).size
-	return bytes
+	const sizes: number[] = []
+	for (const name of await readdir(join(data, generation))) sizes.push((await stat(join(data, generation, name))).size)
+	return bytesTaken(sizes)
 }

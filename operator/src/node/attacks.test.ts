@@ -86,6 +86,34 @@ describe('what a pod or a kubelet may do to others', { timeout: 30_000 }, () => 
 		])
 	})
 
+	it('volumes of a binding that does not exist are refused as well when a namespace has too many, and those of others are not', async () => {
+		const target = await publish('csi-0')
+		await world.restart({ root: world.plugin.root, mostVolumes: 6 })
+		const waiting = Array.from({ length: 4 }, (_, i) => caught(publish(`csi-${i + 1}`, { binding: 'nothing' })))
+		const refused = await Promise.race(waiting)
+		expect(refused).toMatchObject({
+			code: Code.Unavailable,
+			rawMessage: saying('this node has 3 volumes of the namespace'),
+		})
+		await until('the others', async () => world.plugin.volumes.size === 3)
+		expect(news('waits')).toContainEqual({
+			kind: 'waits',
+			reason: 'TooManyVolumes',
+			message: saying('mount a binding once in a pod'),
+		})
+		// Of a pod that runs the call is answered OK, whatever there is.
+		await publish('csi-0')
+		expect(await readFile(join(target, 'db'), 'utf8')).toBe(VALUE)
+		const { token } = await tenant.tokens.request('other', 'app', 'api://AzureADTokenExchange')
+		const more = { 'csi.storage.k8s.io/pod.namespace': 'other' }
+		await publish('csi-other', { token, more })
+		// One that is gone leaves its place to the next.
+		await unpublish('csi-other', await targetOf('csi-other'))
+		for (let i = 1; i <= 4; i++) await unpublish(`csi-${i}`, await targetOf(`csi-${i}`))
+		await Promise.all(waiting)
+		for (const id of ['csi-5', 'csi-6']) await publish(id)
+	})
+
 	it.each<[string, (target: string) => Promise<unknown>]>([
 		['a file', (target) => writeFile(target, 'x')],
 		['a link', (target) => symlink('/etc', target)],

@@ -116,4 +116,11 @@ describe('how much a pass may read', () => {
 	])('%s', (_, spec, status, volume, bytes) => {
 		expect(bytesToRead(bindingOf(spec), { status, knowledge: nothingKnown('u'), vaultUrl, at }, volume)).toBe(bytes)
 	})
+
+	it('of a volume that was read what is in its files, and not what they take of the memory of the node', () => {
+		const files = new Map([['s0', { bytes: 7, foreign: undefined }]])
+		const holding = { id: 'id', files, manifest: undefined, revision: 0, token: undefined }
+		const known = { status: {}, knowledge: { ...nothingKnown('u'), holding }, vaultUrl, at }
+		expect(bytesToRead(bindingOf({ secrets: many(1) }), known, 6 * KIB)).toBe(50 * KIB + 7)
+	})
 })

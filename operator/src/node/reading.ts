@@ -86,10 +86,16 @@ export interface Known {
 	readonly at: Moment
 }
 
-/** How much a pass over the binding may read at most: values, older ones, and what the volume has. */
-export function bytesToRead(binding: VolumeBinding, known: Known, volume: number): number {
+/**
+ * How much a pass over the binding may read at most: values, older ones, and what the volume has.
+ *
+ * @param taken memory of the volume, which is more than its files hold
+ */
+export function bytesToRead(binding: VolumeBinding, known: Known, taken: number): number {
 	const older = binding.secrets.reduce((sum, { previous = 0 }) => sum + previous, 0)
 	const most = (values: number) => Math.min(values * VALUE_BYTES, MOST_BYTES)
+	const files = holdingOf(known.knowledge)?.files.values()
+	const volume = files ? [...files].reduce((sum, { bytes }) => sum + bytes, 0) : taken
 	return most(valuesOf(binding, known)) + most(older) + volume
 }
 

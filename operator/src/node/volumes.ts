@@ -15,6 +15,8 @@ export interface VolumesOptions extends Omit<VolumeDeps, 'vaults' | 'isThere'> {
 	readonly tokens: PodTokens
 	/** on the node's tmpfs; one directory for each volume */
 	readonly root: string
+	/** how many there may be; default: a thousand */
+	readonly mostVolumes?: number | undefined
 }
 
 /** The volumes of this node. */
@@ -46,12 +48,17 @@ export class NotDelivered extends Error {
 	override readonly name = 'NotDelivered'
 }
 
+// Each takes 20 KiB of this process, and 65 while a call waits for it, the caller's side included (measured with 2,000 that wait). A pod may have
+// thousands, of a binding that does not exist: these take 65 of the 384 MiB of deploy/kustomize/node. A node has 250 pods at most, on AKS.
+const MAX_VOLUMES = 1024
 // As the kubelet names ephemeral volumes: nothing else in the directory is ours to remove.
 const VOLUME_ID = /^csi-[0-9a-f]{64}$/
 
 export function createVolumes(options: VolumesOptions): Volumes {
-	const { root, strategy, bindings, tokens, memory, vaults, lock } = options
+	const { root, strategy, bindings, tokens, memory, vaults, lock, mostVolumes = MAX_VOLUMES } = options
 	const volumes = new Map<string, Volume>()
+	/** namespaces of all that are there or being opened */
+	const owners = new Map<string, string>()
 	/** by volume, what is wrong with the calls of the kubelet for it */
 	const kept = new Map<string, string>()
 	// By volume: an unpublish that comes while a volume is opened closes what was opened.
@@ -77,11 +84,13 @@ export function createVolumes(options: VolumesOptions): Volumes {
 	const open = async (request: VolumeRequest): Promise<Volume> => {
 		const { volumeId, namespace, binding } = request
 		// Before anything is waited for: of calls that come together each counts for the next.
+		owners.set(volumeId, namespace)
 		const followed = bindings.follow(namespace, binding)
 		const isDelivered = await lock
 			.run(() => prepare(request))
 			.catch((error: unknown) => {
 				followed.release()
+				owners.delete(volumeId)
 				tokens.delete(volumeId)
 				throw error
 			})
@@ -93,6 +102,7 @@ export function createVolumes(options: VolumesOptions): Volumes {
 		const volume = volumes.get(volumeId)
 		await volume?.stop()
 		volumes.delete(volumeId)
+		owners.delete(volumeId)
 		kept.delete(volumeId)
 		tokens.delete(volumeId)
 		memory.delete(volumeId)
@@ -134,21 +144,32 @@ export function createVolumes(options: VolumesOptions): Volumes {
 		tellRefused(about, volumeId, { kind: 'stale', reason: 'PublishRefused', message: `${problem}.` })
 		return true
 	}
+	const whyNot = ({ namespace, binding }: VolumeRequest): Refused | undefined => {
+		const problem = bindings.whyNot(namespace, binding)
+		if (problem !== undefined) return { reason: 'TooManyBindings', problem }
+		const own = [...owners.values()].filter((each) => each === namespace).length
+		// One that has many gets another while more are free than it has, so every other one finds some.
+		if (own < mostVolumes - owners.size) return undefined
+		return {
+			reason: 'TooManyVolumes',
+			problem: `this node has ${own} volumes of the namespace ${namespace}, of ${owners.size} in all, and no more of it: mount a binding once in a pod, or let fewer pods run on one node`,
+		}
+	}
 	/** A pod that runs goes on with what it has. @throws NotDelivered for one that starts */
-	const refuse = async (request: VolumeRequest, problem: string): Promise<undefined> => {
+	const refuse = async (request: VolumeRequest, { reason, problem }: Refused): Promise<undefined> => {
 		const { volumeId, target } = request
 		if (await keeps(volumeId, target, problem)) return undefined
-		tellRefused(request, volumeId, { kind: 'waits', reason: 'TooManyBindings', message: `${problem}.` })
+		tellRefused(request, volumeId, { kind: 'waits', reason, message: `${problem}.` })
 		throw new NotDelivered(problem)
 	}
 	return {
 		async publish(request, signal) {
-			const { volumeId, target, namespace, binding } = request
+			const { volumeId, target } = request
 			const volume = await oneByOne(volumeId, async () => {
 				const known = volumes.get(volumeId)
 				if (known && !isSame(known.request, request)) throw new BadRequest('the volume is one of another pod')
-				const problem = known ? undefined : bindings.whyNot(namespace, binding)
-				if (problem !== undefined) return refuse(request, problem)
+				const refused = known ? undefined : whyNot(request)
+				if (refused) return refuse(request, refused)
 				kept.delete(volumeId)
 				tokens.set(request)
 				return known ?? (await open(request))
@@ -199,6 +220,12 @@ export function createVolumes(options: VolumesOptions): Volumes {
 			return [...volumes.values()].filter(({ isDelivered }) => !isDelivered).length
 		},
 	}
+}
+
+/** Why one more volume is none, for people. */
+interface Refused {
+	readonly reason: 'TooManyBindings' | 'TooManyVolumes'
+	readonly problem: string
 }
 
 const isSame = (a: VolumeRequest, b: VolumeRequest) =>

@@ -1,6 +1,6 @@
 import { createOneByOne } from '../../process/one-by-one.ts'
 
-/** Memory that the volumes of this node take together, and what is kept of them for pods that start without a vault. */
+/** Memory that the volumes of this node take together (`bytesTaken`), and what is kept of them for pods that start without a vault. */
 export interface NodeMemory {
 	/** Whose volume it is, from its first byte to `delete`. */
 	own(volumeId: string, namespace: string): void
@@ -29,6 +29,18 @@ export interface NodeMemory {
 	inTurn<T>(write: () => Promise<T>): Promise<T>
 	/** Called when volumes have taken more. */
 	onLess(yieldTo: (left: number) => void): void
+}
+
+// A tmpfs gives a file whole pages. Beside them the kernel keeps an inode and a name of each file and of the link to it: 1.9 KiB, measured in
+// a control group with 96,000 of them.
+const PAGE_BYTES = 4096
+const NAMES_BYTES = 2048
+
+/** What files of these sizes take of the memory of a node. Of 480 values of some bytes it is three hundred times what is in them. */
+export function bytesTaken(sizes: Iterable<number>): number {
+	let sum = 0
+	for (const bytes of sizes) sum += Math.ceil(bytes / PAGE_BYTES) * PAGE_BYTES + NAMES_BYTES
+	return sum
 }
 
 export function createNodeMemory(limit: number): NodeMemory {

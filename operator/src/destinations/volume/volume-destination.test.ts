@@ -60,6 +60,24 @@ it('of volumes that change in one moment one at most has both of its generations
 	expect(most).toBe(1)
 })
 
+it('of the memory of a node a volume has what the kernel takes for its files, however small they are', async () => {
+	const memory = createNodeMemory(2 * 1024 * 1024)
+	const write = (volumeId: string, set: ReadonlyMap<string, string>) => {
+		const path = join(root, volumeId, 'data')
+		const options = { volumeId, path, group: undefined, mode: undefined, memory, lock }
+		const place = createVolumeDestination({ ...options, mayWrite: async () => true, clock: systemClock })
+		return place.write(change(set), signal)
+	}
+	const sizes = [0, 1, 4_096, 4_097, 25_600]
+	await write('csi-sizes', new Map(sizes.map((size) => [`of-${size}`, 'x'.repeat(size)])))
+	const generation = join(root, 'csi-sizes/data/..data')
+	const blocks = readdirSync(generation).reduce((sum, name) => sum + statSync(join(generation, name)).blocks * 512, 0)
+	expect(memory.bytes).toBeGreaterThan(blocks)
+	// 250 values of a byte are a megabyte and a half, so a second volume of them is refused.
+	expect((await write('csi-1', files('x'))).kind).toBe('written')
+	expect(await write('csi-2', files('x'))).toMatchObject({ kind: 'refused', reason: 'SecretTooLarge', lasting: false })
+})
+
 it('a write that fails keeps none of the others', async () => {
 	const memory = createNodeMemory(64 * 1024 * 1024)
 	await expect(memory.inTurn(() => Promise.reject(new Error('full')))).rejects.toThrow('full')

@@ -2,7 +2,7 @@ import type { Change } from '../../engine/holding.ts'
 import type { Destination } from '../../ports/destination.ts'
 import { createDirectoryDestination, sizesAfter } from '../mount/directory.ts'
 import type { WriterLock } from '../mount/lock.ts'
-import type { NodeMemory } from './memory.ts'
+import { bytesTaken, type NodeMemory } from './memory.ts'
 
 // What the memory of a node is for is the pods': a volume holds what four Secrets may hold, and all of them together less than
 // a tenth of what a small node (4 GiB) lets /run have, a tenth of its memory (systemd's default).
@@ -35,7 +35,7 @@ export function createVolumeDestination(options: VolumeOptions): Destination {
 		clock,
 		most: MAX_VOLUME_BYTES,
 		modes: { directory: group === undefined ? 0o755 : 0o750, file, group },
-		limit: (sizes) => whyTooMuch(sizes, options, memory.fits(volumeId, sumOf(sizes.values()))),
+		limit: (sizes) => whyTooMuch(sizes, options, memory.fits(volumeId, bytesTaken(sizes.values()))),
 	})
 	const write = async (change: Change, signal: AbortSignal) => {
 		// Whoever has taken over knows more than this process, and a volume that is gone must not come back.
@@ -43,12 +43,12 @@ export function createVolumeDestination(options: VolumeOptions): Destination {
 		const sizes = sizesAfter(change)
 		const before = memory.of(volumeId)
 		// Until the swap is done both may be needed.
-		const refused = whyTooMuch(sizes, options, memory.reserve(volumeId, Math.max(before, sumOf(sizes.values()))))
+		const refused = whyTooMuch(sizes, options, memory.reserve(volumeId, Math.max(before, bytesTaken(sizes.values()))))
 		let after = before
 		try {
 			if (refused) return refused
 			const answer = await directory.write(change, signal)
-			if (answer.kind === 'written') after = sumOf([...answer.holding.files.values()].map(({ bytes }) => bytes))
+			if (answer.kind === 'written') after = bytesTaken([...answer.holding.files.values()].map(({ bytes }) => bytes))
 			return answer
 		} finally {
 			memory.set(volumeId, after)
@@ -65,24 +65,23 @@ export class TakenOver extends Error {
 	}
 }
 
-const sumOf = (sizes: Iterable<number>) => [...sizes].reduce((sum, each) => sum + each, 0)
-
 function whyTooMuch(
 	sizes: ReadonlyMap<string, number>,
 	{ volumeId, memory }: Pick<VolumeOptions, 'volumeId' | 'memory'>,
 	fits: boolean,
 ) {
-	const bytes = sumOf(sizes.values())
+	const bytes = [...sizes.values()].reduce((sum, each) => sum + each, 0)
 	const isTooLarge = bytes > MAX_VOLUME_BYTES
 	if (!isTooLarge && fits) return undefined
 	const largest = [...sizes]
 		.toSorted(([, a], [, b]) => b - a)
 		.slice(0, 3)
 		.map(([name, size]) => `${name} ${size}`)
-	const isFull = memory.bytes - memory.of(volumeId) + bytes > memory.limit
+	const taken = bytesTaken(sizes.values())
+	const isFull = memory.bytes - memory.of(volumeId) + taken > memory.limit
 	const message = isTooLarge
 		? `The volume would have at least ${bytes} bytes, and ${MAX_VOLUME_BYTES} are the most. Take secrets out of the binding; the largest: ${largest.join(', ')}.`
-		: `The volume would have ${bytes} bytes, and the volumes of this node ${memory.bytes} of ${memory.limit}${isFull ? '' : `, of which other volumes of this namespace have ${memory.besides(volumeId)}: they get no more than they leave to other namespaces`}. Give the node role more by --node-memory, or move pods to another node.`
+		: `The volume would take ${taken} bytes of memory, and the volumes of this node take ${memory.bytes} of ${memory.limit}${isFull ? '' : `, of which other volumes of this namespace have ${memory.besides(volumeId)}: they get no more than they leave to other namespaces`}. Give the node role more by --node-memory, or move pods to another node.`
 	// Other volumes of the node go.
 	return { kind: 'refused', reason: 'SecretTooLarge', message, lasting: isTooLarge } as const
 }

@@ -104,6 +104,7 @@ export interface PluginOptions {
 	readonly print?: (text: string) => void
 	readonly nodeMemory?: number
 	readonly roomForValues?: number
+	readonly mostVolumes?: number
 	/** how much later it is, monotonic, for what is kept for offline starts; milliseconds */
 	later?(): number
 	readonly strategy?: (own: MountStrategy) => MountStrategy
@@ -154,6 +155,7 @@ export async function startPlugin(options: PluginOptions) {
 		bindings: options.bindings,
 		tokens,
 		root: memoryRoot,
+		mostVolumes: options.mostVolumes,
 		isServing: () => serving.isServing(),
 		onNews: (_, each) => news.push(each),
 		onFailure: (error) => failures.push(error),
