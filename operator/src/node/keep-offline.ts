@@ -7,7 +7,7 @@ import { objectKey } from '../engine/known.ts'
 import type { Outcome } from '../engine/outcome.ts'
 import type { Source } from '../engine/source.ts'
 import type { Destination } from '../ports/destination.ts'
-import type { OfflineKey, OfflineValues } from './offline.ts'
+import type { Confirmed, OfflineKey, OfflineValues } from './offline.ts'
 import { goesBy } from './reading.ts'
 
 export interface Place {
@@ -38,26 +38,30 @@ export async function fillOffline(place: Place, on: Holding | undefined): Promis
 	return (await destination.write(change, signal)).kind === 'written'
 }
 
+const NEVER: Confirmed = { at: Number.NEGATIVE_INFINITY, readAt: Number.NEGATIVE_INFINITY }
+
 /**
- * When (monotonic) the vault last said that all of a binding is right: when it was read here, or else when whoever polls for this node last
+ * When the vault last said that all of a binding is right: when it was read here, or else when whoever polls for this node last
  * did so. A pass that finds nothing new in the status of a vault that is away confirms nothing.
  *
  * @param before the same after the pass before
- * @param read keys of what the pass has read
+ * @param read keys of what the vault has told the pass of
  */
-export function confirmedAt(
-	before: number | undefined,
+export function confirmedBy(
+	before: Confirmed = NEVER,
 	outcome: Outcome,
 	read: ReadonlySet<string>,
 	...[binding, known]: Parameters<typeof goesBy>
-): number {
-	if (outcome.kind !== 'polled') return before ?? Number.NEGATIVE_INFINITY
+): Confirmed {
+	if (outcome.kind !== 'polled') return before
+	const { monotonic } = known.at
 	const isRead = outcome.results.every(({ wanted }) => read.has(objectKey(wanted)))
-	return isRead ? known.at.monotonic : Math.max(before ?? Number.NEGATIVE_INFINITY, goesBy(binding, known).polledAt)
+	if (isRead) return { at: monotonic, readAt: monotonic }
+	return { ...before, at: Math.max(before.at, goesBy(binding, known).polledAt) }
 }
 
 /** Keeps what the vault has confirmed at a time, if the binding asks for it. */
-export async function keepOffline(place: Place, confirmed = Number.NEGATIVE_INFINITY): Promise<void> {
+export async function keepOffline(place: Place, confirmed: Confirmed = NEVER): Promise<void> {
 	const { binding, destination, offline, signal } = place
 	const { offlineFor } = binding.delivery
 	if (offlineFor === 0) return offline.forget(binding.uid)
@@ -83,7 +87,7 @@ function isDenial(fault: VaultFault): boolean {
 
 /** Whoever is denied a secret now must not start with it later, when the vault is away. */
 export function forgetDenied(outcome: Outcome, { binding, source, offline }: Place): void {
-	if (outcome.kind === 'failed' && isDenial(outcome.fault)) offline.forgetIdentity(source)
+	if (outcome.kind === 'failed' && isDenial(outcome.fault)) offline.denyIdentity(source)
 	if (outcome.kind === 'polled' && outcome.results.some(({ fault }) => fault && isDenial(fault)))
-		offline.forget(binding.uid)
+		offline.deny(binding.uid)
 }

@@ -121,6 +121,35 @@ describe('offline starts while Entra is away', { timeout: 60_000 }, () => {
 		expect(news('offline')).toEqual([])
 	})
 
+	it('nor does a pod that runs, and has nothing to ask: what the identity was denied by then stays forgotten', async () => {
+		let passes = 0
+		await keep({ onServiceAccount: () => passes++ })
+		// By then no second write of the same second can hide, so nothing is read again.
+		const begun = Date.now()
+		await until('the next seconds', async () => Date.now() - begun > 3_000)
+		const target = await publish('csi-2')
+		const manifest = JSON.parse(await readFile(join(target, '.binding.json'), 'utf8')) as Manifest
+		const status = { ...statusOf(new Date(manifest.secrets['db']?.updated ?? '')), observedGeneration: 2 }
+		const tell = async (reason: string) => {
+			const before = passes
+			const secrets = status.secrets.map((each) => ({ ...each, reason }))
+			world.bindings.writeStatus('payments', { ...status, secrets })
+			await until('a pass', async () => passes > before)
+		}
+		// One after the other: when the second one begins, the first one has ended.
+		await tell('Unsettled')
+		await tell('VaultUnreachable')
+		expect(world.plugin.offline.size).toBe(1)
+		await tenant.emulator.control.revoke({ clientId: tenant.key.clientId, role: ROLE, vault: 'payments' })
+		expect(await whyWaits('csi-3')).toMatchObject({ kind: 'waits' })
+		await unpublish('csi-3', await targetOf('csi-3'))
+		expect(world.plugin.offline.size).toBe(0)
+		await tell('Unsettled')
+		await tell('VaultUnreachable')
+		await tell('Unsettled')
+		expect(world.plugin.offline.size).toBe(0)
+	})
+
 	it('a pod that runs does not make it last: a status that tells of no later poll confirms nothing', async () => {
 		let later = 0
 		let passes = 0

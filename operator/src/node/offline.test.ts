@@ -75,11 +75,33 @@ it('an identity that is denied loses what it read in every vault, and no other o
 	offline.keep(keyOf('a'), snapshotOf(1), HOUR_MS)
 	offline.keep(keyOf('b', { vaultUrl: 'https://orders.vault.azure.net' }), snapshotOf(1), HOUR_MS)
 	offline.keep(keyOf('c', { clientId: 'other' }), snapshotOf(1), HOUR_MS)
-	offline.forgetIdentity(SOURCE)
+	offline.denyIdentity(SOURCE)
 	expect(['a', 'b'].map((uid) => offline.get(keyOf(uid)))).toEqual([undefined, undefined])
 	expect(offline.get(keyOf('c', { clientId: 'other' }))).toBeDefined()
 	offline.forget('c')
 	expect(offline.size).toBe(0)
+})
+
+it('of two volumes of a binding the one counts whose values were confirmed later, and what was read before a denial counts no more', async () => {
+	const { clock, offline } = open()
+	const [old, young] = [snapshotOf(1), snapshotOf(2)]
+	await clock.advance(1_000)
+	offline.keep(keyOf('a'), young, HOUR_MS, { at: 1_000, readAt: 1_000 })
+	offline.keep(keyOf('a'), old, HOUR_MS, { at: 500, readAt: 0 })
+	expect(offline.get(keyOf('a'))).toBe(young)
+	for (const deny of [() => offline.deny('a'), () => offline.denyIdentity(SOURCE)]) {
+		deny()
+		// Whoever polls for the node says that nothing has changed.
+		await clock.advance(1_000)
+		offline.keep(keyOf('a'), old, HOUR_MS, { at: clock.monotonic(), readAt: 0 })
+		expect(offline.get(keyOf('a'))).toBeUndefined()
+		offline.keep(keyOf('a'), young, HOUR_MS)
+		expect(offline.get(keyOf('a'))).toBe(young)
+	}
+	offline.keep(keyOf('b'), old, HOUR_MS, { at: clock.monotonic(), readAt: 0 })
+	offline.keep(keyOf('b', { clientId: 'other' }), old, HOUR_MS, { at: clock.monotonic(), readAt: 0 })
+	expect(offline.get(keyOf('b'))).toBeUndefined()
+	expect(offline.get(keyOf('b', { clientId: 'other' }))).toBe(old)
 })
 
 it('all together have 8 MiB, or what volumes leave: the oldest go first', () => {

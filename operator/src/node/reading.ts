@@ -2,6 +2,7 @@ import type { VolumeBinding } from '../api/parse.ts'
 import type { BindingStatus } from '../api/schema.ts'
 import { MAX_VOLUME_BYTES } from '../destinations/volume/volume-destination.ts'
 import { afterSeen, type Basis, basisOf } from '../engine/by-status.ts'
+import { traitsOf } from '../engine/fault.ts'
 import { holdingOf, type Knowledge } from '../engine/knowledge.ts'
 import { objectKey } from '../engine/known.ts'
 import type { Answer, Moment, Question } from '../engine/questions.ts'
@@ -15,7 +16,7 @@ export interface Reading {
 	of(destination: Destination, bytes: number): Destination
 	/** Who answers the questions of the pass; a read waits until there is room for all of them. */
 	by(answer: Answering): Answering
-	/** keys of what was read */
+	/** keys of what the vault has told of: that it is absent or disabled as well */
 	readonly objects: ReadonlySet<string>
 	end(): void
 }
@@ -57,7 +58,8 @@ export function startReading({ room, reader, signal }: ReadingOptions): Reading 
 			await take()
 			asking.waits(false)
 			const given = await answer(question, asking)
-			if (given.kind === 'secret') objects.add(objectKey(question))
+			const isAnswer = given.kind === 'secret' || (given.kind === 'fault' && traitsOf(given.fault).class === 'secret')
+			if (isAnswer) objects.add(objectKey(question))
 			return given
 		},
 		objects,

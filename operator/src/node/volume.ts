@@ -21,9 +21,9 @@ import { resolveSource } from '../run/resolve-source.ts'
 import { conclude } from '../status/conclude.ts'
 import { conditionOf } from '../status/outage.ts'
 import type { Followed } from './binding-watches.ts'
-import { confirmedAt, fillOffline, forgetDenied, keepOffline } from './keep-offline.ts'
+import { confirmedBy, fillOffline, forgetDenied, keepOffline } from './keep-offline.ts'
 import type { VolumeNews, VolumePod } from './news.ts'
-import type { OfflineValues } from './offline.ts'
+import type { Confirmed, OfflineValues } from './offline.ts'
 import { bytesToRead, type Reading, startReading } from './reading.ts'
 import type { VolumeRequest } from './request.ts'
 import { type Following, follow } from './steps.ts'
@@ -78,8 +78,8 @@ interface State {
 	status: BindingStatus
 	isDelivered: boolean
 	problem: string
-	/** monotonic time at which the vault last said that all of it is right */
-	confirmedAt?: number
+	/** undefined: never */
+	confirmed?: Confirmed
 	/** whether the last step came to a pass */
 	isPassed: boolean
 	/** how long to wait for it */
@@ -275,7 +275,7 @@ async function runPass(
 	const concluded = conclude({ kind: 'active', binding, status: state.status }, result.outcome, state.knowledge, given)
 	state.knowledge = concluded.knowledge
 	state.status = concluded.summary.status
-	state.confirmedAt = confirmedAt(state.confirmedAt, result.outcome, reading.objects, binding, known)
+	state.confirmed = confirmedBy(state.confirmed, result.outcome, reading.objects, binding, known)
 	await useOffline(state, result.outcome, { binding, source, destination, offline, now: clock.now(), signal }, deps)
 	return state.knowledge.nextPollAt ?? clock.monotonic()
 }
@@ -296,7 +296,7 @@ async function useOffline(
 	judge(state, deps)
 	forgetDenied(outcome, place)
 	if (outcome.kind === 'polled' && conditionOf(state.status, 'Fresh')?.status === 'True')
-		await keepOffline(place, state.confirmedAt)
+		await keepOffline(place, state.confirmed)
 }
 
 const destinationOf = ({ volumeId, target, group }: VolumeRequest, { delivery }: VolumeBinding, deps: VolumeDeps) =>
