@@ -117,6 +117,17 @@ export async function finishGeneration(directory: string): Promise<void> {
 	if (generation !== undefined) await linkNames(directory, new Set(readdirSync(join(directory, generation))))
 }
 
+/** Whether nothing of what a writer has to do after its commit is left to do, but for links of names that are there. */
+export function isSwept(directory: string, generation: string, names: readonly string[]): boolean {
+	const there = new Set(names)
+	return !namesIn(directory).some(
+		(name) =>
+			LEFT_LINK.test(name) ||
+			(GENERATION.test(name) && name !== generation) ||
+			(!there.has(name) && isOurLink(directory, name)),
+	)
+}
+
 async function fill(
 	root: string,
 	before: string | undefined,

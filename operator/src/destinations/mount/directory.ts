@@ -14,6 +14,7 @@ import {
 	inTurns,
 	isMissing,
 	isOurLink,
+	isSwept,
 	type Modes,
 	setPermission,
 	writeGeneration,
@@ -39,6 +40,8 @@ interface Token {
 	readonly manifestText: string | undefined
 	/** what that text says */
 	readonly manifest: Manifest | undefined
+	/** whoever wrote it came to its end: one that failed after its commit has left names without files, or the values of before */
+	readonly isFinished: boolean
 }
 
 /**
@@ -64,7 +67,7 @@ export function createDirectoryDestination(options: DirectoryOptions): Destinati
 			most,
 			judge(change) {
 				const { set, drop, manifest, on, create } = change
-				const files = set.size > 0 || drop.length > 0
+				const files = set.size > 0 || drop.length > 0 || (on !== undefined && !tokenOf(on).isFinished)
 				const tooMuch = limit?.(sizesAfter(change))
 				if (tooMuch) return tooMuch
 				if (on === undefined) return create ? { kind: 'fits', files: true } : { kind: 'nothing' }
@@ -95,7 +98,7 @@ export function createDirectoryDestination(options: DirectoryOptions): Destinati
 			const generation = { set: files, keep: kept, now: clock.now() }
 			const written = await writeGeneration(path, generation, modes, (current) => current === before)
 			if (written === undefined) return { kind: 'lostRace' }
-			const token: Token = { generation: written, manifestText, manifest }
+			const token: Token = { generation: written, manifestText, manifest, isFinished: true }
 			return { kind: 'written', holding: holdingOf(path, [...kept, ...files.keys()], manifest, token) }
 		},
 		// Whoever names the directory names one, so it has no former name.
@@ -139,10 +142,13 @@ async function readHolding(path: string, generation: string): Promise<Holding | 
 		const written = names.includes(MANIFEST_FILE) ? statSync(join(root, MANIFEST_FILE)).mtimeMs : undefined
 		const contents = new Map<string, Uint8Array>()
 		const files = new Map<string, { bytes: number; foreign: string | undefined }>()
+		let isLinked = true
 		await inTurns(names, (name) => {
 			const { mtimeMs } = statSync(join(root, name))
 			const content = readFileSync(join(root, name))
-			const isEdited = written === undefined || mtimeMs > written || !isOurLink(path, name)
+			const isOurs = isOurLink(path, name)
+			isLinked &&= isOurs
+			const isEdited = written === undefined || mtimeMs > written || !isOurs
 			contents.set(name, content)
 			files.set(name, { bytes: content.length, foreign: isEdited ? `somebody@${mtimeMs}` : undefined })
 		})
@@ -152,7 +158,12 @@ async function readHolding(path: string, generation: string): Promise<Holding | 
 			manifest: manifest.value,
 			revision: manifest.value?.revision ?? 0,
 			content: (name) => contents.get(name),
-			token: { generation, manifestText: manifest.text, manifest: manifest.value } satisfies Token,
+			token: {
+				generation,
+				manifestText: manifest.text,
+				manifest: manifest.value,
+				isFinished: isLinked && isSwept(path, generation, names),
+			} satisfies Token,
 		}
 	} catch (error) {
 		if (isMissing(error)) return undefined

@@ -53,6 +53,13 @@ it('keeps the other one away until the work has ended, also when it throws', asy
 	expect(order).toEqual(['first begins', 'beside the first', 'first ends', 'second'])
 })
 
+it('writes nothing, so a disk that is full keeps nobody away', async () => {
+	for (const lock of locks) {
+		const [names, { size }] = await lock.run(async () => [await readdir(folder), await stat(join(folder, '.lock'))])
+		expect([names, size]).toEqual([['.lock'], 0])
+	}
+})
+
 it('ends to wait when nobody waits for the work any more', async () => {
 	const [one, other] = locks
 	const { promise, resolve } = Promise.withResolvers<void>()

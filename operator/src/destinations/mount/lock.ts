@@ -17,6 +17,8 @@ export interface WriterLock {
 const RETRY_MS = 5
 // Many writes that follow each other let nobody else in otherwise. As long as a hundred of them take.
 const HOLD_MS = 1_000
+// Without the first SQLite writes a journal: where the disk is full no lock would be had, and so no volume removed that fills it.
+const TAKE = 'PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE'
 // SQLITE_BUSY: somebody else has it.
 const BUSY = 5
 
@@ -34,7 +36,7 @@ export function createWriterLock(path: string, clock: Pick<Clock, 'monotonic' | 
 	const take = (): boolean => {
 		database ??= new DatabaseSync(path, { timeout: 0 })
 		try {
-			database.exec('BEGIN EXCLUSIVE')
+			database.exec(TAKE)
 			return true
 		} catch (error) {
 			if (error instanceof Error && 'errcode' in error && error.errcode === BUSY) return false

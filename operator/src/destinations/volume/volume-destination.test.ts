@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readdirSync, readlinkSync, rmSync, statSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readlinkSync, rmSync, statSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Manifest } from 'purista-azure-mounted-secret-store/manifest'
@@ -112,6 +112,33 @@ it.each<[string, { group?: number; mode?: number }, string, string, number]>([
 	for (const folder of [path, generation]) expect(of(folder)).toEqual([folderMode, gid])
 	for (const name of ['file-0', '.binding.json']) expect(of(join(generation, name))).toEqual([fileMode, gid])
 })
+
+it.each<[string, (path: string) => void]>([
+	['a link is missing', (path) => rmSync(join(path, 'file-0'))],
+	['a link leads to what is gone', (path) => symlinkSync('..data/gone', join(path, 'gone'))],
+	['the values of before are there', (path) => mkdirSync(join(path, '..2026_01_01_00_00_00.abcdef'))],
+])(
+	'what a write that failed after its commit has left is ended by the next pass, though nothing else is to be written: %s',
+	async (_, leave) => {
+		const { path, destination } = place()
+		await destination.write(change(files('x')), signal)
+		const names = readdirSync(path).filter((name) => !name.startsWith('..'))
+		const again = async () => {
+			const back = await destination.readBack(signal)
+			if (back.kind !== 'ours') throw new Error('there is none')
+			const { holding } = back
+			return { ...change(new Map()), manifest: holding.manifest ?? manifest, on: holding }
+		}
+		expect(destination.rules.judge(await again())).toEqual({ kind: 'nothing' })
+		leave(path)
+		const next = await again()
+		expect(destination.rules.judge(next)).toEqual({ kind: 'fits', files: true })
+		expect((await destination.write(next, signal)).kind).toBe('written')
+		const generation = readlinkSync(join(path, '..data'))
+		expect(readdirSync(path).toSorted()).toEqual(['..data', generation, ...names].toSorted())
+		expect(destination.rules.judge(await again())).toEqual({ kind: 'nothing' })
+	},
+)
 
 it('more than a volume takes is refused with the sizes and the largest names, and nothing of it is written', async () => {
 	const { path, destination } = place()
