@@ -166,6 +166,28 @@ describe('keyed queue', () => {
 		await ended
 	})
 
+	test('whoever is worked on is told when its key is added again, and whether it threw the time before', async () => {
+		const clock = new FakeClock()
+		const queue = new KeyedQueue({ clock })
+		const log: unknown[] = []
+		const { stop, done } = start(queue, async (key, _, { isRetry, onAgain }) => {
+			log.push([key, isRetry])
+			onAgain(() => log.push(`${key} again`))
+			await clock.sleep(10)
+			if (log.length < 3) throw new Error('of the test')
+			queue.forget(key)
+		})
+		queue.add('a')
+		await clock.advance(5)
+		queue.add('a')
+		await clock.advance(100)
+		queue.add('a')
+		await clock.advance(100)
+		expect(log).toEqual([['a', false], 'a again', ['a', true], ['a', false]])
+		stop.abort()
+		await done
+	})
+
 	test('whoever is worked on is told how late it is after its time', async () => {
 		const clock = new FakeClock()
 		const queue = new KeyedQueue({ clock })

@@ -44,6 +44,7 @@ interface Running extends Releasable {
 	/** since when it wants to run once more */
 	dirtySince: number | undefined
 	first: boolean
+	onAgain: () => void
 }
 
 export interface ReleaseOptions {
@@ -55,6 +56,8 @@ export interface ReleaseOptions {
 export interface Turn {
 	/** how long the key waited for a worker after its time had come: with an interval or more, the interval is not kept */
 	readonly lateMs: number
+	/** the run before threw */
+	readonly isRetry: boolean
 	/**
 	 * Waits for something that has its own turns and needs no worker, and gives the worker back. The key goes on without one, in turns of
 	 * others' making. For its group it counts until its end, for its subgroup not.
@@ -62,6 +65,8 @@ export interface Turn {
 	 * @param options `ifRoom`: keeps the worker when there are too many without one. `isLight`: it has read nothing that takes memory
 	 */
 	release<T>(until: () => Promise<T>, options?: ReleaseOptions): Promise<T>
+	/** Calls it each time that the key is added while it runs: what it was begun for may not be true any more. */
+	onAgain(listener: () => void): void
 }
 
 export type Work = (key: string, signal: AbortSignal, turn: Turn) => Promise<void>
@@ -134,6 +139,7 @@ export class KeyedQueue {
 		if (running) {
 			running.dirtySince ??= now
 			running.first ||= first
+			running.onAgain()
 			return
 		}
 		const before = this.#waiting.get(key)
@@ -259,7 +265,7 @@ export class KeyedQueue {
 		const began = this.#clock.monotonic()
 		const state: Running = {
 			...{ place, waits: 0, released: undefined, growing: undefined },
-			...{ since: began, dirtySince: undefined, first: false },
+			...{ since: began, dirtySince: undefined, first: false, onAgain: () => {} },
 		}
 		this.#running.set(key, state)
 		countIn(this.#groups, place.group, 1)
@@ -267,7 +273,11 @@ export class KeyedQueue {
 		try {
 			await work(key, signal, {
 				lateMs: began - since,
+				isRetry: this.#failures.has(key),
 				release: (until, options) => this.#release(state, until, options),
+				onAgain: (listener) => {
+					state.onAgain = listener
+				},
 			})
 		} catch (error) {
 			this.addRateLimited(key)

@@ -17,6 +17,13 @@ export interface BindingObject {
 	status?: { conditions?: unknown }
 }
 
+/** Whether it is the one that a pass was begun for, with the spec that it had then. */
+export const isAsBegun = (object: BindingObject | undefined, { uid, generation }: Binding): boolean =>
+	object !== undefined &&
+	object.metadata.uid === uid &&
+	object.metadata.deletionTimestamp === undefined &&
+	(object.metadata.generation ?? 0) === generation
+
 /** Whether it is the one that a pass was begun for, may be written to, and is to be delivered to the same place. */
 export const isWanted = (object: BindingObject | undefined, binding: Binding): boolean =>
 	object !== undefined &&

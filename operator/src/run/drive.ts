@@ -19,6 +19,8 @@ export interface DriveOptions {
 	networkClock?: Clock | undefined
 	/** aborts when nobody waits for the pass any more */
 	signal: AbortSignal
+	/** aborts when it is to ask the vault nothing more, as somebody wants something else by now */
+	edited?: AbortSignal | undefined
 	/** does not reject but for a bug of ours, or when `asking.signal` aborted */
 	answer(question: Question, asking: Asking): Promise<Answer> | Answer
 	/** in which the steps of the pass are made, so that many passes do not keep the event loop for themselves; default: at once */
@@ -37,14 +39,18 @@ export interface DriveOptions {
  * 1. What is open runs side by side. The pass gets one arrival at a time, in the order in which they came.
  * 2. The time in which at least one question is with the vault counts; waiting for the vault's budget does not. When it is
  *    used up, questions that are open or asked later are answered `timeout`: what is known by then is still written.
- * 3. When the pass has ended, what is still open is aborted.
+ * 3. Who edits what it is for does not wait for a vault that keeps it for minutes: that ends it, but not in the middle of a write.
+ * 4. When the pass has ended, what is still open is aborted.
  *
- * @throws `signal.reason`, or what an answer rejected with
+ * @throws `signal.reason`, `edited.reason`, or what an answer rejected with
  */
 export async function drive<R>(piece: Piece<R>, options: DriveOptions): Promise<R> {
 	const { clock, signal, answer, slices = unsliced, group = '', idle = (arrived) => arrived } = options
+	const { edited } = options
 	const onAbort = () => fail(signal.reason)
+	const onEdited = () => open.size > 0 && isWithVault() && fail(edited?.reason)
 	const open = new Map<Question, AbortController>()
+	const isWithVault = () => [...open.keys()].every(isOfVault)
 	const arrivals: Arrival[] = []
 	let failure: { readonly error: unknown } | undefined
 	let isLight = true
@@ -67,6 +73,7 @@ export async function drive<R>(piece: Piece<R>, options: DriveOptions): Promise<
 		}
 	})
 	const start = (question: Question) => {
+		if (edited?.aborted && isOfVault(question)) return fail(edited.reason)
 		const asking = new AbortController()
 		open.set(question, asking)
 		if (isOfVault(question) && time.over) return arrive(question, TIMEOUT)
@@ -79,6 +86,7 @@ export async function drive<R>(piece: Piece<R>, options: DriveOptions): Promise<
 			.finally(() => counts?.(false))
 	}
 	signal.addEventListener('abort', onAbort, { once: true })
+	edited?.addEventListener('abort', onEdited, { once: true })
 	try {
 		signal.throwIfAborted()
 		let step = piece.next()
@@ -87,7 +95,7 @@ export async function drive<R>(piece: Piece<R>, options: DriveOptions): Promise<
 			while (arrivals.length === 0 && !failure) {
 				const { promise, resolve } = Promise.withResolvers<void>()
 				wake = resolve
-				await ([...open.keys()].every(isOfVault) ? idle(promise, isLight) : promise)
+				await (isWithVault() ? idle(promise, isLight) : promise)
 			}
 			if (failure) throw failure.error
 			const [arrival] = arrivals.splice(0, 1)
@@ -97,6 +105,7 @@ export async function drive<R>(piece: Piece<R>, options: DriveOptions): Promise<
 		return step.value
 	} finally {
 		signal.removeEventListener('abort', onAbort)
+		edited?.removeEventListener('abort', onEdited)
 		time.end()
 		for (const asking of open.values()) asking.abort(ENDED)
 	}

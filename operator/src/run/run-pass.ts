@@ -16,7 +16,7 @@ import type { Turn } from '../process/queue.ts'
 import { unsliced } from '../process/slices.ts'
 import { withoutValues } from '../vault/without-values.ts'
 import { createAnswer, type MakeForms } from './answer.ts'
-import { isWanted } from './binding-object.ts'
+import { isAsBegun, isWanted } from './binding-object.ts'
 import { drive } from './drive.ts'
 import type { ReconcileDeps } from './reconcile.ts'
 import { createPatience } from './release-after.ts'
@@ -61,6 +61,11 @@ export async function runPass(
 	const input = { binding, status, knowledge, source, rules: destination.rules, at: momentOf(clock), startedAt }
 	// Values wait for a thread that has turns of its own.
 	const releasing: MakeForms = (...given) => turn.release(() => forms(...given))
+	const edited = new AbortController()
+	// Of two passes one goes to its end, however often somebody edits.
+	const compare = () => turn.isRetry || isAsBegun(deps.read(key), binding) || edited.abort(CHANGED)
+	turn.onAgain(compare)
+	compare()
 	const answer = createAnswer({
 		binding,
 		session,
@@ -68,7 +73,16 @@ export async function runPass(
 		makeForms: releasing,
 	})
 	const idle = createPatience(turn, networkClock ?? clock)
-	return drive(pass(input), { clock, networkClock, signal, answer, slices, idle, group: binding.namespace })
+	return drive(pass(input), {
+		clock,
+		networkClock,
+		signal,
+		edited: edited.signal,
+		answer,
+		slices,
+		idle,
+		group: binding.namespace,
+	})
 }
 
 /**

@@ -2,6 +2,7 @@ import { setImmediate } from 'node:timers/promises'
 import type { BindingStatus } from '../../api/schema.ts'
 import { KubeError } from '../../ports/kube-error.ts'
 import { createLogger } from '../../process/log.ts'
+import type { Turn } from '../../process/queue.ts'
 import { FakeClock } from '../../process/testing/fake-clock.ts'
 import type { BindingObject } from '../binding-object.ts'
 import { createReconciler, type ReconcileDeps, type Reconciler } from '../reconcile.ts'
@@ -98,6 +99,15 @@ export function openBinding(
 		})
 	let operator = start()
 	const signal = new AbortController().signal
+	let onAgain = () => {}
+	const turn: Turn = {
+		lateMs: 0,
+		isRetry: false,
+		release: (until) => until(),
+		onAgain(listener) {
+			onAgain = listener
+		},
+	}
 	return {
 		clock,
 		secrets,
@@ -117,7 +127,7 @@ export function openBinding(
 		async reconcile() {
 			for (let tries = 0; ; tries++) {
 				try {
-					return await operator.reconcile('ns/payments', signal, { lateMs: 0, release: (until) => until() })
+					return await operator.reconcile('ns/payments', signal, { ...turn, isRetry: tries > 0 })
 				} catch (error) {
 					if (tries === 3) throw error
 				}
@@ -149,6 +159,8 @@ export function openBinding(
 			object.metadata.generation++
 			version++
 		},
+		/** The watch shows what has become of the binding, while a pass is under way. */
+		showAgain: () => onAgain(),
 		/** The binding is deleted. */
 		delete() {
 			isGone = true
