@@ -153,7 +153,7 @@ describe('the queue before the thread', () => {
 				.make(namespace, secretOf(value), [hex], signal)
 				.then((made) => void done.push(`${value} ${JSON.stringify(made[0])}`))
 		const made = (cpuMs: number): Made => ({ kind: 'formed', formed: [{ kind: 'content', content: '' }], cpuMs })
-		return { clock, began, done, threads, make, made, content: made(0) }
+		return { clock, began, done, threads, forms, make, made, content: made(0) }
 	}
 
 	it('namespaces take turns, one value at a time', async () => {
@@ -220,6 +220,22 @@ describe('the queue before the thread', () => {
 		await clock.advance(10_000)
 		expect(began).toEqual(['slow', 'b1', 'slow'])
 		expect(done.at(-1)).toBe('slow {"kind":"fault","fault":{"kind":"decode","rule":"time"}}')
+	})
+
+	it('what took too long was kept waiting by the machine, perhaps: it is tried again after ten minutes, and not before', async () => {
+		const { clock, began, threads, forms, made } = staged()
+		const slow = secretOf('slow')
+		const make = () => forms.make('a', slow, [hex], never).then(([each]) => each?.kind)
+		const first = make()
+		await clock.advance(20_000)
+		expect(await first).toBe('fault')
+		await clock.advance(599_999)
+		expect([await make(), began]).toEqual(['fault', ['slow', 'slow']])
+		await clock.advance(1)
+		const again = make()
+		await settle()
+		threads.at(-1)?.answer(made(1))
+		expect([await again, began]).toEqual(['content', ['slow', 'slow', 'slow']])
 	})
 
 	it('ten thousand entries of one namespace that fail have nothing of another one tried again', async () => {

@@ -23,7 +23,7 @@ export interface FormsOptions {
 export interface Forms {
 	/**
 	 * One value is parsed once for all forms, and answered for each of them, in their order. What cannot be made of a version
-	 * is remembered and not tried again, as long as version, content type and form are the same.
+	 * is remembered and not tried again, as long as version, content type and form are the same. What only took too long is, after some minutes.
 	 *
 	 * @throws signal.reason, or Error when no thread can be started
 	 */
@@ -41,6 +41,8 @@ export interface Forms {
 const DEADLINE_MS = 10_000
 // A deadline may pass because the machine had no time. What passes it twice is told.
 const MAX_TRIES = 2
+// No value that is allowed takes as long, so then it was the machine: it will have time again.
+const AGAIN_MS = 10 * 60_000
 // A thread has some 15 MB. A minute without work and it is given back: the interval that most bindings have.
 const IDLE_MS = 60_000
 // Of entries that failed: a digest and a shared fault, some 200 bytes each. Twenty for each of the 500 entries of a binding.
@@ -48,6 +50,12 @@ const MAX_REMEMBERED = 10_000
 
 // Made once: an error takes its stack with it.
 const MADE = new Error('there is nothing to wait for')
+
+interface Failed {
+	readonly formed: Formed
+	/** monotonic time from which on it is tried again; undefined: never */
+	readonly again?: number
+}
 
 interface Job {
 	readonly place: Place
@@ -67,10 +75,10 @@ interface Job {
 export function createForms({ clock, observe = () => {}, start = startThread }: FormsOptions): Forms {
 	const waiting = createTurns<Job>()
 	/** by namespace, digest of what failed → its fault; holds no value and nothing made of one */
-	const failed = new Map<string, Map<string, Formed>>()
+	const failed = new Map<string, Map<string, Failed>>()
 	let remembered = 0
 	/** one object for each fault, of which there are some dozens: a tenant may have thousands of entries that fail */
-	const faults = new Map<string, Formed>()
+	const faults = new Map<string, Failed>()
 	let thread: Thread | undefined
 	let busy = false
 	let idle: AbortController | undefined
@@ -141,11 +149,11 @@ export function createForms({ clock, observe = () => {}, start = startThread }: 
 			waiting.add(place, job)
 			if (!busy) void run()
 		})
-	const remember = (namespace: string, id: string, fault: Formed) => {
-		const text = JSON.stringify(fault)
-		const shared = faults.get(text) ?? fault
-		faults.set(text, shared)
-		const own = failed.get(namespace) ?? new Map<string, Formed>()
+	const remember = (namespace: string, id: string, formed: Formed, again?: number) => {
+		const text = JSON.stringify(formed)
+		const shared = again === undefined ? (faults.get(text) ?? { formed }) : { formed, again }
+		if (again === undefined) faults.set(text, shared)
+		const own = failed.get(namespace) ?? new Map<string, Failed>()
 		failed.set(namespace, own)
 		if (!own.has(id)) remembered++
 		own.set(id, shared)
@@ -171,7 +179,7 @@ export function createForms({ clock, observe = () => {}, start = startThread }: 
 			for (const form of forms) {
 				if (form === undefined || formed.has(form)) continue
 				const known = failed.get(namespace)?.get(idOf(form))
-				if (known) formed.set(form, known)
+				if (known && clock.monotonic() < (known.again ?? Number.POSITIVE_INFINITY)) formed.set(form, known.formed)
 				else open.push(form)
 			}
 			if (open.length === 0) observe('known', 0)
@@ -179,12 +187,13 @@ export function createForms({ clock, observe = () => {}, start = startThread }: 
 				const began = clock.monotonic()
 				const made = await queue(namespace, { value: secret.value(), contentType, forms: open }, signal)
 				observe(made.kind, (clock.monotonic() - began) / 1000)
+				const again = made.kind === 'tooLong' ? clock.monotonic() + AGAIN_MS : undefined
 				for (const [i, each] of formedOf(made, open).entries()) {
 					const form = open[i]
 					if (!form) continue
 					formed.set(form, each)
 					// Nothing is kept of what could be made.
-					if (each.kind === 'fault') remember(namespace, idOf(form), each)
+					if (each.kind === 'fault') remember(namespace, idOf(form), each, again)
 				}
 			}
 			return forms.map((form) => formed.get(form) ?? missing())
