@@ -82,7 +82,7 @@ export class VaultService {
 	}
 
 	/** An answer that somebody of this process got to the same question, asked since then with the same identity, will do. */
-	#ask<T>(
+	#ask<T extends object>(
 		question: string,
 		{ since, pages }: Since,
 		begin: (arrive: Arrived<T>) => void,
@@ -98,7 +98,9 @@ export class VaultService {
 		}
 		const put = (then: (reply: Reply<T>) => void) => {
 			const askedAt = agenda.monotonic
-			begin((reply, serves) => {
+			begin((answer, serves) => {
+				const reply: Reply<T> =
+					answer.kind === 'ok' ? { ...answer, value: { ...answer.value, answeredAt: agenda.monotonic } } : answer
 				const before = this.#shared.get(question)
 				if (!before || before.askedAt <= askedAt)
 					this.#shared.set(question, { askedAt, arrivedAt: agenda.monotonic, reply, pages: serves })

@@ -107,7 +107,9 @@ export class World {
 	jump(ms: number): void {
 		this.during(() => this.agenda.jump(ms))
 		this.wishes.set(ms)
-		if (ms < 0) this.isSetBack = true
+		if (ms >= 0) return
+		this.isSetBack = true
+		this.#forgetDestroyed()
 	}
 
 	/** Lets time pass. */
@@ -239,7 +241,12 @@ export class World {
 		if (same && name !== this.shape.secretName) return
 		this.wishes.pass()
 		this.judge.place(this.watching, { texts, ours, order: Number(this.secrets.nextVersion()) })
-		if (this.isSetBack && !ours && this.watching.tampered.has('.binding.json')) this.watching.revision = 0
+		if (!ours) this.#forgetDestroyed()
+	}
+
+	/** A revision that somebody else has destroyed is lost, when the clock that would make up for it was set back. */
+	#forgetDestroyed(): void {
+		if (this.isSetBack && this.watching.tampered.has('.binding.json')) this.watching.revision = 0
 	}
 
 	/** The Secret under its former name goes: the one that takes its place has all that some spec asks for. */

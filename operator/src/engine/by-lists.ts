@@ -39,16 +39,17 @@ export function* readByLists(
 		const { listing } = answer
 		if (listing.complete) {
 			const facts = listing.items.get(objectName.toLowerCase())
-			return facts ? readOf(facts, listedVersion(facts.updated), listing.serverTime) : absent
+			return facts ? readOf(facts, listedVersion(facts.updated), listing) : absent
 		}
 	}
-	const { answer, at: answeredAt } = yield* ask({ ask: 'versions', objectName, pages: MAX_VERSION_PAGES, ...asked })
+	const { answer, at: arrived } = yield* ask({ ask: 'versions', objectName, pages: MAX_VERSION_PAGES, ...asked })
 	if (answer.kind !== 'versions') return answer
 	if (!answer.listing.complete) return { kind: 'fault', fault: { kind: 'historyTooLong' } }
 	const facts = versionOf(answer.listing.versions, version)
 	if (!facts) return absent
 	// Lists of versions come without the server's time. Nodes settle by their own reads, so ours will do.
-	return readOf(facts, version ?? listedVersion(facts.updated), answeredAt.now)
+	const { answeredAt } = answer.listing
+	return readOf(facts, version ?? listedVersion(facts.updated), { serverTime: arrived.now, answeredAt })
 }
 
 function versionOf(versions: readonly VersionFacts[], version: string | undefined): VersionFacts | undefined {
@@ -56,11 +57,15 @@ function versionOf(versions: readonly VersionFacts[], version: string | undefine
 	return versions.toSorted((a, b) => (b.created ?? 0) - (a.created ?? 0))[0]
 }
 
-function readOf(facts: SecretFacts, version: string, serverTime: number | undefined): Read {
+function readOf(
+	facts: SecretFacts,
+	version: string,
+	{ serverTime, answeredAt }: Pick<VaultSecret, 'serverTime' | 'answeredAt'>,
+): Read {
 	if (!facts.enabled) return { kind: 'fault', fault: { kind: 'disabled' } }
 	const { enabled, created, updated, notBefore, expires, contentType, managed, tags, tagsDigest } = facts
 	const only = { created, updated, notBefore, expires, contentType, managed, tagsDigest }
 	const said = Object.fromEntries(Object.entries(only).filter(([, value]) => value !== undefined))
-	const secret: VaultSecret = { version, value: () => '', facts: { enabled, tags, ...said }, serverTime }
+	const secret: VaultSecret = { version, value: () => '', facts: { enabled, tags, ...said }, serverTime, answeredAt }
 	return { kind: 'secret', secret }
 }

@@ -1,5 +1,6 @@
 import type { Policy } from '../api/schema.ts'
 import type { SecretFacts } from './probe.ts'
+import type { Moment } from './questions.ts'
 
 /** What keeps a version from being used as it is. Expiry and validity are only words in Key Vault; policies may heed them. */
 export type Flaw = 'disabled' | 'expired' | 'notYetValid'
@@ -10,6 +11,17 @@ export function flawOf({ enabled, expires, notBefore }: SecretFacts, now: number
 	if (expires !== undefined && expires * 1000 <= now) return 'expired'
 	if (notBefore !== undefined && notBefore * 1000 > now) return 'notYetValid'
 	return undefined
+}
+
+/**
+ * Whether the time of a version has come, or is over, since this was told of it. What is true of it now may be something else:
+ * it may not even be the current version any more.
+ *
+ * @param answeredAt when it was told, monotonic; undefined: nobody says, so it is taken for new
+ */
+export function hasTurned(facts: SecretFacts, answeredAt: number | undefined, at: Moment): boolean {
+	const age = answeredAt === undefined ? 0 : Math.max(0, at.monotonic - answeredAt)
+	return flawOf(facts, at.now - age) !== flawOf(facts, at.now)
 }
 
 /** What the policy says about a flaw. A pin asks for one version, so no other one stands in for it. */

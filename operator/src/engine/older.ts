@@ -117,7 +117,7 @@ function* followOne(result: EntryResult, input: OlderInput): Piece<OneOlder> {
 	const { previous: count = 0 } = wanted
 	if (!inManifest) return { result }
 	const isCurrent = isCurrentOf(result)
-	const listed = yield* listVersions(wanted, input, (versions) => isAmong(versions, inManifest.version))
+	const listed = yield* listVersions(wanted, input, ({ versions }) => isAmong(versions, inManifest.version))
 	if ('broke' in listed) return { result, broke: listed.broke }
 	if (listed.fault?.kind === 'absent') return { result }
 	if (!listed.versions) {

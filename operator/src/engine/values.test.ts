@@ -121,6 +121,25 @@ test.each<[string, Answer, object, string[]]>([
 	expect(asked.map(({ ask }) => ask)).toEqual(asks)
 })
 
+test.each([
+	['was over before it was told', 10, 10_001, 1],
+	['is over since it was told', 10, 9_999, 2],
+	['is over, when nobody says since when', 10, undefined, 1],
+	['is to come', 12, 9_999, 1],
+] as const)('a version whose time %s is asked for so often', (_, seconds, answeredAt, times) => {
+	const removing = { ...binding, policy: { ...binding.policy, expired: 'Remove' as const } }
+	const old = { ...secretOf('v1', 'x', { expires: at(seconds * 1_000).now / 1_000 }), answeredAt }
+	let reads = 0
+	// Disabled meanwhile: of that the policy says something else.
+	const answer = (): Answer =>
+		reads++ === 0 ? { kind: 'secret', secret: old } : { kind: 'fault', fault: { kind: 'disabled' } }
+	const { result, asked } = runWith(readGroup(group, polling({ binding: removing, at: at(11_000) })), answer)
+	expect(asked).toHaveLength(times)
+	if (times === 1) return
+	expect(asked.at(-1)).toMatchObject({ ask: 'read', since: 11_000 })
+	expect(result.ones.get('a')?.finding).toEqual({ kind: 'flawed', flaw: 'disabled' })
+})
+
 const tagged = { team: 'payments' }
 const selecting = sampleBinding({ select: [{ tags: tagged }], policy: { disabled: 'Previous' } })
 type Tags = Record<string, string>

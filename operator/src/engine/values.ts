@@ -1,17 +1,17 @@
 import type { Binding, WantedSecret } from '../api/parse.ts'
-import type { ListedSecret, VaultSecret, VersionFacts } from '../ports/vault.ts'
+import type { ListedSecret, VaultSecret, VersionFacts, VersionListing } from '../ports/vault.ts'
 import type { StatusEntries } from './by-status.ts'
 import { type Finding, isAbsent, matches } from './entry.ts'
 import { traitsOf, type VaultFault } from './fault.ts'
 import { type Broke, brokeBy, type Findings, findingsOf, type Group, type One } from './findings.ts'
-import { type Flaw, flawOf, nextTurn, policyFor } from './flaw.ts'
+import { type Flaw, flawOf, hasTurned, nextTurn, policyFor } from './flaw.ts'
 import { type Formed, nameOfForm } from './form.ts'
 import type { Holding } from './holding.ts'
 import type { Known } from './known.ts'
 import { shownVersion } from './listed-version.ts'
 import { secretInManifest } from './manifest-entry.ts'
 import { isSettled, probeOf, type SecretFacts } from './probe.ts'
-import { type Asked, ask, type Moment, type Piece } from './questions.ts'
+import { type Answered, type Asked, ask, type Moment, type Piece } from './questions.ts'
 import type { Refused } from './refused.ts'
 import { nameBySelectors } from './select.ts'
 import { currentAmong, isAsYoung, isOvertaken, MAX_VERSION_PAGES, standIn } from './versions.ts'
@@ -52,10 +52,10 @@ export interface Polling {
  *    shows no tags, so only a list of later says whether it is still selected: until then it is only marked, and nothing stands in.
  */
 export function* readGroup(group: Group, polling: Polling): Piece<Findings> {
-	const { at, binding, asked } = polling
+	const { at, binding } = polling
 	const [{ name, objectName, version, selected }] = group
 	const bySelector = selected && version === undefined
-	const read = yield* ask({ ask: 'read', objectName, version, ...asked })
+	const read = yield* readVersion(group[0], polling)
 	if (read.answer.kind === 'fault') {
 		const why = yield* explainAbsence(group[0], read.answer.fault, polling)
 		if (why.kind !== 'fault') return brokeBy(why)
@@ -75,6 +75,15 @@ export function* readGroup(group: Group, polling: Polling): Piece<Findings> {
 	if (flaw && policyFor(flaw, binding.policy, version !== undefined) !== 'Keep')
 		return yield* useFlawed(group, flaw, secret, polling)
 	return yield* useValue(group, secret, { flaw }, polling)
+}
+
+/** The current version or the pinned one; once more when its time has come since somebody else asked for it. */
+function* readVersion({ objectName, version }: WantedSecret, { asked, at }: Polling): Piece<Answered<'read'>> {
+	const question = { ask: 'read', objectName, version, ...asked } as const
+	const first = yield* ask(question)
+	const isOver =
+		first.answer.kind === 'secret' && hasTurned(first.answer.secret.facts, first.answer.secret.answeredAt, at)
+	return isOver ? yield* ask({ ...question, since: at.monotonic }) : first
 }
 
 /** Whether a list, this one or an earlier one, or the status shows a selected secret as disabled: with the tags that it has then. */
@@ -114,8 +123,12 @@ function* useFlawed(group: Group, flaw: Flaw, current: VaultSecret | undefined, 
 		}))
 	if (policyFor(flaw, binding.policy, pin !== undefined) !== 'Previous') return same({ kind: 'flawed', flaw })
 
-	const older = yield* listVersions(group[0], polling, (versions) =>
-		isAsYoung(versions, shownVersion(current?.version), facts),
+	const older = yield* listVersions(
+		group[0],
+		polling,
+		({ versions, answeredAt }) =>
+			isAsYoung(versions, shownVersion(current?.version), facts) &&
+			!versions.some((each) => hasTurned(each, answeredAt, at)),
 	)
 	if ('broke' in older) return brokeBy(older.broke)
 	const shown = secretInManifest(holding, name, vaultUrl)?.version
@@ -281,17 +294,16 @@ export type Versions =
 
 /**
  * All versions of a secret. What answers is as old as the poll at most, and may be older than what this very poll has read
- * since: when it does not hold that (`isAsYoung`), it is asked for once more.
+ * since, or than what time has changed: when it is (`isYoung`), it is asked for once more.
  */
 export function* listVersions(
 	{ objectName }: WantedSecret,
 	{ asked }: Pick<Polling, 'asked'>,
-	isAsYoung: (versions: readonly VersionFacts[]) => boolean = () => true,
+	isYoung: (listing: Extract<VersionListing, { complete: true }>) => boolean = () => true,
 ): Piece<Versions> {
 	const question = { ask: 'versions', objectName, pages: MAX_VERSION_PAGES, ...asked } as const
 	const first = yield* ask(question)
-	const isOld =
-		first.answer.kind === 'versions' && first.answer.listing.complete && !isAsYoung(first.answer.listing.versions)
+	const isOld = first.answer.kind === 'versions' && first.answer.listing.complete && !isYoung(first.answer.listing)
 	const { answer } = isOld ? yield* ask({ ...question, since: first.at.monotonic }) : first
 	if (answer.kind === 'versions') {
 		const { listing } = answer

@@ -23,6 +23,8 @@ export type VaultListing =
 			items: ReadonlyMap<string, ListedSecret>
 			/** the server's clock when it answered the last page, milliseconds since the epoch; undefined when it did not say */
 			serverTime: number | undefined
+			/** as of a value */
+			answeredAt?: number | undefined
 	  }
 	| { complete: false; pages: number }
 
@@ -33,7 +35,7 @@ export interface ListedSecret extends SecretFacts {
 
 /** The versions of one secret, by id (as the service lists them): the order says nothing about their age. */
 export type VersionListing =
-	| { complete: true; versions: readonly VersionFacts[] }
+	| { complete: true; versions: readonly VersionFacts[]; answeredAt?: number | undefined }
 	/** broken off: more pages than allowed; with those that were read */
 	| { complete: false; pages: number }
 

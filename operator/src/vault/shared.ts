@@ -168,6 +168,8 @@ export function createShared(reader: VaultReader, options: SharedOptions): Share
 		}
 	}
 
+	const answeredNow = <T extends object>(what: T) => ({ ...what, answeredAt: clock.monotonic() })
+
 	const forgetAll = () => {
 		for (const kept of [...known.values()]) answers.forget(kept)
 	}
@@ -210,23 +212,20 @@ export function createShared(reader: VaultReader, options: SharedOptions): Share
 				`read ${objectName.toLowerCase()} ${version ?? ''}`,
 				ask,
 				NO_PAGES,
-				async (own) => ({ ...(await reader.read(objectName, version, own)), answeredAt: clock.monotonic() }),
+				async (own) => answeredNow(await reader.read(objectName, version, own)),
 				// Two bytes a character at most: the engine keeps text as Latin-1 or UTF-16.
 				(secret) => ({ bytes: 2 * secret.value().length, serves: () => true }),
 			),
 		list: (limit, ask) => {
 			const { tags, question } = kept('list')
-			return answer<VaultListing>(question, ask, limit, (own, shared) => list(shared, { ...own, tags }), aboutList)
+			const call = async (own: Ask, shared: PageLimit) => answeredNow(await list(shared, { ...own, tags }))
+			return answer<VaultListing>(question, ask, limit, call, aboutList)
 		},
 		versions: (objectName, limit, ask) => {
 			const { tags, question } = kept(`versions ${objectName.toLowerCase()}`)
-			return answer<VersionListing>(
-				question,
-				ask,
-				limit,
-				(own, shared) => reader.versions(objectName, shared, { ...own, tags }),
-				aboutList,
-			)
+			const call = async (own: Ask, shared: PageLimit) =>
+				answeredNow(await reader.versions(objectName, shared, { ...own, tags }))
+			return answer<VersionListing>(question, ask, limit, call, aboutList)
 		},
 		follow(binding: string, demand: Demand) {
 			demands.set(binding, demand)

@@ -63,7 +63,7 @@ export const MUTANTS: readonly Mutant[] = [
 	{
 		broken: 'older versions are told by a list that is older than the current one',
 		file: 'engine/values.ts',
-		find: '!isAsYoung(first.answer.listing.versions)',
+		find: '!isYoung(first.answer.listing)',
 		replace: "objectName === ''",
 	},
 	{

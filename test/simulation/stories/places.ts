@@ -191,4 +191,15 @@ export const ofPlaces: readonly Story[] = [
 		step({ do: 'intrude', how: 'deleteSecret' }, 961),
 		step(request, 30_000),
 	),
+	story(
+		'a revision that somebody destroyed before the clock was set back may be taken again',
+		{},
+		step({ do: 'rotate', ...red, object: 'pair' }, 1_000),
+		step({ do: 'intrude', how: 'breakManifest' }),
+		step({ do: 'role', on: false }),
+		step({ do: 'intrude', how: 'deleteSecret' }, 0, 12),
+		step({ do: 'crash', inFlight: true, downMs: 60_000 }),
+		step({ do: 'jump', ms: -7_200_000 }, 74_890),
+		step({ do: 'crash', inFlight: false, downMs: 1_000 }),
+	),
 ]

@@ -252,4 +252,15 @@ export const ofVaults: readonly Story[] = [
 			],
 		},
 	},
+	story(
+		'an older version does not stand in by what was told before a newer one came',
+		{ policy: { ...KEEP, disabled: 'Previous', expired: 'Previous' }, older: 3 },
+		step(settle),
+		step({ do: 'edit', to: { select: true } }, 30_000),
+		step({ do: 'lose', what: 'lostRequest', on: 'status', times: 2 }, 619),
+		step({ do: 'rotate', ...red, object: 'alpha' }),
+		step({ do: 'times', ...red, object: 'alpha', which: 'expires', inSeconds: 20 }, 7_064),
+		step({ do: 'rotate', ...red, object: 'alpha' }, 18_748),
+		step({ do: 'settle', quietly: true }),
+	),
 ]
