@@ -4,6 +4,7 @@ import type { Finding } from './entry.ts'
 import type { One } from './findings.ts'
 import { type Knowledge, type LastPoll, nothingKnown } from './knowledge.ts'
 import type { Known } from './known.ts'
+import type { Moment } from './questions.ts'
 import { sampleBinding } from './testing/binding.ts'
 import { at, entryIn, FACTS, holdingWith, SOURCE } from './testing/world.ts'
 
@@ -135,21 +136,39 @@ describe('what is read again before the next whole poll', () => {
 	})
 })
 
-test.each<[string, Partial<Knowledge>, { begunAt: number; partly: boolean }, number]>([
-	['the common time of the session', {}, { begunAt: 500, partly: false }, 60_000],
-	['one that has passed since the poll began', {}, { begunAt: -100, partly: false }, 0],
-	['not the one at which the poll began', {}, { begunAt: 0, partly: false }, 60_000],
-	['after a poll of some: the one that was planned', { wholePollAt: 30_000 }, { begunAt: 500, partly: true }, 30_000],
+test.each<[string, Partial<Knowledge>, { begun: Moment; partly: boolean }, number]>([
+	['the common time of the session', {}, { begun: at(500), partly: false }, 60_000],
+	['one that has passed since the poll began', {}, { begun: at(-100), partly: false }, 0],
+	['not the one at which the poll began', {}, { begun: at(0), partly: false }, 60_000],
+	['after a poll of some: the one that was planned', { wholePollAt: 30_000 }, { begun: at(500), partly: true }, 30_000],
 	[
 		'when a version turns',
 		{ secrets: new Map([['a', { turnAt: at(20_000).now } as Known]]) },
-		{ begunAt: 500, partly: false },
+		{ begun: at(500), partly: false },
 		20_000,
+	],
+	[
+		'not for the time of a version that had come when it began',
+		{ secrets: new Map([['a', { turnAt: at(400).now } as Known]]) },
+		{ begun: at(500), partly: false },
+		60_000,
+	],
+	[
+		'for one that has come since',
+		{ secrets: new Map([['a', { turnAt: at(600).now } as Known]]) },
+		{ begun: at(500), partly: false },
+		600,
+	],
+	[
+		'for one that only some secrets were polled after',
+		{ secrets: new Map([['a', { turnAt: at(400).now } as Known]]), wholePollAt: 30_000 },
+		{ begun: at(500), partly: true },
+		400,
 	],
 	[
 		'when a pin ends',
 		{ last: { ...LAST, pins: { ...LAST.pins, until: at(15_000).now } } },
-		{ begunAt: 500, partly: false },
+		{ begun: at(500), partly: false },
 		15_000,
 	],
 ])('the next whole poll: %s', (_, knowledge, given, expected) => {

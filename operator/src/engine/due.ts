@@ -93,23 +93,24 @@ export const soonest = ({ due }: Knowledge, now: number): number | undefined =>
  * or a pin ends. After a poll of only some secrets the one that was planned stays. A common time that passed since this poll began
  * is made up for: the time is that one, so that all bindings that missed it share the answers.
  *
+ * @param knowledge after this poll
  * @param ticks the next common time of the session, and how far they are apart
- * @param begunAt when this poll began, monotonic
+ * @param begun when this poll began
  */
 export function nextWhole(
 	{ secrets, last, wholePollAt }: Knowledge,
 	ticks: { readonly next: number; readonly interval: number },
 	at: Moment,
-	{ begunAt, partly }: { readonly begunAt: number; readonly partly: boolean },
+	{ begun, partly }: { readonly begun: Moment; readonly partly: boolean },
 ): number {
 	const before = ticks.next - ticks.interval
-	const tick = before > begunAt ? before : ticks.next
+	const tick = before > begun.monotonic ? before : ticks.next
 	const next = partly && wholePollAt !== undefined ? wholePollAt : tick
-	const turns = [...[...secrets.values()].map(({ turnAt }) => turnAt), last?.pins.until].filter(
-		(time): time is number => time !== undefined,
-	)
-	const turn = turns.length === 0 ? Number.POSITIVE_INFINITY : at.monotonic + Math.min(...turns) - at.now
-	return Math.min(next, turn)
+	// On a time that had come when it began this poll has acted. Of what is disabled it changes nothing, and stays what is known.
+	const isToCome = (time: number | undefined): time is number => time !== undefined && (partly || time > begun.now)
+	const times = [...[...secrets.values()].map(({ turnAt }) => turnAt), last?.pins.until].filter(isToCome)
+	const turns = times.map((time) => at.monotonic + time - at.now)
+	return Math.min(next, ...turns)
 }
 
 /**

@@ -99,7 +99,7 @@ export function* polledResult(input: PassInput, done: Done, known: Knowledge): P
 		changed: written.holding !== undefined && change.set.size + change.drop.length > 0,
 		again: soonest(known, at.monotonic),
 		nextAt: nextWhole(known, { next: session.nextTick, interval: binding.interval }, at, {
-			begunAt: input.at.monotonic,
+			begun: input.at,
 			partly,
 		}),
 		selectors,

@@ -73,6 +73,12 @@ export const MUTANTS: readonly Mutant[] = [
 		replace: 'return flawOf(facts, at.now + 0 * age) !==',
 	},
 	{
+		broken: 'a time that has come is polled for again and again',
+		file: 'engine/due.ts',
+		find: '(partly || time > begun.now)',
+		replace: '(partly || time > 0)',
+	},
+	{
 		broken: 'newer versions than the current one are taken for older ones',
 		file: 'engine/versions.ts',
 		find: 'createdOf(each) <= createdOf(self) :',

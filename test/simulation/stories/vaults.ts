@@ -263,4 +263,17 @@ export const ofVaults: readonly Story[] = [
 		step({ do: 'rotate', ...red, object: 'alpha' }, 18_748),
 		step({ do: 'settle', quietly: true }),
 	),
+	story(
+		'when the time of a disabled version comes polls go on, and what is absent beside it goes',
+		{
+			policy: { absent: 'Remove', deselected: 'Remove', disabled: 'Keep', expired: 'Remove', notYetValid: 'Remove' },
+			select: true,
+		},
+		step({ do: 'hold', file: 'alpha', back: 0, ms: 40_000 }),
+		step({ do: 'disable', ...red, object: 'west' }),
+		step(settle),
+		step({ do: 'times', ...red, object: 'west', which: 'expires', inSeconds: 20 }),
+		step({ do: 'delete', ...red, object: 'east' }),
+		step({ do: 'settle', quietly: true }),
+	),
 ]
