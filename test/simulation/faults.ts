@@ -53,7 +53,11 @@ export class Faults {
 	take(kind: Kind, mayWait: boolean): Effect | undefined {
 		const fault = this.#open.find(({ kinds, effect }) => kinds.includes(kind) && (mayWait || effect.kind !== 'late'))
 		if (fault && --fault.times <= 0) this.#open = this.#open.filter((each) => each !== fault)
-		if (fault) return fault.effect
+		return fault ? fault.effect : this.lasting(kind)
+	}
+
+	/** What becomes of any request for as long as it is so. */
+	lasting(kind: Kind): Effect | undefined {
 		const lists = kind === 'list' || kind === 'versions'
 		if (lists && !this.listing) return { kind: 'fault', fault: { kind: 'forbiddenRbac' } }
 		const vault = (VAULT_KINDS as readonly Kind[]).includes(kind)

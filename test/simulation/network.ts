@@ -22,14 +22,14 @@ const FAST_MS = 40
 
 export class Network {
 	readonly #agenda: Agenda
-	readonly #faults: Faults
+	readonly #faults: Pick<Faults, 'take'>
 	readonly #random: () => number
 	/** something got there, or came back */
 	readonly #happened: () => void
 	/** writes that get there late: their process may be dead by then, and they are of the spec that it saw */
 	lateWrites = 0
 
-	constructor(agenda: Agenda, faults: Faults, random: () => number, happened: () => void) {
+	constructor(agenda: Agenda, faults: Pick<Faults, 'take'>, random: () => number, happened: () => void) {
 		this.#agenda = agenda
 		this.#faults = faults
 		this.#random = random

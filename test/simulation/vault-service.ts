@@ -9,8 +9,9 @@ import type {
 	VersionListing,
 } from '../../operator/src/ports/vault.ts'
 import type { Found, Page, SecretVersion } from '../emulator/src/secrets/model.ts'
+import { seededRandom } from '../kit/random.ts'
 import type { Kind } from './faults.ts'
-import type { Life, Reply } from './network.ts'
+import { type Life, Network, type Reply } from './network.ts'
 import type { World } from './world.ts'
 
 type Facts = Omit<VersionFacts, 'version'>
@@ -67,12 +68,17 @@ export class VaultService {
 	readonly #world: World
 	readonly #alive: () => Life
 	readonly #random: () => number
+	/** of neighbours: what they ask changes nothing of how long our own requests take, and takes no fault from them */
+	readonly #others: Network
+	readonly #chance: () => number
 	readonly #lists = new Map<string, ListKnowledge>()
 	readonly #shared = new Map<string, SharedAnswer>()
 
 	constructor(world: World, random: () => number, alive: () => Life) {
 		this.#world = world
 		this.#random = random
+		this.#chance = seededRandom(world.agenda.monotonic + 1)
+		this.#others = new Network(world.agenda, { take: (kind) => world.faults.lasting(kind) }, this.#chance, () => {})
 		this.#alive = alive
 	}
 
@@ -85,7 +91,7 @@ export class VaultService {
 	#ask<T extends object>(
 		question: string,
 		{ since, pages }: Since,
-		begin: (arrive: Arrived<T>) => void,
+		begin: (network: Network, arrive: Arrived<T>) => void,
 		arrive: (reply: Reply<T>) => void,
 	): void {
 		const { agenda } = this.#world
@@ -96,9 +102,9 @@ export class VaultService {
 			})
 			return
 		}
-		const put = (then: (reply: Reply<T>) => void) => {
+		const put = (network: Network, then: (reply: Reply<T>) => void) => {
 			const askedAt = agenda.monotonic
-			begin((answer, serves) => {
+			begin(network, (answer, serves) => {
 				const reply: Reply<T> =
 					answer.kind === 'ok' ? { ...answer, value: { ...answer.value, answeredAt: agenda.monotonic } } : answer
 				const before = this.#shared.get(question)
@@ -107,10 +113,10 @@ export class VaultService {
 				then(reply)
 			})
 		}
-		put(arrive)
-		if (this.#random() * NEIGHBOUR_ASKS >= 1) return
-		agenda.after(Math.floor(this.#random() * NEIGHBOUR_MS), () => {
-			if (this.#alive() === 'alive') put(() => {})
+		put(this.#world.network, arrive)
+		if (this.#chance() * NEIGHBOUR_ASKS >= 1) return
+		agenda.after(Math.floor(this.#chance() * NEIGHBOUR_MS), () => {
+			if (this.#alive() === 'alive') put(this.#others, () => {})
 		})
 	}
 
@@ -120,7 +126,7 @@ export class VaultService {
 		{ objectName, version, since }: { objectName: string; version: string | undefined; since: number },
 		arrive: (reply: Reply<VaultSecret>) => void,
 	): void {
-		const { network, vaults, agenda, requests } = this.#world
+		const { vaults, agenda, requests } = this.#world
 		const work = (): VaultSecret => {
 			requests.reads++
 			const { version: stored } = vaults.vault(vault).get(objectName, version)
@@ -131,21 +137,26 @@ export class VaultService {
 				serverTime: dateOf(agenda.serverNow()),
 			}
 		}
-		const begin = (arrived: Arrived<VaultSecret>) =>
+		const begin = (network: Network, arrived: Arrived<VaultSecret>) =>
 			network.send<VaultSecret>('read', work, (reply) => arrived(reply, 0), this.#alive)
 		this.#ask(`read ${session} ${objectName} ${version}`, { since, pages: 0 }, begin, arrive)
 	}
 
 	list(session: string, vault: string, since: Since, arrive: (reply: Reply<VaultListing>) => void): void {
-		const begin = (arrived: Arrived<VaultListing>) => this.#list(session, vault, since.pages, arrived)
+		const begin = (network: Network, arrived: Arrived<VaultListing>) =>
+			this.#list(network, { session, vault, limit: since.pages }, arrived)
 		this.#ask(`list ${session}`, since, begin, arrive)
 	}
 
-	#list(session: string, vault: string, limit: number, arrive: Arrived<VaultListing>): void {
+	#list(
+		network: Network,
+		{ session, vault, limit }: { session: string; vault: string; limit: number },
+		arrive: Arrived<VaultListing>,
+	): void {
 		const { vaults, agenda, requests } = this.#world
 		requests.lists++
 		const page = (after: string | undefined, size: number) => vaults.vault(vault).list(after, size)
-		this.#pages('list', page, limit, (reply, pages, complete) => {
+		this.#pages(network, 'list', page, limit, (reply, pages, complete) => {
 			const at = agenda.monotonic
 			if (reply.kind !== 'ok') {
 				const denied = reply.kind === 'fault' && traitsOf(reply.fault).class === 'permission'
@@ -167,14 +178,19 @@ export class VaultService {
 		{ objectName, ...since }: { objectName: string } & Since,
 		arrive: (reply: Reply<VersionListing>) => void,
 	): void {
-		const begin = (arrived: Arrived<VersionListing>) => this.#versions(vault, objectName, since.pages, arrived)
+		const begin = (network: Network, arrived: Arrived<VersionListing>) =>
+			this.#versions(network, { vault, objectName, limit: since.pages }, arrived)
 		this.#ask(`versions ${session} ${objectName}`, since, begin, arrive)
 	}
 
-	#versions(vault: string, objectName: string, limit: number, arrive: Arrived<VersionListing>): void {
+	#versions(
+		network: Network,
+		{ vault, objectName, limit }: { vault: string; objectName: string; limit: number },
+		arrive: Arrived<VersionListing>,
+	): void {
 		const { vaults } = this.#world
 		const page = (after: string | undefined, size: number) => vaults.vault(vault).listVersions(objectName, after, size)
-		this.#pages('versions', page, limit, (reply, pages, complete) => {
+		this.#pages(network, 'versions', page, limit, (reply, pages, complete) => {
 			if (reply.kind !== 'ok') return arrive(reply, ALL)
 			if (!complete) return arrive({ kind: 'ok', value: { complete, pages } }, limit)
 			const versions = reply.value.map(({ version }) => ({ version: version.version, ...factsOf(version) }))
@@ -184,16 +200,17 @@ export class VaultService {
 
 	/** One page after the other, each a request of its own: what is listed may change meanwhile. */
 	#pages(
+		network: Network,
 		kind: Kind,
 		read: (after: string | undefined, size: number) => Page<Found>,
 		limit: number,
 		done: (reply: Reply<Found[]>, pages: number, complete: boolean) => void,
 	): void {
-		const { network } = this.#world
+		const random = network === this.#others ? this.#chance : this.#random
 		const items: Found[] = []
 		let [pages, empty] = [0, 0]
 		const ask = (after: string | undefined) => {
-			let size: number = PAGE_SIZES[Math.floor(this.#random() * PAGE_SIZES.length)] ?? 25
+			let size: number = PAGE_SIZES[Math.floor(random() * PAGE_SIZES.length)] ?? 25
 			if (size === 0 && empty++ >= MAX_EMPTY) size = 25
 			const work = (): Page<Found> => (size === 0 ? { items: [], more: true } : read(after, size))
 			const arrived = (reply: Reply<Page<Found>>) => {

@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest'
+import type { ListedSecret } from '../ports/vault.ts'
 import type { Findings } from './findings.ts'
 import type { Answer, Question } from './questions.ts'
 import { SAMPLE_VAULT, sampleBinding } from './testing/binding.ts'
-import { at, runWith, secretOf } from './testing/world.ts'
+import { at, FACTS, runWith, secretOf } from './testing/world.ts'
 import { type Polling, readGroup } from './values.ts'
 
 const binding = sampleBinding()
@@ -133,11 +134,32 @@ test.each([
 	// Disabled meanwhile: of that the policy says something else.
 	const answer = (): Answer =>
 		reads++ === 0 ? { kind: 'secret', secret: old } : { kind: 'fault', fault: { kind: 'disabled' } }
-	const { result, asked } = runWith(readGroup(group, polling({ binding: removing, at: at(11_000) })), answer)
+	const { result, asked } = runWith(
+		readGroup(group, polling({ binding: removing, at: at(11_000) })),
+		answer,
+		at(11_050),
+	)
 	expect(asked).toHaveLength(times)
 	if (times === 1) return
-	expect(asked.at(-1)).toMatchObject({ ask: 'read', since: 11_000 })
+	expect(asked.at(-1)).toMatchObject({ ask: 'read', since: 11_050 })
 	expect(result.ones.get('a')?.finding).toEqual({ kind: 'flawed', flaw: 'disabled' })
+})
+
+const seconds = FACTS.updated ?? 0
+test.each<[string, Answer, Partial<ListedSecret> | undefined, number]>([
+	['as it is listed', { kind: 'secret', secret: secretOf('v1', 'x') }, {}, 1],
+	['younger than the list', { kind: 'secret', secret: secretOf('v1', 'x', { updated: seconds + 1 }) }, {}, 1],
+	['older than the list', { kind: 'secret', secret: secretOf('v1', 'x') }, { updated: seconds + 1 }, 2],
+	['disabled, as it is listed', { kind: 'fault', fault: { kind: 'disabled' } }, { enabled: false }, 1],
+	['disabled, and listed as enabled', { kind: 'fault', fault: { kind: 'disabled' } }, {}, 2],
+	['absent, and listed', ABSENT, {}, 2],
+	['absent, and not listed', ABSENT, undefined, 1],
+	['forbidden, and listed', { kind: 'fault', fault: { kind: 'forbiddenRbac' } }, {}, 1],
+])('what is read %s is asked for so often', (_, answer, listed, times) => {
+	const items = new Map(listed ? [['a', { objectName: 'a', ...FACTS, ...listed }]] : [])
+	const { asked } = runWith(readGroup(group, polling({ items })), () => answer, at(500))
+	expect(asked).toHaveLength(times)
+	expect(asked.at(-1)).toMatchObject({ ask: 'read', since: times === 1 ? 0 : 500 })
 })
 
 const tagged = { team: 'payments' }

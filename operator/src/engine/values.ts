@@ -11,7 +11,7 @@ import type { Known } from './known.ts'
 import { shownVersion } from './listed-version.ts'
 import { secretInManifest } from './manifest-entry.ts'
 import { isSettled, probeOf, type SecretFacts } from './probe.ts'
-import { type Answered, type Asked, ask, type Moment, type Piece } from './questions.ts'
+import { type Answered, type Answers, type Asked, ask, type Moment, type Piece } from './questions.ts'
 import type { Refused } from './refused.ts'
 import { nameBySelectors } from './select.ts'
 import { currentAmong, isAsYoung, isOvertaken, MAX_VERSION_PAGES, standIn } from './versions.ts'
@@ -77,13 +77,27 @@ export function* readGroup(group: Group, polling: Polling): Piece<Findings> {
 	return yield* useValue(group, secret, { flaw }, polling)
 }
 
-/** The current version or the pinned one; once more when its time has come since somebody else asked for it. */
-function* readVersion({ objectName, version }: WantedSecret, { asked, at }: Polling): Piece<Answered<'read'>> {
+/**
+ * The current version or the pinned one. Somebody else may have asked for it before: it is asked for once more when its time has
+ * come since, or when the list of the vault is younger.
+ */
+function* readVersion({ objectName, version }: WantedSecret, polling: Polling): Piece<Answered<'read'>> {
+	const { asked, at, items, statusEntries } = polling
 	const question = { ask: 'read', objectName, version, ...asked } as const
 	const first = yield* ask(question)
-	const isOver =
-		first.answer.kind === 'secret' && hasTurned(first.answer.secret.facts, first.answer.secret.answeredAt, at)
-	return isOver ? yield* ask({ ...question, since: at.monotonic }) : first
+	const { answer } = first
+	const isOver = answer.kind === 'secret' && hasTurned(answer.secret.facts, answer.secret.answeredAt, at)
+	// What a status tells is older than what is asked for because of it.
+	const isListed = version === undefined && !statusEntries
+	const listed = isListed ? items?.get(objectName.toLowerCase()) : undefined
+	if (!isOver && !(listed && isBehind(answer, listed))) return first
+	return yield* ask({ ...question, since: first.at.monotonic })
+}
+
+/** Whether a list shows what came after this was told. What seems so may have happened after the list: asking again tells. */
+function isBehind(answer: Answers['read'], { updated = 0, enabled }: ListedSecret): boolean {
+	if (answer.kind === 'secret') return (answer.secret.facts.updated ?? 0) < updated
+	return answer.kind === 'fault' && (answer.fault.kind === 'absent' || (answer.fault.kind === 'disabled' && enabled))
 }
 
 /** Whether a list, this one or an earlier one, or the status shows a selected secret as disabled: with the tags that it has then. */

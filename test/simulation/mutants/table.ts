@@ -73,6 +73,12 @@ export const MUTANTS: readonly Mutant[] = [
 		replace: 'return flawOf(facts, at.now + 0 * age) !==',
 	},
 	{
+		broken: 'what is read may be older than the list that asked for it',
+		file: 'engine/values.ts',
+		find: '!(listed && isBehind(answer, listed))',
+		replace: '!(listed && items === undefined)',
+	},
+	{
 		broken: 'a time that has come is polled for again and again',
 		file: 'engine/due.ts',
 		find: '(partly || time > begun.now)',
