@@ -167,7 +167,7 @@ export class Judge {
 		// Nothing was there, so a creation of a process that is gone may get there late: it knows of no revision since.
 		const isLateCreation = before.size === 0 && this.#options.isLate?.() === true
 		this.#judgeManifest(binding, texts, isLateCreation, problem)
-		this.#judgeGroups(binding, problem)
+		this.#judgeGroups(binding, listed, problem)
 	}
 
 	/** Files of one secret of the vault count once, by whichever of the specs is followed. */
@@ -189,13 +189,18 @@ export class Judge {
 	}
 
 	/** Rule 2. */
-	#judgeGroups({ files, asked, before, tampered }: Watching, problem: (text: string) => void): void {
+	#judgeGroups(
+		{ files, asked, before, tampered }: Watching,
+		listed: ReadonlyMap<string, string>,
+		problem: (text: string) => void,
+	): void {
 		// While two specs are followed, files of a group may be of one or the other.
 		if (before.length > 0) return
 		const ids = new Map<string, string | undefined>()
 		for (const [name, { group }] of asked.wishes) {
 			const text = files.get(name)?.text
-			if (group === undefined || text === undefined || tampered.has(name)) continue
+			// What a manifest had that somebody destroyed, and the present one does not tell of, is left there and not delivered.
+			if (group === undefined || text === undefined || tampered.has(name) || !listed.has(name)) continue
 			const id = this.#idOf(text)
 			if (ids.has(group) && ids.get(group) !== id)
 				problem(`${name} is of version ${id}, another file of the same value of ${ids.get(group)}`)
