@@ -118,6 +118,16 @@ describe('what is read again before the next whole poll', () => {
 			3_000,
 		],
 		['what is settled is not', { finding: { ...value, settled: true } }, undefined],
+		[
+			'what is not settled and was not read, when it was due before',
+			{ finding: { kind: 'unchanged' }, known: { settled: false } as Known },
+			3_500,
+		],
+		[
+			'not what was settled meanwhile',
+			{ finding: { kind: 'unchanged' }, known: { settled: true } as Known },
+			undefined,
+		],
 		['what was absent once, when it counts', { finding: absent, absentSince: 600 }, 11_000],
 		['what is absent for long is not', { finding: { ...absent, confirmed: true }, absentSince: 600 }, undefined],
 		[
@@ -126,12 +136,12 @@ describe('what is read again before the next whole poll', () => {
 			undefined,
 		],
 	])('%s', (_, one, expected) => {
-		const due = dueAfter(new Map([['a', one]]), { holding, source: SOURCE }, 1_100)
+		const due = dueAfter(new Map([['a', one]]), { holding, source: SOURCE, due: new Map([['a', 3_500]]) }, 1_100)
 		expect(due).toEqual(new Map(expected === undefined ? [] : [['a', expected]]))
 		expect(soonest(known({ due }), 1_100)).toBe(expected && expected - 1_100)
 	})
 	test('absent and not delivered: nothing hangs on it', () => {
-		const due = dueAfter(new Map([['a', { finding: absent }]]), { holding: 'none', source: SOURCE }, 0)
+		const due = dueAfter(new Map([['a', { finding: absent }]]), { holding: 'none', source: SOURCE, due: new Map() }, 0)
 		expect(due).toEqual(new Map())
 	})
 })

@@ -63,15 +63,22 @@ export function namesDue({ wholePollAt, last, due }: Knowledge, now: number): Re
 	return names.length > 0 ? new Set(names) : undefined
 }
 
-/** What to read again before the next whole poll: what is not settled, and what is absent for the first time. */
+/**
+ * What to read again before the next whole poll: what is not settled, and what is absent for the first time.
+ *
+ * @param knowledge with what was due before this poll
+ */
 export function dueAfter(
 	ones: ReadonlyMap<string, One>,
-	knowledge: Pick<Knowledge, 'holding' | 'source'>,
+	knowledge: Pick<Knowledge, 'holding' | 'source' | 'due'>,
 	now: number,
 ): Map<string, number> {
 	const due = new Map<string, number>()
 	const holding = knowledge.holding === 'none' ? undefined : knowledge.holding
-	for (const [name, { finding, absentSince = now }] of ones) {
+	for (const [name, { finding, known, absentSince = now }] of ones) {
+		// This poll has not read it: others were due before it.
+		const planned = finding.kind === 'unchanged' && known?.settled === false ? knowledge.due.get(name) : undefined
+		if (planned !== undefined) due.set(name, planned)
 		// From when the vault answered, so that all who share that answer also share the next one.
 		if (finding.kind === 'value' && !finding.settled) due.set(name, onGrid((finding.answeredAt ?? now) + SETTLE_MS))
 		const isPending =
