@@ -13,21 +13,21 @@ async function openWaiting() {
 	for (const name of NAMES) for (const vault of ['a', 'b']) one.vault(vault).set(name, `of ${vault}`)
 	const { session } = one.vault('a')
 	const { read } = session
-	let waiting = 0
+	let asked = 0
 	Object.assign(session, {
 		async read(...given: Parameters<typeof read>) {
 			const [, , { signal, waits }] = given
 			waits?.(true)
-			waiting++
-			await clock.sleep(100_000, signal).finally(() => waiting--)
+			asked++
+			await clock.sleep(100_000, signal)
 			waits?.(false)
 			return read(...given)
 		},
 	})
 	await clock.advance(5_000)
 	const pass = one.reconcile()
-	while (waiting === 0) await setImmediate()
-	return { one, pass, reads: () => one.vault('a').reads.length }
+	while (asked === 0) await setImmediate()
+	return { one, pass, reads: () => one.vault('a').reads.length, asked: () => asked }
 }
 
 test('who turns to another vault does not wait for the one that is busy', async () => {
@@ -39,14 +39,33 @@ test('who turns to another vault does not wait for the one that is busy', async 
 	expect(one.files()).toEqual(Object.fromEntries(NAMES.map((name) => [name, 'of b'])))
 })
 
-test.each<[string, (one: Awaited<ReturnType<typeof openWaiting>>['one']) => void]>([
+const endings: [string, (one: Awaited<ReturnType<typeof openWaiting>>['one']) => void][] = [
 	['is deleted', (one) => one.delete()],
 	['is suspended', (one) => one.edit({ suspend: true })],
-])('for one that %s the vault is asked nothing more', async (_, change) => {
+]
+
+test.each(endings)('for one that %s the vault is asked nothing more', async (_, change) => {
 	const { one, pass, reads } = await openWaiting()
 	change(one)
 	one.showAgain()
 	await pass
+	expect([reads(), one.secrets.writes]).toEqual([0, 0])
+})
+
+test.each(endings)('nor for one that %s after it was edited', async (_, change) => {
+	const { one, pass, reads, asked } = await openWaiting()
+	const before = asked()
+	one.edit({ refresh: { interval: '61s' } })
+	one.showAgain()
+	while (asked() === before) await setImmediate()
+	change(one)
+	one.showAgain()
+	let done = false
+	const ended = pass.then(() => {
+		done = true
+	})
+	while (!done) await (one.clock.sleeping > 0 ? one.clock.advance(10_000) : setImmediate())
+	await ended
 	expect([reads(), one.secrets.writes]).toEqual([0, 0])
 })
 

@@ -62,8 +62,12 @@ export async function runPass(
 	// Values wait for a thread that has turns of its own.
 	const releasing: MakeForms = (...given) => turn.release(() => forms(...given))
 	const edited = new AbortController()
-	// Of two passes one goes to its end, however often somebody edits.
-	const compare = () => turn.isRetry || isAsBegun(deps.read(key), binding) || edited.abort(CHANGED)
+	const compare = () => {
+		const object = deps.read(key)
+		// Of two passes one goes to its end, however often somebody edits; but not one that may write nothing any more.
+		const goesOn = turn.isRetry ? isWanted(object, binding) : isAsBegun(object, binding)
+		if (!goesOn) edited.abort(CHANGED)
+	}
 	turn.onAgain(compare)
 	compare()
 	const answer = createAnswer({
