@@ -114,6 +114,30 @@ describe('what a pod or a kubelet may do to others', { timeout: 30_000 }, () => 
 		for (const id of ['csi-5', 'csi-6']) await publish(id)
 	})
 
+	it('volumes that pods have are followed after a restart, whoever calls first', async () => {
+		const idOf = (n: number) => `csi-${String(n).padStart(64, '0')}`
+		const publishOther = async (n: number) => {
+			const { token } = await tenant.tokens.request('other', 'app', 'api://AzureADTokenExchange')
+			await publish(idOf(n), { token, more: { 'csi.storage.k8s.io/pod.namespace': 'other' } })
+		}
+		const { root } = world.plugin
+		await world.restart({ root, mostVolumes: 6 })
+		for (const n of [1, 2, 3]) await publish(idOf(n))
+		for (const n of [4, 5]) await publishOther(n)
+		await world.restart({ root, mostVolumes: 6 })
+		await publish(idOf(1))
+		const refused = await caught(publishOther(6))
+		for (const n of [4, 5]) await publishOther(n)
+		for (const n of [2, 3]) await publish(idOf(n))
+		expect(news('stale')).toEqual([])
+		expect(world.plugin.volumes.size).toBe(5)
+		expect(refused).toMatchObject({ rawMessage: saying('2 volumes of the namespace other') })
+		// Another process has removed one: its place is free.
+		await rm(join(world.plugin.memoryRoot, idOf(5)), { recursive: true })
+		await world.plugin.volumes.sweep()
+		await publishOther(6)
+	})
+
 	it.each<[string, (target: string) => Promise<unknown>]>([
 		['a file', (target) => writeFile(target, 'x')],
 		['a link', (target) => symlink('/etc', target)],

@@ -33,7 +33,7 @@ export interface Volumes {
 	keeps(volumeId: string, target: string, problem: string): Promise<boolean>
 	/** Leaves nothing of it. One that is not there is well. @throws BadRequest when it was published elsewhere */
 	unpublish(volumeId: string, target: string): Promise<void>
-	/** Counts the memory that volumes of an earlier process have. Before the first call. */
+	/** Counts the volumes of an earlier process, and the memory that they have. Before the first call. */
 	count(): Promise<void>
 	/** Removes what pods that went away while nobody was here left behind. */
 	sweep(): Promise<void>
@@ -57,7 +57,7 @@ const VOLUME_ID = /^csi-[0-9a-f]{64}$/
 export function createVolumes(options: VolumesOptions): Volumes {
 	const { root, strategy, bindings, tokens, memory, vaults, lock, mostVolumes = MAX_VOLUMES } = options
 	const volumes = new Map<string, Volume>()
-	/** namespaces of all that are there or being opened */
+	/** namespaces of all that are there or being opened, those of an earlier process among them */
 	const owners = new Map<string, string>()
 	/** by volume, what is wrong with the calls of the kubelet for it */
 	const kept = new Map<string, string>()
@@ -83,6 +83,7 @@ export function createVolumes(options: VolumesOptions): Volumes {
 	}
 	const open = async (request: VolumeRequest): Promise<Volume> => {
 		const { volumeId, namespace, binding } = request
+		const isNew = !owners.has(volumeId)
 		// Before anything is waited for: of calls that come together each counts for the next.
 		owners.set(volumeId, namespace)
 		const followed = bindings.follow(namespace, binding)
@@ -90,7 +91,7 @@ export function createVolumes(options: VolumesOptions): Volumes {
 			.run(() => prepare(request))
 			.catch((error: unknown) => {
 				followed.release()
-				owners.delete(volumeId)
+				if (isNew) owners.delete(volumeId)
 				tokens.delete(volumeId)
 				throw error
 			})
@@ -144,9 +145,11 @@ export function createVolumes(options: VolumesOptions): Volumes {
 		tellRefused(about, volumeId, { kind: 'stale', reason: 'PublishRefused', message: `${problem}.` })
 		return true
 	}
-	const whyNot = ({ namespace, binding }: VolumeRequest): Refused | undefined => {
+	const whyNot = ({ volumeId, namespace, binding }: VolumeRequest): Refused | undefined => {
 		const problem = bindings.whyNot(namespace, binding)
 		if (problem !== undefined) return { reason: 'TooManyBindings', problem }
+		// It was let in by an earlier process, and whoever calls first after a restart does not take its place.
+		if (owners.has(volumeId)) return undefined
 		const own = [...owners.values()].filter((each) => each === namespace).length
 		// One that has many gets another while more are free than it has, so every other one finds some.
 		if (own < mostVolumes - owners.size) return undefined
@@ -198,6 +201,7 @@ export function createVolumes(options: VolumesOptions): Volumes {
 			await lock.run(async () => {
 				for (const volumeId of there) {
 					const { target = '', namespace = '' } = (await readAbout(folderOf(volumeId))) ?? {}
+					owners.set(volumeId, namespace)
 					memory.own(volumeId, namespace)
 					memory.set(volumeId, await bytesIn(strategy.directoryOf(volumeId, target)))
 				}
@@ -206,7 +210,7 @@ export function createVolumes(options: VolumesOptions): Volumes {
 		async sweep() {
 			const there = (await readdir(root)).filter((name) => VOLUME_ID.test(name))
 			// One that cannot be removed keeps none of the others.
-			const results = await Promise.allSettled([...there.map(sweepOne), ...[...volumes.keys()].map(endGone)])
+			const results = await Promise.allSettled([...there.map(sweepOne), ...[...owners.keys()].map(endGone)])
 			const failed = results.find((result) => result.status === 'rejected')
 			if (failed) throw failed.reason
 		},
