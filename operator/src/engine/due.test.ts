@@ -170,10 +170,16 @@ test.each<[string, Partial<Knowledge>, { begun: Moment; partly: boolean }, numbe
 		600,
 	],
 	[
-		'for one that only some secrets were polled after',
+		'nor after a poll of some: the whole one before has acted on it, or has planned the next for it',
 		{ secrets: new Map([['a', { turnAt: at(400).now } as Known]]), wholePollAt: 30_000 },
 		{ begun: at(500), partly: true },
-		400,
+		30_000,
+	],
+	[
+		'for one that a poll of some has read',
+		{ secrets: new Map([['a', { turnAt: at(600).now } as Known]]), wholePollAt: 30_000 },
+		{ begun: at(500), partly: true },
+		600,
 	],
 	[
 		'when a pin ends',

@@ -113,8 +113,9 @@ export function nextWhole(
 	const before = ticks.next - ticks.interval
 	const tick = before > begun.monotonic ? before : ticks.next
 	const next = partly && wholePollAt !== undefined ? wholePollAt : tick
-	// On a time that had come when it began this poll has acted. Of what is disabled it changes nothing, and stays what is known.
-	const isToCome = (time: number | undefined): time is number => time !== undefined && (partly || time > begun.now)
+	// On a time that had come when it began a poll has acted, this one or the whole one before: what that one did not act on is among what it
+	// planned. Of what is disabled it changes nothing, and stays what is known.
+	const isToCome = (time: number | undefined): time is number => time !== undefined && time > begun.now
 	const times = [...[...secrets.values()].map(({ turnAt }) => turnAt), last?.pins.until].filter(isToCome)
 	const turns = times.map((time) => at.monotonic + time - at.now)
 	return Math.min(next, ...turns)

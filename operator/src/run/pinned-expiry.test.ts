@@ -28,6 +28,28 @@ test('when the time of a disabled version comes it is polled for once, and not a
 	expect(count.lists).toBe(1)
 })
 
+test('nor is all polled after each poll of what is not settled', async () => {
+	const spec = { secrets: [{ name: 'a' }, { name: 'b' }], policy: { expired: 'Remove' }, refresh: { interval: '10m' } }
+	const one = openBinding(spec)
+	const { clock } = one
+	const vault = one.vault('a')
+	Object.assign(vault.session, {
+		nextTick: (interval: number) => (Math.floor(clock.monotonic() / interval) + 1) * interval,
+	})
+	const expires = Math.floor(clock.now() / 1000) + 900
+	for (const name of ['a', 'b']) vault.set(name, 'first')
+	await clock.advance(5_000)
+	await one.passWithWaits(1_000)
+	vault.set('a', 'second', { enabled: false, expires })
+	await one.passWithWaits(1_000_000)
+	expect(clock.monotonic()).toBe(1_200_000)
+	vault.set('b', 'second')
+	const count = countLists(one)
+	await one.passWithWaits(10_000)
+	expect(one.files()).toMatchObject({ b: 'second' })
+	expect([count.lists, vault.reads.slice(-2)]).toEqual([1, ['b', 'b']])
+})
+
 test('a pinned version is taken away when it expires, by one poll', async () => {
 	const version = '1'.padStart(32, '0')
 	const one = openBinding({
