@@ -176,8 +176,8 @@ export const volumeStories: readonly Story[] = [
 	story(
 		'what is selected again is told as that, though the status that told it first was lost',
 		{ select: true, maxRemovals: 0 },
-		step({ do: 'edit', to: { select: false } }, 859),
-		step({ do: 'edit', to: { select: true } }, 1_000),
+		step({ do: 'edit', to: { select: false } }, 8_249),
+		step({ do: 'edit', to: { select: true } }, 1_184),
 	),
 	story(
 		'a secret that goes while a hold pins it is not told as pending by the controller that comes next',
